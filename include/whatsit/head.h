@@ -1,0 +1,80 @@
+/* A head: labels and what turns an image embedding into one score per label. */
+#ifndef WHATSIT_HEAD_H
+#define WHATSIT_HEAD_H
+
+#include <whatsit/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wi_head wi_head;
+
+typedef enum wi_head_kind { WI_HEAD_ZERO_SHOT = 0, WI_HEAD_LINEAR, WI_HEAD_FEW_SHOT } wi_head_kind;
+
+typedef struct wi_head_recipe {
+    const char *name;
+    const char *const *labels;    /* n_labels; "cat|kitty|tomcat": synonyms that share one answer */
+    size_t n_labels;
+    const char *const *templates; /* n_templates, each with one {}; none: "a photo of a {}." */
+    size_t n_templates;
+    const char *licence, *source; /* nullable */
+    const char *sensitivity;      /* nullable: shown with every answer of a head about people */
+    bool sigmoid;                 /* independent yes/no per label in place of softmax over the set */
+    wi_progress progress;         /* counts prompts */
+} wi_head_recipe;
+
+/* Builds a zero-shot head: per label, every template's embedding is normalised, averaged, normalised.
+ * Owns: the caller closes *out; it borrows nothing. n_truncated may be NULL.
+ * Errors: WI_ERR_ARG (no labels, duplicate label, template without {}), those of encode_texts
+ * Source: OpenAI CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb, zeroshot_classifier */
+WI_API wi_status wi_head_build(wi_session *session, const wi_head_recipe *recipe, wi_head **out,
+                               size_t *n_truncated, wi_error *error);
+
+/* Head files are safetensors. save writes beside, fsyncs and renames. open checks everything it reads. */
+WI_API wi_status wi_head_open(const char *path, wi_head **out, wi_error *error);
+WI_API wi_status wi_head_open_memory(const void *bytes, size_t n_bytes, wi_head **out, wi_error *error);
+WI_API wi_status wi_head_save(const wi_head *head, const char *path, wi_error *error);
+WI_API void wi_head_close(wi_head **head);
+
+typedef struct wi_head_info {
+    const char *name;
+    wi_head_kind kind;
+    size_t n_labels, dim, n_templates;
+    const char *model_name, *model_fingerprint;
+    const char *licence, *source, *sensitivity; /* "" when there is none */
+    bool sigmoid;
+    float logit_scale, logit_bias;
+} wi_head_info;
+WI_API void wi_head_get_info(const wi_head *head, wi_head_info *out);
+/* The label's first name, without synonyms; NULL past the end. */
+WI_API const char *wi_head_label(const wi_head *head, size_t index);
+/* The label as it was given, with its synonyms. */
+WI_API const char *wi_head_label_full(const wi_head *head, size_t index);
+WI_API const char *wi_head_template(const wi_head *head, size_t index);
+
+/* WI_ERR_MISMATCH, naming both models, unless the head was made for this model. */
+WI_API wi_status wi_head_check_model(const wi_head *head, const wi_model *model, wi_error *error);
+
+typedef struct wi_answer {
+    size_t label;   /* index into the head's labels */
+    float score;    /* probability: softmax over the set, or sigmoid per label */
+    float cosine;   /* of embedding and label; NaN for linear heads */
+    float logit;
+} wi_answer;
+
+/* Scores one image embedding (normalised here; any length) and gives the k best, best first; equal scores
+ * keep label order. *n_out = min(k, n_labels).
+ * Shapes: embedding[dim]; out[k]
+ * Errors: WI_ERR_MISMATCH if dim differs from the head's; WI_ERR_NOMEM
+ * Source: OpenAI CLIP model.py CLIP.forward; SigLIP (arXiv:2303.15343) for sigmoid heads */
+WI_API wi_status wi_head_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,
+                                wi_answer *out, size_t *n_out, wi_error *error);
+/* All scores in label order; each array has n_labels floats and may be NULL. */
+WI_API wi_status wi_head_scores(const wi_head *head, const float *embedding, size_t dim, float *score,
+                                float *cosine, float *logit, wi_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

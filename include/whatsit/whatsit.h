@@ -1,0 +1,13 @@
+/* The whole public API. Link with pkg-config's `whatsit`. docs/ARCHITECTURE.md is the guided tour. */
+#ifndef WHATSIT_WHATSIT_H
+#define WHATSIT_WHATSIT_H
+
+#include <whatsit/engine.h>
+#include <whatsit/head.h>
+#include <whatsit/image.h>
+#include <whatsit/model.h>
+#include <whatsit/session.h>
+#include <whatsit/status.h>
+#include <whatsit/tensors.h>
+
+#endif
