@@ -1,0 +1,204 @@
+/* Jobs are handed out by an atomic counter. Threads between two runs of one forward pass spin for some
+ * microseconds before they sleep, because a tower is some hundred runs with almost nothing between them.
+ *
+ * Invariant: `ticket` counts runs. A worker takes part in run t at most once, and the caller returns from
+ * run t only when `n_working` is back to 0, so no worker can touch the next run's job too early. */
+#include "base/pool.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+#if defined(__wasm__)
+
+struct wi_pool {
+    int n_threads;
+};
+
+wi_status wi_pool_open(int n_threads, wi_pool **out, wi_error *error)
+{
+    (void)n_threads;
+    wi_pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return wi_fail_nomem(error, sizeof *pool, "the thread pool");
+    pool->n_threads = 1;
+    *out = pool;
+    return WI_OK;
+}
+
+void wi_pool_close(wi_pool **pool)
+{
+    if (pool) {
+        free(*pool);
+        *pool = NULL;
+    }
+}
+
+int wi_pool_threads(const wi_pool *pool)
+{
+    return pool->n_threads;
+}
+
+void wi_pool_run(wi_pool *pool, size_t n_jobs, wi_pool_job *job, void *context)
+{
+    (void)pool;
+    for (size_t i = 0; i < n_jobs; i++)
+        job(context, i, 0);
+}
+
+#else
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+enum { SPIN_ROUNDS = 2000 };
+
+typedef struct worker {
+    pthread_t thread;
+    struct wi_pool *pool;
+    int number;
+} worker;
+
+struct wi_pool {
+    pthread_mutex_t in_use; /* held by the thread that runs jobs */
+    pthread_mutex_t mutex;  /* guards sleeping */
+    pthread_cond_t wake;
+    atomic_uint ticket;
+    atomic_bool closing;
+    atomic_int n_working;
+    atomic_size_t next;
+    size_t n_jobs;
+    wi_pool_job *job;
+    void *context;
+    int n_threads;
+    worker workers[];
+};
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void take_jobs(wi_pool *pool, int number)
+{
+    for (;;) {
+        size_t i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+        if (i >= pool->n_jobs)
+            return;
+        pool->job(pool->context, i, number);
+    }
+}
+
+static unsigned wait_for_ticket(wi_pool *pool, unsigned seen)
+{
+    for (int i = 0; i < SPIN_ROUNDS; i++) {
+        unsigned now = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+        if (now != seen)
+            return now;
+        relax();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    unsigned now;
+    while ((now = atomic_load_explicit(&pool->ticket, memory_order_acquire)) == seen)
+        pthread_cond_wait(&pool->wake, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+    return now;
+}
+
+static void *worker_main(void *argument)
+{
+    worker *me = argument;
+    wi_pool *pool = me->pool;
+    unsigned seen = 0;
+    for (;;) {
+        seen = wait_for_ticket(pool, seen);
+        if (atomic_load(&pool->closing))
+            return NULL;
+        take_jobs(pool, me->number);
+        atomic_fetch_sub_explicit(&pool->n_working, 1, memory_order_release);
+    }
+}
+
+wi_status wi_pool_open(int n_threads, wi_pool **out, wi_error *error)
+{
+    size_t n_workers = n_threads > 1 ? (size_t)n_threads - 1 : 0;
+    size_t size = sizeof(wi_pool) + n_workers * sizeof(worker);
+    wi_pool *pool = calloc(1, size);
+    if (!pool)
+        return wi_fail_nomem(error, size, "the thread pool");
+    pthread_mutex_init(&pool->in_use, NULL);
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pool->n_threads = 1;
+    for (size_t i = 0; i < n_workers; i++) {
+        worker *w = &pool->workers[i];
+        w->pool = pool;
+        w->number = (int)i + 1;
+        /* Fewer threads only make it slower: no reason to fail. */
+        if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+            break;
+        pool->n_threads++;
+    }
+    *out = pool;
+    return WI_OK;
+}
+
+static void start_run(wi_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_release);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void wi_pool_close(wi_pool **pool_pointer)
+{
+    if (!pool_pointer || !*pool_pointer)
+        return;
+    wi_pool *pool = *pool_pointer;
+    atomic_store(&pool->closing, true);
+    start_run(pool);
+    for (int i = 1; i < pool->n_threads; i++)
+        pthread_join(pool->workers[i - 1].thread, NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    pthread_mutex_destroy(&pool->in_use);
+    free(pool);
+    *pool_pointer = NULL;
+}
+
+int wi_pool_threads(const wi_pool *pool)
+{
+    return pool->n_threads;
+}
+
+void wi_pool_run(wi_pool *pool, size_t n_jobs, wi_pool_job *job, void *context)
+{
+    if (n_jobs <= 1 || pool->n_threads == 1 || pthread_mutex_trylock(&pool->in_use) != 0) {
+        for (size_t i = 0; i < n_jobs; i++)
+            job(context, i, 0);
+        return;
+    }
+    pool->job = job;
+    pool->context = context;
+    pool->n_jobs = n_jobs;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->n_working, pool->n_threads - 1, memory_order_relaxed);
+    start_run(pool);
+    take_jobs(pool, 0);
+    for (int rounds = 0; atomic_load_explicit(&pool->n_working, memory_order_acquire) != 0; rounds++) {
+        relax();
+        if (rounds > SPIN_ROUNDS) {
+            sched_yield();
+            rounds = 0;
+        }
+    }
+    pthread_mutex_unlock(&pool->in_use);
+}
+
+#endif
