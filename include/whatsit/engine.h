@@ -12,7 +12,8 @@ typedef struct wi_engine wi_engine;
 
 typedef struct wi_engine_options {
     int n_threads;   /* 0: one per online core; at most 256 */
-    const char *isa; /* NULL: the best; else "scalar", "avx2", "avx512", "neon", "wasm", ...: at most that */
+    const char *isa; /* NULL: the best; else "scalar", "avx2", "avx512", "neon", "wasm", ...: at
+                        most that */
 } wi_engine_options;
 
 /* Owns: the caller closes *out with wi_engine_close; models and sessions borrow it.

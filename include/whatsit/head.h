@@ -12,28 +12,34 @@ typedef struct wi_head wi_head;
 
 typedef enum wi_head_kind { WI_HEAD_ZERO_SHOT = 0, WI_HEAD_LINEAR, WI_HEAD_FEW_SHOT } wi_head_kind;
 
+/* Texts are UTF-8 without control characters. A label's first name must be its own; a synonym may
+ * belong to several labels, which then rise together. */
 typedef struct wi_head_recipe {
     const char *name;
-    const char *const *labels;    /* n_labels; "cat|kitty|tomcat": synonyms that share one answer */
+    const char *const *labels; /* n_labels; "cat|kitty|tomcat": synonyms that share one answer */
+    const char *const *groups; /* nullable; n_labels: the label's group ("animal"), "" for none */
     size_t n_labels;
     const char *const *templates; /* n_templates, each with one {}; none: "a photo of a {}." */
     size_t n_templates;
     const char *licence, *source; /* nullable */
     const char *sensitivity;      /* nullable: shown with every answer of a head about people */
-    bool sigmoid;                 /* independent yes/no per label in place of softmax over the set */
-    wi_progress progress;         /* counts prompts */
+    bool sigmoid;         /* independent yes/no per label in place of softmax over the set */
+    wi_progress progress; /* counts prompts */
 } wi_head_recipe;
 
-/* Builds a zero-shot head: per label, every template's embedding is normalised, averaged, normalised.
- * Owns: the caller closes *out; it borrows nothing. n_truncated may be NULL.
+/* Builds a zero-shot head: per label, every template's embedding is normalised, averaged,
+ * normalised. Synonyms are embedded one by one; a label answers with the best of them, and softmax
+ * runs over labels. Owns: the caller closes *out; it borrows nothing. n_truncated may be NULL.
  * Errors: WI_ERR_ARG (no labels, duplicate label, template without {}), those of encode_texts
  * Source: OpenAI CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb, zeroshot_classifier */
 WI_API wi_status wi_head_build(wi_session *session, const wi_head_recipe *recipe, wi_head **out,
                                size_t *n_truncated, wi_error *error);
 
-/* Head files are safetensors. save writes beside, fsyncs and renames. open checks everything it reads. */
+/* Head files are safetensors. save writes beside, fsyncs and renames. open checks everything it
+ * reads and maps the weights without copying them; open_memory copies the bytes. */
 WI_API wi_status wi_head_open(const char *path, wi_head **out, wi_error *error);
-WI_API wi_status wi_head_open_memory(const void *bytes, size_t n_bytes, wi_head **out, wi_error *error);
+WI_API wi_status wi_head_open_memory(const void *bytes, size_t n_bytes, wi_head **out,
+                                     wi_error *error);
 WI_API wi_status wi_head_save(const wi_head *head, const char *path, wi_error *error);
 WI_API void wi_head_close(wi_head **head);
 
@@ -45,34 +51,41 @@ typedef struct wi_head_info {
     const char *licence, *source, *sensitivity; /* "" when there is none */
     bool sigmoid;
     float logit_scale, logit_bias;
+    float temperature; /* logits are divided by it before softmax or sigmoid; 1 unless calibrated */
+    size_t n_examples; /* photos that a few-shot head carries */
+    float none_threshold; /* NaN: not calibrated */
+    float none_rate;      /* the false-accept rate that the threshold was set for; NaN: unknown */
 } wi_head_info;
 WI_API void wi_head_get_info(const wi_head *head, wi_head_info *out);
 /* The label's first name, without synonyms; NULL past the end. */
 WI_API const char *wi_head_label(const wi_head *head, size_t index);
 /* The label as it was given, with its synonyms. */
 WI_API const char *wi_head_label_full(const wi_head *head, size_t index);
+/* The label's group, "" when it has none. */
+WI_API const char *wi_head_group(const wi_head *head, size_t index);
 WI_API const char *wi_head_template(const wi_head *head, size_t index);
 
 /* WI_ERR_MISMATCH, naming both models, unless the head was made for this model. */
 WI_API wi_status wi_head_check_model(const wi_head *head, const wi_model *model, wi_error *error);
 
 typedef struct wi_answer {
-    size_t label;   /* index into the head's labels */
-    float score;    /* probability: softmax over the set, or sigmoid per label */
-    float cosine;   /* of embedding and label; NaN for linear heads */
+    size_t label; /* index into the head's labels */
+    float score;  /* probability: softmax over the set, or sigmoid per label */
+    float cosine; /* of embedding and label (its best synonym); NaN for heads that are not made of
+                     words */
     float logit;
 } wi_answer;
 
-/* Scores one image embedding (normalised here; any length) and gives the k best, best first; equal scores
- * keep label order. *n_out = min(k, n_labels).
- * Shapes: embedding[dim]; out[k]
- * Errors: WI_ERR_MISMATCH if dim differs from the head's; WI_ERR_NOMEM
- * Source: OpenAI CLIP model.py CLIP.forward; SigLIP (arXiv:2303.15343) for sigmoid heads */
+/* Scores one image embedding (normalised here; any length) and gives the k best, best first; equal
+ * logits keep label order. *n_out = min(k, n_labels). Shapes: embedding[dim]; out[k] Errors:
+ * WI_ERR_MISMATCH if dim differs from the head's; WI_ERR_ARG for an embedding with NaN, infinities
+ * or only zeros; WI_ERR_NOMEM Source: OpenAI CLIP model.py CLIP.forward; SigLIP (arXiv:2303.15343)
+ * for sigmoid heads */
 WI_API wi_status wi_head_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,
                                 wi_answer *out, size_t *n_out, wi_error *error);
 /* All scores in label order; each array has n_labels floats and may be NULL. */
-WI_API wi_status wi_head_scores(const wi_head *head, const float *embedding, size_t dim, float *score,
-                                float *cosine, float *logit, wi_error *error);
+WI_API wi_status wi_head_scores(const wi_head *head, const float *embedding, size_t dim,
+                                float *score, float *cosine, float *logit, wi_error *error);
 
 #ifdef __cplusplus
 }

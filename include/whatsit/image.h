@@ -11,27 +11,31 @@ extern "C" {
 typedef struct wi_image wi_image;
 
 typedef struct wi_image_options {
-    bool ignore_exif;       /* true: leave EXIF orientation alone, as the original networks did */
-    bool full_decode;       /* true: never use a JPEG's scaled decoding */
-    uint64_t max_pixels;    /* 0: 200 million; larger pictures fail with WI_ERR_LIMIT before decoding */
-    uint32_t target_px;     /* the shorter side wanted later, in px; 0: unknown. A hint that permits scaled
-                               decoding of big JPEGs where the result stays within a mean difference of 1/255 */
+    bool ignore_exif; /* true: leave EXIF orientation alone, as the original networks did */
+    bool full_decode; /* true: never use a JPEG's scaled decoding */
+    uint64_t
+        max_pixels;     /* 0: 200 million; larger pictures fail with WI_ERR_LIMIT before decoding */
+    uint32_t target_px; /* the shorter side wanted later, in px; 0: unknown. A hint that permits
+                           scaled decoding of big JPEGs where the result stays within a mean
+                           difference of 1/255 */
 } wi_image_options;
 
 /* Decodes JPEG, PNG, WebP, GIF (first frame), BMP and, when built with libheif, HEIC/AVIF.
  * Owns: the caller closes *out with wi_image_close. bytes are only read during the call.
  * Errors: WI_ERR_FORMAT (not a picture, truncated), WI_ERR_UNSUPPORTED, WI_ERR_LIMIT, WI_ERR_NOMEM;
  * from_file also WI_ERR_IO. options may be NULL. */
-WI_API wi_status wi_image_from_memory(const void *bytes, size_t n_bytes, const wi_image_options *options,
-                                      wi_image **out, wi_error *error);
-WI_API wi_status wi_image_from_file(const char *path, const wi_image_options *options, wi_image **out,
-                                    wi_error *error);
+WI_API wi_status wi_image_from_memory(const void *bytes, size_t n_bytes,
+                                      const wi_image_options *options, wi_image **out,
+                                      wi_error *error);
+WI_API wi_status wi_image_from_file(const char *path, const wi_image_options *options,
+                                    wi_image **out, wi_error *error);
 /* From ready pixels: rgb[height,width,3], row-major, copied. */
-WI_API wi_status wi_image_from_rgb(const uint8_t *rgb, uint32_t width_px, uint32_t height_px, wi_image **out,
-                                   wi_error *error);
+WI_API wi_status wi_image_from_rgb(const uint8_t *rgb, uint32_t width_px, uint32_t height_px,
+                                   wi_image **out, wi_error *error);
 WI_API void wi_image_close(wi_image **image);
 
-/* Size after EXIF orientation, in px, of the file's picture (also when decoded at a smaller scale). */
+/* Size after EXIF orientation, in px, of the file's picture (also when decoded at a smaller scale).
+ */
 WI_API uint32_t wi_image_width(const wi_image *image);
 WI_API uint32_t wi_image_height(const wi_image *image);
 /* "jpeg", "png", "webp", "gif", "bmp", "heif", "raw". */
@@ -50,9 +54,9 @@ typedef struct wi_preprocess {
     uint32_t resize_px; /* crop mode: the shorter side after resizing; 0: size_px */
     wi_resize_mode mode;
     wi_interpolation interpolation;
-    uint8_t fill;       /* longest mode: padding value */
-    bool crop_floor;    /* crop offset floor((size-n)/2) as Hugging Face; else rounded half to even */
-    bool rgb_first;     /* convert to RGB before resizing, as Hugging Face; else after, as OpenAI */
+    uint8_t fill;    /* longest mode: padding value */
+    bool crop_floor; /* crop offset floor((size-n)/2) as Hugging Face; else rounded half to even */
+    bool rgb_first;  /* convert to RGB before resizing, as Hugging Face; else after, as OpenAI */
     float mean[3], std[3]; /* of the model, on pixels / 255; applied inside the image tower */
 } wi_preprocess;
 
@@ -64,11 +68,11 @@ typedef struct wi_preprocess {
 WI_API wi_status wi_image_preprocess(const wi_image *image, const wi_preprocess *how, uint8_t *out,
                                      wi_error *error);
 
-/* The full picture as rgb[height,width,3] at its decoded size (for pages and heat maps). Decoded size is
- * wi_image_width x wi_image_height unless scaled decoding was permitted; *width, *height tell.
- * Owns: the pointer belongs to the image and lives as long. */
-WI_API wi_status wi_image_rgb(wi_image *image, const uint8_t **rgb, uint32_t *width_px, uint32_t *height_px,
-                              wi_error *error);
+/* The full picture as rgb[height,width,3] at its decoded size (for pages and heat maps). Decoded
+ * size is wi_image_width x wi_image_height unless scaled decoding was permitted; *width, *height
+ * tell. Owns: the pointer belongs to the image and lives as long. */
+WI_API wi_status wi_image_rgb(wi_image *image, const uint8_t **rgb, uint32_t *width_px,
+                              uint32_t *height_px, wi_error *error);
 
 #ifdef __cplusplus
 }

@@ -17,8 +17,8 @@ typedef struct wi_session_options {
     uint32_t max_images;
     uint32_t max_tokens;
 } wi_session_options;
-WI_API wi_status wi_session_open(const wi_model *model, const wi_session_options *options, wi_session **out,
-                                 wi_error *error);
+WI_API wi_status wi_session_open(const wi_model *model, const wi_session_options *options,
+                                 wi_session **out, wi_error *error);
 WI_API void wi_session_close(wi_session **session);
 
 /* Image embeddings, not normalised.
@@ -26,16 +26,17 @@ WI_API void wi_session_close(wi_session **session);
  * Exact:  results do not depend on n, on the batch or on the number of threads
  * Errors: WI_ERR_UNSUPPORTED without an image tower
  * Source: OpenAI CLIP model.py CLIP.encode_image */
-WI_API wi_status wi_session_encode_images(wi_session *session, const uint8_t *pixels, size_t n, float *out,
-                                          wi_error *error);
+WI_API wi_status wi_session_encode_images(wi_session *session, const uint8_t *pixels, size_t n,
+                                          float *out, wi_error *error);
 
 /* Text embeddings, not normalised. Prompts that share a beginning share its computation.
  * Shapes: texts[n] NUL-terminated UTF-8; out[n,embedding_dim] f32
  * n_truncated (nullable) counts texts that were too long. progress may be NULL.
  * Errors: WI_ERR_UNSUPPORTED without a text tower; WI_ERR_FORMAT; WI_ERR_CANCELLED
  * Source: OpenAI CLIP model.py CLIP.encode_text */
-WI_API wi_status wi_session_encode_texts(wi_session *session, const char *const *texts, size_t n, float *out,
-                                         size_t *n_truncated, const wi_progress *progress, wi_error *error);
+WI_API wi_status wi_session_encode_texts(wi_session *session, const char *const *texts, size_t n,
+                                         float *out, size_t *n_truncated,
+                                         const wi_progress *progress, wi_error *error);
 
 /* Divides each row of x[n,d] by its L2 norm; rows of zeros stay zero. */
 WI_API void wi_normalise(float *x, size_t n, size_t d);

@@ -1,4 +1,5 @@
-/* Named tensors in safetensors files: how embeddings and pixels travel to and from other programs. */
+/* Named tensors in safetensors files: how embeddings and pixels travel to and from other programs.
+ */
 #ifndef WHATSIT_TENSORS_H
 #define WHATSIT_TENSORS_H
 
@@ -27,10 +28,13 @@ typedef struct wi_tensors wi_tensors;
 WI_API wi_status wi_tensors_open(const char *path, wi_tensors **out, wi_error *error);
 WI_API void wi_tensors_close(wi_tensors **tensors);
 /* WI_ERR_NOT_FOUND when no tensor has that name. */
-WI_API wi_status wi_tensors_get(const wi_tensors *tensors, const char *name, wi_tensor *out, wi_error *error);
-/* Writes a new file beside, fsyncs and renames. metadata: n_metadata pairs key, value; may be NULL. */
+WI_API wi_status wi_tensors_get(const wi_tensors *tensors, const char *name, wi_tensor *out,
+                                wi_error *error);
+/* Writes a new file beside, fsyncs and renames. metadata: n_metadata pairs key, value; may be NULL.
+ */
 WI_API wi_status wi_tensors_write(const char *path, const wi_tensor *tensors, size_t n_tensors,
-                                  const char *const (*metadata)[2], size_t n_metadata, wi_error *error);
+                                  const char *const (*metadata)[2], size_t n_metadata,
+                                  wi_error *error);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,5 @@
-/* The whole public API. Link with pkg-config's `whatsit`. docs/ARCHITECTURE.md is the guided tour. */
+/* The whole public API. Link with pkg-config's `whatsit`. docs/ARCHITECTURE.md is the guided tour.
+ */
 #ifndef WHATSIT_WHATSIT_H
 #define WHATSIT_WHATSIT_H
 

@@ -5,12 +5,13 @@
 #include <stdarg.h>
 #include <whatsit/status.h>
 
-/* Formats the message (cut to fit, control characters replaced so that it stays one line) and returns
- * status, so that a failing function can `return wi_fail(...)`. error may be NULL. */
+/* Formats the message (cut to fit, control characters replaced so that it stays one line) and
+ * returns status, so that a failing function can `return wi_fail(...)`. error may be NULL. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-wi_status wi_fail(wi_error *error, wi_status status, const char *format, ...);
+wi_status
+wi_fail(wi_error *error, wi_status status, const char *format, ...);
 
 /* "out of memory (N bytes for WHAT)". */
 wi_status wi_fail_nomem(wi_error *error, size_t n_bytes, const char *what);

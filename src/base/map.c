@@ -22,7 +22,8 @@ wi_status wi_map_open(const char *path, wi_map *out, wi_error *error)
         status = wi_fail(error, WI_ERR_IO, "%s: not a regular file", path);
     } else if (st.st_size > 0) {
         if ((uint64_t)st.st_size > SIZE_MAX / 2) {
-            status = wi_fail(error, WI_ERR_LIMIT, "%s: too large for this machine's address space", path);
+            status = wi_fail(error, WI_ERR_LIMIT, "%s: too large for this machine's address space",
+                             path);
         } else {
             map.n_bytes = (size_t)st.st_size;
             void *p = mmap(NULL, map.n_bytes, PROT_READ, MAP_SHARED, fd, 0);

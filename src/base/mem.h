@@ -1,4 +1,5 @@
-/* Aligned memory and the arena. Ownership law: whoever allocates frees; an arena frees all at once. */
+/* Aligned memory and the arena. Ownership law: whoever allocates frees; an arena frees all at once.
+ */
 #ifndef WI_BASE_MEM_H
 #define WI_BASE_MEM_H
 
@@ -12,16 +13,16 @@ enum { WI_ALIGN = 64 }; /* a cache line, and the widest vector */
 void *wi_aligned_alloc(size_t n_bytes);
 void wi_aligned_free(void *pointer);
 
-/* A block from which working memory is cut once, when a session opens. Two passes use the same code: with
- * base == NULL, takes only count, and the sum is the size to allocate. */
+/* A block from which working memory is cut once, when a session opens. Two passes use the same
+ * code: with base == NULL, takes only count, and the sum is the size to allocate. */
 typedef struct wi_arena {
     uint8_t *base;
     size_t used, size;
     bool overflow; /* a take did not fit, or a size product overflowed */
 } wi_arena;
 
-/* n * element_bytes bytes at a 64-byte boundary. While counting, a non-NULL dummy is never dereferenced:
- * returns NULL. */
+/* n * element_bytes bytes at a 64-byte boundary. While counting, a non-NULL dummy is never
+ * dereferenced: returns NULL. */
 void *wi_arena_take(wi_arena *arena, size_t n, size_t element_bytes);
 
 #endif

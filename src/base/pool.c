@@ -1,8 +1,10 @@
-/* Jobs are handed out by an atomic counter. Threads between two runs of one forward pass spin for some
- * microseconds before they sleep, because a tower is some hundred runs with almost nothing between them.
+/* Jobs are handed out by an atomic counter. Threads between two runs of one forward pass spin for
+ * some microseconds before they sleep, because a tower is some hundred runs with almost nothing
+ * between them.
  *
- * Invariant: `ticket` counts runs. A worker takes part in run t at most once, and the caller returns from
- * run t only when `n_working` is back to 0, so no worker can touch the next run's job too early. */
+ * Invariant: `ticket` counts runs. A worker takes part in run t at most once, and the caller
+ * returns from run t only when `n_working` is back to 0, so no worker can touch the next run's job
+ * too early. */
 #include "base/pool.h"
 
 #include "base/error.h"
@@ -191,7 +193,8 @@ void wi_pool_run(wi_pool *pool, size_t n_jobs, wi_pool_job *job, void *context)
     atomic_store_explicit(&pool->n_working, pool->n_threads - 1, memory_order_relaxed);
     start_run(pool);
     take_jobs(pool, 0);
-    for (int rounds = 0; atomic_load_explicit(&pool->n_working, memory_order_acquire) != 0; rounds++) {
+    for (int rounds = 0; atomic_load_explicit(&pool->n_working, memory_order_acquire) != 0;
+         rounds++) {
         relax();
         if (rounds > SPIN_ROUNDS) {
             sched_yield();

@@ -34,8 +34,8 @@ typedef struct wi_block_params { /* of a stack of transformer blocks */
 typedef struct wi_image_params {
     wi_image_kind kind;
     uint32_t image_px;
-    uint32_t patch_px;        /* ViT */
-    wi_block_params blocks;   /* ViT; a ResNet uses width (64 for RN50) and n_heads (of attnpool) */
+    uint32_t patch_px;      /* ViT */
+    wi_block_params blocks; /* ViT; a ResNet uses width (64 for RN50) and n_heads (of attnpool) */
     bool has_patch_bias;
     bool has_pre_ln;
     uint32_t stage_blocks[4]; /* ResNet: 3,4,6,3 for RN50 */
@@ -58,8 +58,9 @@ typedef struct wi_params {
     bool sigmoid;
 } wi_params;
 
-/* Checks every field against the bounds and against each other (heads divide width, patch divides image,
- * sizes positive, std not zero, finite floats). WI_ERR_FORMAT or WI_ERR_UNSUPPORTED names the field. */
+/* Checks every field against the bounds and against each other (heads divide width, patch divides
+ * image, sizes positive, std not zero, finite floats). WI_ERR_FORMAT or WI_ERR_UNSUPPORTED names
+ * the field. */
 wi_status wi_params_check(const wi_params *params, wi_error *error);
 
 #endif

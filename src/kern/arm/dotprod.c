@@ -1,0 +1,3 @@
+#include "kern/arm/vec_neon.h"
+#define TABLE wi_kern_dotprod
+#include "kern/simd/integers.inc.h"

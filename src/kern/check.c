@@ -1,0 +1,220 @@
+#include "kern/check.h"
+
+#include "kern/ref/ref.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Sizes that leave partial vectors and partial tiles on every ISA. */
+enum { ROWS = 15, PANELS = 3, K = 21, K4 = (K + 3) / 4, COLUMNS = PANELS * WI_PANEL };
+
+typedef struct pattern {
+    uint32_t state;
+} pattern;
+
+static uint32_t next_bits(pattern *p)
+{
+    p->state = p->state * 1664525u + 1013904223u;
+    return p->state >> 8;
+}
+
+static void fill_f32(pattern *p, float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)(next_bits(p) & 0xffff) / 16384.0f - 2.0f;
+}
+
+static void fill_bytes(pattern *p, void *bytes, size_t n, uint8_t mask)
+{
+    uint8_t *b = bytes;
+    for (size_t i = 0; i < n; i++)
+        b[i] = (uint8_t)next_bits(p) & mask;
+}
+
+/* Finite halves of moderate size, with subnormals among them. */
+static void fill_halves(pattern *p, uint16_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = (uint16_t)((next_bits(p) & 0x83ff) | (next_bits(p) % 20) << 10);
+}
+
+static bool close_enough(const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(a[i] - b[i]) <= 1e-4f * (1.0f + fabsf(a[i]))))
+            return false;
+    return true;
+}
+
+static bool gemm_f32_agrees(const wi_kern *k)
+{
+    pattern p = {1};
+    float a[ROWS * K], b[PANELS * K * WI_PANEL], bias[COLUMNS], c[2][ROWS * COLUMNS];
+    fill_f32(&p, a, ROWS * K);
+    fill_f32(&p, b, PANELS * K * WI_PANEL);
+    fill_f32(&p, bias, COLUMNS);
+    const wi_epilogue e = {.bias = bias, .act = WI_QUICK_GELU};
+    wi_kern_ref.gemm_f32(ROWS, PANELS, K, a, K, b, c[0], COLUMNS, &e);
+    k->gemm_f32(ROWS, PANELS, K, a, K, b, c[1], COLUMNS, &e);
+    return close_enough(c[0], c[1], ROWS * COLUMNS);
+}
+
+static bool gemm_s8_agrees(const wi_kern *k)
+{
+    pattern p = {2};
+    uint8_t q[ROWS * 4 * K4];
+    int8_t b[PANELS * K4 * WI_PANEL * 4];
+    wi_row_scale rows[ROWS];
+    float scale[COLUMNS], bias[COLUMNS], c[2][ROWS * COLUMNS];
+    int32_t sum[COLUMNS];
+    fill_bytes(&p, q, sizeof q, 127);
+    fill_bytes(&p, b, sizeof b, 255);
+    for (size_t i = 0; i < sizeof b; i++)
+        b[i] = b[i] == -128 ? -127 : b[i];
+    for (int i = 0; i < ROWS; i++)
+        rows[i] = (wi_row_scale){0.01f * (float)(i + 1), 5 * i};
+    fill_f32(&p, scale, COLUMNS);
+    fill_f32(&p, bias, COLUMNS);
+    for (int j = 0; j < COLUMNS; j++)
+        sum[j] = 37 * j - 900;
+    const wi_epilogue e = {.bias = bias};
+    wi_kern_ref.gemm_s8(ROWS, PANELS, K4, q, 4 * K4, rows, b, scale, sum, c[0], COLUMNS, &e);
+    k->gemm_s8(ROWS, PANELS, K4, q, 4 * K4, rows, b, scale, sum, c[1], COLUMNS, &e);
+    return memcmp(c[0], c[1], sizeof c[0]) == 0;
+}
+
+static bool widen_agrees(const wi_kern *k, bool bf16)
+{
+    pattern p = {3};
+    uint16_t x[K + 16];
+    float y[2][K + 16];
+    fill_halves(&p, x, K + 16);
+    (bf16 ? wi_kern_ref.widen_bf16 : wi_kern_ref.widen_f16)(K + 16, x, y[0]);
+    (bf16 ? k->widen_bf16 : k->widen_f16)(K + 16, x, y[1]);
+    return memcmp(y[0], y[1], sizeof y[0]) == 0;
+}
+
+static bool layer_norm_agrees(const wi_kern *k)
+{
+    pattern p = {4};
+    float x[K + 16], w[K + 16], b[K + 16], y[2][K + 16];
+    fill_f32(&p, x, K + 16);
+    fill_f32(&p, w, K + 16);
+    fill_f32(&p, b, K + 16);
+    wi_kern_ref.layer_norm(K + 16, x, w, b, 1e-5f, y[0]);
+    k->layer_norm(K + 16, x, w, b, 1e-5f, y[1]);
+    return close_enough(y[0], y[1], K + 16);
+}
+
+static bool quantise_agrees(const wi_kern *k)
+{
+    pattern p = {5};
+    float x[K + 16];
+    uint8_t q[2][K + 16];
+    fill_f32(&p, x, K + 16);
+    wi_row_scale a = wi_kern_ref.quantise_row(K + 16, x, q[0]);
+    wi_row_scale b = k->quantise_row(K + 16, x, q[1]);
+    return memcmp(&a, &b, sizeof a) == 0 && memcmp(q[0], q[1], sizeof q[0]) == 0;
+}
+
+static bool softmax_agrees(const wi_kern *k)
+{
+    pattern p = {6};
+    float x[2][K + 16];
+    fill_f32(&p, x[0], K + 16);
+    memcpy(x[1], x[0], sizeof x[0]);
+    wi_kern_ref.softmax(K + 16, 3.0f, x[0]);
+    k->softmax(K + 16, 3.0f, x[1]);
+    return close_enough(x[0], x[1], K + 16);
+}
+
+static bool activate_agrees(const wi_kern *k)
+{
+    for (wi_act act = WI_NO_ACT; act <= WI_RELU; act++) {
+        pattern p = {7};
+        float x[2][K + 16];
+        fill_f32(&p, x[0], K + 16);
+        memcpy(x[1], x[0], sizeof x[0]);
+        wi_kern_ref.activate(K + 16, act, x[0]);
+        k->activate(K + 16, act, x[1]);
+        if (!close_enough(x[0], x[1], K + 16))
+            return false;
+    }
+    return true;
+}
+
+static bool attend_agrees(const wi_kern *k)
+{
+    pattern p = {8};
+    static const uint32_t index[5] = {4, 0, 2, 2, 1};
+    float q[K], keys[5 * K], values[5 * K], scores[5], y[2][K];
+    fill_f32(&p, q, K);
+    fill_f32(&p, keys, 5 * K);
+    fill_f32(&p, values, 5 * K);
+    wi_kern_ref.attend(5, K, 0.2f, q, keys, values, K, index, scores, y[0]);
+    k->attend(5, K, 0.2f, q, keys, values, K, index, scores, y[1]);
+    return close_enough(y[0], y[1], K);
+}
+
+static bool dots_float_agree(const wi_kern *k, bool f16)
+{
+    pattern p = {9};
+    enum { D = K + 32 };
+    float rows[3 * D], q[D], y[2][3];
+    uint16_t halves[3 * D];
+    fill_f32(&p, rows, 3 * D);
+    fill_halves(&p, halves, 3 * D);
+    fill_f32(&p, q, D);
+    if (f16) {
+        wi_kern_ref.dots_f16(3, D, halves, D, q, y[0]);
+        k->dots_f16(3, D, halves, D, q, y[1]);
+    } else {
+        wi_kern_ref.dots_f32(3, D, rows, D, q, y[0]);
+        k->dots_f32(3, D, rows, D, q, y[1]);
+    }
+    return close_enough(y[0], y[1], 3);
+}
+
+static bool dots_s8_agree(const wi_kern *k)
+{
+    pattern p = {10};
+    enum { D = K + 64 };
+    int8_t rows[3 * D];
+    uint8_t q[D];
+    int32_t y[2][3];
+    fill_bytes(&p, rows, sizeof rows, 127);
+    fill_bytes(&p, q, sizeof q, 127);
+    wi_kern_ref.dots_s8(3, D, rows, D, q, 64, y[0]);
+    k->dots_s8(3, D, rows, D, q, 64, y[1]);
+    return memcmp(y[0], y[1], sizeof y[0]) == 0;
+}
+
+bool wi_kern_agrees(const wi_kern *variant, size_t operation)
+{
+    switch (operation) {
+    case 0:
+        return gemm_f32_agrees(variant);
+    case 1:
+        return gemm_s8_agrees(variant);
+    case 2:
+        return widen_agrees(variant, false);
+    case 3:
+        return widen_agrees(variant, true);
+    case 4:
+        return layer_norm_agrees(variant);
+    case 5:
+        return quantise_agrees(variant);
+    case 6:
+        return softmax_agrees(variant);
+    case 7:
+        return activate_agrees(variant);
+    case 8:
+        return attend_agrees(variant);
+    case 9:
+        return dots_float_agree(variant, false);
+    case 10:
+        return dots_float_agree(variant, true);
+    default:
+        return dots_s8_agree(variant);
+    }
+}

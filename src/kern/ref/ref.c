@@ -1,0 +1,202 @@
+#include "kern/ref/ref.h"
+
+#include "kern/half.h"
+
+#include <math.h>
+
+float wi_act_ref(wi_act act, float x)
+{
+    switch (act) {
+    case WI_QUICK_GELU:
+        return x / (1.0f + expf(-1.702f * x));
+    case WI_GELU:
+        return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f));
+    case WI_GELU_TANH:
+        return 0.5f * x * (1.0f + tanhf(0.79788456080286536f * (x + 0.044715f * x * x * x)));
+    case WI_RELU:
+        return x > 0.0f ? x : 0.0f;
+    case WI_NO_ACT:
+        break;
+    }
+    return x;
+}
+
+/* y for output (i, j) from its sum; the order of the steps is part of the contract. */
+static float finish(const wi_epilogue *e, float y, size_t i, size_t j)
+{
+    if (e->bias)
+        y += e->bias[j];
+    if (e->before)
+        y += e->before[i * e->ld_before + j];
+    y = wi_act_ref(e->act, y);
+    if (e->after)
+        y += e->after[i * e->ld_after + j];
+    return y;
+}
+
+static void gemm_f32(size_t m, size_t n_panels, size_t k, const float *a, size_t lda,
+                     const float *panels, float *c, size_t ldc, const wi_epilogue *epilogue)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n_panels * WI_PANEL; j++) {
+            const float *w = panels + j / WI_PANEL * k * WI_PANEL + j % WI_PANEL;
+            float sum = 0.0f;
+            for (size_t p = 0; p < k; p++)
+                sum += a[i * lda + p] * w[p * WI_PANEL];
+            c[i * ldc + j] = finish(epilogue, sum, i, j);
+        }
+}
+
+static void gemm_s8(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size_t lda,
+                    const wi_row_scale *rows, const int8_t *panels, const float *scale,
+                    const int32_t *sum, float *c, size_t ldc, const wi_epilogue *epilogue)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n_panels * WI_PANEL; j++) {
+            const int8_t *w = panels + (j / WI_PANEL * k4 * WI_PANEL + j % WI_PANEL) * 4;
+            int32_t total = 0;
+            for (size_t p = 0; p < 4 * k4; p++)
+                total += q[i * lda + p] * w[p / 4 * WI_PANEL * 4 + p % 4];
+            float y = (float)(total - rows[i].zero * sum[j]) * (rows[i].scale * scale[j]);
+            c[i * ldc + j] = finish(epilogue, y, i, j);
+        }
+}
+
+static void widen_f16(size_t n, const uint16_t *x, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = wi_f16_to_f32(x[i]);
+}
+
+static void widen_bf16(size_t n, const uint16_t *x, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = wi_bf16_to_f32(x[i]);
+}
+
+static void layer_norm(size_t n, const float *x, const float *w, const float *b, float eps,
+                       float *out)
+{
+    double sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    double inverse = 1.0 / sqrt(squares / (double)n + eps);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)((x[i] - mean) * inverse) * w[i] + b[i];
+}
+
+wi_row_scale wi_row_scale_of(float low, float high)
+{
+    /* A row of equal zeros, or one that holds NaN, gets a scale that keeps everything at zero. */
+    float range = high - low;
+    if (!(range > 0.0f) || !(range <= 3.0e38f))
+        return (wi_row_scale){0.0f, 0};
+    float scale = range / 127.0f;
+    return (wi_row_scale){scale, (int32_t)nearbyintf(-low / scale)};
+}
+
+static wi_row_scale quantise_row(size_t n, const float *x, uint8_t *q)
+{
+    float low = 0.0f, high = 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    wi_row_scale row = wi_row_scale_of(low, high);
+    float inverse = row.scale > 0.0f ? 1.0f / row.scale : 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        float t = nearbyintf(x[i] * inverse) + (float)row.zero;
+        q[i] = (uint8_t)(t > 0.0f ? (t < 127.0f ? t : 127.0f) : 0.0f);
+    }
+    return row;
+}
+
+static void softmax(size_t n, float scale, float *x)
+{
+    float top = x[0];
+    for (size_t i = 1; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        x[i] = expf(scale * (x[i] - top));
+        sum += x[i];
+    }
+    float inverse = (float)(1.0 / sum);
+    for (size_t i = 0; i < n; i++)
+        x[i] *= inverse;
+}
+
+static void activate(size_t n, wi_act act, float *x)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = wi_act_ref(act, x[i]);
+}
+
+static void attend(size_t n_keys, size_t d, float scale, const float *q, const float *keys,
+                   const float *values, size_t ld, const uint32_t *index, float *scores, float *out)
+{
+    for (size_t j = 0; j < n_keys; j++) {
+        const float *key = keys + index[j] * ld;
+        float sum = 0.0f;
+        for (size_t i = 0; i < d; i++)
+            sum += q[i] * key[i];
+        scores[j] = sum;
+    }
+    softmax(n_keys, scale, scores);
+    for (size_t i = 0; i < d; i++) {
+        float sum = 0.0f;
+        for (size_t j = 0; j < n_keys; j++)
+            sum += scores[j] * values[index[j] * ld + i];
+        out[i] = sum;
+    }
+}
+
+static void dots_f32(size_t n, size_t d, const float *rows, size_t ld, const float *q, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0.0f;
+        for (size_t j = 0; j < d; j++)
+            sum += rows[i * ld + j] * q[j];
+        out[i] = sum;
+    }
+}
+
+static void dots_f16(size_t n, size_t d, const uint16_t *rows, size_t ld, const float *q,
+                     float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0.0f;
+        for (size_t j = 0; j < d; j++)
+            sum += wi_f16_to_f32(rows[i * ld + j]) * q[j];
+        out[i] = sum;
+    }
+}
+
+static void dots_s8(size_t n, size_t d, const int8_t *rows, size_t ld, const uint8_t *q,
+                    int32_t zero, int32_t *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        int32_t sum = 0;
+        for (size_t j = 0; j < d; j++)
+            sum += (q[j] - zero) * rows[i * ld + j];
+        out[i] = sum;
+    }
+}
+
+const wi_kern wi_kern_ref = {
+    .gemm_f32 = gemm_f32,
+    .gemm_s8 = gemm_s8,
+    .widen_f16 = widen_f16,
+    .widen_bf16 = widen_bf16,
+    .layer_norm = layer_norm,
+    .quantise_row = quantise_row,
+    .softmax = softmax,
+    .activate = activate,
+    .attend = attend,
+    .dots_f32 = dots_f32,
+    .dots_f16 = dots_f16,
+    .dots_s8 = dots_s8,
+};

@@ -1,0 +1,175 @@
+/* The vector vocabulary of kern/simd on WebAssembly SIMD (and relaxed SIMD where the module is
+ * built so). Four lanes. */
+#ifndef WI_KERN_VEC_H
+#define WI_KERN_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <wasm_simd128.h>
+
+enum { LANES = 4 };
+typedef v128_t vf;
+typedef v128_t vi;
+
+static inline vf v_load(const float *p)
+{
+    return wasm_v128_load(p);
+}
+static inline void v_store(float *p, vf x)
+{
+    wasm_v128_store(p, x);
+}
+static inline vf v_load_part(const float *p, size_t n)
+{
+    float t[4] = {0};
+    for (size_t i = 0; i < n; i++)
+        t[i] = p[i];
+    return wasm_v128_load(t);
+}
+static inline void v_store_part(float *p, vf x, size_t n)
+{
+    float t[4];
+    wasm_v128_store(t, x);
+    for (size_t i = 0; i < n; i++)
+        p[i] = t[i];
+}
+static inline vf v_set(float x)
+{
+    return wasm_f32x4_splat(x);
+}
+static inline vf v_add(vf a, vf b)
+{
+    return wasm_f32x4_add(a, b);
+}
+static inline vf v_sub(vf a, vf b)
+{
+    return wasm_f32x4_sub(a, b);
+}
+static inline vf v_mul(vf a, vf b)
+{
+    return wasm_f32x4_mul(a, b);
+}
+static inline vf v_div(vf a, vf b)
+{
+    return wasm_f32x4_div(a, b);
+}
+static inline vf v_fma(vf a, vf b, vf c)
+{
+#if defined(__wasm_relaxed_simd__)
+    return wasm_f32x4_relaxed_madd(a, b, c);
+#else
+    return wasm_f32x4_add(wasm_f32x4_mul(a, b), c);
+#endif
+}
+/* pmax(b, a) is b < a ? a : b, hence b where either is NaN. */
+static inline vf v_max(vf a, vf b)
+{
+    return wasm_f32x4_pmax(b, a);
+}
+static inline vf v_min(vf a, vf b)
+{
+    return wasm_f32x4_pmin(b, a);
+}
+static inline vf v_round(vf x)
+{
+    return wasm_f32x4_nearest(x);
+}
+static inline vf v_abs(vf x)
+{
+    return wasm_f32x4_abs(x);
+}
+static inline vf v_copysign(vf a, vf b)
+{
+    return wasm_v128_bitselect(b, a, wasm_i32x4_splat((int32_t)0x80000000u));
+}
+static inline vf v_exp2i(vf x)
+{
+    return wasm_i32x4_shl(wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(x), wasm_i32x4_splat(127)), 23);
+}
+static inline float v_sum(vf x)
+{
+    return (wasm_f32x4_extract_lane(x, 0) + wasm_f32x4_extract_lane(x, 2)) +
+           (wasm_f32x4_extract_lane(x, 1) + wasm_f32x4_extract_lane(x, 3));
+}
+static inline float v_top(vf x)
+{
+    vf y = v_max(x, wasm_i32x4_shuffle(x, x, 2, 3, 0, 1));
+    y = v_max(y, wasm_i32x4_shuffle(y, y, 1, 0, 3, 2));
+    return wasm_f32x4_extract_lane(y, 0);
+}
+/* No instruction widens halves. Moving exponent and fraction into place and multiplying by 2^112 is
+ * exact for normal and subnormal numbers alike; infinities and NaN, which weights do not hold, keep
+ * their own path. */
+static inline vf v_widen_f16(const uint16_t *p)
+{
+    v128_t h = wasm_u32x4_load16x4(p);
+    v128_t sign = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x8000)), 16);
+    v128_t body = wasm_i32x4_shl(wasm_v128_and(h, wasm_i32x4_splat(0x7fff)), 13);
+    v128_t value = wasm_f32x4_mul(body, wasm_i32x4_splat(0x77800000)); /* 2^112 */
+    v128_t special = wasm_i32x4_ge(body, wasm_i32x4_splat(0x0f800000));
+    value = wasm_v128_bitselect(wasm_v128_or(body, wasm_i32x4_splat(0x7f800000)), value, special);
+    return wasm_v128_or(value, sign);
+}
+static inline vf v_widen_bf16(const uint16_t *p)
+{
+    return wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16);
+}
+static inline void v_store_u8(uint8_t *p, vf x)
+{
+    v128_t i = wasm_i32x4_trunc_sat_f32x4(x);
+    i = wasm_i16x8_narrow_i32x4(i, i);
+    i = wasm_u8x16_narrow_i16x8(i, i);
+    wasm_v128_store32_lane(p, i, 0);
+}
+
+static inline vi vi_zero(void)
+{
+    return wasm_i32x4_splat(0);
+}
+static inline vi vi_set(int32_t x)
+{
+    return wasm_i32x4_splat(x);
+}
+static inline vi vi_load(const void *p)
+{
+    return wasm_v128_load(p);
+}
+static inline vi vi_sub(vi a, vi b)
+{
+    return wasm_i32x4_sub(a, b);
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return wasm_i32x4_add(a, b);
+}
+static inline vi vi_mul(vi a, vi b)
+{
+    return wasm_i32x4_mul(a, b);
+}
+static inline vf vi_to_f32(vi x)
+{
+    return wasm_f32x4_convert_i32x4(x);
+}
+static inline int32_t vi_sum(vi x)
+{
+    return wasm_i32x4_extract_lane(x, 0) + wasm_i32x4_extract_lane(x, 1) +
+           wasm_i32x4_extract_lane(x, 2) + wasm_i32x4_extract_lane(x, 3);
+}
+static inline vi vi_dot4(vi acc, vi q, vi w)
+{
+#if defined(__wasm_relaxed_simd__)
+    /* Defined on every engine because the second operand is 0..127. */
+    return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(w, q, acc);
+#else
+    /* 127*127*2 < 2^15: pairs fit 16 bits, as with maddubs. */
+    v128_t even = wasm_i16x8_mul(wasm_u16x8_shr(wasm_i16x8_shl(q, 8), 8),
+                                 wasm_i16x8_shr(wasm_i16x8_shl(w, 8), 8));
+    v128_t odd = wasm_i16x8_mul(wasm_u16x8_shr(q, 8), wasm_i16x8_shr(w, 8));
+    return wasm_i32x4_add(acc, wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_add(even, odd)));
+#endif
+}
+
+/* Engines on x86 give 16 registers: 3*4 sums, and the weights come from memory. */
+enum { TILE_ROWS = 3, TILE_PANELS = 1, TILE_ROWS_S8 = 3, TILE_PANELS_S8 = 1 };
+
+#endif
