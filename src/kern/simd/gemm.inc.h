@@ -96,7 +96,7 @@ INLINE void tile_f32(const size_t rows, const size_t panels, size_t k, const flo
 
 INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uint8_t *q, size_t lda,
                     const wi_row_scale *row, const int8_t *b, const float *scale,
-                    const int32_t *total, float *c, size_t ldc, const float *bias)
+                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add)
 {
     vi sum[TILE_ROWS_S8][TILE_PANELS_S8 * PANEL_VECTORS];
     const size_t n_vectors = panels * PANEL_VECTORS, panel_bytes = k4 * WI_PANEL * 4;
@@ -157,8 +157,9 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
         break;
 #define ALL_CASES(CASE)                                                                            \
     CASE(1)                                                                                        \
-    CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)     \
-        CASE(13) CASE(14)
+    CASE(2)                                                                                        \
+    CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13)    \
+        CASE(14)
 
 INLINE void rows_f32(const size_t panels, size_t rows, size_t k, const float *a, size_t lda,
                      const float *b, float *c, size_t ldc, const float *bias, addend add)
@@ -170,7 +171,7 @@ INLINE void rows_f32(const size_t panels, size_t rows, size_t k, const float *a,
 
 INLINE void rows_s8(const size_t panels, size_t rows, size_t k4, const uint8_t *q, size_t lda,
                     const wi_row_scale *row, const int8_t *b, const float *scale,
-                    const int32_t *total, float *c, size_t ldc, const float *bias)
+                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add)
 {
     switch (rows) {
         ALL_CASES(CASE_S8)
