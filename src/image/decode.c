@@ -1,0 +1,99 @@
+#include "image/decode.h"
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { MAX_FILE_BYTES = 1 << 30, READ_BYTES = 1 << 16 };
+
+static const wi_decoder *const decoders[] = {&wi_decoder_jpeg, &wi_decoder_png, &wi_decoder_webp,
+                                             &wi_decoder_gif,  &wi_decoder_bmp,
+#if defined(WI_WITH_HEIF)
+                                             &wi_decoder_heif
+#endif
+};
+
+wi_status wi_decode_check_size(const wi_encoded *in, const char *format, uint64_t width,
+                               uint64_t height, wi_error *error)
+{
+    if (width == 0 || height == 0)
+        return wi_fail(error, WI_ERR_FORMAT, "%s: the picture has no pixels", format);
+    if (width > WI_IMAGE_MAX_SIDE || height > WI_IMAGE_MAX_SIDE ||
+        width * height > in->max_pixels) /* two numbers of 30 bits */
+        return wi_fail(error, WI_ERR_LIMIT, "%s: %llu x %llu px is over the limit of %llu pixels",
+                       format, (unsigned long long)width, (unsigned long long)height,
+                       (unsigned long long)in->max_pixels);
+    return WI_OK;
+}
+
+wi_status wi_image_decode(const void *bytes, size_t n_bytes, const wi_image_options *options,
+                          wi_image **out, wi_error *error)
+{
+    static const wi_image_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    wi_encoded in = {.bytes = bytes, .n_bytes = n_bytes};
+    in.max_pixels = options->max_pixels ? options->max_pixels : WI_IMAGE_DEFAULT_MAX_PIXELS;
+    in.target_px = options->full_decode ? 0 : options->target_px;
+    if (n_bytes == 0)
+        return wi_fail(error, WI_ERR_FORMAT, "the file is empty");
+
+    for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++) {
+        const wi_decoder *decoder = decoders[i];
+        if (!decoder->probe(in.bytes, n_bytes))
+            continue;
+        wi_image *image = NULL;
+        wi_status status = decoder->decode(&in, &image, error);
+        if (status == WI_OK && decoder->orientation && !options->ignore_exif)
+            status = wi_image_orient(image, decoder->orientation(in.bytes, n_bytes), error);
+        if (status != WI_OK) {
+            wi_image_free(image);
+            return status;
+        }
+        *out = image;
+        return WI_OK;
+    }
+    return wi_fail(error, WI_ERR_FORMAT,
+                   "not a picture of a known format (JPEG, PNG, WebP, GIF, BMP%s)",
+#if defined(WI_WITH_HEIF)
+                   ", HEIC, AVIF"
+#else
+                   "; built without HEIC and AVIF"
+#endif
+    );
+}
+
+static wi_status read_all(FILE *stream, const char *path, wi_buffer *buffer, wi_error *error)
+{
+    uint8_t block[READ_BYTES];
+    size_t n;
+    while ((n = fread(block, 1, sizeof block, stream)) > 0) {
+        wi_status status = wi_buffer_append(buffer, block, n, error);
+        if (status != WI_OK)
+            return status;
+    }
+    if (ferror(stream))
+        return wi_fail_errno(error, path, "cannot read", errno);
+    return WI_OK;
+}
+
+wi_status wi_image_decode_file(const char *path, const wi_image_options *options, wi_image **out,
+                               wi_error *error)
+{
+    FILE *stream = fopen(path, "rb");
+    if (!stream)
+        return wi_fail_errno(error, path, "cannot open", errno);
+    wi_buffer buffer;
+    wi_buffer_init(&buffer, MAX_FILE_BYTES);
+    wi_status status = read_all(stream, path, &buffer, error);
+    fclose(stream);
+    if (status == WI_OK) {
+        status = wi_image_decode(buffer.bytes, buffer.n_bytes, options, out, error);
+        if (status != WI_OK)
+            wi_error_prefix(error, path);
+    }
+    wi_buffer_free(&buffer);
+    return status;
+}

@@ -1,0 +1,40 @@
+/* From a file's bytes to a picture: a table of formats, one file behind each. */
+#ifndef WI_IMAGE_DECODE_H
+#define WI_IMAGE_DECODE_H
+
+#include "image/image.h"
+
+enum { WI_IMAGE_DEFAULT_MAX_PIXELS = 200 * 1000 * 1000 };
+
+/* Untrusted bytes and what the caller allows. */
+typedef struct wi_encoded {
+    const uint8_t *bytes;
+    size_t n_bytes;
+    uint64_t max_pixels;
+    uint32_t target_px; /* 0: no scaled decoding */
+} wi_encoded;
+
+typedef struct wi_decoder {
+    const char *format;
+    bool (*probe)(const uint8_t *bytes, size_t n_bytes);
+    wi_status (*decode)(const wi_encoded *in, wi_image **out, wi_error *error);
+    int (*orientation)(const uint8_t *bytes,
+                       size_t n_bytes); /* NULL: none, or the library applies it */
+} wi_decoder;
+
+extern const wi_decoder wi_decoder_jpeg, wi_decoder_png, wi_decoder_webp, wi_decoder_gif,
+    wi_decoder_bmp, wi_decoder_heif;
+
+/* Every decoder calls this between reading the size and allocating the pixels. */
+wi_status wi_decode_check_size(const wi_encoded *in, const char *format, uint64_t width,
+                               uint64_t height, wi_error *error);
+
+/* options may be NULL. */
+wi_status wi_image_decode(const void *bytes, size_t n_bytes, const wi_image_options *options,
+                          wi_image **out, wi_error *error);
+
+/* Reads the whole file first, so that a file that shrinks meanwhile is an error and no fault. */
+wi_status wi_image_decode_file(const char *path, const wi_image_options *options, wi_image **out,
+                               wi_error *error);
+
+#endif

@@ -1,0 +1,194 @@
+/* Windows bitmaps by our own small parser: 1, 4, 8, 16, 24 and 32 bits, bottom-up or top-down, bit
+ * fields. Run-length compression is refused. */
+#include "image/decode.h"
+
+#include "base/error.h"
+#include "base/size.h"
+
+#include <string.h>
+
+enum { FILE_HEADER_BYTES = 14, RAW = 0, BITFIELDS = 3, ALPHA_BITFIELDS = 6 };
+
+typedef struct bmp_header {
+    uint32_t header_bytes, data_offset, bits, compression, n_colors;
+    uint32_t width, height;
+    bool top_down;
+    uint32_t masks[4]; /* red, green, blue, alpha */
+} bmp_header;
+
+static uint32_t u16(const uint8_t *at)
+{
+    return at[0] | (uint32_t)at[1] << 8;
+}
+
+static uint32_t u32(const uint8_t *at)
+{
+    return u16(at) | u16(at + 2) << 16;
+}
+
+static wi_status fail_truncated(wi_error *error)
+{
+    return wi_fail(error, WI_ERR_FORMAT, "bmp: the file is truncated");
+}
+
+/* Masks follow a 40-byte header, or lie within a longer one, at the same place; alpha only in the
+ * longer. */
+static wi_status read_masks(const wi_encoded *in, bmp_header *h, wi_error *error)
+{
+    static const uint32_t masks_16[4] = {0x7C00, 0x3E0, 0x1F, 0};
+    static const uint32_t masks_32[4] = {0xFF0000, 0xFF00, 0xFF, 0};
+    memcpy(h->masks, h->bits == 16 ? masks_16 : masks_32, sizeof h->masks);
+    if (h->compression == RAW)
+        return WI_OK;
+    size_t n = h->header_bytes >= 56 || h->compression == ALPHA_BITFIELDS ? 4 : 3;
+    if (!wi_size_within(FILE_HEADER_BYTES + 40, 4 * n, in->n_bytes))
+        return fail_truncated(error);
+    uint32_t any = 0, masks[4] = {0};
+    for (size_t i = 0; i < n; i++)
+        any |= masks[i] = u32(in->bytes + FILE_HEADER_BYTES + 40 + 4 * i);
+    if (any)
+        memcpy(h->masks, masks, sizeof masks);
+    return WI_OK;
+}
+
+static wi_status read_header(const wi_encoded *in, bmp_header *h, wi_error *error)
+{
+    const uint8_t *at = in->bytes + FILE_HEADER_BYTES;
+    if (in->n_bytes < FILE_HEADER_BYTES + 12)
+        return fail_truncated(error);
+    *h = (bmp_header){.data_offset = u32(in->bytes + 10), .header_bytes = u32(at)};
+    bool old = h->header_bytes == 12;
+    if (!old && (h->header_bytes < 40 || h->header_bytes > 124))
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "bmp: a header of %u bytes", h->header_bytes);
+    if (in->n_bytes < FILE_HEADER_BYTES + h->header_bytes)
+        return fail_truncated(error);
+    if (old) {
+        h->width = u16(at + 4);
+        h->height = u16(at + 6);
+        h->bits = u16(at + 10);
+    } else {
+        h->width = u32(at + 4);
+        h->height = u32(at + 8);
+        h->top_down = h->height >> 31;
+        if (h->top_down)
+            h->height = 0u - h->height;
+        h->bits = u16(at + 14);
+        h->compression = u32(at + 16);
+        h->n_colors = u32(at + 32);
+    }
+    bool depth_known = h->bits == 1 || h->bits == 4 || h->bits == 8 || h->bits == 16 ||
+                       h->bits == 24 || h->bits == 32;
+    bool fields = h->compression == BITFIELDS || h->compression == ALPHA_BITFIELDS;
+    if (!depth_known || (h->compression != RAW && !(fields && h->bits >= 16)))
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "bmp: %u bits with compression %u", h->bits,
+                       h->compression);
+    if (h->n_colors == 0 && h->bits <= 8)
+        h->n_colors = 1u << h->bits;
+    return h->bits >= 16 ? read_masks(in, h, error) : WI_OK;
+}
+
+typedef struct bmp_palette {
+    uint8_t colors[256][3];
+    uint32_t n;
+    size_t end; /* offset after it */
+} bmp_palette;
+
+static wi_status read_palette(const wi_encoded *in, const bmp_header *h, bmp_palette *palette,
+                              wi_error *error)
+{
+    size_t entry = h->header_bytes == 12 ? 3 : 4;
+    size_t at = FILE_HEADER_BYTES + h->header_bytes;
+    palette->n = h->n_colors < 256 ? h->n_colors : 256;
+    if (!wi_size_within(at, entry * palette->n, in->n_bytes))
+        return fail_truncated(error);
+    for (uint32_t i = 0; i < palette->n; i++)
+        for (size_t c = 0; c < 3; c++)
+            palette->colors[i][c] = in->bytes[at + entry * i + 2 - c];
+    palette->end = at + entry * (size_t)h->n_colors;
+    return WI_OK;
+}
+
+/* Pillow's rule: black and white is bilevel, a plain ramp is grey, anything else a palette. */
+static wi_pixel_mode mode_of(const bmp_header *h, const bmp_palette *palette)
+{
+    static const uint8_t black_white[2][3] = {{0, 0, 0}, {255, 255, 255}};
+    if (h->bits > 8)
+        return h->bits == 32 && h->masks[3] ? WI_MODE_RGBA : WI_MODE_RGB;
+    if (h->bits == 1 && palette->n == 2 && memcmp(palette->colors, black_white, 6) == 0)
+        return WI_MODE_BILEVEL;
+    for (uint32_t i = 0; i < palette->n; i++)
+        for (int c = 0; c < 3; c++)
+            if (palette->colors[i][c] != i)
+                return WI_MODE_PALETTE;
+    return WI_MODE_L;
+}
+
+static uint8_t field(uint32_t value, uint32_t mask)
+{
+    if (!mask)
+        return 0;
+    int shift = __builtin_ctz(mask);
+    return (uint8_t)((uint64_t)(value & mask) * 255 / ((uint64_t)(mask >> shift) << shift));
+}
+
+static void unpack_row(const bmp_header *h, const uint8_t *in, const wi_image *image, uint8_t *out)
+{
+    uint32_t channels = wi_image_channels(image->mode);
+    unsigned stretch = image->mode == WI_MODE_BILEVEL ? 255 : 1;
+    for (size_t x = 0; x < image->width_px; x++) {
+        if (h->bits <= 8) {
+            size_t bit = x * h->bits;
+            unsigned index = in[bit / 8] >> (8 - h->bits - bit % 8) & ((1u << h->bits) - 1);
+            out[x] = (uint8_t)(index * stretch);
+        } else if (h->bits == 24) {
+            for (size_t c = 0; c < 3; c++)
+                out[3 * x + c] = in[3 * x + 2 - c];
+        } else {
+            uint32_t value = h->bits == 16 ? u16(in + 2 * x) : u32(in + 4 * x);
+            for (uint32_t c = 0; c < channels; c++)
+                out[channels * x + c] = field(value, h->masks[c]);
+        }
+    }
+}
+
+static wi_status decode(const wi_encoded *in, wi_image **out, wi_error *error)
+{
+    bmp_header h = {0};
+    bmp_palette palette = {.n = 0};
+    wi_status status = read_header(in, &h, error);
+    if (status == WI_OK)
+        status = wi_decode_check_size(in, "bmp", h.width, h.height, error);
+    if (status == WI_OK && h.bits <= 8)
+        status = read_palette(in, &h, &palette, error);
+    if (status != WI_OK)
+        return status;
+
+    uint64_t stride = ((uint64_t)h.width * h.bits + 31) / 32 * 4;
+    uint64_t start = h.data_offset;
+    uint64_t headers_end = FILE_HEADER_BYTES + h.header_bytes;
+    if (h.bits <= 8 && start <= headers_end)
+        start = palette.end;
+    else if (start < headers_end)
+        start = headers_end;
+    if (!wi_size_within(start, stride * h.height, in->n_bytes))
+        return fail_truncated(error);
+    wi_image *image = NULL;
+    status = wi_image_new(mode_of(&h, &palette), h.width, h.height, "bmp", &image, error);
+    if (status != WI_OK)
+        return status;
+    memcpy(image->palette, palette.colors, (size_t)palette.n * 3);
+    for (uint32_t y = 0; y < h.height; y++) {
+        uint64_t from = h.top_down ? y : h.height - 1 - y;
+        unpack_row(&h, in->bytes + start + from * stride, image,
+                   image->pixels + y * image->stride_bytes);
+    }
+    *out = image;
+    return WI_OK;
+}
+
+static bool probe(const uint8_t *bytes, size_t n_bytes)
+{
+    return n_bytes >= 2 && bytes[0] == 'B' && bytes[1] == 'M';
+}
+
+const wi_decoder wi_decoder_bmp = {"bmp", probe, decode, NULL};

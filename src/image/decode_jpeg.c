@@ -1,0 +1,220 @@
+/* JPEG through libjpeg-turbo: baseline, progressive, grey, RGB, CMYK and YCCK.
+ *
+ * Scaled decoding: off by default. With a target size it halves (or quarters, ...) the picture
+ * inside the inverse DCT while the shorter side keeps at least SCALED_SIDES_PER_TARGET times the
+ * target. */
+#include "image/decode.h"
+
+#include "base/error.h"
+#include "image/exif.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#include <jerror.h>
+#include <jpeglib.h>
+
+/* Measured on photographs: see the test of scaled decoding. */
+enum { SCALED_SIDES_PER_TARGET = 3, MAX_SCANS = 1000, ROWS_PER_CALL = 16 };
+
+typedef struct jpeg_reader {
+    struct jpeg_decompress_struct codec;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf failed;
+    wi_status status; /* set with message before the jump */
+    char message[JMSG_LENGTH_MAX];
+    wi_image *image;
+} jpeg_reader;
+
+static wi_status status_of(int code)
+{
+    switch (code) {
+    case JERR_OUT_OF_MEMORY:
+        return WI_ERR_NOMEM;
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_NOT_COMPILED:
+    case JERR_CCIR601_NOTIMPL:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+        return WI_ERR_UNSUPPORTED;
+    default:
+        return WI_ERR_FORMAT;
+    }
+}
+
+static void error_exit(j_common_ptr codec)
+{
+    jpeg_reader *reader = codec->client_data;
+    reader->status = status_of(codec->err->msg_code);
+    codec->err->format_message(codec, reader->message);
+    longjmp(reader->failed, 1);
+}
+
+/* Pillow shows neither warnings nor traces, and goes on. */
+static void output_message(j_common_ptr codec)
+{
+    (void)codec;
+}
+
+static void fail_with(j_common_ptr codec, wi_status status, const char *message)
+{
+    jpeg_reader *reader = codec->client_data;
+    reader->status = status;
+    snprintf(reader->message, sizeof reader->message, "%s", message);
+    longjmp(reader->failed, 1);
+}
+
+static void source_nothing(j_decompress_ptr codec)
+{
+    (void)codec;
+}
+
+/* All bytes are there from the start, so asking for more means that the file is cut short. */
+static boolean source_fill(j_decompress_ptr codec)
+{
+    fail_with((j_common_ptr)codec, WI_ERR_FORMAT, "the file is truncated");
+    return FALSE;
+}
+
+static void source_skip(j_decompress_ptr codec, long n_bytes)
+{
+    if (n_bytes <= 0)
+        return;
+    if ((size_t)n_bytes > codec->src->bytes_in_buffer)
+        source_fill(codec);
+    codec->src->next_input_byte += n_bytes;
+    codec->src->bytes_in_buffer -= (size_t)n_bytes;
+}
+
+/* A progressive file of few bytes can hold thousands of scans over a huge picture. */
+static void limit_scans(j_common_ptr codec)
+{
+    if (codec->is_decompressor && ((j_decompress_ptr)codec)->input_scan_number > MAX_SCANS)
+        fail_with(codec, WI_ERR_LIMIT, "too many progressive scans");
+}
+
+/* Denominator 1, 2, 4 or 8 of the scale to decode at. */
+static unsigned scale_for(const jpeg_reader *reader, uint32_t target_px)
+{
+    JDIMENSION width = reader->codec.image_width, height = reader->codec.image_height;
+    uint64_t shorter = width < height ? width : height;
+    uint64_t wanted = (uint64_t)target_px * SCALED_SIDES_PER_TARGET;
+    unsigned denominator = 1;
+    while (target_px && denominator < 8 && shorter / (denominator * 2) >= wanted)
+        denominator *= 2;
+    return denominator;
+}
+
+static bool choose_mode(jpeg_reader *reader, wi_pixel_mode *mode)
+{
+    switch (reader->codec.num_components) {
+    case 1:
+        *mode = WI_MODE_L;
+        reader->codec.out_color_space = JCS_GRAYSCALE;
+        return true;
+    case 3:
+        *mode = WI_MODE_RGB;
+        reader->codec.out_color_space = JCS_RGB;
+        return true;
+    case 4:
+        *mode = WI_MODE_CMYK;
+        reader->codec.out_color_space = JCS_CMYK;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void read_rows(jpeg_reader *reader)
+{
+    struct jpeg_decompress_struct *codec = &reader->codec;
+    wi_image *image = reader->image;
+    while (codec->output_scanline < codec->output_height) {
+        JSAMPROW rows[ROWS_PER_CALL];
+        JDIMENSION first = codec->output_scanline, left = codec->output_height - first;
+        JDIMENSION n = left < ROWS_PER_CALL ? left : ROWS_PER_CALL;
+        for (JDIMENSION i = 0; i < n; i++)
+            rows[i] = image->pixels + (first + i) * image->stride_bytes;
+        jpeg_read_scanlines(codec, rows, n);
+    }
+    /* As Pillow does for every four-channel file: Adobe's polarity, where 255 is no ink. */
+    if (image->mode == WI_MODE_CMYK)
+        for (size_t i = 0; i < image->stride_bytes * image->height_px; i++)
+            image->pixels[i] = (uint8_t)(255 - image->pixels[i]);
+}
+
+/* Runs under setjmp of the caller: no local may be needed after a jump. */
+static wi_status read_picture(jpeg_reader *reader, const wi_encoded *in, wi_error *error)
+{
+    struct jpeg_decompress_struct *codec = &reader->codec;
+    jpeg_create_decompress(codec);
+    codec->client_data = reader;
+    codec->src = &reader->source;
+    codec->progress = &reader->progress;
+    jpeg_read_header(codec, TRUE);
+    wi_status status =
+        wi_decode_check_size(in, "jpeg", codec->image_width, codec->image_height, error);
+    if (status != WI_OK)
+        return status;
+    wi_pixel_mode mode;
+    if (!choose_mode(reader, &mode))
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "jpeg: %d colour channels",
+                       codec->num_components);
+    codec->scale_num = 1;
+    codec->scale_denom = scale_for(reader, in->target_px);
+    jpeg_start_decompress(codec);
+    status = wi_image_new(mode, codec->output_width, codec->output_height, "jpeg", &reader->image,
+                          error);
+    if (status != WI_OK)
+        return status;
+    wi_image *image = reader->image;
+    image->file_width_px = codec->image_width;
+    image->file_height_px = codec->image_height;
+    image->box_width = (double)codec->image_width / codec->scale_denom;
+    image->box_height = (double)codec->image_height / codec->scale_denom;
+    read_rows(reader);
+    return WI_OK;
+}
+
+/* Apart from decode(), so that the reader lives in a frame that the jump does not leave. */
+static wi_status try_to_read(jpeg_reader *reader, const wi_encoded *in, wi_error *error)
+{
+    if (setjmp(reader->failed) == 0)
+        return read_picture(reader, in, error);
+    return wi_fail(error, reader->status, "jpeg: %s", reader->message);
+}
+
+static wi_status decode(const wi_encoded *in, wi_image **out, wi_error *error)
+{
+    jpeg_reader reader = {.status = WI_OK};
+    reader.codec.err = jpeg_std_error(&reader.errors);
+    reader.codec.client_data = &reader;
+    reader.errors.error_exit = error_exit;
+    reader.errors.output_message = output_message;
+    reader.source.next_input_byte = in->bytes;
+    reader.source.bytes_in_buffer = in->n_bytes;
+    reader.source.init_source = source_nothing;
+    reader.source.fill_input_buffer = source_fill;
+    reader.source.skip_input_data = source_skip;
+    reader.source.resync_to_restart = jpeg_resync_to_restart;
+    reader.source.term_source = source_nothing;
+    reader.progress.progress_monitor = limit_scans;
+    wi_status status = try_to_read(&reader, in, error);
+    jpeg_destroy_decompress(&reader.codec);
+    if (status != WI_OK)
+        wi_image_free(reader.image);
+    else
+        *out = reader.image;
+    return status;
+}
+
+static bool probe(const uint8_t *bytes, size_t n_bytes)
+{
+    return n_bytes >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
+}
+
+const wi_decoder wi_decoder_jpeg = {"jpeg", probe, decode, wi_exif_orientation_jpeg};

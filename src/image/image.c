@@ -1,0 +1,204 @@
+#include "image/image.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t wi_image_channels(wi_pixel_mode mode)
+{
+    switch (mode) {
+    case WI_MODE_LA:
+        return 2;
+    case WI_MODE_RGB:
+        return 3;
+    case WI_MODE_RGBA:
+    case WI_MODE_CMYK:
+        return 4;
+    default:
+        return 1;
+    }
+}
+
+/* Padded, with the slack zeroed. NULL: out of memory or too large. */
+static uint8_t *pixels_alloc(size_t width, size_t height, size_t channels)
+{
+    size_t bytes, padded;
+    if (!wi_size_mul3(width, height, channels, &bytes) ||
+        !wi_size_add(bytes, WI_IMAGE_SLACK, &padded))
+        return NULL;
+    uint8_t *pixels = wi_aligned_alloc(padded);
+    if (pixels)
+        memset(pixels + bytes, 0, WI_IMAGE_SLACK);
+    return pixels;
+}
+
+wi_status wi_image_new(wi_pixel_mode mode, uint32_t width_px, uint32_t height_px,
+                       const char *format, wi_image **out, wi_error *error)
+{
+    if (width_px == 0 || height_px == 0)
+        return wi_fail(error, WI_ERR_FORMAT, "%s: the picture has no pixels", format);
+    if (width_px > WI_IMAGE_MAX_SIDE || height_px > WI_IMAGE_MAX_SIDE)
+        return wi_fail(error, WI_ERR_LIMIT, "%s: %u x %u px is too long a side", format, width_px,
+                       height_px);
+    wi_image *image = calloc(1, sizeof *image);
+    if (!image)
+        return wi_fail_nomem(error, sizeof *image, "a picture");
+    image->mode = mode;
+    image->width_px = image->file_width_px = width_px;
+    image->height_px = image->file_height_px = height_px;
+    image->box_width = width_px;
+    image->box_height = height_px;
+    image->format = format;
+    image->stride_bytes = (size_t)width_px * wi_image_channels(mode);
+    image->pixels = pixels_alloc(width_px, height_px, wi_image_channels(mode));
+    if (!image->pixels) {
+        free(image);
+        return wi_fail_nomem(error, (size_t)width_px * height_px, "the pixels");
+    }
+    for (unsigned i = 0; i < 256; i++)
+        memset(image->palette[i], (int)i, 3);
+    *out = image;
+    return WI_OK;
+}
+
+void wi_image_free(wi_image *image)
+{
+    if (!image)
+        return;
+    wi_aligned_free(image->pixels);
+    wi_aligned_free(image->rgb);
+    free(image);
+}
+
+/* Output row y of the upright picture starts at source offset `start` and walks by `step` bytes. */
+static void orient_row(const uint8_t *source, ptrdiff_t step, size_t n_px, size_t channels,
+                       uint8_t *out)
+{
+    switch (channels) {
+    case 1:
+        for (size_t x = 0; x < n_px; x++, source += step)
+            out[x] = source[0];
+        break;
+    case 3:
+        for (size_t x = 0; x < n_px; x++, source += step, out += 3) {
+            out[0] = source[0];
+            out[1] = source[1];
+            out[2] = source[2];
+        }
+        break;
+    default:
+        for (size_t x = 0; x < n_px; x++, source += step, out += channels)
+            memcpy(out, source, channels);
+    }
+}
+
+static void orient_box(wi_image *image, bool swap, bool from_right, bool from_bottom)
+{
+    double x = from_right ? image->width_px - image->box_x - image->box_width : image->box_x;
+    double y = from_bottom ? image->height_px - image->box_y - image->box_height : image->box_y;
+    double width = image->box_width, height = image->box_height;
+    uint32_t file_width = image->file_width_px, file_height = image->file_height_px;
+    image->box_x = swap ? y : x;
+    image->box_y = swap ? x : y;
+    image->box_width = swap ? height : width;
+    image->box_height = swap ? width : height;
+    image->file_width_px = swap ? file_height : file_width;
+    image->file_height_px = swap ? file_width : file_height;
+}
+
+wi_status wi_image_orient(wi_image *image, int orientation, wi_error *error)
+{
+    if (orientation < 2 || orientation > 8)
+        return WI_OK;
+    /* As bits: EXIF 5..8 swap the axes; then the source is read from its right and / or bottom end.
+     */
+    bool swap = orientation >= 5;
+    bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    uint32_t width = swap ? image->height_px : image->width_px;
+    uint32_t height = swap ? image->width_px : image->height_px;
+    size_t channels = wi_image_channels(image->mode);
+    uint8_t *pixels = pixels_alloc(width, height, channels);
+    if (!pixels)
+        return wi_fail_nomem(error, image->stride_bytes * image->height_px, "the turned picture");
+
+    size_t stride = image->stride_bytes;
+    const uint8_t *corner = image->pixels + (from_bottom ? (image->height_px - 1) * stride : 0) +
+                            (from_right ? (image->width_px - 1) * channels : 0);
+    ptrdiff_t across = from_right ? -(ptrdiff_t)channels : (ptrdiff_t)channels;
+    ptrdiff_t down = from_bottom ? -(ptrdiff_t)stride : (ptrdiff_t)stride;
+    for (uint32_t y = 0; y < height; y++)
+        orient_row(corner + (ptrdiff_t)y * (swap ? across : down), swap ? down : across, width,
+                   channels, pixels + (size_t)y * width * channels);
+
+    wi_aligned_free(image->pixels);
+    image->pixels = pixels;
+    orient_box(image, swap, from_right, from_bottom);
+    image->width_px = width;
+    image->height_px = height;
+    image->stride_bytes = (size_t)width * channels;
+    return WI_OK;
+}
+
+/* Pillow's MULDIV255. */
+static unsigned mul_div_255(unsigned a, unsigned b)
+{
+    unsigned t = a * b + 128;
+    return ((t >> 8) + t) >> 8;
+}
+
+static void cmyk_to_rgb(const uint8_t *cmyk, size_t n_px, uint8_t *rgb)
+{
+    for (size_t i = 0; i < n_px; i++, cmyk += 4, rgb += 3) {
+        unsigned light = 255u - cmyk[3];
+        for (int c = 0; c < 3; c++) {
+            unsigned ink = mul_div_255(cmyk[c], light);
+            rgb[c] = (uint8_t)(light > ink ? light - ink : 0);
+        }
+    }
+}
+
+void wi_image_row_to_rgb(const wi_image *image, const uint8_t *native, size_t n_px, uint8_t *rgb)
+{
+    switch (image->mode) {
+    case WI_MODE_RGB:
+        memcpy(rgb, native, n_px * 3);
+        break;
+    case WI_MODE_RGBA:
+        for (size_t i = 0; i < n_px; i++)
+            memcpy(rgb + 3 * i, native + 4 * i, 3);
+        break;
+    case WI_MODE_CMYK:
+        cmyk_to_rgb(native, n_px, rgb);
+        break;
+    case WI_MODE_PALETTE:
+        for (size_t i = 0; i < n_px; i++)
+            memcpy(rgb + 3 * i, image->palette[native[i]], 3);
+        break;
+    case WI_MODE_LA:
+        for (size_t i = 0; i < n_px; i++)
+            memset(rgb + 3 * i, native[2 * i], 3);
+        break;
+    case WI_MODE_L:
+    case WI_MODE_BILEVEL:
+        for (size_t i = 0; i < n_px; i++)
+            memset(rgb + 3 * i, native[i], 3);
+        break;
+    }
+}
+
+wi_status wi_image_to_rgb(wi_image *image, const uint8_t **rgb, wi_error *error)
+{
+    if (image->mode != WI_MODE_RGB && !image->rgb) {
+        uint8_t *converted = pixels_alloc(image->width_px, image->height_px, 3);
+        if (!converted)
+            return wi_fail_nomem(error, (size_t)image->width_px * image->height_px, "RGB pixels");
+        wi_image_row_to_rgb(image, image->pixels, (size_t)image->width_px * image->height_px,
+                            converted);
+        image->rgb = converted;
+    }
+    *rgb = image->mode == WI_MODE_RGB ? image->pixels : image->rgb;
+    return WI_OK;
+}
