@@ -1,0 +1,70 @@
+#include <whatsit/image.h>
+
+#include "base/error.h"
+#include "base/size.h"
+#include "image/preprocess.h"
+
+#include <string.h>
+
+wi_status wi_image_from_rgb(const uint8_t *rgb, uint32_t width_px, uint32_t height_px,
+                            wi_image **out, wi_error *error)
+{
+    size_t n_bytes;
+    if (!rgb || !out || width_px == 0 || height_px == 0)
+        return wi_fail(error, WI_ERR_ARG, "wi_image_from_rgb: pixels, a size and out are needed");
+    if (!wi_size_mul3(width_px, height_px, 3, &n_bytes))
+        return wi_fail(error, WI_ERR_LIMIT, "wi_image_from_rgb: %u x %u px is too large", width_px,
+                       height_px);
+    wi_image *image = NULL;
+    wi_status status = wi_image_new(WI_MODE_RGB, width_px, height_px, "raw", &image, error);
+    if (status != WI_OK)
+        return status;
+    memcpy(image->pixels, rgb, n_bytes);
+    *out = image;
+    return WI_OK;
+}
+
+void wi_image_close(wi_image **image)
+{
+    if (!image)
+        return;
+    wi_image_free(*image);
+    *image = NULL;
+}
+
+uint32_t wi_image_width(const wi_image *image)
+{
+    return image ? image->file_width_px : 0;
+}
+
+uint32_t wi_image_height(const wi_image *image)
+{
+    return image ? image->file_height_px : 0;
+}
+
+const char *wi_image_format(const wi_image *image)
+{
+    return image ? image->format : "";
+}
+
+wi_status wi_image_preprocess(const wi_image *image, const wi_preprocess *how, uint8_t *out,
+                              wi_error *error)
+{
+    if (!image || !how || !out)
+        return wi_fail(error, WI_ERR_ARG, "wi_image_preprocess: an image, how and out are needed");
+    return wi_preprocess_run(image, how, wi_resample_best(), out, error);
+}
+
+wi_status wi_image_rgb(wi_image *image, const uint8_t **rgb, uint32_t *width_px,
+                       uint32_t *height_px, wi_error *error)
+{
+    if (!image || !rgb || !width_px || !height_px)
+        return wi_fail(error, WI_ERR_ARG,
+                       "wi_image_rgb: an image and places for the answer are needed");
+    wi_status status = wi_image_to_rgb(image, rgb, error);
+    if (status != WI_OK)
+        return status;
+    *width_px = image->width_px;
+    *height_px = image->height_px;
+    return WI_OK;
+}

@@ -1,0 +1,21 @@
+/* Apart from image.c, so that a program without decoders (WebAssembly) can leave this file out. */
+#include <whatsit/image.h>
+
+#include "base/error.h"
+#include "image/decode.h"
+
+wi_status wi_image_from_memory(const void *bytes, size_t n_bytes, const wi_image_options *options,
+                               wi_image **out, wi_error *error)
+{
+    if (!out || (!bytes && n_bytes > 0))
+        return wi_fail(error, WI_ERR_ARG, "wi_image_from_memory: bytes and out are needed");
+    return wi_image_decode(bytes, n_bytes, options, out, error);
+}
+
+wi_status wi_image_from_file(const char *path, const wi_image_options *options, wi_image **out,
+                             wi_error *error)
+{
+    if (!path || !out)
+        return wi_fail(error, WI_ERR_ARG, "wi_image_from_file: a path and out are needed");
+    return wi_image_decode_file(path, options, out, error);
+}
