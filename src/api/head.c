@@ -1,0 +1,93 @@
+/* The public face of heads: argument checks before the head room does the work. */
+#include "base/error.h"
+#include "base/size.h"
+#include "head/headfile.h"
+#include "head/score.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+wi_status wi_head_open(const char *path, wi_head **out, wi_error *error)
+{
+    if (!path || !out)
+        return wi_fail(error, WI_ERR_ARG, "wi_head_open needs a path and a place for the head");
+    return wi_headfile_open(path, out, error);
+}
+
+wi_status wi_head_open_memory(const void *bytes, size_t n_bytes, wi_head **out, wi_error *error)
+{
+    if (!bytes || !out)
+        return wi_fail(error, WI_ERR_ARG,
+                       "wi_head_open_memory needs bytes and a place for the head");
+    return wi_headfile_open_memory(bytes, n_bytes, out, error);
+}
+
+wi_status wi_head_save(const wi_head *head, const char *path, wi_error *error)
+{
+    if (!head || !path)
+        return wi_fail(error, WI_ERR_ARG, "wi_head_save needs a head and a path");
+    return wi_headfile_save(head, path, error);
+}
+
+void wi_head_get_info(const wi_head *head, wi_head_info *out)
+{
+    const wi_head_parts *parts = &head->parts;
+    *out = (wi_head_info){
+        .name = parts->name,
+        .kind = parts->kind,
+        .n_labels = parts->n_labels,
+        .dim = parts->dim,
+        .n_templates = parts->n_templates,
+        .model_name = parts->model_name,
+        .model_fingerprint = parts->model_fingerprint,
+        .licence = parts->licence,
+        .source = parts->source,
+        .sensitivity = parts->sensitivity,
+        .sigmoid = parts->sigmoid,
+        .logit_scale = parts->logit_scale,
+        .logit_bias = parts->logit_bias,
+        .temperature = parts->temperature,
+        .n_examples = parts->n_keys,
+        .none_threshold = parts->none_threshold,
+        .none_rate = parts->none_rate,
+    };
+}
+
+const char *wi_head_label(const wi_head *head, size_t index)
+{
+    return index < head->parts.n_labels ? head->firsts[index] : NULL;
+}
+
+const char *wi_head_label_full(const wi_head *head, size_t index)
+{
+    return index < head->parts.n_labels ? head->parts.labels[index] : NULL;
+}
+
+const char *wi_head_group(const wi_head *head, size_t index)
+{
+    if (index >= head->parts.n_labels)
+        return NULL;
+    return head->parts.groups ? head->parts.groups[index] : "";
+}
+
+const char *wi_head_template(const wi_head *head, size_t index)
+{
+    return index < head->parts.n_templates ? head->parts.templates[index] : NULL;
+}
+
+wi_status wi_head_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,
+                         wi_answer *out, size_t *n_out, wi_error *error)
+{
+    if (!head || !embedding || (!out && k > 0) || !n_out)
+        return wi_fail(error, WI_ERR_ARG,
+                       "wi_head_answer needs a head, an embedding and room for answers");
+    return wi_score_answer(head, embedding, dim, k, out, n_out, error);
+}
+
+wi_status wi_head_scores(const wi_head *head, const float *embedding, size_t dim, float *score,
+                         float *cosine, float *logit, wi_error *error)
+{
+    if (!head || !embedding)
+        return wi_fail(error, WI_ERR_ARG, "wi_head_scores needs a head and an embedding");
+    return wi_score_all(head, embedding, dim, score, cosine, logit, error);
+}

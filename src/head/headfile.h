@@ -1,0 +1,26 @@
+/* Head files: safetensors that open anywhere, with everything else as text metadata.
+ *
+ * Tensors: weight f32 [n_rows, d]; row_label i32 [n_rows] when labels have synonyms; bias f32
+ * [n_labels]; keys f32 [m, d] and key_label i32 [m] (few-shot); background f32 [b, d]. f16 and bf16
+ * are read too. Metadata (all strings; numbers as decimal text, lists as JSON arrays): format
+ * "whatsit head", format_version "1", name, kind "zero-shot" | "linear" | "few-shot", labels,
+ * groups, templates, model, model_fingerprint, logit_scale, logit_bias, temperature, alpha, beta,
+ * scores "softmax" | "sigmoid", none_threshold, none_rate, licence, source, sensitivity. What is
+ * absent has the value of wi_head_parts_init; format, format_version, kind and labels are required.
+ * A reader refuses a format_version that it does not know, and ignores keys that it does not know.
+ */
+#ifndef WI_HEAD_HEADFILE_H
+#define WI_HEAD_HEADFILE_H
+
+#include "head/head.h"
+
+/* Maps the file; tensors of 4-byte numbers at 4-byte boundaries are used where they lie.
+ * Errors: WI_ERR_IO, WI_ERR_FORMAT, WI_ERR_UNSUPPORTED, WI_ERR_LIMIT, WI_ERR_NOMEM */
+wi_status wi_headfile_open(const char *path, wi_head **out, wi_error *error);
+/* The same from memory, which is copied. */
+wi_status wi_headfile_open_memory(const void *bytes, size_t n_bytes, wi_head **out,
+                                  wi_error *error);
+/* Writes beside, fsyncs and renames. */
+wi_status wi_headfile_save(const wi_head *head, const char *path, wi_error *error);
+
+#endif

@@ -1,0 +1,238 @@
+#include "head/score.h"
+
+#include "base/error.h"
+#include "base/size.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows scored at a time: their dots stay on the stack and in the nearest cache. */
+enum { BLOCK_ROWS = 256, LANES = 16 };
+
+void wi_score_dots(const float *rows, size_t n, size_t d, const float *x, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float *row = rows + i * d;
+        float sum[LANES] = {0};
+        size_t j = 0;
+        for (; j + LANES <= d; j += LANES)
+            for (size_t lane = 0; lane < LANES; lane++)
+                sum[lane] += row[j + lane] * x[j + lane];
+        for (size_t lane = 0; j < d; j++, lane++)
+            sum[lane] += row[j] * x[j];
+        for (size_t half = LANES / 2; half > 0; half /= 2)
+            for (size_t lane = 0; lane < half; lane++)
+                sum[lane] += sum[lane + half];
+        out[i] = sum[0];
+    }
+}
+
+wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *error)
+{
+    double squares = 0; /* in f64 no f32 square overflows or vanishes */
+    for (size_t i = 0; i < d; i++) {
+        if (!isfinite(x[i]))
+            return wi_fail(error, WI_ERR_ARG, "the embedding holds %s at position %zu",
+                           isnan(x[i]) ? "NaN" : "an infinity", i);
+        squares += (double)x[i] * (double)x[i];
+    }
+    if (squares == 0)
+        return wi_fail(error, WI_ERR_ARG,
+                       "the embedding is all zeros: it has no direction to compare");
+    double factor = 1 / sqrt(squares);
+    for (size_t i = 0; i < d; i++)
+        out[i] = (float)((double)x[i] * factor);
+    return WI_OK;
+}
+
+/* best[l] = the largest weight[r] . x of label l. */
+static void score_rows(const wi_head_parts *parts, const float *x, float *best)
+{
+    float dots[BLOCK_ROWS];
+    for (size_t i = 0; i < parts->n_labels; i++)
+        best[i] = -INFINITY;
+    for (size_t begin = 0; begin < parts->n_rows; begin += BLOCK_ROWS) {
+        size_t n = parts->n_rows - begin < BLOCK_ROWS ? parts->n_rows - begin : BLOCK_ROWS;
+        wi_score_dots(parts->weight + begin * parts->dim, n, parts->dim, x, dots);
+        for (size_t i = 0; i < n; i++) {
+            size_t label = parts->row_label ? (size_t)parts->row_label[begin + i] : begin + i;
+            if (dots[i] > best[label])
+                best[label] = dots[i];
+        }
+    }
+}
+
+/* logit[l] += alpha * mean of exp(-beta * (1 - key . x)) over the keys of l.
+ * Source: Tip-Adapter (arXiv:2111.03930) equation 4, with the mean in place of the sum, so that
+ * labels with more photos are not favoured for their number. */
+static void add_keys(const wi_head *head, const float *x, float *logit)
+{
+    const wi_head_parts *parts = &head->parts;
+    float dots[BLOCK_ROWS];
+    for (size_t begin = 0; begin < parts->n_keys; begin += BLOCK_ROWS) {
+        size_t n = parts->n_keys - begin < BLOCK_ROWS ? parts->n_keys - begin : BLOCK_ROWS;
+        wi_score_dots(parts->keys + begin * parts->dim, n, parts->dim, x, dots);
+        for (size_t i = 0; i < n; i++) {
+            size_t label = (size_t)parts->key_label[begin + i];
+            float affinity = expf(-parts->beta * (1 - dots[i]));
+            logit[label] += parts->alpha * affinity / (float)head->key_count[label];
+        }
+    }
+}
+
+void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *logit)
+{
+    const wi_head_parts *parts = &head->parts;
+    if (parts->weight)
+        score_rows(parts, x, cosine);
+    for (size_t i = 0; i < parts->n_labels; i++) {
+        float dot = parts->weight ? cosine[i] : 0;
+        logit[i] =
+            parts->logit_scale * dot + parts->logit_bias + (parts->bias ? parts->bias[i] : 0);
+        if (!parts->weight || parts->kind == WI_HEAD_LINEAR)
+            cosine[i] = NAN;
+    }
+    if (parts->keys && parts->alpha > 0)
+        add_keys(head, x, logit);
+}
+
+/* In f64, so that a million small probabilities still sum to 1. */
+void wi_score_softmax(const float *logit, size_t n, float temperature, float *score)
+{
+    double largest = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        if ((double)logit[i] > largest)
+            largest = (double)logit[i];
+    for (size_t i = 0; i < n; i++)
+        sum += exp(((double)logit[i] - largest) / (double)temperature);
+    for (size_t i = 0; i < n; i++)
+        score[i] = (float)(exp(((double)logit[i] - largest) / (double)temperature) / sum);
+}
+
+void wi_score_sigmoid(const float *logit, size_t n, float temperature, float *score)
+{
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)logit[i] / (double)temperature;
+        double small = exp(-fabs(x)); /* never overflows */
+        score[i] = (float)(x < 0 ? small / (1 + small) : 1 / (1 + small));
+    }
+}
+
+/* Whether a stands behind b in the answer. */
+static bool worse(const wi_answer *a, const wi_answer *b)
+{
+    return a->logit < b->logit || (a->logit == b->logit && a->label > b->label);
+}
+
+/* Restores "no parent is better than its children" below i: the worst answer is at the root. */
+static void sift_down(wi_answer *heap, size_t n, size_t i)
+{
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= n)
+            return;
+        if (child + 1 < n && worse(&heap[child + 1], &heap[child]))
+            child++;
+        if (!worse(&heap[child], &heap[i]))
+            return;
+        wi_answer moved = heap[i];
+        heap[i] = heap[child];
+        heap[child] = moved;
+        i = child;
+    }
+}
+
+size_t wi_score_top(const float *logit, size_t n, size_t k, wi_answer *out)
+{
+    if (k > n)
+        k = n;
+    if (k == 0)
+        return 0;
+    for (size_t i = 0; i < k; i++)
+        out[i] = (wi_answer){.label = i, .logit = logit[i]};
+    for (size_t i = k / 2; i-- > 0;)
+        sift_down(out, k, i);
+    for (size_t i = k; i < n; i++) {
+        wi_answer next = {.label = i, .logit = logit[i]};
+        if (worse(&out[0], &next)) {
+            out[0] = next;
+            sift_down(out, k, 0);
+        }
+    }
+    for (size_t left = k; left > 1; left--) {
+        wi_answer worst = out[0];
+        out[0] = out[left - 1];
+        out[left - 1] = worst;
+        sift_down(out, left - 1, 0);
+    }
+    return k;
+}
+
+/* Working memory of one answer: the normalised embedding and three floats per label. */
+typedef struct scratch {
+    float *block, *x, *score, *cosine, *logit;
+} scratch;
+
+static wi_status score_embedding(const wi_head *head, const float *embedding, size_t dim,
+                                 scratch *s, wi_error *error)
+{
+    const wi_head_parts *parts = &head->parts;
+    if (dim != parts->dim)
+        return wi_fail(error, WI_ERR_MISMATCH, "%s%san embedding of %zu numbers for a head of %zu",
+                       head->origin ? head->origin : "", head->origin ? ": " : "", dim, parts->dim);
+    size_t n = parts->n_labels, n_floats = dim + 3 * n; /* both bounded by the head's checks */
+    s->block = malloc(n_floats * sizeof(float));
+    if (!s->block)
+        return wi_fail_nomem(error, n_floats * sizeof(float), "scores");
+    s->x = s->block;
+    s->score = s->x + dim;
+    s->cosine = s->score + n;
+    s->logit = s->cosine + n;
+    wi_status status = wi_score_normalise(embedding, dim, s->x, error);
+    if (status != WI_OK) {
+        free(s->block);
+        return status;
+    }
+    wi_score_logits(head, s->x, s->cosine, s->logit);
+    if (parts->sigmoid)
+        wi_score_sigmoid(s->logit, n, parts->temperature, s->score);
+    else
+        wi_score_softmax(s->logit, n, parts->temperature, s->score);
+    return WI_OK;
+}
+
+wi_status wi_score_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,
+                          wi_answer *out, size_t *n_out, wi_error *error)
+{
+    scratch s;
+    wi_status status = score_embedding(head, embedding, dim, &s, error);
+    if (status != WI_OK)
+        return status;
+    size_t n = wi_score_top(s.logit, head->parts.n_labels, k, out);
+    for (size_t i = 0; i < n; i++) {
+        out[i].score = s.score[out[i].label];
+        out[i].cosine = s.cosine[out[i].label];
+    }
+    *n_out = n;
+    free(s.block);
+    return WI_OK;
+}
+
+wi_status wi_score_all(const wi_head *head, const float *embedding, size_t dim, float *score,
+                       float *cosine, float *logit, wi_error *error)
+{
+    scratch s;
+    wi_status status = score_embedding(head, embedding, dim, &s, error);
+    if (status != WI_OK)
+        return status;
+    size_t n_bytes = head->parts.n_labels * sizeof(float);
+    if (score)
+        memcpy(score, s.score, n_bytes);
+    if (cosine)
+        memcpy(cosine, s.cosine, n_bytes);
+    if (logit)
+        memcpy(logit, s.logit, n_bytes);
+    free(s.block);
+    return WI_OK;
+}

@@ -1,0 +1,29 @@
+/* Zero-shot heads: from labels and templates through a text tower. */
+#ifndef WI_HEAD_ZEROSHOT_H
+#define WI_HEAD_ZEROSHOT_H
+
+#include "head/head.h"
+
+/* The model as seen from here: what it is called and how it embeds prompts. */
+typedef struct wi_head_encoder {
+    /* As wi_session_encode_texts; n_truncated is never NULL. */
+    wi_status (*encode)(void *context, const char *const *texts, size_t n, float *out,
+                        size_t *n_truncated, const wi_progress *progress, wi_error *error);
+    void *context;
+    const char *model_name, *model_fingerprint;
+    size_t dim;
+    float logit_scale, logit_bias;
+} wi_head_encoder;
+
+/* As wi_head_build. */
+wi_status wi_zeroshot_build(const wi_head_encoder *encoder, const wi_head_recipe *recipe,
+                            wi_head **out, size_t *n_truncated, wi_error *error);
+
+/* One unit row per name: each template's embedding of it is normalised, summed, normalised.
+ * Shapes: names[n_rows] need no NUL; out[n_rows, dim]; templates [n_templates >= 1] are checked
+ * n_truncated is added to. */
+wi_status wi_zeroshot_rows(const wi_head_encoder *encoder, const wi_label_name *names,
+                           size_t n_rows, const char *const *templates, size_t n_templates,
+                           wi_progress progress, float *out, size_t *n_truncated, wi_error *error);
+
+#endif
