@@ -1,0 +1,215 @@
+/* Building heads from labels and templates with a text tower made of hashes. */
+#include "head/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIM = 48 };
+
+/* normalise(sum over templates of normalise(embedding of the prompt)), in double precision. */
+static void reference_row(const char *name, const char *const *templates, size_t n, double *out)
+{
+    memset(out, 0, DIM * sizeof *out);
+    for (size_t t = 0; t <= n; t++) {
+        float x[DIM];
+        double squares = 0;
+        if (t < n) {
+            char prompt[256];
+            const char *hole = strstr(templates[t], "{}");
+            snprintf(prompt, sizeof prompt, "%.*s%s%s", (int)(hole - templates[t]), templates[t],
+                     name, hole + 2);
+            fake_embedding(prompt, DIM, x);
+        }
+        for (int j = 0; j < DIM; j++)
+            squares += t < n ? (double)x[j] * (double)x[j] : out[j] * out[j];
+        for (int j = 0; j < DIM; j++)
+            out[j] = t < n ? out[j] + (double)x[j] / sqrt(squares) : out[j] / sqrt(squares);
+    }
+}
+
+static void check_row(const wi_head *head, size_t row, const char *name,
+                      const char *const *templates, size_t n)
+{
+    double want[DIM];
+    reference_row(name, templates, n, want);
+    for (int j = 0; j < DIM; j++)
+        assert_true(fabs((double)head->parts.weight[row * DIM + (size_t)j] - want[j]) < 1e-6);
+}
+
+static void ensembles_templates(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"cat", "dog|hound", "\xd0\xbb\xd0\xb8\xd1\x81\xd0\xb0"};
+    static const char *const templates[] = {"a photo of a {}.", "{}", "the {} in the wild"};
+    fake_tower tower = {.dim = DIM};
+    wi_head_encoder encoder = fake_encoder(&tower);
+    wi_head_recipe recipe = {.name = "pets",
+                             .labels = labels,
+                             .n_labels = 3,
+                             .templates = templates,
+                             .n_templates = 3,
+                             .licence = "CC0",
+                             .sensitivity = "none"};
+    wi_head *head = NULL;
+    wi_error error;
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, &error), WI_OK);
+    assert_int_equal(tower.n_texts, 12);
+    assert_int_equal(head->parts.n_rows, 4);
+    check_row(head, 0, "cat", templates, 3);
+    check_row(head, 1, "dog", templates, 3);
+    check_row(head, 2, "hound", templates, 3);
+    check_row(head, 3, labels[2], templates, 3);
+    wi_head_info info;
+    wi_head_get_info(head, &info);
+    assert_true(info.n_labels == 3 && info.n_templates == 3 && info.dim == DIM &&
+                info.logit_scale == 100);
+    assert_string_equal(info.name, "pets");
+    assert_string_equal(info.model_name, "fake");
+    assert_string_equal(info.model_fingerprint, "00ff");
+    assert_string_equal(info.licence, "CC0");
+    assert_string_equal(info.source, "");
+    assert_string_equal(wi_head_template(head, 2), "the {} in the wild");
+    assert_null(wi_head_template(head, 3));
+    assert_string_equal(wi_head_group(head, 1), "");
+    wi_head_close(&head);
+}
+
+static void default_template_is_openais(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"cat"}, *const templates[] = {"a photo of a {}."};
+    fake_tower tower = {.dim = DIM};
+    wi_head_encoder encoder = fake_encoder(&tower);
+    wi_head_recipe recipe = {.labels = labels, .n_labels = 1};
+    wi_head *head = NULL;
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, NULL), WI_OK);
+    check_row(head, 0, "cat", templates, 1);
+    wi_head_close(&head);
+}
+
+typedef struct listener {
+    uint64_t last, total, stop_at;
+    bool fell;
+} listener;
+
+static bool listen(void *context, uint64_t done, uint64_t total)
+{
+    listener *l = context;
+    l->fell = l->fell || done < l->last;
+    l->last = done;
+    l->total = total;
+    return !l->stop_at || done < l->stop_at;
+}
+
+/* 2,100 labels x 3 templates cross the batches of 2,048. */
+static void large_heads_run_in_batches(void **state)
+{
+    (void)state;
+    enum { N = 2100 };
+    static const char *const templates[] = {"{}", "a {}", "{} b"};
+    char **labels = make_labels(N);
+    listener heard = {0};
+    fake_tower tower = {.dim = DIM, .truncate_bytes = 11};
+    wi_head_encoder encoder = fake_encoder(&tower);
+    wi_head_recipe recipe = {.labels = (const char *const *)labels,
+                             .n_labels = N,
+                             .templates = templates,
+                             .n_templates = 3,
+                             .progress = {listen, &heard}};
+    wi_head *head = NULL;
+    size_t n_truncated = 0;
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, &n_truncated, NULL), WI_OK);
+    assert_int_equal(tower.n_texts, 3 * N);
+    assert_int_equal(tower.n_calls, 4);
+    assert_int_equal(tower.longest_batch, 2048);
+    assert_int_equal(n_truncated, 2 * (N - 1000)); /* "a label 1000" and "label 1000 b" */
+    assert_true(heard.last == 3 * N && heard.total == 3 * N && !heard.fell);
+    for (size_t i = 0; i < N; i += 83)
+        check_row(head, i, labels[i], templates, 3);
+    wi_head_close(&head);
+
+    heard = (listener){.stop_at = 2500};
+    n_truncated = 5;
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, &n_truncated, NULL),
+                     WI_ERR_CANCELLED);
+    assert_null(head);
+    assert_int_equal(n_truncated, 5);
+    free_labels(labels, N);
+}
+
+static void refuses_bad_recipes(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"cat", "dog"}, *const plain[] = {"a {}"};
+    static const char *const same[] = {"cat", "dog", "cat"}, *const alike[] = {"cat|x", " cat |y"};
+    static const char *const empty[] = {"cat", ""}, *const hollow[] = {"| |"};
+    static const char *const latin[] = {"caf\xe9"}, *const control[] = {"cat\ndog"};
+    static const char *const overlong[] = {"\xc0\xaf"}, *const surrogate[] = {"\xed\xa0\x80"};
+    static const char *const no_hole[] = {"a photo"}, *const two_holes[] = {"{} and {}"};
+    static const struct {
+        const char *const *labels;
+        size_t n_labels;
+        const char *const *templates;
+        size_t n_templates;
+        const char *says;
+    } bad[] = {
+        {good, 0, plain, 1, "no labels"},
+        {same, 3, plain, 1, "label 'cat' appears twice"},
+        {alike, 2, plain, 1, "label 'cat' appears twice"},
+        {empty, 2, plain, 1, "label 2 is empty"},
+        {hollow, 1, plain, 1, "label 1 is empty"},
+        {latin, 1, plain, 1, "label 1 is not UTF-8"},
+        {overlong, 1, plain, 1, "label 1 is not UTF-8"},
+        {surrogate, 1, plain, 1, "label 1 is not UTF-8"},
+        {control, 1, plain, 1, "label 1 contains a control character"},
+        {good, 2, no_hole, 1, "has no {}"},
+        {good, 2, two_holes, 1, "has more than one {}"},
+    };
+    fake_tower tower = {.dim = DIM};
+    wi_head_encoder encoder = fake_encoder(&tower);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        wi_head_recipe recipe = {.labels = bad[i].labels,
+                                 .n_labels = bad[i].n_labels,
+                                 .templates = bad[i].templates,
+                                 .n_templates = bad[i].n_templates};
+        wi_head *head = NULL;
+        wi_error error = {0};
+        assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, &error), WI_ERR_ARG);
+        assert_null(head);
+        assert_non_null(strstr(error.message, bad[i].says));
+    }
+    assert_int_equal(tower.n_calls, 0); /* refused before any work */
+}
+
+static void long_labels_are_refused(void **state)
+{
+    (void)state;
+    char *text = malloc(WI_HEAD_MAX_LABEL_BYTES + 2);
+    assert_non_null(text);
+    memset(text, 'x', WI_HEAD_MAX_LABEL_BYTES + 1);
+    text[WI_HEAD_MAX_LABEL_BYTES + 1] = '\0';
+    const char *const labels[] = {text};
+    fake_tower tower = {.dim = DIM};
+    wi_head_encoder encoder = fake_encoder(&tower);
+    wi_head_recipe recipe = {.labels = labels, .n_labels = 1};
+    wi_head *head = NULL;
+    wi_error error;
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, &error), WI_ERR_ARG);
+    assert_non_null(strstr(error.message, "label 1 is too long"));
+    text[WI_HEAD_MAX_LABEL_BYTES] = '\0';
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, &error), WI_OK);
+    wi_head_close(&head);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ensembles_templates),        cmocka_unit_test(default_template_is_openais),
+        cmocka_unit_test(large_heads_run_in_batches), cmocka_unit_test(refuses_bad_recipes),
+        cmocka_unit_test(long_labels_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
