@@ -1,0 +1,199 @@
+#include "fmt/json.h"
+
+#include "base/error.h"
+#include "base/map.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* The library recurses while parsing, so nesting is counted before it sees the text. */
+static bool too_deep(const char *text, size_t n_bytes)
+{
+    size_t depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < n_bytes; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > WI_JSON_MAX_DEPTH)
+                return true;
+        } else if ((c == '}' || c == ']') && depth) {
+            depth--;
+        }
+    }
+    return false;
+}
+
+wi_status wi_json_parse(const char *file, const void *bytes, size_t n_bytes, wi_json **out,
+                        wi_error *error)
+{
+    if (too_deep(bytes, n_bytes))
+        return wi_fail(error, WI_ERR_FORMAT, "%s: JSON nested deeper than %d levels", file,
+                       WI_JSON_MAX_DEPTH);
+    json_error_t why;
+    json_t *root = json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES, &why);
+    if (!root) {
+        if (json_error_code(&why) == json_error_out_of_memory)
+            return wi_fail_nomem(error, n_bytes, "JSON");
+        return wi_fail(error, WI_ERR_FORMAT, "%s: line %d, column %d: %s", file, why.line,
+                       why.column, why.text);
+    }
+    *out = root;
+    return WI_OK;
+}
+
+wi_status wi_json_read(const char *path, size_t max_bytes, wi_json **out, wi_error *error)
+{
+    wi_map map = {NULL, 0};
+    wi_status status = wi_map_open(path, &map, error);
+    if (status != WI_OK)
+        return status;
+    if (map.n_bytes > max_bytes)
+        status =
+            wi_fail(error, WI_ERR_LIMIT, "%s: %zu bytes of JSON, more than the %zu that are read",
+                    path, map.n_bytes, max_bytes);
+    else if (map.n_bytes == 0)
+        status = wi_fail(error, WI_ERR_FORMAT, "%s: the file is empty", path);
+    else
+        status = wi_json_parse(path, map.bytes, map.n_bytes, out, error);
+    wi_map_close(&map);
+    return status;
+}
+
+void wi_json_free(wi_json **root)
+{
+    if (!root)
+        return;
+    json_decref(*root);
+    *root = NULL;
+}
+
+bool wi_json_is_object(const wi_json *value)
+{
+    return json_is_object(value);
+}
+
+bool wi_json_is_array(const wi_json *value)
+{
+    return json_is_array(value);
+}
+
+const wi_json *wi_json_get(const wi_json *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : value;
+}
+
+size_t wi_json_count(const wi_json *value)
+{
+    return json_is_array(value) ? json_array_size(value) : json_object_size(value);
+}
+
+const wi_json *wi_json_at(const wi_json *array, size_t index)
+{
+    return json_array_get(array, index);
+}
+
+const char *wi_json_string(const wi_json *value)
+{
+    return json_string_value(value);
+}
+
+bool wi_json_integer(const wi_json *value, int64_t *out)
+{
+    if (!json_is_integer(value))
+        return false;
+    *out = json_integer_value(value);
+    return true;
+}
+
+bool wi_json_number(const wi_json *value, double *out)
+{
+    if (!json_is_number(value))
+        return false;
+    *out = json_number_value(value);
+    return true;
+}
+
+bool wi_json_boolean(const wi_json *value, bool *out)
+{
+    if (!json_is_boolean(value))
+        return false;
+    *out = json_is_true(value);
+    return true;
+}
+
+/* The library's iterator takes a mutable object but does not change it. */
+static json_t *mutable_object(const wi_json *object)
+{
+    return (json_t *)(uintptr_t)object;
+}
+
+static wi_json_member member_at(void *position)
+{
+    return (wi_json_member){json_object_iter_key(position), json_object_iter_value(position),
+                            position};
+}
+
+wi_json_member wi_json_first(const wi_json *object)
+{
+    return member_at(json_object_iter(mutable_object(object)));
+}
+
+wi_json_member wi_json_next(const wi_json *object, wi_json_member member)
+{
+    return member_at(json_object_iter_next(mutable_object(object), member.position));
+}
+
+typedef struct sink {
+    wi_buffer *buffer;
+    wi_error *error;
+    wi_status status;
+} sink;
+
+static int append(const char *bytes, size_t n_bytes, void *context)
+{
+    sink *to = context;
+    to->status = wi_buffer_append(to->buffer, bytes, n_bytes, to->error);
+    return to->status == WI_OK ? 0 : -1;
+}
+
+static bool is_utf8(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    while (*p) {
+        size_t n = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : (*p & 0xf0) == 0xe0 ? 2 : 3;
+        if (n == 3 && (*p < 0xf0 || *p > 0xf4))
+            return false;
+        if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+            (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
+            return false;
+        for (p++; n; n--, p++)
+            if ((*p & 0xc0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+wi_status wi_json_append_string(wi_buffer *buffer, const char *text, wi_error *error)
+{
+    if (!is_utf8(text))
+        return wi_fail(error, WI_ERR_ARG, "'%s' is not UTF-8", text);
+    json_t *value = json_string_nocheck(text);
+    if (!value)
+        return wi_fail_nomem(error, strlen(text), "JSON");
+    size_t n_before = buffer->n_bytes;
+    sink to = {buffer, error, WI_OK};
+    int failed = json_dump_callback(value, append, &to, JSON_ENCODE_ANY);
+    json_decref(value);
+    if (!failed)
+        return WI_OK;
+    buffer->n_bytes = n_before;
+    return to.status != WI_OK ? to.status : wi_fail_nomem(error, strlen(text), "JSON");
+}

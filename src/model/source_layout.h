@@ -1,0 +1,122 @@
+/* What the layouts of a source share: its files, stored tensors by their own names, and the one
+ * routine that binds every tensor a tower needs. A layout says where our tensors are stored; it
+ * never reads weights. */
+#ifndef WI_MODEL_SOURCE_LAYOUT_H
+#define WI_MODEL_SOURCE_LAYOUT_H
+
+#include "base/map.h"
+#include "fmt/gguf.h"
+#include "fmt/json.h"
+#include "fmt/safetensors.h"
+#include "model/source.h"
+
+enum {
+    WI_SOURCE_MAX_SHARDS = 256,
+    WI_SOURCE_MAX_CONFIG = 1 << 20,  /* bytes */
+    WI_SOURCE_MAX_INDEX = 16 << 20,  /* bytes */
+    WI_SOURCE_MAX_TOKENS = 64 << 20, /* bytes of tokenizer.json or merges.txt */
+    WI_SOURCE_MAX_NAME = 160
+};
+
+/* A file of the checkpoint. */
+typedef struct wi_source_file {
+    char *path;
+    wi_map map;
+    wi_safetensors *tensors; /* NULL for a GGUF */
+} wi_source_file;
+
+typedef struct wi_binding {
+    char name[32]; /* ours */
+    wi_raw raw;
+} wi_binding;
+
+struct wi_source {
+    wi_params params;
+    const char *format;
+    char *name, *licence, *merges;
+    size_t n_merges;
+    wi_source_file *files;
+    size_t n_files;
+    wi_gguf *gguf;
+    wi_binding *bindings; /* by name */
+    size_t n_bindings, n_bindings_held;
+    const char *text_prefix; /* open_clip: "" or "text." before the text tower's names */
+    bool fc_swapped[2]; /* clip.cpp: fc1 is called ffn_up in the image tower, in the text tower */
+    char *label;        /* what messages call the checkpoint: the path as given */
+};
+
+/* A tensor under its stored name. */
+typedef struct wi_stored {
+    bool readable; /* of a type that wi_raw has */
+    wi_raw_type type;
+    const char *type_name;
+    uint32_t rank;
+    uint64_t shape[WI_SAFETENSORS_MAX_RANK]; /* row-major */
+    const uint8_t *data;
+} wi_stored;
+
+bool wi_source_find(const wi_source *source, const char *stored_name, wi_stored *out);
+bool wi_source_has_prefix(const wi_source *source, const char *prefix);
+/* A tensor of one number, such as logit_scale. False when there is none.
+ * Errors: WI_ERR_FORMAT when it has another shape or is not finite. */
+wi_status wi_source_scalar(const wi_source *source, const char *stored_name, bool *found,
+                           float *out, wi_error *error);
+
+/* Where a tensor of ours is stored. */
+typedef struct wi_place {
+    char name[WI_SOURCE_MAX_NAME];
+    bool transposed;
+    uint32_t slice, n_slices; /* the slice-th of n_slices equal parts of the rows */
+} wi_place;
+
+/* Our name in pieces: 'v' or 't', the block (or ResNet stage and block), the rest such as "ln1",
+ * "conv1.bn", and the last part "w", "b", "mean", "var" or "". */
+typedef struct wi_ours {
+    char tower;
+    int stage, block; /* -1: none */
+    const char *module, *part;
+} wi_ours;
+
+/* Fills out->name (and the rest, zeroed before). The source keeps everything that the answer
+ * depends on. */
+typedef void wi_source_placer(const wi_source *source, const wi_ours *ours, wi_place *out);
+
+/* Checks params, then finds every tensor that they need, with its shape. has_pre_ln and
+ * has_patch_bias are read, not set. Errors: WI_ERR_FORMAT naming the tensor and the checkpoint,
+ * WI_ERR_UNSUPPORTED for its type. */
+wi_status wi_source_bind(wi_source *source, wi_source_placer *place, wi_error *error);
+
+/* A pair of a name of ours and of theirs. Lists end with {NULL, NULL}. */
+typedef struct wi_rename {
+    const char *ours, *theirs;
+} wi_rename;
+/* NULL when the list does not have it. */
+const char *wi_rename_find(const wi_rename *list, const char *ours);
+
+/* Files. folder/name, or NULL when memory is out. */
+char *wi_source_path(const char *folder, const char *name);
+bool wi_source_file_exists(const char *folder, const char *name);
+wi_status wi_source_add_safetensors(wi_source *source, const char *folder, const char *name,
+                                    wi_error *error);
+wi_status wi_source_add_gguf(wi_source *source, const char *path, wi_error *error);
+
+/* The layouts. Weights are already open; folder is where configurations lie. */
+wi_status wi_source_read_hf(wi_source *source, const char *folder, wi_error *error);
+/* config_path NULL: parameters are inferred from the shapes, as OpenAI's build_model does. */
+wi_status wi_source_read_openai(wi_source *source, const char *folder, const char *config_path,
+                                wi_error *error);
+wi_status wi_source_read_clipcpp(wi_source *source, wi_error *error);
+
+/* tokenizer of a Hugging Face folder: merges.txt, else the merges of tokenizer.json, else nothing.
+ */
+wi_status wi_source_read_merges(wi_source *source, const char *folder, wi_error *error);
+
+/* OpenAI's preprocessing for a square of image_px. */
+wi_preprocess wi_preprocess_openai(uint32_t image_px);
+/* CLIP's temperature after training, for checkpoints that lost theirs. */
+#define WI_CLIP_LOGIT_SCALE 100.0f
+/* The id that ends a text in a vocabulary of that size: 49407 for CLIP's own, the last one for a
+ * smaller one. */
+int32_t wi_clip_end_token(uint32_t vocabulary_size);
+
+#endif

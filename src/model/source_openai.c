@@ -1,0 +1,395 @@
+/* OpenAI's and open_clip's names, in one or several safetensors. With an open_clip configuration
+ * that rules; without, parameters come from the shapes, as in OpenAI's build_model, and the
+ * activation is QuickGELU. Source: openai/CLIP clip/model.py build_model; open_clip
+ * src/open_clip/model.py and transform.py. */
+#include "base/error.h"
+#include "model/source_config.h"
+#include "model/source_layout.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const wi_rename vision_modules[] = {
+    {"patch", "conv1"},
+    {"ln_pre", "ln_pre"},
+    {"ln_post", "ln_post"},
+    {"stem.1", "conv1"},
+    {"stem.2", "conv2"},
+    {"stem.3", "conv3"},
+    {"stem.1.bn", "bn1"},
+    {"stem.2.bn", "bn2"},
+    {"stem.3.bn", "bn3"},
+    {"conv1", "conv1"},
+    {"conv2", "conv2"},
+    {"conv3", "conv3"},
+    {"conv1.bn", "bn1"},
+    {"conv2.bn", "bn2"},
+    {"conv3.bn", "bn3"},
+    {"down", "downsample.0"},
+    {"down.bn", "downsample.1"},
+    {"pool.q", "attnpool.q_proj"},
+    {"pool.k", "attnpool.k_proj"},
+    {"pool.v", "attnpool.v_proj"},
+    {"pool.c", "attnpool.c_proj"},
+    {NULL, NULL},
+};
+static const wi_rename vision_names[] = {
+    {"class", "class_embedding"},
+    {"pos", "positional_embedding"},
+    {"proj", "proj"},
+    {"pool.pos", "attnpool.positional_embedding"},
+    {NULL, NULL},
+};
+static const wi_rename text_names[] = {
+    {"tok", "token_embedding.weight"},
+    {"pos", "positional_embedding"},
+    {"proj", "text_projection"},
+    {NULL, NULL},
+};
+static const wi_rename block_modules[] = {
+    {"ln1", "ln_1"},     {"ln2", "ln_2"},       {"o", "attn.out_proj"},
+    {"fc1", "mlp.c_fc"}, {"fc2", "mlp.c_proj"}, {NULL, NULL},
+};
+static const wi_rename parts[] = {
+    {"w", "weight"}, {"b", "bias"}, {"mean", "running_mean"}, {"var", "running_var"}, {NULL, NULL},
+};
+
+static void place_block(const char *prefix, const wi_ours *ours, wi_place *out)
+{
+    const char *theirs = wi_rename_find(block_modules, ours->module);
+    if (theirs) {
+        snprintf(out->name, sizeof out->name, "%stransformer.resblocks.%d.%s.%s", prefix,
+                 ours->block, theirs, wi_rename_find(parts, ours->part));
+        return;
+    }
+    out->slice = *ours->module == 'q' ? 0 : *ours->module == 'k' ? 1 : 2;
+    out->n_slices = 3;
+    snprintf(out->name, sizeof out->name, "%stransformer.resblocks.%d.attn.in_proj_%s", prefix,
+             ours->block, wi_rename_find(parts, ours->part));
+}
+
+static void place_openai(const wi_source *source, const wi_ours *ours, wi_place *out)
+{
+    bool vision = ours->tower == 'v';
+    const char *prefix = vision ? "visual." : source->text_prefix;
+    const char *whole = wi_rename_find(vision ? vision_names : text_names, ours->module);
+    if (ours->stage < 0 && ours->block >= 0) {
+        place_block(prefix, ours, out);
+    } else if (whole) {
+        snprintf(out->name, sizeof out->name, "%s%s", prefix, whole);
+        out->transposed = strcmp(ours->module, "proj") == 0;
+    } else if (ours->stage >= 0) {
+        snprintf(out->name, sizeof out->name, "visual.layer%d.%d.%s.%s", ours->stage, ours->block,
+                 wi_rename_find(vision_modules, ours->module), wi_rename_find(parts, ours->part));
+    } else {
+        const char *theirs = vision ? wi_rename_find(vision_modules, ours->module) : ours->module;
+        snprintf(out->name, sizeof out->name, "%s%s.%s", prefix, theirs,
+                 wi_rename_find(parts, ours->part));
+    }
+}
+
+/* Side `axis` of a stored tensor, counted from the end when negative; 0 when it is not there or
+ * absurd. */
+static uint32_t side_of(const wi_source *source, const char *prefix, const char *name, int axis)
+{
+    char full[WI_SOURCE_MAX_NAME];
+    wi_stored stored;
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    if (!wi_source_find(source, full, &stored))
+        return 0;
+    int64_t at = axis < 0 ? (int64_t)stored.rank + axis : axis;
+    if (at < 0 || at >= (int64_t)stored.rank || stored.shape[at] > UINT32_MAX)
+        return 0;
+    return (uint32_t)stored.shape[at];
+}
+
+/* How many of PREFIX0SUFFIX, PREFIX1SUFFIX, ... there are without a gap. */
+static uint32_t count_blocks(const wi_source *source, const char *prefix, const char *suffix)
+{
+    for (uint32_t n = 0;; n++) {
+        char name[WI_SOURCE_MAX_NAME];
+        wi_stored stored;
+        snprintf(name, sizeof name, "%s%u%s", prefix, n, suffix);
+        if (n > WI_MAX_LAYERS || !wi_source_find(source, name, &stored))
+            return n;
+    }
+}
+
+/* Side of the grid of n positions with one more for the class; 0 when n - 1 is no square. */
+static uint32_t grid_side(uint32_t n)
+{
+    uint32_t side = n ? (uint32_t)lround(sqrt((double)n - 1)) : 0;
+    return side < UINT16_MAX && side * side + 1 == n ? side : 0;
+}
+
+static wi_block_params infer_blocks(const wi_source *source, const char *prefix, uint32_t width)
+{
+    char stem[64];
+    snprintf(stem, sizeof stem, "%stransformer.resblocks.", prefix);
+    uint32_t n_layers = count_blocks(source, stem, ".attn.in_proj_weight");
+    uint32_t n_heads = width / 64 ? width / 64 : 1;
+    uint32_t mlp = side_of(source, stem, "0.mlp.c_fc.weight", 0);
+    return (wi_block_params){width, n_layers, n_heads, mlp, WI_ACT_QUICK_GELU, 1e-5f};
+}
+
+static void infer_resnet(const wi_source *source, wi_image_params *image)
+{
+    image->kind = WI_IMAGE_RESNET;
+    for (int stage = 0; stage < 4; stage++) {
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "visual.layer%d.", stage + 1);
+        image->stage_blocks[stage] = count_blocks(source, prefix, ".conv1.weight");
+    }
+    uint32_t width = side_of(source, "", "visual.layer1.0.conv1.weight", 0);
+    uint32_t n_heads = width / 2 ? width / 2 : 1; /* width * 32 channels, 64 a head */
+    image->blocks = (wi_block_params){width, 0, n_heads, 0, WI_ACT_RELU, 1e-5f};
+    image->image_px =
+        32 * grid_side(side_of(source, "", "visual.attnpool.positional_embedding", 0));
+}
+
+static void infer_vit(const wi_source *source, wi_image_params *image)
+{
+    image->kind = WI_IMAGE_VIT;
+    image->blocks = infer_blocks(source, "visual.", side_of(source, "", "visual.conv1.weight", 0));
+    image->patch_px = side_of(source, "", "visual.conv1.weight", -1);
+    uint32_t side = grid_side(side_of(source, "", "visual.positional_embedding", 0));
+    image->image_px = image->patch_px <= WI_MAX_IMAGE_PX ? image->patch_px * side : 0;
+    image->has_pre_ln = true;
+}
+
+static uint32_t infer_embedding(const wi_source *source)
+{
+    uint32_t dim = side_of(source, source->text_prefix, "text_projection", 1);
+    if (dim == 0)
+        dim = side_of(source, "", "visual.proj", 1);
+    return dim ? dim : side_of(source, "", "visual.attnpool.c_proj.weight", 0);
+}
+
+static void infer_params(wi_source *source)
+{
+    wi_params *params = &source->params;
+    const char *prefix = source->text_prefix;
+    if (wi_source_has_prefix(source, "visual.layer1."))
+        infer_resnet(source, &params->image);
+    else if (wi_source_has_prefix(source, "visual."))
+        infer_vit(source, &params->image);
+    if (wi_source_has_prefix(source, prefix[0] ? "text.transformer." : "transformer.")) {
+        wi_text_params *text = &params->text;
+        text->present = true;
+        text->blocks = infer_blocks(source, prefix, side_of(source, prefix, "ln_final.weight", 0));
+        text->context_length = side_of(source, prefix, "positional_embedding", 0);
+        text->vocabulary_size = side_of(source, prefix, "token_embedding.weight", 0);
+        text->end_token = wi_clip_end_token(text->vocabulary_size);
+    }
+    params->embedding_dim = infer_embedding(source);
+    params->preprocess = wi_preprocess_openai(params->image.image_px);
+}
+
+/* Options that change the network and that we do not have; an absent, null, false, zero or `usual`
+ * one is fine. */
+static void refuse(wi_config *config, const wi_json *object, const char *const (*options)[2],
+                   size_t n_options)
+{
+    for (size_t i = 0; i < n_options; i++) {
+        const char *key = options[i][0], *usual = options[i][1];
+        const wi_json *value = wi_json_get(object, key);
+        const char *text = wi_json_string(value);
+        bool truth = true;
+        double number = 1;
+        if (!value || (wi_json_is_object(value) && wi_json_count(value) == 0) ||
+            (wi_json_boolean(value, &truth) && !truth) ||
+            (wi_json_number(value, &number) && number == 0) ||
+            (text && usual && strcmp(text, usual) == 0))
+            continue;
+        wi_config_fail(config, WI_ERR_UNSUPPORTED, "open_clip option '%s%s%s' is not supported",
+                       key, text ? "=" : "", text ? text : "");
+    }
+}
+
+static void read_kwargs(wi_config *config, const wi_json *object, wi_block_params *blocks)
+{
+    const char *approximate =
+        wi_config_string(config, wi_json_get(object, "act_kwargs"), "approximate", "none");
+    if (blocks->activation == WI_ACT_GELU && strcmp(approximate, "tanh") == 0)
+        blocks->activation = WI_ACT_GELU_TANH;
+    blocks->ln_eps = wi_config_f32(config, wi_json_get(object, "norm_kwargs"), "eps", 1e-5f);
+}
+
+static uint32_t mlp_width(wi_config *config, const wi_json *object, uint32_t width)
+{
+    double mlp = (double)width * (double)wi_config_f32(config, object, "mlp_ratio", 4.0f);
+    return mlp >= 0 && mlp < 1e9 ? (uint32_t)mlp : 0;
+}
+
+static void read_resnet(wi_config *config, const wi_json *json, wi_image_params *image)
+{
+    const wi_json *layers = wi_json_get(json, "layers");
+    image->kind = WI_IMAGE_RESNET;
+    if (wi_json_count(layers) != 4)
+        wi_config_fail(config, WI_ERR_FORMAT, "'layers' of a ResNet is not a list of four numbers");
+    for (size_t i = 0; i < 4; i++) {
+        int64_t n = 0;
+        if (!wi_json_integer(wi_json_at(layers, i), &n) || n < 1 || n > WI_MAX_LAYERS)
+            wi_config_fail(config, WI_ERR_FORMAT,
+                           "'layers' of a ResNet is not a list of four numbers");
+        image->stage_blocks[i] = (uint32_t)n;
+    }
+    uint32_t width = wi_config_u32(config, json, "width", 64);
+    uint32_t head_width = wi_config_u32(config, json, "head_width", 64);
+    uint64_t n_heads = head_width ? (uint64_t)width * 32 / head_width : 0;
+    image->blocks = (wi_block_params){
+        width, 0, n_heads <= WI_MAX_HEADS ? (uint32_t)n_heads : 0, 0, WI_ACT_RELU, 1e-5f};
+}
+
+static void read_vision(wi_config *config, const wi_json *json, wi_activation activation,
+                        wi_image_params *image)
+{
+    static const char *const options[][2] = {
+        {"timm_model_name", NULL},  {"attentional_pool", NULL},    {"ls_init_value", NULL},
+        {"pool_type", "tok"},       {"final_ln_after_pool", NULL}, {"pos_embed_type", "learnable"},
+        {"input_patchnorm", NULL},  {"global_average_pool", NULL}, {"block_type", "default"},
+        {"qk_norm", NULL},          {"scaled_cosine_attn", NULL},  {"scale_heads", NULL},
+        {"scale_attn_inner", NULL}, {"scale_attn", NULL},          {"scale_fc", NULL},
+    };
+    refuse(config, json, options, sizeof options / sizeof *options);
+    image->image_px = wi_config_side(config, json, "image_size", 224);
+    if (wi_json_is_array(wi_json_get(json, "layers"))) {
+        read_resnet(config, json, image);
+        return;
+    }
+    image->kind = WI_IMAGE_VIT;
+    uint32_t width = wi_config_u32(config, json, "width", 768);
+    uint32_t head_width = wi_config_u32(config, json, "head_width", 64);
+    image->blocks = (wi_block_params){width,
+                                      wi_config_u32(config, json, "layers", 12),
+                                      head_width ? width / head_width : 0,
+                                      mlp_width(config, json, width),
+                                      activation,
+                                      1e-5f};
+    read_kwargs(config, json, &image->blocks);
+    image->patch_px = wi_config_side(config, json, "patch_size", 16);
+    image->has_pre_ln = !wi_config_bool(config, json, "no_ln_pre", false);
+}
+
+static void read_text(wi_config *config, const wi_json *json, wi_activation activation,
+                      wi_text_params *text)
+{
+    static const char *const options[][2] = {
+        {"hf_model_name", NULL},       {"hf_tokenizer_name", NULL}, {"tokenizer_kwargs", NULL},
+        {"no_causal_mask", NULL},      {"embed_cls", NULL},         {"pool_type", "argmax"},
+        {"proj_type", "linear"},       {"proj_bias", NULL},         {"ls_init_value", NULL},
+        {"final_ln_after_pool", NULL}, {"block_type", "default"},   {"qk_norm", NULL},
+    };
+    refuse(config, json, options, sizeof options / sizeof *options);
+    text->present = true;
+    uint32_t width = wi_config_u32(config, json, "width", 512);
+    text->blocks = (wi_block_params){width,
+                                     wi_config_u32(config, json, "layers", 12),
+                                     wi_config_u32(config, json, "heads", 8),
+                                     mlp_width(config, json, width),
+                                     activation,
+                                     1e-5f};
+    read_kwargs(config, json, &text->blocks);
+    text->context_length = wi_config_u32(config, json, "context_length", 77);
+    text->vocabulary_size = wi_config_u32(config, json, "vocab_size", 49408);
+    text->end_token = wi_clip_end_token(text->vocabulary_size);
+}
+
+static void read_preprocess(wi_config *config, const wi_json *json, wi_preprocess *how)
+{
+    how->size_px = wi_config_side(config, json, "size", how->size_px);
+    wi_config_3f(config, json, "mean", how->mean);
+    wi_config_3f(config, json, "std", how->std);
+    const char *interpolation = wi_config_string(config, json, "interpolation", "bicubic");
+    how->interpolation = strcmp(interpolation, "bilinear") == 0 ? WI_BILINEAR : WI_BICUBIC;
+    const char *mode = wi_config_string(config, json, "resize_mode", "shortest");
+    if (strcmp(mode, "squash") == 0)
+        how->mode = WI_RESIZE_SQUASH;
+    else if (strcmp(mode, "longest") == 0)
+        how->mode = WI_RESIZE_LONGEST;
+    else if (strcmp(mode, "shortest") != 0)
+        wi_config_fail(config, WI_ERR_UNSUPPORTED,
+                       "resize mode '%s'; shortest, squash and longest are supported", mode);
+    const wi_json *fill = wi_json_get(json, "fill_color");
+    int64_t level = 0;
+    if (fill && (!wi_json_integer(wi_json_is_array(fill) ? wi_json_at(fill, 0) : fill, &level) ||
+                 level < 0 || level > 255))
+        wi_config_fail(config, WI_ERR_FORMAT, "'fill_color' is not in 0..255");
+    how->fill = (uint8_t)level;
+}
+
+/* A whole open_clip_config.json, or the bare model configuration of open_clip's model_configs. */
+static wi_status read_config(wi_source *source, const char *path, const wi_json *json,
+                             wi_error *error)
+{
+    static const char *const options[][2] = {{"multimodal_cfg", NULL}};
+    wi_config config = {path, WI_OK, error};
+    wi_params *params = &source->params;
+    const wi_json *model = wi_json_get(json, "model_cfg") ? wi_json_get(json, "model_cfg") : json;
+    const wi_json *vision = wi_json_get(model, "vision_cfg"),
+                  *text = wi_json_get(model, "text_cfg");
+    if (!wi_json_is_object(vision) && !wi_json_is_object(text))
+        wi_config_fail(&config, WI_ERR_FORMAT,
+                       "neither 'vision_cfg' nor 'text_cfg': no open_clip configuration");
+    refuse(&config, model, options, 1);
+    bool quick = wi_config_bool(&config, model, "quick_gelu", false);
+    wi_activation activation = quick ? WI_ACT_QUICK_GELU : WI_ACT_GELU;
+    params->embedding_dim = wi_config_u32(&config, model, "embed_dim", 512);
+    if (wi_source_has_prefix(source, "visual."))
+        read_vision(&config, vision, activation, &params->image);
+    if (wi_source_has_prefix(source, source->text_prefix[0] ? "text." : "transformer."))
+        read_text(&config, text, activation, &params->text);
+    params->preprocess = wi_preprocess_openai(params->image.image_px);
+    read_preprocess(&config, wi_json_get(json, "preprocess_cfg"), &params->preprocess);
+    return config.status;
+}
+
+static wi_status read_config_file(wi_source *source, const char *path, wi_error *error)
+{
+    wi_json *json = NULL;
+    wi_status status = wi_json_read(path, WI_SOURCE_MAX_CONFIG, &json, error);
+    if (status == WI_OK)
+        status = read_config(source, path, json, error);
+    wi_json_free(&json);
+    return status;
+}
+
+static wi_status read_scalars(wi_source *source, wi_error *error)
+{
+    bool found;
+    float value;
+    wi_params *params = &source->params;
+    params->logit_scale = WI_CLIP_LOGIT_SCALE;
+    wi_status status = wi_source_scalar(source, "logit_scale", &found, &value, error);
+    if (status != WI_OK)
+        return status;
+    if (found)
+        params->logit_scale = (float)exp((double)value);
+    status = wi_source_scalar(source, "logit_bias", &found, &value, error);
+    if (status == WI_OK && found) {
+        params->logit_bias = value;
+        params->sigmoid = true;
+    }
+    return status;
+}
+
+wi_status wi_source_read_openai(wi_source *source, const char *folder, const char *config_path,
+                                wi_error *error)
+{
+    source->format = config_path ? "open_clip" : "openai";
+    source->text_prefix = wi_source_has_prefix(source, "text.transformer.") ? "text." : "";
+    wi_status status = WI_OK;
+    if (config_path)
+        status = read_config_file(source, config_path, error);
+    else
+        infer_params(source);
+    if (status == WI_OK)
+        status = read_scalars(source, error);
+    if (status == WI_OK)
+        status = wi_source_bind(source, place_openai, error);
+    if (status == WI_OK && folder && source->params.text.present)
+        status = wi_source_read_merges(source, folder, error);
+    return status;
+}
