@@ -1,8 +1,11 @@
 /* JPEG through libjpeg-turbo: baseline, progressive, grey, RGB, CMYK and YCCK.
  *
- * Scaled decoding: off by default. With a target size it halves (or quarters, ...) the picture
- * inside the inverse DCT while the shorter side keeps at least SCALED_SIDES_PER_TARGET times the
- * target. */
+ * Full decoding is the default. When the caller names a target size, the inverse DCT delivers half
+ * or a quarter of each side as long as the shorter side keeps SCALED_SIDES_PER_TARGET times the
+ * target. Measured on 24 photographs, the network input then differs from full decoding's by 0.39
+ * of 255 on average (half; 0.68 in the worst photograph) and 0.49 (a quarter; 0.81). Keeping only
+ * twice the target exceeds 1 in the worst photograph, and so does an eighth at any distance tried,
+ * so that is never used. */
 #include "image/decode.h"
 
 #include "base/error.h"
@@ -14,8 +17,12 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
-/* Measured on photographs: see the test of scaled decoding. */
-enum { SCALED_SIDES_PER_TARGET = 3, MAX_SCANS = 1000, ROWS_PER_CALL = 16 };
+enum {
+    SCALED_SIDES_PER_TARGET = 3,
+    SCALED_MAX_DENOMINATOR = 4,
+    MAX_SCANS = 1000,
+    ROWS_PER_CALL = 16
+};
 
 typedef struct jpeg_reader {
     struct jpeg_decompress_struct codec;
@@ -97,14 +104,15 @@ static void limit_scans(j_common_ptr codec)
         fail_with(codec, WI_ERR_LIMIT, "too many progressive scans");
 }
 
-/* Denominator 1, 2, 4 or 8 of the scale to decode at. */
+/* Denominator 1, 2 or 4 of the scale to decode at. */
 static unsigned scale_for(const jpeg_reader *reader, uint32_t target_px)
 {
     JDIMENSION width = reader->codec.image_width, height = reader->codec.image_height;
     uint64_t shorter = width < height ? width : height;
     uint64_t wanted = (uint64_t)target_px * SCALED_SIDES_PER_TARGET;
     unsigned denominator = 1;
-    while (target_px && denominator < 8 && shorter / (denominator * 2) >= wanted)
+    while (target_px && denominator < SCALED_MAX_DENOMINATOR &&
+           shorter / (denominator * 2) >= wanted)
         denominator *= 2;
     return denominator;
 }

@@ -100,7 +100,9 @@ static wi_status read_pixels(spng_ctx *codec, const struct spng_ihdr *header, wi
                                  SPNG_FMT_RAW, 0);
         return code ? fail_spng(code, error) : WI_OK;
     }
-    uint8_t *raw = malloc(raw_bytes ? raw_bytes : 1);
+    /* Zeroed: libspng 0.7.3 ORs the bits of an interlaced picture of less than 8 bits into what is
+     * there. */
+    uint8_t *raw = calloc(raw_bytes ? raw_bytes : 1, 1);
     if (!raw)
         return wi_fail_nomem(error, raw_bytes, "png samples");
     code = spng_decode_image(codec, raw, raw_bytes, SPNG_FMT_RAW, 0);

@@ -73,7 +73,8 @@ typedef struct canvas {
  * colour of a palette. */
 static void fill_canvas(const canvas *c)
 {
-    uint8_t native[4] = {c->fill, c->fill, c->fill, c->fill};
+    uint8_t value = c->image->mode == WI_MODE_BILEVEL && c->fill ? 255 : c->fill;
+    uint8_t native[4] = {value, value, value, value};
     uint8_t rgb[3] = {c->fill, c->fill, c->fill};
     if (!c->rows_are_rgb)
         wi_image_row_to_rgb(c->image, native, 1, rgb);
