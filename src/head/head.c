@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "head/score.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -224,6 +225,7 @@ wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status bad,
     if (!head)
         return wi_fail_nomem(error, sizeof *head, "a head");
     head->parts = *parts;
+    head->dots = wi_score_dots();
     status = copy_texts(parts, head, error);
     if (status == WI_OK)
         status = count_keys(head, error);

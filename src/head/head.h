@@ -58,14 +58,19 @@ typedef struct wi_head_parts {
     size_t n_background;
 } wi_head_parts;
 
+/* kern.h's dots_f32: out[n] = rows[n,d] . q[d]; ld in elements. */
+typedef void wi_dots_fn(size_t n, size_t d, const float *rows, size_t ld, const float *q,
+                        float *out);
+
 struct wi_head {
     wi_head_parts parts;
     char *strings;             /* one block: the texts and the arrays that point to them */
     const char *const *firsts; /* [n_labels] each label's first name */
-    uint32_t *key_count;       /* [n_labels] keys per label; NULL without keys */
-    char *origin;              /* the file's path, or NULL: put before messages */
-    void *block;               /* memory of tensors that are not in the file, or NULL */
-    void *file;                /* the mapped file that tensors point into, or NULL */
+    wi_dots_fn *dots;
+    uint32_t *key_count; /* [n_labels] keys per label; NULL without keys */
+    char *origin;        /* the file's path, or NULL: put before messages */
+    void *block;         /* memory of tensors that are not in the file, or NULL */
+    void *file;          /* the mapped file that tensors point into, or NULL */
     void (*close_file)(void *file);
 };
 

@@ -1,31 +1,21 @@
 #include "head/score.h"
 
 #include "base/error.h"
-#include "base/size.h"
+#include "kern/kern.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Rows scored at a time: their dots stay on the stack and in the nearest cache. */
-enum { BLOCK_ROWS = 256, LANES = 16 };
+enum { BLOCK_ROWS = 256 };
 
-void wi_score_dots(const float *rows, size_t n, size_t d, const float *x, float *out)
+wi_dots_fn *wi_score_dots(void)
 {
-    for (size_t i = 0; i < n; i++) {
-        const float *row = rows + i * d;
-        float sum[LANES] = {0};
-        size_t j = 0;
-        for (; j + LANES <= d; j += LANES)
-            for (size_t lane = 0; lane < LANES; lane++)
-                sum[lane] += row[j + lane] * x[j + lane];
-        for (size_t lane = 0; j < d; j++, lane++)
-            sum[lane] += row[j] * x[j];
-        for (size_t half = LANES / 2; half > 0; half /= 2)
-            for (size_t lane = 0; lane < half; lane++)
-                sum[lane] += sum[lane + half];
-        out[i] = sum[0];
-    }
+    wi_kern kern;
+    wi_kern_use use[WI_N_OPERATIONS];
+    wi_kern_init(&kern, use, wi_cpu_detect());
+    return kern.dots_f32;
 }
 
 wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *error)
@@ -47,14 +37,15 @@ wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *err
 }
 
 /* best[l] = the largest weight[r] . x of label l. */
-static void score_rows(const wi_head_parts *parts, const float *x, float *best)
+static void score_rows(const wi_head *head, const float *x, float *best)
 {
+    const wi_head_parts *parts = &head->parts;
     float dots[BLOCK_ROWS];
     for (size_t i = 0; i < parts->n_labels; i++)
         best[i] = -INFINITY;
     for (size_t begin = 0; begin < parts->n_rows; begin += BLOCK_ROWS) {
         size_t n = parts->n_rows - begin < BLOCK_ROWS ? parts->n_rows - begin : BLOCK_ROWS;
-        wi_score_dots(parts->weight + begin * parts->dim, n, parts->dim, x, dots);
+        head->dots(n, parts->dim, parts->weight + begin * parts->dim, parts->dim, x, dots);
         for (size_t i = 0; i < n; i++) {
             size_t label = parts->row_label ? (size_t)parts->row_label[begin + i] : begin + i;
             if (dots[i] > best[label])
@@ -72,7 +63,7 @@ static void add_keys(const wi_head *head, const float *x, float *logit)
     float dots[BLOCK_ROWS];
     for (size_t begin = 0; begin < parts->n_keys; begin += BLOCK_ROWS) {
         size_t n = parts->n_keys - begin < BLOCK_ROWS ? parts->n_keys - begin : BLOCK_ROWS;
-        wi_score_dots(parts->keys + begin * parts->dim, n, parts->dim, x, dots);
+        head->dots(n, parts->dim, parts->keys + begin * parts->dim, parts->dim, x, dots);
         for (size_t i = 0; i < n; i++) {
             size_t label = (size_t)parts->key_label[begin + i];
             float affinity = expf(-parts->beta * (1 - dots[i]));
@@ -85,7 +76,7 @@ void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *
 {
     const wi_head_parts *parts = &head->parts;
     if (parts->weight)
-        score_rows(parts, x, cosine);
+        score_rows(head, x, cosine);
     for (size_t i = 0; i < parts->n_labels; i++) {
         float dot = parts->weight ? cosine[i] : 0;
         logit[i] =

@@ -4,8 +4,8 @@
 
 #include "head/head.h"
 
-/* out[i] = rows[i] . x in f32. Shapes: rows[n,d], x[d], out[n]. */
-void wi_score_dots(const float *rows, size_t n, size_t d, const float *x, float *out);
+/* The fastest dot products that this processor has. */
+wi_dots_fn *wi_score_dots(void);
 
 /* out[d] = x / |x|; x and out may be the same.
  * Errors: WI_ERR_ARG when x holds NaN or an infinity, or only zeros: it has no direction */
