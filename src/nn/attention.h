@@ -1,0 +1,23 @@
+/* Multi-head self-attention of a batch of equally long sequences: softmax(Q K^T / sqrt(d)) V. */
+#ifndef WI_NN_ATTENTION_H
+#define WI_NN_ATTENTION_H
+
+#include "nn/run.h"
+
+/* Scratch floats per thread for sequences of n_tokens with heads of d. */
+size_t wi_attention_scratch(size_t n_tokens, size_t d);
+
+/* qkv[batch*n_tokens, 3*width]; out[batch*n_queries, width], where the first n_queries tokens of
+ * each sequence ask (1: the class token alone). q may stand apart from k and v: row i of sequence b
+ * at q + (b*q_rows + i)*ld_q. Source: "Attention Is All You Need" (arXiv:1706.03762), equation 1.
+ */
+typedef struct wi_attention {
+    const float *q, *kv; /* kv points at column `width` of qkv: keys, then values */
+    size_t ld_q, q_rows, ld_kv;
+    size_t batch, n_tokens, n_queries, n_heads, width;
+    float *out;
+    size_t ld_out;
+} wi_attention;
+void wi_attend(wi_run *run, const wi_attention *attention);
+
+#endif
