@@ -12,24 +12,35 @@
 
 enum { MAX_CHUNK_BYTES = 64 << 20, MAX_CACHE_BYTES = 128 << 20 };
 
+/* libspng's allocator takes no context, and calls zlib's lack of memory a damaged stream: so
+ * remember it. */
+static _Thread_local bool memory_ran_out;
+
+static void *remember(void *pointer)
+{
+    if (!pointer)
+        memory_ran_out = true;
+    return pointer;
+}
+
 static void *png_malloc(size_t n_bytes)
 {
-    return malloc(n_bytes);
+    return remember(malloc(n_bytes));
 }
 
 static void *png_realloc(void *pointer, size_t n_bytes)
 {
-    return realloc(pointer, n_bytes);
+    return remember(realloc(pointer, n_bytes));
 }
 
 static void *png_calloc(size_t n, size_t n_bytes)
 {
-    return calloc(n, n_bytes);
+    return remember(calloc(n, n_bytes));
 }
 
 static wi_status fail_spng(int code, wi_error *error)
 {
-    if (code == SPNG_EMEM)
+    if (code == SPNG_EMEM || memory_ran_out)
         return wi_fail(error, WI_ERR_NOMEM, "png: out of memory");
     if (code == SPNG_IO_EOF || code == SPNG_EIDAT_TOO_SHORT)
         return wi_fail(error, WI_ERR_FORMAT, "png: the file is truncated");
@@ -143,6 +154,7 @@ static wi_status read_picture(spng_ctx *codec, const wi_encoded *in, wi_image **
 
 static wi_status decode(const wi_encoded *in, wi_image **out, wi_error *error)
 {
+    memory_ran_out = false;
     struct spng_alloc memory = {png_malloc, png_realloc, png_calloc, free};
     spng_ctx *codec = spng_ctx_new2(&memory, 0);
     if (!codec)

@@ -81,7 +81,9 @@ long torture_run(torture_case *what, void *context)
             assert_int_equal(status, WI_OK);
             return nth - 1;
         }
-        assert_int_equal(status, WI_ERR_NOMEM);
+        if (status != WI_ERR_NOMEM)
+            fail_msg("allocation %ld of %ld failed: status %s (%s), not nomem", nth,
+                     torture_count(), wi_status_name(status), error.message);
         assert_int_equal(error.status, WI_ERR_NOMEM);
         assert_true(error.message[0] != '\0');
     }
