@@ -127,11 +127,11 @@ char *wi_source_path(const char *folder, const char *name)
 
 bool wi_source_file_exists(const char *folder, const char *name)
 {
-    char *path = wi_source_path(folder, name);
+    char path[4096]; /* what Linux takes; a longer one cannot be opened anyway */
     struct stat st;
-    bool exists = path && stat(path, &st) == 0;
-    free(path);
-    return exists;
+    const char *slash = *folder && folder[strlen(folder) - 1] != '/' ? "/" : "";
+    int n = snprintf(path, sizeof path, "%s%s%s", folder, slash, name);
+    return n > 0 && (size_t)n < sizeof path && stat(path, &st) == 0;
 }
 
 static wi_status add_file(wi_source *source, char *path, wi_source_file **out, wi_error *error)
@@ -266,46 +266,52 @@ static char *name_from_path(const char *path)
 }
 
 /* "license: mit" in the front matter of a model card; empty when there is none. */
-static char *licence_from_card(const char *folder)
+static wi_status licence_from_card(const char *folder, char **out, wi_error *error)
 {
     char *path = wi_source_path(folder, "README.md"), text[4096];
-    FILE *file = path ? fopen(path, "rb") : NULL;
+    if (!path)
+        return wi_fail_nomem(error, strlen(folder), "a file name");
+    FILE *file = fopen(path, "rb");
     size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
     if (file)
         fclose(file);
     free(path);
     text[n] = '\0';
-    if (strncmp(text, "---", 3) != 0)
-        return copy_range("", 0);
-    char *end = strstr(text + 3, "\n---");
+    char *end = strncmp(text, "---", 3) == 0 ? strstr(text + 3, "\n---") : text;
     if (end)
         *end = '\0';
     const char *found = strstr(text, "\nlicense:");
-    if (!found)
-        return copy_range("", 0);
-    found += strlen("\nlicense:");
+    found = found ? found + strlen("\nlicense:") : "";
     found += strspn(found, " \t\"'");
-    return copy_range(found, strcspn(found, " \t\"'\r\n"));
+    *out = copy_range(found, strcspn(found, " \t\"'\r\n"));
+    return *out ? WI_OK : wi_fail_nomem(error, n, "a licence");
+}
+
+static wi_status read_licence(wi_source *source, const char *folder, wi_error *error)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < source->n_files && !found && source->files[i].tensors; i++) {
+        found = wi_safetensors_metadata(source->files[i].tensors, "license");
+        if (!found)
+            found = wi_safetensors_metadata(source->files[i].tensors, "licence");
+    }
+    if (!found && folder)
+        return licence_from_card(folder, &source->licence, error);
+    source->licence = copy_range(found ? found : "", found ? strlen(found) : 0);
+    return source->licence ? WI_OK : wi_fail_nomem(error, 1, "a licence");
 }
 
 static wi_status read_names(wi_source *source, const char *path, const char *folder,
                             wi_error *error)
 {
-    char *real = realpath(path, NULL);
+    /* A folder may be given as "."; a file has its name, even where it is a link to a blob. */
+    char *real = folder == path ? realpath(path, NULL) : NULL;
     if (!source->name)
         source->name = name_from_path(real ? real : path);
     free(real);
-    const char *licence = NULL;
-    for (size_t i = 0; i < source->n_files && !licence && source->files[i].tensors; i++) {
-        licence = wi_safetensors_metadata(source->files[i].tensors, "license");
-        if (!licence)
-            licence = wi_safetensors_metadata(source->files[i].tensors, "licence");
-    }
-    if (!source->licence)
-        source->licence = licence  ? copy_range(licence, strlen(licence))
-                          : folder ? licence_from_card(folder)
-                                   : copy_range("", 0);
-    return source->name && source->licence ? WI_OK : wi_fail_nomem(error, strlen(path), "a name");
+    if (!source->name)
+        return wi_fail_nomem(error, strlen(path), "a name");
+    return source->licence ? WI_OK : read_licence(source, folder, error);
 }
 
 /* ---- which layout ---- */
