@@ -1,0 +1,322 @@
+/* Embeddings of pictures and texts, for other programs. */
+#include "encode.h"
+#include "inputs.h"
+#include "load.h"
+#include "npy.h"
+#include "output.h"
+#include "save.h"
+#include "term.h"
+#include "verbs.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const cli_option options[] = {
+    {"image", 'i', "FILE", true, "a picture (also as plain operands; folders are walked)", "@file"},
+    {"text", 'x', "TEXT", true, "a text", NULL},
+    {"output", 'o', "FILE", false, "where to write; '-' is standard output (the default for jsonl)",
+     "@file"},
+    {"format", 'f', "FORMAT", false, "safetensors, npy or jsonl (default: by the ending of FILE)",
+     "safetensors npy jsonl"},
+    {"raw", 0, NULL, false, "do not bring the vectors to length 1", NULL},
+    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
+    {0},
+};
+
+typedef enum format { SAFETENSORS = 0, NPY, JSONL } format;
+
+typedef struct job {
+    cli_app *app;
+    const cli_args *args;
+    format format;
+    const char *output; /* never NULL */
+    cli_list paths;
+    const char **texts;
+    size_t n_texts, dim, n_images_done;
+    cli_runtime runtime;
+    float *image, *text; /* [paths.n, dim], [n_texts, dim] */
+    cli_save save;       /* jsonl */
+    bool raw, out_of_memory;
+} job;
+
+static int read_format(job *j)
+{
+    const char *name = cli_args_value(j->args, "format"),
+               *output = cli_args_value(j->args, "output");
+    if (name && !strcmp(name, "safetensors")) {
+        j->format = SAFETENSORS;
+    } else if (name && !strcmp(name, "npy")) {
+        j->format = NPY;
+    } else if (name && !strcmp(name, "jsonl")) {
+        j->format = JSONL;
+    } else if (name) {
+        return cli_usage(j->args->verb, "--format is safetensors, npy or jsonl, not '%s'", name);
+    } else if (!output || cli_ends_with(output, ".jsonl")) {
+        j->format = JSONL;
+    } else {
+        j->format = cli_ends_with(output, ".npy") ? NPY : SAFETENSORS;
+    }
+    if (!output && j->format != JSONL) {
+        return cli_usage(j->args->verb, "needs -o FILE (or '-o -' for standard output)");
+    }
+    j->output = output ? output : "-";
+    return CLI_OK;
+}
+
+static int read_inputs(job *j)
+{
+    const char *value;
+    size_t position = 0;
+    int status = CLI_OK;
+    for (size_t i = 0; i < j->args->n_operands; i++) {
+        int added = cli_inputs_add(j->app, j->args->operands[i], &j->paths);
+        status = added == CLI_OK ? status : added;
+    }
+    while ((value = cli_args_next(j->args, "image", &position))) {
+        int added = cli_inputs_add(j->app, value, &j->paths);
+        status = added == CLI_OK ? status : added;
+    }
+    j->n_texts = cli_args_count(j->args, "text");
+    j->texts = calloc(j->n_texts + 1, sizeof *j->texts);
+    if (!j->texts) {
+        cli_error(j->app, "out of memory");
+        return CLI_FAILED;
+    }
+    position = 0;
+    for (size_t i = 0; i < j->n_texts; i++) {
+        j->texts[i] = cli_args_next(j->args, "text", &position);
+    }
+    return status;
+}
+
+static json_t *json_vector(const float *x, size_t n)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(array, cli_json_number(x[i]));
+    }
+    return array;
+}
+
+/* {"image":...,"embedding":[...]} or {"text":...} */
+static void write_line(job *j, const char *key, const char *value, const float *embedding)
+{
+    json_t *line = json_pack("{s:o,s:o}", key, cli_json_text(value), "embedding",
+                             json_vector(embedding, j->dim));
+    j->out_of_memory = j->out_of_memory || !line;
+    json_dumpf(line, j->save.stream, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    fputc('\n', j->save.stream);
+    json_decref(line);
+}
+
+/* Rows of pictures that could not be read stay NaN, so that rows and inputs stay in step. Lines
+ * need one row only, whatever the number of pictures. */
+static bool take_image(void *context, const cli_item *item, const float *embedding,
+                       double encode_ms)
+{
+    job *j = context;
+    float *row = j->image + j->n_images_done * j->dim;
+    (void)encode_ms;
+    for (size_t i = 0; i < j->dim; i++) {
+        row[i] = embedding ? embedding[i] : NAN;
+    }
+    if (embedding && !j->raw) {
+        wi_normalise(row, 1, j->dim);
+    }
+    if (j->format != JSONL) {
+        j->n_images_done++;
+        return true;
+    }
+    if (embedding) {
+        write_line(j, "image", item->path, row);
+    }
+    return !ferror(j->save.stream);
+}
+
+static int encode_images(job *j)
+{
+    size_t n_rows = j->format == JSONL ? 1 : j->paths.n;
+    cli_encode encode = {&j->runtime, &j->paths, cli_args_has(j->args, "no-exif"), take_image, j};
+    if (j->paths.n == 0) {
+        return CLI_OK;
+    }
+    j->image = calloc(n_rows, j->dim * sizeof(float));
+    if (!j->image) {
+        cli_error(j->app, "out of memory");
+        return CLI_FAILED;
+    }
+    return cli_encode_images(&encode);
+}
+
+static int encode_texts(job *j)
+{
+    wi_error error = {0};
+    wi_session *session = NULL;
+    wi_session_options sizes = {.max_images = 1};
+    cli_meter meter = {j->app, "texts"};
+    wi_progress progress = cli_meter_progress(&meter);
+    size_t n_truncated = 0;
+    if (j->n_texts == 0) {
+        return CLI_OK;
+    }
+    j->text = calloc(j->n_texts, j->dim * sizeof(float));
+    if (!j->text) {
+        cli_error(j->app, "out of memory");
+        return CLI_FAILED;
+    }
+    wi_status status = wi_session_open(j->runtime.model, &sizes, &session, &error);
+    if (status == WI_OK) {
+        status = wi_session_encode_texts(session, j->texts, j->n_texts, j->text, &n_truncated,
+                                         &progress, &error);
+    }
+    wi_session_close(&session);
+    cli_progress_clear(j->app);
+    if (status != WI_OK) {
+        return cli_failed(j->app, NULL, &error);
+    }
+    if (n_truncated > 0) {
+        cli_note(j->app, "%zu text%s too long for the model: the end is cut off", n_truncated,
+                 n_truncated == 1 ? " is" : "s are");
+    }
+    if (!j->raw) {
+        wi_normalise(j->text, j->n_texts, j->dim);
+    }
+    for (size_t i = 0; i < j->n_texts && j->format == JSONL; i++) {
+        write_line(j, "text", j->texts[i], j->text + i * j->dim);
+    }
+    return CLI_OK;
+}
+
+static char *json_names(const char *const *names, size_t n)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(array, cli_json_text(names[i]));
+    }
+    char *text = json_dumps(array, JSON_COMPACT);
+    json_decref(array);
+    return text;
+}
+
+static wi_status write_safetensors(job *j, wi_error *error)
+{
+    wi_tensor tensors[2];
+    size_t n = 0;
+    char *images = json_names((const char *const *)j->paths.items, j->paths.n);
+    char *texts = json_names(j->texts, j->n_texts);
+    if (j->paths.n > 0) {
+        tensors[n++] = (wi_tensor){"image",  WI_F32,
+                                   2,        {j->paths.n, j->dim},
+                                   j->image, j->paths.n * j->dim * sizeof(float)};
+    }
+    if (j->n_texts > 0) {
+        tensors[n++] = (wi_tensor){
+            "text", WI_F32, 2, {j->n_texts, j->dim}, j->text, j->n_texts * j->dim * sizeof(float)};
+    }
+    const char *const metadata[][2] = {
+        {"model", j->runtime.info.name},
+        {"model_fingerprint", j->runtime.info.fingerprint},
+        {"normalised", j->raw ? "false" : "true"},
+        {"images", images ? images : "[]"},
+        {"texts", texts ? texts : "[]"},
+    };
+    wi_status status = cli_save_tensors(j->output, tensors, n, metadata,
+                                        sizeof metadata / sizeof metadata[0], error);
+    free(images);
+    free(texts);
+    return status;
+}
+
+static int write_output(job *j)
+{
+    wi_error error = {0};
+    wi_status status;
+    if (j->out_of_memory) {
+        cli_error(j->app, "out of memory");
+        return CLI_FAILED;
+    }
+    if (j->format == JSONL) {
+        status = cli_save_commit(&j->save, &error);
+    } else if (j->format == NPY) {
+        bool images = j->paths.n > 0;
+        status = cli_npy_write(j->output, images ? j->image : j->text,
+                               images ? j->paths.n : j->n_texts, j->dim, &error);
+    } else {
+        status = write_safetensors(j, &error);
+    }
+    return status == WI_OK ? CLI_OK : cli_failed(j->app, NULL, &error);
+}
+
+/* A picture that could not be read makes the exit status 1, but what worked is written. */
+static int encode_and_write(job *j)
+{
+    wi_error error = {0};
+    if (j->format == JSONL && cli_save_open(&j->save, j->output, &error) != WI_OK) {
+        return cli_failed(j->app, NULL, &error);
+    }
+    int images = encode_images(j);
+    int texts = images == CLI_INTERRUPTED ? CLI_INTERRUPTED : encode_texts(j);
+    if (images == CLI_INTERRUPTED || texts != CLI_OK) {
+        return texts;
+    }
+    int written = write_output(j);
+    return written != CLI_OK ? written : images;
+}
+
+static int run(cli_app *app, const cli_args *args)
+{
+    job j = {.app = app, .args = args, .raw = cli_args_has(args, "raw")};
+    int status = read_format(&j);
+    if (status == CLI_OK &&
+        args->n_operands + cli_args_count(args, "image") + cli_args_count(args, "text") == 0) {
+        status = cli_usage(args->verb, "needs an IMAGE, --image FILE or --text TEXT");
+    }
+    if (status != CLI_OK) {
+        return status;
+    }
+    int listed = read_inputs(&j);
+    if (j.paths.n + j.n_texts == 0 || !j.texts) {
+        status = CLI_FAILED;
+    } else if (j.format == NPY && j.paths.n > 0 && j.n_texts > 0) {
+        status =
+            cli_usage(args->verb, "an npy file holds one table: give pictures or texts, not both");
+    } else {
+        uint32_t towers = j.paths.n == 0   ? WI_TOWER_TEXT
+                          : j.n_texts == 0 ? WI_TOWER_IMAGE
+                                           : WI_TOWERS_BOTH;
+        status = cli_runtime_open(app, args, towers, &j.runtime);
+    }
+    if (status == CLI_OK) {
+        j.dim = j.runtime.info.embedding_dim;
+        status = encode_and_write(&j);
+    }
+    cli_save_abandon(&j.save);
+    cli_runtime_close(&j.runtime);
+    cli_list_free(&j.paths);
+    free((void *)j.texts);
+    free(j.image);
+    free(j.text);
+    return status != CLI_OK ? status : listed;
+}
+
+const cli_verb cli_verb_embed = {
+    .name = "embed",
+    .operands = "[IMAGE...]",
+    .summary = "write the vectors of pictures and texts",
+    .details = "Writes f32 tensors 'image [n,d]' and 'text [m,d]' as safetensors, one table as "
+               "npy, or one JSON "
+               "object a line. Vectors have length 1 unless --raw is given. The row of a picture "
+               "that cannot be "
+               "read is NaN (in jsonl it is left out), and the exit status is 1.",
+    .examples = "whatsit embed --image cat.jpg --text \"a cat\" -o out.safetensors\n"
+                "    both towers into one file\n"
+                "whatsit embed ~/Pictures -o pictures.npy\n"
+                "    a table for numpy.load\n"
+                "whatsit embed --text \"a red bicycle\"\n"
+                "    a JSON line on standard output\n",
+    .complete = "@file",
+    .max_operands = SIZE_MAX,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .options = options,
+    .run = run,
+};

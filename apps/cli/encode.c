@@ -1,0 +1,100 @@
+#include "encode.h"
+#include "term.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_BATCH = 8 };
+
+typedef struct work {
+    const cli_encode *encode;
+    cli_app *app;
+    wi_session *session;
+    cli_pipeline *pipeline;
+    size_t dim, pixel_bytes, n_done;
+    uint8_t *pixels;   /* [MAX_BATCH, size, size, 3] */
+    float *embeddings; /* [MAX_BATCH, dim] */
+    int status;
+} work;
+
+static int open_work(work *w)
+{
+    wi_error error = {0};
+    const cli_encode *encode = w->encode;
+    const wi_model_info *info = &encode->runtime->info;
+    size_t n = encode->paths->n, batch = n < MAX_BATCH ? n : MAX_BATCH;
+    cli_load_options load = {info->preprocess, encode->ignore_exif};
+    wi_session_options session = {.max_images = (uint32_t)batch,
+                                  .max_tokens = info->context_length};
+    int n_threads = wi_engine_threads(encode->runtime->engine);
+    w->dim = info->embedding_dim;
+    w->pixel_bytes = (size_t)load.preprocess.size_px * load.preprocess.size_px * 3;
+    w->pixels = calloc(batch, w->pixel_bytes);
+    w->embeddings = calloc(batch, w->dim * sizeof(float));
+    if (!w->pixels || !w->embeddings) {
+        cli_error(w->app, "out of memory");
+        return CLI_FAILED;
+    }
+    if (wi_session_open(encode->runtime->model, &session, &w->session, &error) != WI_OK ||
+        cli_pipeline_open((const char *const *)encode->paths->items, n, &load, n_threads,
+                          2 * MAX_BATCH + (size_t)n_threads, &w->pipeline, &error) != WI_OK) {
+        return cli_failed(w->app, encode->runtime->path, &error);
+    }
+    return CLI_OK;
+}
+
+/* Encodes the good ones of n items together, then hands all of them on in order. */
+static bool encode_batch(work *w, const cli_item *items, size_t n)
+{
+    wi_error error = {0};
+    size_t n_good = 0, used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].status == WI_OK) {
+            memcpy(w->pixels + n_good++ * w->pixel_bytes, items[i].pixels, w->pixel_bytes);
+        }
+    }
+    double start = cli_now_ms();
+    if (n_good > 0 &&
+        wi_session_encode_images(w->session, w->pixels, n_good, w->embeddings, &error) != WI_OK) {
+        w->status = cli_failed(w->app, NULL, &error);
+        return false;
+    }
+    double encode_ms = n_good > 0 ? (cli_now_ms() - start) / (double)n_good : 0;
+    for (size_t i = 0; i < n; i++) {
+        const float *embedding = NULL;
+        if (items[i].status == WI_OK) {
+            embedding = w->embeddings + used++ * w->dim;
+        } else {
+            bool is_stdin = !strcmp(items[i].path, "-");
+            w->status =
+                cli_failed(w->app, is_stdin ? "standard input" : items[i].path, &items[i].error);
+        }
+        if (!w->encode->each(w->encode->context, &items[i], embedding, encode_ms)) {
+            return false;
+        }
+        w->n_done++;
+    }
+    return true;
+}
+
+int cli_encode_images(const cli_encode *encode)
+{
+    work w = {.encode = encode, .app = encode->runtime->app};
+    const cli_item *items;
+    size_t n;
+    int status = open_work(&w);
+    while (status == CLI_OK && (n = cli_pipeline_take(w.pipeline, MAX_BATCH, &items)) > 0) {
+        if (!encode_batch(&w, items, n) || cli_interrupted()) {
+            break;
+        }
+        if (encode->paths->n > 1) {
+            cli_progress(w.app, "pictures", w.n_done, encode->paths->n);
+        }
+    }
+    cli_progress_clear(w.app);
+    cli_pipeline_close(&w.pipeline);
+    wi_session_close(&w.session);
+    free(w.pixels);
+    free(w.embeddings);
+    status = status != CLI_OK ? status : w.status;
+    return cli_interrupted() ? CLI_INTERRUPTED : status;
+}

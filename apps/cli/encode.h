@@ -1,0 +1,22 @@
+/* Pictures -> embeddings, in input order: decoded on worker threads, encoded in batches. */
+#ifndef CLI_ENCODE_H
+#define CLI_ENCODE_H
+
+#include "paths.h"
+#include "pipeline.h"
+#include "runtime.h"
+
+typedef struct cli_encode {
+    const cli_runtime *runtime;
+    const cli_list *paths;
+    bool ignore_exif;
+    /* Called for every picture in order; embedding[dim] is not normalised, and NULL for a picture
+     * that could not be read, which has been reported already. Return false to stop. */
+    bool (*each)(void *context, const cli_item *item, const float *embedding, double encode_ms);
+    void *context;
+} cli_encode;
+
+/* CLI_OK; CLI_FAILED when some pictures could not be read or nothing works; CLI_INTERRUPTED. */
+int cli_encode_images(const cli_encode *encode);
+
+#endif

@@ -1,0 +1,350 @@
+#include "heads.h"
+#include "term.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <whatsit/digest.h>
+
+/* Fewer prompts than this are not worth a file in the cache. */
+enum { MIN_CACHED_PROMPTS = 100 };
+
+const char *cli_head_kind_name(wi_head_kind kind)
+{
+    return kind == WI_HEAD_LINEAR ? "linear" : kind == WI_HEAD_FEW_SHOT ? "few-shot" : "zero-shot";
+}
+
+char *cli_user_head_path(const char *name)
+{
+    char *folder = cli_data_path("heads");
+    char *path = folder ? cli_text("%s/%s.safetensors", folder, name) : NULL;
+    free(folder);
+    return path;
+}
+
+char *cli_shipped_heads_folder(void)
+{
+    return cli_share_path("heads");
+}
+
+char *cli_shipped_head_path(const char *name)
+{
+    char *file = cli_name_ok(name) ? cli_text("heads/%s.txt", name) : NULL;
+    char *path = file && !cli_ends_with(name, ".templates") ? cli_share_path(file) : NULL;
+    free(file);
+    return path;
+}
+
+void cli_recipe_free(cli_recipe *recipe)
+{
+    wi_label_list_close(&recipe->list);
+    wi_label_list_close(&recipe->beside);
+    free((void *)recipe->templates);
+    free(recipe->name);
+    *recipe = (cli_recipe){0};
+}
+
+/* A list's name when it does not say: the file's, without folder and ending. */
+static char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return cli_text("%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
+}
+
+/* Prompts may also lie beside a list, one a line, in NAME.templates.txt. */
+static int add_templates_beside(cli_app *app, const char *path, cli_recipe *out)
+{
+    size_t n = strlen(path);
+    if (!cli_ends_with(path, ".txt") || out->recipe.n_templates > 0) {
+        return CLI_OK;
+    }
+    wi_error error = {0};
+    char *beside = cli_text("%.*s.templates.txt", (int)(n - 4), path);
+    int status = CLI_OK;
+    if (beside && cli_exists(beside)) {
+        wi_label_list_info info;
+        if (wi_label_list_open(beside, &out->beside, &error) != WI_OK) {
+            status = cli_failed(app, beside, &error);
+        } else {
+            wi_label_list_get_info(out->beside, &info);
+            out->recipe.templates = info.labels;
+            out->recipe.n_templates = info.n_labels;
+        }
+    }
+    free(beside);
+    return status;
+}
+
+/* Fills the recipe from out->list. fallback is the name when the list has none; it is copied. */
+static int use_list(cli_app *app, const char *fallback, cli_recipe *out)
+{
+    wi_label_list_info info;
+    wi_label_list_get_info(out->list, &info);
+    out->name = info.name[0] ? cli_text("%s", info.name) : name_of(fallback);
+    if (!out->name) {
+        cli_error(app, "out of memory");
+        return CLI_FAILED;
+    }
+    if (info.n_duplicates > 0) {
+        cli_note(app, "%s: %zu label%s there twice and count%s once", fallback, info.n_duplicates,
+                 info.n_duplicates == 1 ? " is" : "s are", info.n_duplicates == 1 ? "s" : "");
+    }
+    out->recipe = (wi_head_recipe){
+        .name = out->name,
+        .labels = info.labels,
+        .n_labels = info.n_labels,
+        .templates = info.templates,
+        .n_templates = info.n_templates,
+        .licence = info.licence[0] ? info.licence : NULL,
+        .source = info.source[0] ? info.source : NULL,
+        .sensitivity = info.sensitivity[0] ? info.sensitivity : NULL,
+    };
+    return CLI_OK;
+}
+
+int cli_recipe_from_file(cli_app *app, const char *path, cli_recipe *out)
+{
+    wi_error error = {0};
+    *out = (cli_recipe){0};
+    if (wi_label_list_open(path, &out->list, &error) != WI_OK) {
+        return cli_failed(app, path, &error);
+    }
+    int status = use_list(app, path, out);
+    return status == CLI_OK ? add_templates_beside(app, path, out) : status;
+}
+
+static int use_given_templates(const cli_args *args, cli_recipe *out)
+{
+    size_t n = cli_args_count(args, "template"), position = 0;
+    if (n == 0) {
+        return CLI_OK;
+    }
+    const char **templates = calloc(n, sizeof *templates);
+    if (!templates) {
+        fprintf(stderr, "whatsit: out of memory\n");
+        return CLI_FAILED;
+    }
+    for (size_t i = 0; i < n; i++) {
+        templates[i] = cli_args_next(args, "template", &position);
+        if (!strstr(templates[i], "{}")) {
+            int status =
+                cli_usage(args->verb, "the template '%s' has no {} for the label", templates[i]);
+            free((void *)templates);
+            return status;
+        }
+    }
+    free((void *)out->templates);
+    out->templates = templates;
+    out->recipe.templates = templates;
+    out->recipe.n_templates = n;
+    return CLI_OK;
+}
+
+int cli_recipe_from_labels(cli_app *app, const cli_args *args, const char *spec, cli_recipe *out)
+{
+    wi_error error = {0};
+    int status;
+    *out = (cli_recipe){0};
+    bool looks_like_file = !strchr(spec, ',') && (strchr(spec, '/') || cli_ends_with(spec, ".txt"));
+    if (cli_exists(spec) || looks_like_file) {
+        status = cli_recipe_from_file(app, spec, out);
+    } else if (wi_label_list_parse_commas(spec, strlen(spec), &out->list, &error) != WI_OK) {
+        return cli_usage(args->verb, "--labels: %s", error.message);
+    } else {
+        status = use_list(app, "labels", out);
+    }
+    return status == CLI_OK ? use_given_templates(args, out) : status;
+}
+
+int cli_head_build(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out)
+{
+    char what[140];
+    wi_error error = {0};
+    wi_session *session = NULL;
+    wi_session_options options = {.max_images = 1};
+    size_t n_truncated = 0;
+    cli_meter meter = {runtime->app, what};
+    wi_head_recipe full = recipe->recipe;
+    snprintf(what, sizeof what, "preparing head '%.100s'", full.name);
+    full.progress = cli_meter_progress(&meter);
+    wi_status status = wi_session_open(runtime->model, &options, &session, &error);
+    if (status == WI_OK) {
+        status = wi_head_build(session, &full, out, &n_truncated, &error);
+    }
+    wi_session_close(&session);
+    cli_progress_clear(runtime->app);
+    if (status != WI_OK) {
+        return cli_failed(runtime->app, NULL, &error);
+    }
+    if (n_truncated > 0) {
+        cli_note(runtime->app, "%zu prompt%s longer than the model can read: the end is cut off",
+                 n_truncated, n_truncated == 1 ? " is" : "s are");
+    }
+    return CLI_OK;
+}
+
+static void digest_text(wi_digest *digest, const char *text)
+{
+    wi_digest_update(digest, text ? text : "", strlen(text ? text : "") + 1);
+}
+
+/* CACHE/heads/FINGERPRINT/NAME-HASH.safetensors, with its folder made; NULL when that cannot be. */
+static char *cache_path(const cli_runtime *runtime, const wi_head_recipe *recipe)
+{
+    char hex[65], key[64], *folder = NULL, *path = NULL;
+    wi_digest *digest = NULL;
+    if (!cli_name_ok(recipe->name) || wi_digest_open(&digest, NULL) != WI_OK) {
+        return NULL;
+    }
+    snprintf(key, sizeof key, "head cache 1 %d %zu", recipe->sigmoid, recipe->n_labels);
+    digest_text(digest, key);
+    digest_text(digest, recipe->source);
+    digest_text(digest, recipe->licence);
+    digest_text(digest, recipe->sensitivity);
+    for (size_t i = 0; i < recipe->n_labels; i++) {
+        digest_text(digest, recipe->labels[i]);
+    }
+    for (size_t i = 0; i < recipe->n_templates; i++) {
+        digest_text(digest, recipe->templates[i]);
+    }
+    wi_digest_finish(digest, hex);
+    wi_digest_close(&digest);
+    char *root = cli_cache_path("heads");
+    if (root) {
+        folder = cli_text("%s/%s", root, runtime->info.fingerprint);
+    }
+    if (folder && !cli_make_folders(folder)) {
+        cli_note(runtime->app, "%s: %s: the head '%s' is prepared anew each time", folder,
+                 strerror(errno), recipe->name);
+    } else if (folder) {
+        path = cli_text("%s/%s-%.16s.safetensors", folder, recipe->name, hex);
+    }
+    free(folder);
+    free(root);
+    return path;
+}
+
+int cli_head_build_cached(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out)
+{
+    wi_error error = {0};
+    size_t n_templates = recipe->recipe.n_templates ? recipe->recipe.n_templates : 1;
+    if (recipe->recipe.n_labels * n_templates < MIN_CACHED_PROMPTS) {
+        return cli_head_build(runtime, recipe, out);
+    }
+    char *path = cache_path(runtime, &recipe->recipe);
+    if (path && cli_exists(path) && wi_head_open(path, out, &error) == WI_OK) {
+        if (wi_head_check_model(*out, runtime->model, &error) == WI_OK) {
+            free(path);
+            return CLI_OK;
+        }
+        wi_head_close(out);
+    }
+    int status = cli_head_build(runtime, recipe, out);
+    if (status == CLI_OK && path && wi_head_save(*out, path, &error) != WI_OK) {
+        cli_note(runtime->app, "%s: the head is prepared anew next time", error.message);
+    }
+    free(path);
+    return status;
+}
+
+static int build_shipped(const cli_runtime *runtime, const char *path, bool sigmoid, wi_head **out)
+{
+    cli_recipe recipe;
+    int status = cli_recipe_from_file(runtime->app, path, &recipe);
+    if (status == CLI_OK) {
+        recipe.recipe.sigmoid = sigmoid;
+        status = cli_head_build_cached(runtime, &recipe, out);
+    }
+    cli_recipe_free(&recipe);
+    return status;
+}
+
+/* sigmoid: asked for with --multi, which a head that chooses one of its labels cannot give. */
+static int open_head_file(const cli_runtime *runtime, const char *path, bool sigmoid, wi_head **out)
+{
+    wi_head_info info;
+    wi_error error = {0};
+    if (wi_head_open(path, out, &error) != WI_OK) {
+        return cli_failed(runtime->app, path, &error);
+    }
+    if (wi_head_check_model(*out, runtime->model, &error) != WI_OK) {
+        wi_head_close(out);
+        return cli_failed(runtime->app, path, &error);
+    }
+    wi_head_get_info(*out, &info);
+    if (sigmoid && !info.sigmoid) {
+        cli_error(
+            runtime->app,
+            "head '%s' chooses one of its labels: make it anew with 'whatsit head new --multi' "
+            "to judge each for itself",
+            info.name);
+        wi_head_close(out);
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+static int no_such_head(const cli_runtime *runtime, const char *name)
+{
+    const char *best = NULL;
+    size_t distance = 3;
+    cli_list names = {0};
+    char *folder = cli_shipped_heads_folder(), *own = cli_data_path("heads");
+    cli_list_names(folder, ".txt", &names);
+    cli_list_names(own, ".safetensors", &names);
+    for (size_t i = 0; i < names.n; i++) {
+        cli_nearest(name, names.items[i], &best, &distance);
+    }
+    if (best) {
+        cli_error(runtime->app,
+                  "there is no head '%s': did you mean '%s'? ('whatsit head list' shows all)", name,
+                  best);
+    } else {
+        cli_error(runtime->app, "there is no head '%s': 'whatsit head list' shows all", name);
+    }
+    free(folder);
+    free(own);
+    cli_list_free(&names);
+    return CLI_FAILED;
+}
+
+int cli_head_open(const cli_runtime *runtime, const char *name, bool sigmoid, wi_head **out)
+{
+    int status;
+    if (strchr(name, '/') || cli_ends_with(name, ".safetensors")) {
+        return open_head_file(runtime, name, sigmoid, out);
+    }
+    char *own = cli_name_ok(name) ? cli_user_head_path(name) : NULL;
+    char *shipped = cli_shipped_head_path(name);
+    if (own && cli_exists(own)) {
+        status = open_head_file(runtime, own, sigmoid, out);
+    } else if (shipped) {
+        status = build_shipped(runtime, shipped, sigmoid, out);
+    } else if (!strcmp(name, "everyday")) {
+        status = cli_head_everyday(runtime, sigmoid, out);
+    } else {
+        status = no_such_head(runtime, name);
+    }
+    free(own);
+    free(shipped);
+    return status;
+}
+
+int cli_head_everyday(const cli_runtime *runtime, bool sigmoid, wi_head **out)
+{
+    bool nano = !strcmp(runtime->info.name, "whatsit-nano");
+    char *path = nano ? cli_share_path("models/nano-concepts.txt") : NULL;
+    if (!path) {
+        path = cli_share_path("heads/nouns.txt");
+    }
+    if (!path) {
+        cli_error(runtime->app,
+                  "the shipped heads are not beside the program: say what to look for with "
+                  "--labels a,b,c");
+        return CLI_FAILED;
+    }
+    int status = build_shipped(runtime, path, sigmoid, out);
+    free(path);
+    return status;
+}

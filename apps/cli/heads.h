@@ -1,0 +1,46 @@
+/* Heads by name: the user's own, those shipped as label lists, labels typed on the spot. Lists are
+ * compiled for the model on first use and kept in the cache folder. */
+#ifndef CLI_HEADS_H
+#define CLI_HEADS_H
+
+#include "paths.h"
+#include "runtime.h"
+#include <whatsit/labels.h>
+
+/* The labels and templates of one head, from whichever place; recipe's strings belong to the rest.
+ */
+typedef struct cli_recipe {
+    wi_head_recipe recipe;
+    wi_label_list *list, *beside; /* beside: its templates, from a file of their own */
+    const char **templates;       /* typed ones: borrowed from the arguments */
+    char *name;
+} cli_recipe;
+
+/* --labels: "a,b,c", or the name of a file. Templates of the arguments win over those of the file.
+ */
+int cli_recipe_from_labels(cli_app *app, const cli_args *args, const char *spec, cli_recipe *out);
+/* A label list; path's own templates may lie beside it in NAME.templates.txt. */
+int cli_recipe_from_file(cli_app *app, const char *path, cli_recipe *out);
+void cli_recipe_free(cli_recipe *recipe);
+
+/* Builds the head, showing progress. */
+int cli_head_build(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out);
+/* The same by way of the cache: NAME-HASH.safetensors below the model's fingerprint. */
+int cli_head_build_cached(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out);
+
+/* --as NAME: the user's head, a head file, or a shipped list. sigmoid: independent answers per
+ * label. */
+int cli_head_open(const cli_runtime *runtime, const char *name, bool sigmoid, wi_head **out);
+/* The model's everyday head: for whatsit-nano the concepts it knows, else common nouns. */
+int cli_head_everyday(const cli_runtime *runtime, bool sigmoid, wi_head **out);
+
+/* The user's head file for this name (not checked to exist); NULL without a home folder. */
+char *cli_user_head_path(const char *name);
+/* The shipped list called name, or NULL. */
+char *cli_shipped_head_path(const char *name);
+/* The folder of the shipped lists, or NULL. */
+char *cli_shipped_heads_folder(void);
+
+const char *cli_head_kind_name(wi_head_kind kind);
+
+#endif

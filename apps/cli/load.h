@@ -1,0 +1,33 @@
+/* One input -> the network's pixels. */
+#ifndef CLI_LOAD_H
+#define CLI_LOAD_H
+
+#include "cli.h"
+
+typedef struct cli_load_options {
+    wi_preprocess preprocess;
+    bool ignore_exif;
+} cli_load_options;
+
+typedef struct cli_loaded {
+    uint32_t width_px, height_px; /* of the picture, after EXIF orientation */
+    double decode_ms, preprocess_ms;
+} cli_loaded;
+
+/* Reads path ("-": standard input; *.safetensors: a u8 tensor `pixels [H,W,3]` that is taken as it
+ * is). Shapes: pixels[size_px,size_px,3] Threads: any */
+wi_status cli_load(const char *path, const cli_load_options *options, uint8_t *pixels,
+                   cli_loaded *out, wi_error *error);
+
+/* Everything from a stream that cannot be mapped. Owns: the caller frees *bytes. */
+wi_status cli_read_all(FILE *stream, size_t max_bytes, uint8_t **bytes, size_t *n_bytes,
+                       wi_error *error);
+
+/* Fills the caller's error and returns status. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+wi_status
+cli_fail(wi_error *error, wi_status status, const char *format, ...);
+
+#endif

@@ -1,0 +1,120 @@
+/* whatsit: what is in this picture? Finds the verb, reads its options, runs it. */
+#include "args.h"
+#include "help.h"
+#include "term.h"
+#include "verbs.h"
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+
+/* The one thing that a signal handler can reach. */
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+bool cli_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+/* Once: finish what is at hand. Twice: end at once. Reads are not restarted, so that they wake up.
+ */
+static void catch_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* A file size limit then shows as a failed write, with a message. */
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+/* The verb of two words, of one, or NULL for the main job. *n_words: how many words it took. */
+static const cli_verb *verb_of(int n, char **words, int *n_words)
+{
+    char both[80];
+    const cli_verb *verb = NULL;
+    *n_words = 0;
+    if (n > 1 && strlen(words[0]) + strlen(words[1]) + 2 < sizeof both) {
+        snprintf(both, sizeof both, "%s %s", words[0], words[1]);
+        verb = cli_verb_find(both);
+        *n_words = verb ? 2 : 0;
+    }
+    if (!verb && n > 0 && words[0][0]) {
+        verb = cli_verb_find(words[0]);
+        *n_words = verb ? 1 : 0;
+    }
+    return verb;
+}
+
+/* "head" alone or with a word that is none of its verbs. */
+static int unknown_of_group(const char *group, const char *word)
+{
+    fprintf(stderr, "whatsit: '%s%s%s' is not complete or not known: one of", group,
+            word ? " " : "", word ? word : "");
+    const cli_verb *verb;
+    for (size_t i = 0; (verb = cli_verb_at(i)); i++) {
+        if (cli_is_in_group(verb, group)) {
+            fprintf(stderr, " '%s'", verb->name);
+        }
+    }
+    fprintf(stderr, " (see 'whatsit help')\n");
+    return CLI_USAGE;
+}
+
+static int run_verb(cli_app *app, const cli_verb *verb, int n, char **words)
+{
+    cli_args args;
+    int status = cli_args_parse(verb, n, words, &args);
+    if (status == CLI_OK && args.help) {
+        cli_help_verb(verb);
+    } else if (status == CLI_OK) {
+        app->quiet = cli_args_has(&args, "quiet");
+        status = verb->run(app, &args);
+    }
+    cli_args_free(&args);
+    int finished = cli_finish_output(app);
+    if (cli_interrupted()) {
+        return CLI_INTERRUPTED;
+    }
+    return status != CLI_OK ? status : finished;
+}
+
+int main(int argc, char **argv)
+{
+    cli_app app;
+    int n = argc > 0 ? argc - 1 : 0, n_words = 0;
+    char **words = argv + 1;
+    setlocale(LC_CTYPE, "");
+    cli_app_init(&app);
+    catch_interrupts();
+    if (n == 0) {
+        cli_help_short(stderr);
+        return CLI_USAGE;
+    }
+    if (!strcmp(words[0], "--help") || !strcmp(words[0], "-h")) {
+        cli_help_all();
+        return cli_finish_output(&app);
+    }
+    if (!strcmp(words[0], "--version") || !strcmp(words[0], "-V")) {
+        printf("whatsit %s\n", wi_version());
+        return cli_finish_output(&app);
+    }
+    const cli_verb *verb = verb_of(n, words, &n_words);
+    if (!verb && cli_is_group(words[0])) {
+        bool wants_help = n == 2 && (!strcmp(words[1], "--help") || !strcmp(words[1], "-h"));
+        if (!wants_help) {
+            return unknown_of_group(words[0], n > 1 ? words[1] : NULL);
+        }
+        cli_help_group(words[0]);
+        return cli_finish_output(&app);
+    }
+    if (!verb) {
+        verb = cli_verb_find("");
+    }
+    return run_verb(&app, verb, n - n_words, words + n_words);
+}

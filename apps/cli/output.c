@@ -1,0 +1,221 @@
+#include "output.h"
+#include "heads.h"
+#include "term.h"
+#include <langinfo.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int cli_format_of(const cli_args *args, cli_format *out)
+{
+    bool json = cli_args_has(args, "json"), csv = cli_args_has(args, "csv"),
+         tsv = cli_args_has(args, "tsv");
+    if (json + csv + tsv > 1) {
+        return cli_usage(args->verb, "only one of --json, --csv and --tsv");
+    }
+    *out = json ? CLI_JSON : csv ? CLI_CSV : tsv ? CLI_TSV : CLI_TEXT;
+    return CLI_OK;
+}
+
+json_t *cli_json_text(const char *text)
+{
+    json_t *string = json_string(text);
+    if (string) {
+        return string;
+    }
+    /* Not UTF-8: keep the ASCII part, as file names of another encoding mostly are. */
+    size_t n = strlen(text), used = 0;
+    char *copy = malloc(3 * n + 1);
+    for (size_t i = 0; copy && i < n; i++) {
+        if ((unsigned char)text[i] < 0x80) {
+            copy[used++] = text[i];
+        } else {
+            memcpy(copy + used, "\xef\xbf\xbd", 3);
+            used += 3;
+        }
+    }
+    string = copy ? json_stringn(copy, used) : NULL;
+    free(copy);
+    return string;
+}
+
+json_t *cli_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+bool cli_json_line(json_t *object)
+{
+    if (!object) {
+        return false;
+    }
+    int failed = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(object);
+    fputc('\n', stdout);
+    /* A failed write shows in ferror; without one, it was memory. */
+    return failed == 0 || ferror(stdout);
+}
+
+static json_t *json_answers(const cli_head_answers *head)
+{
+    json_t *answers = json_array();
+    for (size_t i = 0; i < head->n_answers; i++) {
+        const wi_answer *answer = &head->answers[i];
+        json_array_append_new(answers,
+                              json_pack("{s:o,s:o,s:o,s:o}", "label",
+                                        cli_json_text(wi_head_label(head->head, answer->label)),
+                                        "score", cli_json_number(answer->score), "cosine",
+                                        cli_json_number(answer->cosine), "logit",
+                                        cli_json_number(answer->logit)));
+    }
+    return answers;
+}
+
+static bool write_json(const cli_result *result)
+{
+    json_t *heads = json_array();
+    for (size_t i = 0; i < result->n_heads; i++) {
+        const cli_head_answers *head = &result->heads[i];
+        json_array_append_new(
+            heads, json_pack("{s:o,s:s,s:o}", "name", cli_json_text(head->info.name), "kind",
+                             cli_head_kind_name(head->info.kind), "answers", json_answers(head)));
+    }
+    return cli_json_line(json_pack(
+        "{s:o,s:o,s:i,s:i,s:o,s:{s:f,s:f,s:f,s:f}}", "image", cli_json_text(result->image), "model",
+        cli_json_text(result->model), "width", (int)result->width_px, "height",
+        (int)result->height_px, "heads", heads, "ms", "decode", result->decode_ms, "preprocess",
+        result->preprocess_ms, "encode", result->encode_ms, "score", result->score_ms));
+}
+
+static void write_csv_field(const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, stdout);
+        return;
+    }
+    fputc('"', stdout);
+    for (; *text; text++) {
+        if (*text == '"') {
+            fputc('"', stdout);
+        }
+        fputc(*text, stdout);
+    }
+    fputc('"', stdout);
+}
+
+static void write_tsv_field(const char *text)
+{
+    for (; *text; text++) {
+        switch (*text) {
+        case '\t':
+            fputs("\\t", stdout);
+            break;
+        case '\n':
+            fputs("\\n", stdout);
+            break;
+        case '\r':
+            fputs("\\r", stdout);
+            break;
+        case '\\':
+            fputs("\\\\", stdout);
+            break;
+        default:
+            fputc(*text, stdout);
+        }
+    }
+}
+
+static void write_rows(cli_format format, const cli_result *result)
+{
+    char mark = format == CLI_CSV ? ',' : '\t';
+    void (*write_field)(const char *) = format == CLI_CSV ? write_csv_field : write_tsv_field;
+    for (size_t i = 0; i < result->n_heads; i++) {
+        const cli_head_answers *head = &result->heads[i];
+        for (size_t j = 0; j < head->n_answers; j++) {
+            const wi_answer *answer = &head->answers[j];
+            write_field(result->image);
+            fputc(mark, stdout);
+            write_field(head->info.name);
+            printf("%c%zu%c", mark, j + 1, mark);
+            write_field(wi_head_label(head->head, answer->label));
+            printf("%c%.9g%c", mark, (double)answer->score, mark);
+            if (isfinite(answer->cosine)) {
+                printf("%.9g", (double)answer->cosine);
+            }
+            printf("%c%.9g\n", mark, (double)answer->logit);
+        }
+    }
+}
+
+void cli_write_header(cli_format format)
+{
+    if (format == CLI_CSV) {
+        puts("image,head,rank,label,score,cosine,logit");
+    } else if (format == CLI_TSV) {
+        puts("image\thead\trank\tlabel\tscore\tcosine\tlogit");
+    }
+}
+
+/* A bar of up to 10 cells in eighths; ASCII where the terminal's locale is not UTF-8. */
+static void write_bar(float score)
+{
+    static const char *const eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    enum { CELLS = 10 };
+    bool utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+    float clipped = score > 0 ? (score < 1 ? score : 1) : 0;
+    int filled = (int)lroundf(clipped * CELLS * 8);
+    for (int cell = 0; cell < CELLS; cell++) {
+        int part = filled - cell * 8;
+        if (utf8) {
+            fputs(part >= 8 ? "█" : part > 0 ? eighths[part] : " ", stdout);
+        } else {
+            fputc(part >= 4 ? '#' : ' ', stdout);
+        }
+    }
+    fputs("  ", stdout);
+}
+
+static void write_text(const cli_app *app, const cli_result *result)
+{
+    char text[1024];
+    const char *bold = app->colour ? "\033[1m" : "", *dim = app->colour ? "\033[2m" : "";
+    const char *plain = app->colour ? "\033[0m" : "", *bar = app->colour ? "\033[36m" : "";
+    cli_printable(result->image, text, sizeof text);
+    printf("%s%s%s\n", bold, text, plain);
+    for (size_t i = 0; i < result->n_heads; i++) {
+        const cli_head_answers *head = &result->heads[i];
+        if (result->n_heads > 1) {
+            cli_printable(head->info.name, text, sizeof text);
+            printf("  %sas %s:%s\n", dim, text, plain);
+        }
+        for (size_t j = 0; j < head->n_answers; j++) {
+            const wi_answer *answer = &head->answers[j];
+            cli_printable(wi_head_label(head->head, answer->label), text, sizeof text);
+            printf("  %5.1f %%  ", 100 * (double)answer->score);
+            if (app->out_terminal) {
+                fputs(bar, stdout);
+                write_bar(answer->score);
+                fputs(plain, stdout);
+            }
+            printf("%s%s%s\n", j == 0 ? bold : "", text, j == 0 ? plain : "");
+        }
+        if (head->info.sensitivity[0]) {
+            cli_printable(head->info.sensitivity, text, sizeof text);
+            printf("  %snote: %s%s\n", dim, text, plain);
+        }
+    }
+}
+
+bool cli_write_result(cli_app *app, cli_format format, const cli_result *result)
+{
+    cli_progress_clear(app);
+    if (format == CLI_JSON) {
+        return write_json(result);
+    }
+    if (format == CLI_TEXT) {
+        write_text(app, result);
+    } else {
+        write_rows(format, result);
+    }
+    return true;
+}

@@ -1,0 +1,40 @@
+/* Answers as text for people, JSON lines, CSV or TSV. */
+#ifndef CLI_OUTPUT_H
+#define CLI_OUTPUT_H
+
+#include "args.h"
+#include <jansson.h>
+
+typedef enum cli_format { CLI_TEXT = 0, CLI_JSON, CLI_CSV, CLI_TSV } cli_format;
+
+/* Reads --json, --csv and --tsv; at most one may be given. */
+int cli_format_of(const cli_args *args, cli_format *out);
+
+typedef struct cli_head_answers {
+    const wi_head *head;
+    wi_head_info info;
+    wi_answer *answers;
+    size_t n_answers;
+} cli_head_answers;
+
+typedef struct cli_result {
+    const char *image, *model;
+    uint32_t width_px, height_px;
+    const cli_head_answers *heads;
+    size_t n_heads;
+    double decode_ms, preprocess_ms, encode_ms, score_ms;
+} cli_result;
+
+/* The header line of CSV and TSV; nothing for the others. */
+void cli_write_header(cli_format format);
+/* One picture's answers. False when memory is out. */
+bool cli_write_result(cli_app *app, cli_format format, const cli_result *result);
+
+/* A JSON string; bytes that are not UTF-8 become U+FFFD. */
+json_t *cli_json_text(const char *text);
+/* One object on one line of standard output. Steals object (NULL: memory is out, returns false). */
+bool cli_json_line(json_t *object);
+/* A number, or null for what JSON cannot say (NaN, infinity). */
+json_t *cli_json_number(double value);
+
+#endif

@@ -1,0 +1,253 @@
+#include "paths.h"
+#include "pull.h"
+#include "term.h"
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *cli_text(const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int n = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *text = n < 0 ? NULL : malloc((size_t)n + 1);
+    if (text) {
+        vsnprintf(text, (size_t)n + 1, format, again);
+    }
+    va_end(again);
+    return text;
+}
+
+bool cli_list_add(cli_list *list, char *item)
+{
+    if (!item) {
+        return false;
+    }
+    if (list->n == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 16;
+        char **items = realloc(list->items, capacity * sizeof *items);
+        if (!items) {
+            free(item);
+            return false;
+        }
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->n++] = item;
+    return true;
+}
+
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void cli_list_sort(cli_list *list)
+{
+    if (list->n > 1) {
+        qsort(list->items, list->n, sizeof *list->items, compare_text);
+    }
+}
+
+void cli_list_free(cli_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->items[i]);
+    }
+    free(list->items);
+    *list = (cli_list){0};
+}
+
+/* The base directory specification says that relative values are to be ignored. */
+static char *base_path(const char *variable, const char *fallback, const char *name)
+{
+    const char *base = getenv(variable);
+    if (base && base[0] == '/') {
+        return cli_text("%s/whatsit/%s", base, name);
+    }
+    const char *home = getenv("HOME");
+    return home && home[0] ? cli_text("%s/%s/whatsit/%s", home, fallback, name) : NULL;
+}
+
+char *cli_data_path(const char *name)
+{
+    return base_path("XDG_DATA_HOME", ".local/share", name);
+}
+
+char *cli_cache_path(const char *name)
+{
+    return base_path("XDG_CACHE_HOME", ".cache", name);
+}
+
+bool cli_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+bool cli_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool cli_ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), n_end = strlen(end);
+    return n >= n_end && !strcmp(text + n - n_end, end);
+}
+
+char *cli_share_path(const char *name)
+{
+    static const char *const beside[] = {"", "../", "../share/whatsit/"};
+    const char *share = getenv("WHATSIT_SHARE");
+    if (share && share[0]) {
+        char *path = cli_text("%s/%s", share, name);
+        if (path && cli_exists(path)) {
+            return path;
+        }
+        free(path);
+    }
+    char program[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0) {
+        return NULL;
+    }
+    program[n] = '\0';
+    *(strrchr(program, '/') + 1) = '\0';
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
+        char *path = cli_text("%s%s%s", program, beside[i], name);
+        if (path && cli_exists(path)) {
+            return path;
+        }
+        free(path);
+    }
+    return NULL;
+}
+
+bool cli_make_folders(const char *path)
+{
+    char *copy = cli_text("%s", path);
+    if (!copy) {
+        errno = ENOMEM;
+        return false;
+    }
+    bool made = true;
+    for (char *slash = copy + 1; made; slash++) {
+        slash += strcspn(slash, "/");
+        bool last = !*slash;
+        *slash = '\0';
+        made = mkdir(copy, 0777) == 0 || errno == EEXIST ||
+               (errno != EACCES && cli_is_folder(copy)) || cli_is_folder(copy);
+        if (last) {
+            break;
+        }
+        *slash = '/';
+    }
+    free(copy);
+    if (made && !cli_is_folder(path)) {
+        errno = ENOTDIR;
+        made = false;
+    }
+    return made;
+}
+
+bool cli_name_ok(const char *name)
+{
+    size_t n = strlen(name);
+    if (n == 0 || n > 100 || name[0] == '.' || name[0] == '-') {
+        return false;
+    }
+    for (const char *c = name; *c; c++) {
+        if (*c == '/' || *c == '\\' || (unsigned char)*c < 0x20 || *c == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool cli_list_names(const char *folder, const char *suffix, cli_list *names)
+{
+    DIR *directory = folder ? opendir(folder) : NULL;
+    struct dirent *entry;
+    bool done = true;
+    while (directory && done && (entry = readdir(directory))) {
+        size_t n = strlen(entry->d_name), n_suffix = strlen(suffix);
+        if (entry->d_name[0] != '.' && n > n_suffix && cli_ends_with(entry->d_name, suffix)) {
+            done = cli_list_add(names, cli_text("%.*s", (int)(n - n_suffix), entry->d_name));
+        }
+    }
+    if (directory) {
+        closedir(directory);
+    }
+    return done;
+}
+
+/* FOLDER/NAME.gguf, or the folder FOLDER/NAME; NULL when neither is there. Frees folder. */
+static char *model_in(char *folder, const char *name)
+{
+    char *path = folder ? cli_text("%s/%s.gguf", folder, name) : NULL;
+    if (path && !cli_exists(path)) {
+        free(path);
+        path = cli_text("%s/%s", folder, name);
+        if (path && !cli_is_folder(path)) {
+            free(path);
+            path = NULL;
+        }
+    }
+    free(folder);
+    return path;
+}
+
+static char *shipped_model(const char *name)
+{
+    char *file = cli_text("models/%s.gguf", name);
+    char *path = file ? cli_share_path(file) : NULL;
+    free(file);
+    if (!path) {
+        char *folder = cli_text("models/%s", name);
+        path = folder ? cli_share_path(folder) : NULL;
+        free(folder);
+    }
+    return path;
+}
+
+char *cli_model_path(cli_app *app, const char *name)
+{
+    const char *variable = getenv("WHATSIT_MODEL");
+    const char *from = name ? "" : "$WHATSIT_MODEL: ";
+    bool by_default = !name && (!variable || !variable[0]);
+    name = name ? name : by_default ? "whatsit-nano" : variable;
+    bool bare = !strchr(name, '/') && cli_name_ok(name);
+    char *path = bare ? model_in(cli_data_path("models"), name) : NULL;
+    if (!path && bare) {
+        path = shipped_model(name);
+    }
+    if (!path && !by_default && cli_exists(name)) {
+        path = cli_text("%s", name);
+    }
+    if (path) {
+        return path;
+    }
+    if (by_default) {
+        cli_error(
+            app,
+            "the built-in model whatsit-nano is not beside the program: give one with --model, "
+            "or 'whatsit pull b32' brings one");
+    } else if (cli_pull_alias(name)) {
+        cli_error(app, "%sthere is no model '%s' here yet: 'whatsit pull %s' brings it", from, name,
+                  name);
+    } else if (bare && !strchr(name, '.')) {
+        cli_error(app, "%sthere is no model '%s': 'whatsit model list' shows what is here", from,
+                  name);
+    } else {
+        cli_error(app, "%s%s: no such file or folder", from, name);
+    }
+    return NULL;
+}

@@ -1,0 +1,50 @@
+/* Where things lie: the user's data and cache folders, what is shipped beside the program, names.
+ */
+#ifndef CLI_PATHS_H
+#define CLI_PATHS_H
+
+#include "cli.h"
+
+/* printf into new memory; NULL when memory is out. The caller frees. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+char *
+cli_text(const char *format, ...);
+
+/* A growing list of owned strings. */
+typedef struct cli_list {
+    char **items;
+    size_t n, capacity;
+} cli_list;
+/* Takes ownership of item, also on failure; false when memory is out or item is NULL. */
+bool cli_list_add(cli_list *list, char *item);
+void cli_list_sort(cli_list *list);
+void cli_list_free(cli_list *list);
+
+/* $XDG_DATA_HOME/whatsit/NAME and $XDG_CACHE_HOME/whatsit/NAME; NULL when there is no home folder.
+ */
+char *cli_data_path(const char *name);
+char *cli_cache_path(const char *name);
+/* A shipped file or folder such as "heads/foods.txt": in $WHATSIT_SHARE, beside the program, in the
+ * source tree around it, in PREFIX/share/whatsit. NULL when it is in none of them. */
+char *cli_share_path(const char *name);
+
+bool cli_exists(const char *path);
+bool cli_is_folder(const char *path);
+bool cli_ends_with(const char *text, const char *end);
+/* Makes the folder and its parents. False with errno set. */
+bool cli_make_folders(const char *path);
+
+/* May this be the name of a head or model: one to 100 bytes of text, no '/', no leading '.' or '-'.
+ */
+bool cli_name_ok(const char *name);
+/* Adds the names of the files in folder that end with suffix, without it. A missing folder adds
+ * none. */
+bool cli_list_names(const char *folder, const char *suffix, cli_list *names);
+
+/* The path of the model that was asked for (NULL: $WHATSIT_MODEL, else whatsit-nano). NULL after
+ * printing why. The caller frees. */
+char *cli_model_path(cli_app *app, const char *name);
+
+#endif

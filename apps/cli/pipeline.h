@@ -1,0 +1,28 @@
+/* Pictures decoded and preprocessed on worker threads, handed out in input order with bounded
+ * memory: at most n_slots pictures are between decoding and release. */
+#ifndef CLI_PIPELINE_H
+#define CLI_PIPELINE_H
+
+#include "load.h"
+
+typedef struct cli_pipeline cli_pipeline;
+
+typedef struct cli_item {
+    const char *path;      /* borrowed */
+    const uint8_t *pixels; /* [size_px,size_px,3] when status is WI_OK */
+    cli_loaded loaded;
+    wi_status status;
+    wi_error error;
+} cli_item;
+
+/* Threads: take and close belong to one thread. Owns: the caller closes *out; paths are borrowed.
+ */
+wi_status cli_pipeline_open(const char *const *paths, size_t n_paths,
+                            const cli_load_options *options, int n_threads, size_t n_slots,
+                            cli_pipeline **out, wi_error *error);
+/* Waits for the next picture in order, then gives it and those ready behind it: 1..max items, which
+ * stay valid until the next take. 0 at the end, or after Ctrl-C. max < n_slots. */
+size_t cli_pipeline_take(cli_pipeline *pipeline, size_t max, const cli_item **items);
+void cli_pipeline_close(cli_pipeline **pipeline);
+
+#endif

@@ -1,0 +1,71 @@
+#include "runtime.h"
+#include "paths.h"
+#include "term.h"
+#include <stdlib.h>
+#include <string.h>
+
+int cli_engine_open(cli_app *app, const cli_args *args, wi_engine **out)
+{
+    wi_error error = {0};
+    long n_threads = 0;
+    int status = cli_args_number(args, "threads", 1, 256, 0, &n_threads);
+    if (status != CLI_OK) {
+        return status;
+    }
+    wi_engine_options options = {.n_threads = (int)n_threads, .isa = cli_args_value(args, "isa")};
+    wi_status opened = wi_engine_open(&options, out, &error);
+    if (opened == WI_ERR_ARG) {
+        return cli_usage(args->verb, "%s", error.message);
+    }
+    return opened == WI_OK ? CLI_OK : cli_failed(app, NULL, &error);
+}
+
+int cli_runtime_open(cli_app *app, const cli_args *args, uint32_t towers, cli_runtime *out)
+{
+    wi_error error = {0};
+    wi_model_options options = {.towers = towers};
+    *out = (cli_runtime){.app = app};
+    int status = cli_engine_open(app, args, &out->engine);
+    if (status != CLI_OK) {
+        return status;
+    }
+    out->path = cli_model_path(app, cli_args_value(args, "model"));
+    if (!out->path) {
+        return CLI_FAILED;
+    }
+    if (wi_model_open(out->engine, out->path, &options, &out->model, &error) != WI_OK ||
+        wi_model_get_info(out->model, &out->info, &error) != WI_OK) {
+        return cli_failed(app, out->path, &error);
+    }
+    return CLI_OK;
+}
+
+void cli_runtime_close(cli_runtime *runtime)
+{
+    wi_model_close(&runtime->model);
+    wi_engine_close(&runtime->engine);
+    free(runtime->path);
+    runtime->path = NULL;
+}
+
+static const char *const weights_names[] = {"as stored", "f32", "f16", "bf16", "int8"};
+static const size_t n_weights_names = sizeof weights_names / sizeof weights_names[0];
+
+const char *cli_weights_name(wi_weights weights)
+{
+    return (size_t)weights < n_weights_names ? weights_names[weights] : "?";
+}
+
+int cli_weights_option(const cli_args *args, wi_weights fallback, wi_weights *out)
+{
+    const char *name = cli_args_value(args, "weights");
+    *out = fallback;
+    for (size_t i = 1; name && i < n_weights_names; i++) {
+        if (!strcmp(name, weights_names[i])) {
+            *out = (wi_weights)i;
+            return CLI_OK;
+        }
+    }
+    return name ? cli_usage(args->verb, "--weights is f32, f16, bf16 or int8, not '%s'", name)
+                : CLI_OK;
+}

@@ -1,0 +1,27 @@
+#include "verbs.h"
+#include <string.h>
+
+/* In the order in which help shows them. */
+static const cli_verb *const verbs[] = {
+    &cli_verb_classify,     &cli_verb_head_new,      &cli_verb_head_list,    &cli_verb_head_show,
+    &cli_verb_head_rebuild, &cli_verb_head_rm,       &cli_verb_model_list,   &cli_verb_model_info,
+    &cli_verb_pull,         &cli_verb_model_convert, &cli_verb_model_verify, &cli_verb_embed,
+    &cli_verb_tokenize,     &cli_verb_preprocess,    &cli_verb_kernels,      &cli_verb_version,
+    &cli_verb_completion,   &cli_verb_help,
+};
+
+const cli_verb *cli_verb_at(size_t index)
+{
+    return index < sizeof verbs / sizeof verbs[0] ? verbs[index] : NULL;
+}
+
+const cli_verb *cli_verb_find(const char *name)
+{
+    const cli_verb *verb;
+    for (size_t i = 0; (verb = cli_verb_at(i)); i++) {
+        if (!strcmp(verb->name, name)) {
+            return verb;
+        }
+    }
+    return NULL;
+}

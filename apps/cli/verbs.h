@@ -1,0 +1,26 @@
+/* The rows of the verb table: each is defined in its cmd_*.c file. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include "cli.h"
+
+extern const cli_verb cli_verb_classify;
+extern const cli_verb cli_verb_head_new;
+extern const cli_verb cli_verb_head_list;
+extern const cli_verb cli_verb_head_show;
+extern const cli_verb cli_verb_head_rm;
+extern const cli_verb cli_verb_head_rebuild;
+extern const cli_verb cli_verb_model_list;
+extern const cli_verb cli_verb_model_info;
+extern const cli_verb cli_verb_model_convert;
+extern const cli_verb cli_verb_model_verify;
+extern const cli_verb cli_verb_pull;
+extern const cli_verb cli_verb_embed;
+extern const cli_verb cli_verb_tokenize;
+extern const cli_verb cli_verb_preprocess;
+extern const cli_verb cli_verb_kernels;
+extern const cli_verb cli_verb_version;
+extern const cli_verb cli_verb_completion;
+extern const cli_verb cli_verb_help;
+
+#endif
