@@ -39,7 +39,8 @@ wi_status wi_json_parse(const char *file, const void *bytes, size_t n_bytes, wi_
     json_error_t why;
     json_t *root = json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES, &why);
     if (!root) {
-        if (json_error_code(&why) == json_error_out_of_memory)
+        /* Where memory is out, the library mostly stops without a word. */
+        if (json_error_code(&why) == json_error_out_of_memory || !*why.text)
             return wi_fail_nomem(error, n_bytes, "JSON");
         return wi_fail(error, WI_ERR_FORMAT, "%s: line %d, column %d: %s", file, why.line,
                        why.column, why.text);
