@@ -69,11 +69,12 @@ static wi_status read_all(FILE *stream, const char *path, wi_buffer *buffer, wi_
 {
     uint8_t block[READ_BYTES];
     size_t n;
-    while ((n = fread(block, 1, sizeof block, stream)) > 0) {
+    do {
+        n = fread(block, 1, sizeof block, stream);
         wi_status status = wi_buffer_append(buffer, block, n, error);
         if (status != WI_OK)
             return status;
-    }
+    } while (n == sizeof block);
     if (ferror(stream))
         return wi_fail_errno(error, path, "cannot read", errno);
     return WI_OK;

@@ -138,7 +138,8 @@ static void unpack_row(const bmp_header *h, const uint8_t *in, const wi_image *i
     for (size_t x = 0; x < image->width_px; x++) {
         if (h->bits <= 8) {
             size_t bit = x * h->bits;
-            unsigned index = in[bit / 8] >> (8 - h->bits - bit % 8) & ((1u << h->bits) - 1);
+            unsigned byte = in[bit / 8], top = (1u << h->bits) - 1;
+            unsigned index = byte >> (8 - h->bits - bit % 8) & top;
             out[x] = (uint8_t)(index * stretch);
         } else if (h->bits == 24) {
             for (size_t c = 0; c < 3; c++)

@@ -111,8 +111,7 @@ static unsigned scale_for(const jpeg_reader *reader, uint32_t target_px)
     uint64_t shorter = width < height ? width : height;
     uint64_t wanted = (uint64_t)target_px * SCALED_SIDES_PER_TARGET;
     unsigned denominator = 1;
-    while (target_px && denominator < SCALED_MAX_DENOMINATOR &&
-           shorter / (denominator * 2) >= wanted)
+    while (target_px && denominator < SCALED_MAX_DENOMINATOR && shorter / 2 / denominator >= wanted)
         denominator *= 2;
     return denominator;
 }

@@ -80,7 +80,8 @@ static void unpack_row(const struct spng_ihdr *header, const uint8_t *in, size_t
         unsigned stretch = header->color_type == SPNG_COLOR_TYPE_GRAYSCALE ? 255 / top : 1;
         for (size_t i = 0; i < n_samples; i++) {
             size_t bit = i * depth;
-            out[i] = (uint8_t)((in[bit / 8] >> (8 - depth - bit % 8) & top) * stretch);
+            unsigned sample = (unsigned)in[bit / 8] >> (8 - depth - bit % 8) & top;
+            out[i] = (uint8_t)(sample * stretch);
         }
     }
 }
