@@ -5,7 +5,8 @@ attention pooling). Text tower: causal transformer, read at the end token. Param
 OpenAI's, so that `state_dict()` is what an open_clip folder holds.
 
 Two things differ in training only and vanish in the shipped file:
-* pools use ceil_mode, so that picture sizes that are no multiple of 32 keep a 2x2 final map;
+* pools use ceil_mode and the attention pool stretches its positions, so that the first epochs can
+  run on smaller pictures of any size (at multiples of 32 ceil_mode changes nothing);
 * the token table holds only the tokens that occur in the training texts (`token_rows`).
 """
 import math
@@ -19,8 +20,8 @@ from torch import nn
 @dataclass
 class Config:
     embed_dim: int = 256
-    image_size: int = 64
-    vision_layers: tuple = (2, 2, 2, 2)
+    image_size: int = 96
+    vision_layers: tuple = (2, 3, 5, 2)
     vision_width: int = 32
     context_length: int = 77
     vocab_size: int = 49408
@@ -84,16 +85,25 @@ class AttentionPool2d(nn.Module):
 
     def __init__(self, side, width, heads, embed_dim):
         super().__init__()
-        self.heads = heads
+        self.heads, self.side = heads, side
         self.positional_embedding = nn.Parameter(torch.randn(side * side + 1, width) / width**0.5)
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width)
         self.v_proj = nn.Linear(width, width)
         self.c_proj = nn.Linear(width, embed_dim)
 
+    def position(self, side):
+        """The table, stretched when a training picture is smaller than the shipped size."""
+        if side == self.side:
+            return self.positional_embedding
+        grid = self.positional_embedding[1:].T.reshape(1, -1, self.side, self.side)
+        grid = F.interpolate(grid, (side, side), mode="bilinear", align_corners=False)
+        return torch.cat([self.positional_embedding[:1], grid.flatten(2)[0].T])
+
     def forward(self, x):
+        position = self.position(x.shape[-1])
         x = x.flatten(2).transpose(1, 2)                       # [n, hw, c]
-        x = torch.cat([x.mean(1, keepdim=True), x], 1) + self.positional_embedding
+        x = torch.cat([x.mean(1, keepdim=True), x], 1) + position
         n, t, c = x.shape
         split = lambda y: y.view(n, -1, self.heads, c // self.heads).transpose(1, 2)
         q, k, v = split(self.q_proj(x[:, :1])), split(self.k_proj(x)), split(self.v_proj(x))
@@ -206,7 +216,7 @@ class CLIP(nn.Module):
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
             if isinstance(m, Bottleneck):
-                nn.init.zeros_(m.bn3.weight)   # every block starts as the identity
+                nn.init.constant_(m.bn3.weight, 0.25)   # blocks start near the identity
         pool = self.visual.attnpool
         for m in (pool.q_proj, pool.k_proj, pool.v_proj, pool.c_proj):
             nn.init.normal_(m.weight, std=m.in_features**-0.5)

@@ -1,0 +1,90 @@
+"""Measures the shipped folder, zero-shot through its text tower, and prints a Markdown table.
+
+    python eval.py --model FOLDER --vocabulary FILE.gz --templates FILE [--data DIR] [--testset DIR]
+
+--data     packed pictures (data.py): their validation part, set by set
+--testset  photos at natural resolution with labels.tsv (file, label, dataset): never trained on
+"""
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from shipped import Shipped
+from tokenizer import Tokenizer
+from train import Pictures, tiny_validation
+
+VALIDATION = ["tinyimagenet", "cifar100", "caltech101", "imagenette", "imagen", "pacs", "shapes",
+              "flowers102", "petbreeds", "clothing", "professions", "trash"]
+# Diagnoses are not taught, see the model card.
+NOT_MEASURED = {"xray-test", "xray-train", "pneumoniamnist-test", "pneumoniamnist-train"}
+
+
+def score(model, images, truth, labels, templates):
+    head = model.head(labels, templates)
+    cos = F.normalize(model.embed_images(images), dim=-1) @ head.T
+    target = torch.tensor([labels.index(t) for t in truth])
+    best = cos.topk(min(5, len(labels)), dim=1).indices == target[:, None]
+    return best[:, 0].float().mean().item(), best.any(1).float().mean().item()
+
+
+def row(name, n, labels, top1, top5):
+    chance1, chance5 = 1 / labels, min(5, labels) / labels
+    print(f"| {name} | {n} | {labels} | {100*top1:.1f} | {100*top5:.1f} | {100*chance1:.1f} | "
+          f"{100*chance5:.1f} | {top1/chance1:.0f}x |", flush=True)
+
+
+def validation(model, templates, folder, tiny_per_class):
+    pics = Pictures(folder)
+    for dataset in VALIDATION:
+        if dataset == "tinyimagenet":
+            which, _ = tiny_validation(pics, tiny_per_class)
+        else:
+            which = pics.where(dataset, True)
+        truth = [pics.classes[k]["name"] for k in pics.cls[which]]
+        labels = sorted({c["name"] for c in pics.classes if c["dataset"] == dataset} - {"gorilla", "bridegroom"}) \
+            if dataset == "tinyimagenet" else sorted({c["name"] for c in pics.classes if c["dataset"] == dataset})
+        top1, top5 = score(model, [pics.image(i) for i in which], truth, labels, templates)
+        row("validation: " + dataset, len(which), len(labels), top1, top5)
+
+
+def testset(model, templates, folder):
+    sets = {}
+    with open(folder / "labels.tsv", encoding="utf-8") as f:
+        for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if r["dataset"] not in NOT_MEASURED:
+                sets.setdefault(r["dataset"], []).append(r)
+    for name, rows in sorted(sets.items()):
+        labels = sorted({r["label"] for r in rows})
+        images = [Image.open(folder / r["file"]) for r in rows]
+        top1, top5 = score(model, images, [r["label"] for r in rows], labels, templates)
+        row("test: " + name, len(rows), len(labels), top1, top5)
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--model", required=True)
+    ap.add_argument("--vocabulary", required=True)
+    ap.add_argument("--templates", type=Path, required=True)
+    ap.add_argument("--data", type=Path)
+    ap.add_argument("--testset", type=Path)
+    ap.add_argument("--tiny-per-class", type=int, default=50)
+    ap.add_argument("--threads", type=int, default=2)
+    a = ap.parse_args()
+    torch.set_num_threads(a.threads)
+    model = Shipped(a.model, Tokenizer(a.vocabulary))
+    templates = [t for t in a.templates.read_text().split("\n") if t and not t.startswith("#")]
+    print("| set | pictures | labels | top-1 % | top-5 % | chance top-1 % | chance top-5 % | top-1 / chance |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    if a.data:
+        validation(model, templates, a.data, a.tiny_per_class)
+    if a.testset:
+        testset(model, templates, a.testset)
+
+
+if __name__ == "__main__":
+    main()
