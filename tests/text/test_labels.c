@@ -1,0 +1,214 @@
+/* Templates, label lists, and every shipped head. */
+#include "text/support.h"
+
+#include "text/labels.h"
+#include "text/templates.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void templates_have_one_place(void **state)
+{
+    (void)state;
+    wi_error error;
+    assert_int_equal(wi_template_check("a photo of a {}.", NULL), WI_OK);
+    assert_int_equal(wi_template_check("{}", NULL), WI_OK);
+    assert_int_equal(wi_template_check(wi_template_default, NULL), WI_OK);
+    assert_int_equal(wi_template_check("a photo", &error), WI_ERR_ARG);
+    assert_non_null(strstr(error.message, "no {}"));
+    assert_int_equal(wi_template_check("{} and {}", &error), WI_ERR_ARG);
+    assert_non_null(strstr(error.message, "more than one"));
+    char text[WI_TEMPLATE_MAX_BYTES + 2] = "{}";
+    memset(text + 2, 'x', WI_TEMPLATE_MAX_BYTES - 2);
+    assert_int_equal(wi_template_check(text, NULL), WI_OK);
+    text[WI_TEMPLATE_MAX_BYTES] = 'x';
+    assert_int_equal(wi_template_check(text, NULL), WI_ERR_ARG);
+}
+
+static void templates_are_filled(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *name, *to;
+    } cases[] = {{"a photo of a {}.", "cat", "a photo of a cat."},
+                 {"{}", "{}", "{}"},
+                 {"{} x", "", " x"},
+                 {"x {}", "y", "x y"}};
+    wi_buffer out;
+    wi_buffer_init(&out, 64);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(
+            wi_template_fill(cases[i].from, cases[i].name, strlen(cases[i].name), &out, NULL),
+            WI_OK);
+        assert_string_equal((char *)out.bytes, cases[i].to);
+        assert_int_equal(out.n_bytes, strlen(cases[i].to));
+    }
+    char name[64] = {0};
+    assert_int_equal(wi_template_fill("a {}", name, sizeof name, &out, NULL), WI_ERR_LIMIT);
+    assert_int_equal(out.n_bytes, 0);
+    assert_int_equal(wi_template_fill("a", name, 1, &out, NULL), WI_ERR_ARG);
+    wi_buffer_free(&out);
+}
+
+static void synonyms_are_split(void **state)
+{
+    (void)state;
+    const char *cursor = " cat |kitty||tom cat| ", *name;
+    static const char *const expected[] = {"cat", "kitty", "tom cat"};
+    size_t n, i = 0;
+    assert_int_equal(wi_synonym_count(cursor), 3);
+    for (; wi_synonym_next(&cursor, &name, &n); i++) {
+        assert_true(i < 3);
+        assert_int_equal(n, strlen(expected[i]));
+        assert_memory_equal(name, expected[i], n);
+    }
+    assert_int_equal(i, 3);
+    assert_int_equal(wi_synonym_count(""), 0);
+    assert_int_equal(wi_synonym_count("||"), 0);
+}
+
+/* From an exact-size copy. */
+static wi_status parse(const char *text, size_t n, wi_labels *out, wi_error *error)
+{
+    char *copy = malloc(n ? n : 1);
+    assert_non_null(copy);
+    memcpy(copy, text, n);
+    wi_status status = wi_labels_parse(copy, n, out, error);
+    free(copy);
+    return status;
+}
+
+static void lists_are_read(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "\xef\xbb\xbf# name: pets\r\n#title:  My pets \n# source: us: here\n"
+        "# licence: CC0\n# template: a {}.\n# template: {}\n# a comment\n# Template: {} {}\n"
+        "\n cat | kitty\tn02121808\r\ndog\n# name: not a header\ncat|puss\n\t\nfox";
+    wi_labels l;
+    assert_int_equal(parse(text, sizeof text - 1, &l, NULL), WI_OK);
+    assert_string_equal(l.name, "pets");
+    assert_string_equal(l.title, "My pets");
+    assert_string_equal(l.source, "us: here");
+    assert_string_equal(l.licence, "CC0");
+    assert_string_equal(l.sensitivity, "");
+    assert_string_equal(l.group, "");
+    assert_int_equal(l.n_templates, 2);
+    assert_string_equal(l.templates[0], "a {}.");
+    assert_string_equal(l.templates[1], "{}");
+    assert_int_equal(l.n_labels, 3);
+    assert_string_equal(l.labels[0], "cat | kitty");
+    assert_string_equal(l.labels[1], "dog");
+    assert_string_equal(l.labels[2], "fox");
+    assert_int_equal(l.n_duplicates, 1);
+    assert_int_equal(l.duplicate_line, 13);
+    wi_labels_free(&l);
+    assert_int_equal(wi_labels_parse_commas("cat, #1 dog,,cat,", 17, &l, NULL), WI_OK);
+    assert_int_equal(l.n_labels, 2);
+    assert_string_equal(l.labels[1], "#1 dog");
+    assert_int_equal(l.n_duplicates, 1);
+    wi_labels_free(&l);
+    wi_labels_free(&l);
+}
+
+static void broken_lists_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t n;
+        const char *says;
+    } cases[] = {
+        {"", 0, "no labels"},
+        {"# name: x\n\n", 11, "no labels"},
+        {"cat\nd\xffog\n", 9, "line 2: not UTF-8"},
+        {"cat\nd\0og\n", 9, "line 2: control"},
+        {"cat\n\x1b[31mdog", 12, "line 2: control"},
+        {"cat\ndog \xc2\x85", 10, "line 2: control"},
+        {"cat|\n", 5, "line 1: empty name"},
+        {"dog\n|cat\n", 9, "line 2: empty name"},
+        {"# name: a\n# name: b\ncat", 23, "line 2: 'name'"},
+        {"# template: none\ncat", 20, "line 1: template"},
+        {"\n# template: {}{}\ncat", 21, "line 2: template"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wi_labels untouched = {.n_labels = 77};
+        wi_error error = {0};
+        assert_int_equal(parse(cases[i].text, cases[i].n, &untouched, &error), WI_ERR_FORMAT);
+        assert_non_null(strstr(error.message, cases[i].says));
+        assert_int_equal(untouched.n_labels, 77);
+    }
+    char text[WI_LABEL_MAX_BYTES + 3];
+    wi_labels l;
+    memset(text, 'x', sizeof text);
+    assert_int_equal(parse(text, WI_LABEL_MAX_BYTES, &l, NULL), WI_OK);
+    wi_labels_free(&l);
+    assert_int_equal(parse(text, WI_LABEL_MAX_BYTES + 1, &l, NULL), WI_ERR_LIMIT);
+}
+
+static void template_lists_are_read(void **state)
+{
+    (void)state;
+    wi_templates t;
+    wi_error error;
+    static const char text[] = "# comment\r\na {}.\r\n\r\n{}\n";
+    assert_int_equal(wi_templates_parse(text, sizeof text - 1, &t, NULL), WI_OK);
+    assert_int_equal(t.n, 2);
+    assert_string_equal(t.items[0], "a {}.");
+    wi_templates_free(&t);
+    assert_int_equal(wi_templates_parse("{}\nx", 4, &t, &error), WI_ERR_FORMAT);
+    assert_non_null(strstr(error.message, "line 2"));
+    assert_int_equal(wi_templates_parse("", 0, &t, &error), WI_ERR_FORMAT);
+}
+
+static void check_head(const char *file_name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/heads/%s", WHATSIT_SOURCE_DIR, file_name);
+    size_t n, n_name = strlen(file_name) - strlen(".txt");
+    char *text = read_file(path, &n);
+    assert_non_null(text);
+    wi_labels l;
+    wi_error error = {0};
+    if (wi_labels_parse(text, n, &l, &error) != WI_OK)
+        fail_msg("%s: %s", file_name, error.message);
+    assert_int_equal(strlen(l.name), n_name);
+    assert_memory_equal(l.name, file_name, n_name);
+    assert_true(*l.title && *l.source && *l.licence && *l.group);
+    assert_true(l.n_templates > 0 && l.n_labels > 1);
+    assert_int_equal(l.n_duplicates, 0);
+    if (!strcmp(l.group, "people"))
+        assert_true(*l.sensitivity);
+    wi_labels_free(&l);
+    free(text);
+}
+
+static void shipped_heads_are_clean(void **state)
+{
+    (void)state;
+    size_t n = 0;
+    DIR *folder = opendir(WHATSIT_SOURCE_DIR "/heads");
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        size_t length = strlen(entry->d_name);
+        if (length > 4 && !strcmp(entry->d_name + length - 4, ".txt")) {
+            check_head(entry->d_name);
+            n++;
+        }
+    }
+    closedir(folder);
+    assert_true(n >= 16);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(templates_have_one_place), cmocka_unit_test(templates_are_filled),
+        cmocka_unit_test(synonyms_are_split),       cmocka_unit_test(lists_are_read),
+        cmocka_unit_test(broken_lists_are_refused), cmocka_unit_test(template_lists_are_read),
+        cmocka_unit_test(shipped_heads_are_clean),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
