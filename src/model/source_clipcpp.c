@@ -150,20 +150,20 @@ static void read_text(reader *r, wi_source *source, bool use_gelu)
 static wi_status check_kind(const wi_source *source, reader *r)
 {
     wi_gguf_text architecture;
-    wi_status status = wi_gguf_string(r->gguf, "general.architecture", &architecture, r->error);
-    if (status != WI_OK)
-        return status;
+    r->status = wi_gguf_string(r->gguf, "general.architecture", &architecture, r->error);
+    if (r->status != WI_OK)
+        return r->status;
     if (!wi_gguf_text_is(architecture, "clip"))
         return wi_fail(r->error, WI_ERR_UNSUPPORTED,
                        "%s: a GGUF of architecture '%.*s'; 'clip' is supported", source->label,
                        architecture.n_bytes < 40 ? (int)architecture.n_bytes : 40,
                        architecture.data);
-    if (wi_gguf_has(r->gguf, "clip.has_llava_projector") ||
+    if (read_bool(r, "clip.has_llava_projector", false) ||
         wi_gguf_has(r->gguf, "clip.projector_type"))
         return wi_fail(r->error, WI_ERR_UNSUPPORTED,
                        "%s: the image part of a language model, not a CLIP with both towers",
                        source->label);
-    return WI_OK;
+    return r->status;
 }
 
 static wi_status copy_text(const wi_gguf *gguf, const char *key, char **out, wi_error *error)

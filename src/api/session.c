@@ -1,0 +1,59 @@
+#include "model/session.h"
+
+#include "base/error.h"
+
+#include <math.h>
+
+wi_status wi_session_open(const wi_model *model, const wi_session_options *options,
+                          wi_session **out, wi_error *error)
+{
+    const wi_session_options defaults = {0};
+    if (!model || !out)
+        return wi_fail(error, WI_ERR_ARG,
+                       "wi_session_open: a model and a place for the session are needed");
+    if (!options)
+        options = &defaults;
+    uint32_t towers = 0;
+    if (model->params.image.kind != WI_IMAGE_NONE)
+        towers |= WI_TOWER_IMAGE;
+    if (model->params.text.present)
+        towers |= WI_TOWER_TEXT;
+    return wi_ses_open(model, towers, options->max_images, options->max_tokens, out, error);
+}
+
+void wi_session_close(wi_session **session)
+{
+    wi_ses_close(session);
+}
+
+wi_status wi_session_encode_images(wi_session *session, const uint8_t *pixels, size_t n, float *out,
+                                   wi_error *error)
+{
+    if (!session || (n && (!pixels || !out)))
+        return wi_fail(error, WI_ERR_ARG, "wi_session_encode_images: a NULL argument");
+    return wi_ses_images(session, pixels, n, out, error);
+}
+
+wi_status wi_session_encode_texts(wi_session *session, const char *const *texts, size_t n,
+                                  float *out, size_t *n_truncated, const wi_progress *progress,
+                                  wi_error *error)
+{
+    if (!session || (n && (!texts || !out)))
+        return wi_fail(error, WI_ERR_ARG, "wi_session_encode_texts: a NULL argument");
+    for (size_t i = 0; i < n; i++)
+        if (!texts[i])
+            return wi_fail(error, WI_ERR_ARG, "wi_session_encode_texts: text %zu is NULL", i);
+    return wi_ses_texts(session, texts, n, out, n_truncated, progress, error);
+}
+
+void wi_normalise(float *x, size_t n, size_t d)
+{
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0.0;
+        for (size_t j = 0; j < d; j++)
+            sum += (double)x[i * d + j] * x[i * d + j];
+        const double inverse = sum > 0.0 ? 1.0 / sqrt(sum) : 0.0;
+        for (size_t j = 0; j < d; j++)
+            x[i * d + j] = (float)(x[i * d + j] * inverse);
+    }
+}

@@ -1,0 +1,206 @@
+#include "model/model.h"
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "model/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void wi_mdl_close(wi_model **model_pointer)
+{
+    if (!model_pointer || !*model_pointer)
+        return;
+    wi_model *model = *model_pointer;
+    wi_net_close(&model->net);
+    wi_owned_free(&model->owned);
+    wi_gguf_close(&model->gguf);
+    wi_map_close(&model->map);
+    free(model->own_bpe);
+    free(model->name);
+    free(model->licence);
+    free(model->source);
+    free(model);
+    *model_pointer = NULL;
+}
+
+static wi_weights weights_of(wi_mat_type type)
+{
+    static const wi_weights map[] = {[WI_MAT_F32] = WI_WEIGHTS_F32,
+                                     [WI_MAT_F16] = WI_WEIGHTS_F16,
+                                     [WI_MAT_BF16] = WI_WEIGHTS_BF16,
+                                     [WI_MAT_S8] = WI_WEIGHTS_INT8};
+    return map[type];
+}
+
+/* A model is named after its first large matrix: all are stored alike, but for the few kept in
+ * float. */
+static wi_status note_weights(void *context, const wi_part *part, wi_error *error)
+{
+    (void)error;
+    wi_weights *weights = context;
+    if (*weights == WI_WEIGHTS_AUTO && part->mat && !part->keep_float)
+        *weights = weights_of(part->mat->type);
+    return WI_OK;
+}
+
+wi_status wi_mdl_note_weights(wi_model *model, wi_error *error)
+{
+    model->weights = WI_WEIGHTS_AUTO;
+    return wi_net_walk(&model->net, &model->params, note_weights, &model->weights, error);
+}
+
+static wi_status take_merges(wi_model *model, const wi_source *source, wi_error *error)
+{
+    size_t n_bytes = 0;
+    const char *merges = wi_source_merges(source, &n_bytes);
+    const wi_bpe *clip = wi_bpe_clip();
+    if (merges) {
+        const wi_status status = wi_bpe_parse_merges(merges, n_bytes, &model->bpe, error);
+        model->own_bpe = (uint16_t(*)[3])(uintptr_t)model->bpe.sorted;
+        return status;
+    }
+    /* The checkpoint brings no tokenizer: CLIP's own applies when the sizes say so. */
+    if (model->params.text.vocabulary_size == 512 + clip->n_merges + 2)
+        model->bpe = *clip;
+    return WI_OK;
+}
+
+static bool copy_strings(wi_model *model, const char *name, const char *licence, const char *source)
+{
+    model->name = strdup(name);
+    model->licence = strdup(licence);
+    model->source = strdup(source);
+    return model->name && model->licence && model->source;
+}
+
+static wi_status fill_from_source(wi_model *model, const wi_source *source, wi_pack_type type,
+                                  wi_error *error)
+{
+    model->params = *wi_source_params(source);
+    model->format = wi_source_format(source);
+    if (!copy_strings(model, wi_source_name(source), wi_source_licence(source), ""))
+        return wi_fail(error, WI_ERR_NOMEM, "out of memory for a model's name");
+    wi_status status = wi_net_open(&model->params, &model->net, error);
+    if (status == WI_OK)
+        status =
+            wi_pack(model->engine, source, &model->params, type, &model->net, &model->owned, error);
+    if (status == WI_OK && model->params.text.present)
+        status = take_merges(model, source, error);
+    if (status == WI_OK)
+        status = wi_mdl_note_weights(model, error);
+    return status;
+}
+
+wi_status wi_mdl_from_source(wi_engine *engine, const char *path, wi_pack_type type, wi_model **out,
+                             wi_error *error)
+{
+    wi_source *source = NULL;
+    wi_model *model = NULL;
+    wi_status status = wi_source_open(path, &source, error);
+    if (status != WI_OK)
+        return status;
+    model = calloc(1, sizeof *model);
+    if (model) {
+        model->engine = engine;
+        status = fill_from_source(model, source, type, error);
+    } else {
+        status = wi_fail_nomem(error, sizeof *model, "a model");
+    }
+    wi_source_close(&source);
+    if (status == WI_OK)
+        *out = model;
+    else
+        wi_mdl_close(&model);
+    return status;
+}
+
+wi_status wi_mdl_require_towers(const wi_model *model, uint32_t towers, wi_error *error)
+{
+    const bool image = model->params.image.kind != WI_IMAGE_NONE, text = model->params.text.present;
+    if ((towers & WI_TOWER_IMAGE && !image) || (towers & WI_TOWER_TEXT && !text))
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no %s tower", model->name,
+                       image ? "text" : "image");
+    return WI_OK;
+}
+
+/* --- fingerprint --- */
+
+typedef struct hashing {
+    wi_sha256 sha;
+    const wi_progress *progress;
+    uint64_t done;
+} hashing;
+
+static bool report(const wi_progress *progress, uint64_t done, uint64_t total)
+{
+    return !progress || !progress->report || progress->report(progress->context, done, total);
+}
+
+static wi_status hash_part(void *context, const wi_part *part, wi_error *error)
+{
+    hashing *h = context;
+    wi_piece pieces[WI_MAX_PIECES];
+    const size_t n = wi_part_pieces(part, pieces);
+    for (size_t i = 0; i < n; i++) {
+        char head[160];
+        snprintf(head, sizeof head, "%.79s %u %llu %llu %llu\n", pieces[i].name,
+                 (unsigned)pieces[i].type, (unsigned long long)pieces[i].dims[0],
+                 (unsigned long long)pieces[i].dims[1], (unsigned long long)pieces[i].dims[2]);
+        wi_sha256_update(&h->sha, head, strlen(head));
+        wi_sha256_update(&h->sha, pieces[i].data, pieces[i].n_bytes);
+        h->done += pieces[i].n_bytes;
+        if (!report(h->progress, h->done, 0))
+            return wi_fail(error, WI_ERR_CANCELLED, "stopped");
+    }
+    return WI_OK;
+}
+
+/* Everything besides tensors that changes an embedding or a score. */
+static void hash_params(wi_sha256 *sha, const wi_model *model)
+{
+    const wi_params *p = &model->params;
+    const wi_preprocess *pre = &p->preprocess;
+    char text[768];
+    snprintf(text, sizeof text,
+             "whatsit 1\nembedding %u scale %.9g bias %.9g sigmoid %d\n"
+             "image %d px %u patch %u width %u layers %u heads %u mlp %u act %d eps %.9g stages %u "
+             "%u %u %u\n"
+             "text %d width %u layers %u heads %u mlp %u act %d eps %.9g context %u vocabulary %u "
+             "end %d\n"
+             "preprocess %u %u %d %d %u %d %d mean %.9g %.9g %.9g std %.9g %.9g %.9g\n",
+             p->embedding_dim, (double)p->logit_scale, (double)p->logit_bias, p->sigmoid,
+             (int)p->image.kind, p->image.image_px, p->image.patch_px, p->image.blocks.width,
+             p->image.blocks.n_layers, p->image.blocks.n_heads, p->image.blocks.mlp_width,
+             (int)p->image.blocks.activation, (double)p->image.blocks.ln_eps,
+             p->image.stage_blocks[0], p->image.stage_blocks[1], p->image.stage_blocks[2],
+             p->image.stage_blocks[3], p->text.present, p->text.blocks.width,
+             p->text.blocks.n_layers, p->text.blocks.n_heads, p->text.blocks.mlp_width,
+             (int)p->text.blocks.activation, (double)p->text.blocks.ln_eps, p->text.context_length,
+             p->text.vocabulary_size, (int)p->text.end_token, pre->size_px, pre->resize_px,
+             (int)pre->mode, (int)pre->interpolation, pre->fill, pre->crop_floor, pre->rgb_first,
+             (double)pre->mean[0], (double)pre->mean[1], (double)pre->mean[2], (double)pre->std[0],
+             (double)pre->std[1], (double)pre->std[2]);
+    wi_sha256_update(sha, text, strlen(text));
+    if (model->bpe.sorted)
+        wi_sha256_update(sha, model->bpe.sorted,
+                         (size_t)model->bpe.n_merges * sizeof *model->bpe.sorted);
+}
+
+wi_status wi_mdl_fingerprint(const wi_model *model, const wi_progress *progress, char hex[65],
+                             wi_error *error)
+{
+    hashing h = {.progress = progress};
+    wi_sha256_init(&h.sha);
+    hash_params(&h.sha, model);
+    /* The walk fills parts in but changes nothing that is there. */
+    wi_net net = model->net;
+    const wi_status status = wi_net_walk(&net, &model->params, hash_part, &h, error);
+    if (status != WI_OK)
+        return status;
+    uint8_t digest[32];
+    wi_sha256_finish(&h.sha, digest);
+    wi_sha256_hex(digest, hex);
+    return WI_OK;
+}

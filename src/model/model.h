@@ -1,0 +1,61 @@
+/* The immutable model: towers, tokenizer, parameters, and whatever memory or mapping they stand in.
+ */
+#ifndef WI_MODEL_MODEL_H
+#define WI_MODEL_MODEL_H
+
+#include "base/map.h"
+#include "fmt/gguf.h"
+#include "model/net.h"
+#include "model/pack.h"
+#include "nn/engine.h"
+#include "text/bpe.h"
+
+#include <whatsit/model.h>
+
+/* Tells whether bytes are a model file of ours: GGUF with our architecture. */
+bool wi_modelfile_is_ours(const uint8_t *bytes, size_t n_bytes);
+
+struct wi_model {
+    wi_engine *engine;
+    wi_params params;
+    wi_net net;
+    wi_bpe bpe;                    /* sorted == NULL: no tokenizer */
+    uint16_t (*own_bpe)[3];        /* when the model brought merges that had to be parsed */
+    char *name, *licence, *source; /* never NULL once open */
+    const char *format;
+    wi_weights weights;
+    uint64_t file_bytes;
+    char fingerprint[65]; /* "" until computed, for folders; guarded by the engine's caller: see
+                             get_info */
+    /* Backing, one of: */
+    wi_owned owned;
+    wi_map map;
+    wi_gguf *gguf;
+};
+
+/* Packs a source. The caller closes *out with wi_mdl_close. */
+wi_status wi_mdl_from_source(wi_engine *engine, const char *path, wi_pack_type type, wi_model **out,
+                             wi_error *error);
+/* Binds a model file's bytes, which are borrowed. file: for messages. */
+wi_status wi_mdl_from_bytes(wi_engine *engine, const char *file, const uint8_t *bytes,
+                            size_t n_bytes, wi_model **out, wi_error *error);
+/* Writes a model file: our GGUF. */
+wi_status wi_mdl_write(wi_model *model, const char *path, const wi_progress *progress,
+                       wi_error *error);
+void wi_mdl_close(wi_model **model);
+
+/* SHA-256 over the parameters that change embeddings and over every stored tensor. */
+wi_status wi_mdl_fingerprint(const wi_model *model, const wi_progress *progress, char hex[65],
+                             wi_error *error);
+
+/* Turns the large matrices into int8, choosing the columns to set apart by running the towers on
+ * built-in pictures and sentences. */
+wi_status wi_mdl_quantise(wi_model *model, wi_error *error);
+
+/* Fills in model->weights. */
+wi_status wi_mdl_note_weights(wi_model *model, wi_error *error);
+
+/* WI_ERR_UNSUPPORTED when a wanted one is not there. */
+wi_status wi_mdl_require_towers(const wi_model *model, uint32_t towers, wi_error *error);
+
+#endif

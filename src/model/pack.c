@@ -1,0 +1,535 @@
+#include "model/pack.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "fmt/gguf.h"
+#include "kern/half.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- memory --- */
+
+static void *own(wi_owned *owned, size_t n, size_t element_bytes, wi_error *error)
+{
+    size_t bytes = 0;
+    void *block = wi_size_mul(n, element_bytes, &bytes) ? wi_aligned_alloc(bytes) : NULL;
+    if (block && owned->n_blocks == owned->capacity) {
+        const size_t capacity = owned->capacity ? 2 * owned->capacity : 64;
+        void **grown = realloc(owned->blocks, capacity * sizeof *grown);
+        if (grown) {
+            owned->blocks = grown;
+            owned->capacity = capacity;
+        } else {
+            wi_aligned_free(block);
+            block = NULL;
+        }
+    }
+    if (!block) {
+        wi_fail_nomem(error, bytes, "packed weights");
+        return NULL;
+    }
+    owned->blocks[owned->n_blocks++] = block;
+    return block;
+}
+
+void wi_owned_free(wi_owned *owned)
+{
+    for (size_t i = 0; i < owned->n_blocks; i++)
+        wi_aligned_free(owned->blocks[i]);
+    free(owned->blocks);
+    *owned = (wi_owned){NULL, 0, 0};
+}
+
+/* --- pieces --- */
+
+static wi_piece piece(const wi_part *part, const char *suffix, uint32_t type, const void *data,
+                      size_t element_bytes, uint64_t d0, uint64_t d1, uint64_t d2)
+{
+    wi_piece p = {.type = type,
+                  .rank = d2 > 1   ? 3
+                          : d1 > 1 ? 2
+                                   : 1,
+                  .dims = {d0, d1, d2, 1},
+                  .data = data};
+    p.n_bytes = (size_t)(d0 * d1 * d2) * element_bytes;
+    snprintf(p.name, sizeof p.name, "%s%s", part->name, suffix);
+    return p;
+}
+
+static const uint32_t ggml_types[] = {[WI_MAT_F32] = WI_GGML_F32,
+                                      [WI_MAT_F16] = WI_GGML_F16,
+                                      [WI_MAT_BF16] = WI_GGML_BF16,
+                                      [WI_MAT_S8] = WI_GGML_I8};
+static const size_t type_bytes[] = {
+    [WI_MAT_F32] = 4, [WI_MAT_F16] = 2, [WI_MAT_BF16] = 2, [WI_MAT_S8] = 1};
+
+static size_t mat_pieces(const wi_part *part, wi_piece *pieces)
+{
+    const wi_mat *mat = part->mat;
+    const uint64_t panels = wi_mat_panels(mat), rows = panels * WI_PANEL, k4 = (mat->k + 3) / 4;
+    size_t n = 0;
+    if (mat->type == WI_MAT_S8) {
+        pieces[n++] = piece(part, ".w", WI_GGML_I8, mat->panels, 1, 4 * WI_PANEL, k4, panels);
+        pieces[n++] = piece(part, ".scale", WI_GGML_F32, mat->scale, 4, rows, 1, 1);
+        pieces[n++] = piece(part, ".sum", WI_GGML_I32, mat->sum, 4, rows, 1, 1);
+        if (mat->n_apart) {
+            pieces[n++] = piece(part, ".apart", WI_GGML_I32, mat->apart, 4, mat->n_apart, 1, 1);
+            pieces[n++] = piece(part, ".apart.w", WI_GGML_F32, mat->apart_panels, 4, WI_PANEL,
+                                mat->n_apart, panels);
+        }
+    } else {
+        pieces[n++] = piece(part, ".w", ggml_types[mat->type], mat->panels, type_bytes[mat->type],
+                            WI_PANEL, mat->k, panels);
+    }
+    if (mat->bias)
+        pieces[n++] = piece(part, ".b", WI_GGML_F32, mat->bias, 4, rows, 1, 1);
+    return n;
+}
+
+size_t wi_part_pieces(const wi_part *part, wi_piece pieces[WI_MAX_PIECES])
+{
+    if (part->kind == WI_PART_VECTOR) {
+        pieces[0] = piece(part, "", WI_GGML_F32, *part->vector, 4, part->n_floats, 1, 1);
+        return 1;
+    }
+    if (part->kind == WI_PART_TOKENS) {
+        const wi_text_net *t = part->text;
+        pieces[0] = piece(part, "", ggml_types[t->token_type], t->tokens, type_bytes[t->token_type],
+                          part->k, part->n, 1);
+        if (t->token_type != WI_MAT_S8)
+            return 1;
+        pieces[1] = piece(part, ".scale", WI_GGML_F32, t->token_scale, 4, part->n, 1, 1);
+        return 2;
+    }
+    return mat_pieces(part, pieces);
+}
+
+/* --- from a checkpoint --- */
+
+typedef struct packer {
+    const wi_engine *engine;
+    const wi_source *source;
+    const wi_params *params;
+    wi_pack_type type;
+    wi_owned *owned;
+} packer;
+
+static wi_mat_type type_for(const packer *pk, const wi_part *part, const wi_raw *raw)
+{
+    static const wi_mat_type kept[] = {[WI_RAW_F32] = WI_MAT_F32,
+                                       [WI_RAW_F16] = WI_MAT_F16,
+                                       [WI_RAW_BF16] = WI_MAT_BF16,
+                                       [WI_RAW_Q8_0] = WI_MAT_F32,
+                                       [WI_RAW_Q4_0] = WI_MAT_F32};
+    switch (pk->type) {
+    case WI_PACK_F32:
+        return WI_MAT_F32;
+    case WI_PACK_F16:
+    case WI_PACK_S8: /* what stays float in an int8 model */
+        return WI_MAT_F16;
+    case WI_PACK_BF16:
+        return WI_MAT_BF16;
+    case WI_PACK_AUTO:
+        break;
+    }
+    return part->kind == WI_PART_CONV ? WI_MAT_F32 : kept[raw->type];
+}
+
+/* The checkpoint's matrices behind one part: three for qkv. */
+typedef struct stacked {
+    wi_raw w[3], b[3];
+    bool has_b;
+    int n;
+} stacked;
+
+static bool find(const packer *pk, const char *base, const char *suffix, wi_raw *out)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s%s", base, suffix);
+    return wi_source_get(pk->source, name, out);
+}
+
+static bool find_stacked(const packer *pk, const wi_part *part, stacked *s)
+{
+    static const char *const letters[] = {"q", "k", "v"};
+    const bool qkv = part->kind == WI_PART_QKV;
+    s->n = qkv ? 3 : 1;
+    s->has_b = part->has_bias;
+    for (int i = 0; i < s->n; i++) {
+        char base[72];
+        snprintf(base, sizeof base, "%s", part->name);
+        if (qkv) /* "v.0.qkv" -> "v.0.q" */
+            snprintf(base + strlen(base) - 3, 4, "%s", letters[i]);
+        if (!find(pk, base, ".w", &s->w[i]))
+            return false;
+        s->has_b = s->has_b && find(pk, base, ".b", &s->b[i]);
+    }
+    return true;
+}
+
+typedef struct panel_job {
+    const wi_part *part;
+    const stacked *from;
+    const float *channel_scale; /* [n] or NULL */
+    wi_mat_type type;
+    void *out;
+    float *scratch; /* [threads][17 * k] */
+    atomic_bool not_finite;
+} panel_job;
+
+/* Checkpoints order a convolution's inputs (channel, row, column), our maps are channels-last. */
+static void to_channels_last(float *row, float *copy, size_t k, size_t taps)
+{
+    memcpy(copy, row, k * sizeof *row);
+    const size_t channels = k / taps;
+    for (size_t c = 0; c < channels; c++)
+        for (size_t t = 0; t < taps; t++)
+            row[t * channels + c] = copy[c * taps + t];
+}
+
+static void store_panel(wi_mat_type type, const float *rows, size_t k, void *out)
+{
+    for (size_t i = 0; i < k; i++)
+        for (size_t r = 0; r < WI_PANEL; r++) {
+            const float v = rows[r * k + i];
+            const size_t at = i * WI_PANEL + r;
+            if (type == WI_MAT_F32)
+                ((float *)out)[at] = v;
+            else
+                ((uint16_t *)out)[at] = type == WI_MAT_F16 ? wi_f32_to_f16(v) : wi_f32_to_bf16(v);
+        }
+}
+
+static void pack_panel(void *context, size_t p, int worker)
+{
+    panel_job *job = context;
+    const wi_part *part = job->part;
+    const size_t k = part->k, each = part->n / (size_t)job->from->n;
+    float *rows = job->scratch + (size_t)worker * (WI_PANEL + 1) * k;
+    bool finite = true;
+    for (size_t r = 0; r < WI_PANEL; r++) {
+        const size_t row = p * WI_PANEL + r;
+        float *to = rows + r * k;
+        if (row >= part->n) {
+            memset(to, 0, k * sizeof *to);
+            continue;
+        }
+        wi_raw_read_rows(&job->from->w[row / each], row % each, 1, to);
+        if (part->kind == WI_PART_CONV && part->conv_size > 1)
+            to_channels_last(to, rows + WI_PANEL * k, k, (size_t)part->conv_size * part->conv_size);
+        for (size_t i = 0; i < k; i++) {
+            if (job->channel_scale)
+                to[i] *= job->channel_scale[row];
+            finite = finite && isfinite(to[i]);
+        }
+    }
+    if (!finite)
+        atomic_store(&job->not_finite, true);
+    store_panel(job->type, rows, k, (char *)job->out + p * k * WI_PANEL * type_bytes[job->type]);
+}
+
+static wi_status fail_finite(const wi_part *part, wi_error *error)
+{
+    return wi_fail(error, WI_ERR_FORMAT, "the weights of %s hold numbers that are not finite",
+                   part->name);
+}
+
+/* scale and shift [n] of the batch norm behind a convolution. */
+static wi_status fold_batch_norm(const packer *pk, const wi_part *part, float *scale, float *shift,
+                                 wi_error *error)
+{
+    wi_raw w, b, mean, var;
+    if (!find(pk, part->name, ".bn.w", &w) || !find(pk, part->name, ".bn.b", &b) ||
+        !find(pk, part->name, ".bn.mean", &mean) || !find(pk, part->name, ".bn.var", &var))
+        return wi_fail(error, WI_ERR_FORMAT, "the batch norm of %s is missing", part->name);
+    float *numbers = malloc(4 * (size_t)part->n * sizeof *numbers);
+    if (!numbers)
+        return wi_fail_nomem(error, 4 * (size_t)part->n * sizeof *numbers, "a batch norm");
+    const size_t n = part->n;
+    wi_raw_read_rows(&w, 0, 1, numbers);
+    wi_raw_read_rows(&b, 0, 1, numbers + n);
+    wi_raw_read_rows(&mean, 0, 1, numbers + 2 * n);
+    wi_raw_read_rows(&var, 0, 1, numbers + 3 * n);
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) {
+        const double s = numbers[i] / sqrt((double)numbers[3 * n + i] + 1e-5);
+        scale[i] = (float)s;
+        shift[i] = (float)(numbers[n + i] - numbers[2 * n + i] * s);
+        finite = finite && isfinite(scale[i]) && isfinite(shift[i]);
+    }
+    free(numbers);
+    return finite ? WI_OK : fail_finite(part, error);
+}
+
+static wi_status pack_panels(const packer *pk, const wi_part *part, const stacked *from,
+                             const float *channel_scale, wi_error *error)
+{
+    wi_mat *mat = part->mat;
+    const size_t n_threads = (size_t)wi_pool_threads(pk->engine->pool),
+                 n_panels = wi_mat_panels(mat);
+    panel_job job = {.part = part, .from = from, .channel_scale = channel_scale, .type = mat->type};
+    job.out = own(pk->owned, n_panels * WI_PANEL * mat->k, type_bytes[mat->type], error);
+    if (!job.out)
+        return WI_ERR_NOMEM;
+    const size_t scratch = n_threads * (WI_PANEL + 1) * mat->k * sizeof *job.scratch;
+    job.scratch = malloc(scratch);
+    if (!job.scratch)
+        return wi_fail_nomem(error, scratch, "packing");
+    atomic_init(&job.not_finite, false);
+    wi_pool_run(pk->engine->pool, n_panels, pack_panel, &job);
+    free(job.scratch);
+    mat->panels = job.out;
+    return atomic_load(&job.not_finite) ? fail_finite(part, error) : WI_OK;
+}
+
+static wi_status pack_matrix(const packer *pk, const wi_part *part, wi_error *error)
+{
+    stacked from;
+    if (!find_stacked(pk, part, &from))
+        return wi_fail(error, WI_ERR_FORMAT, "the tensor for %s is missing", part->name);
+    wi_mat *mat = part->mat;
+    *mat = (wi_mat){.type = type_for(pk, part, &from.w[0]), .n = part->n, .k = part->k};
+    const size_t padded = wi_mat_panels(mat) * WI_PANEL, each = part->n / (size_t)from.n;
+    float *bias = NULL, *channel_scale = NULL;
+    if (from.has_b || part->kind == WI_PART_CONV) {
+        bias = own(pk->owned, padded, sizeof *bias, error);
+        if (!bias)
+            return WI_ERR_NOMEM;
+        memset(bias, 0, padded * sizeof *bias);
+        mat->bias = bias;
+    }
+    if (part->kind == WI_PART_CONV) {
+        channel_scale = own(pk->owned, padded, sizeof *channel_scale, error);
+        if (!channel_scale)
+            return WI_ERR_NOMEM;
+        const wi_status status = fold_batch_norm(pk, part, channel_scale, bias, error);
+        if (status != WI_OK)
+            return status;
+    } else if (bias) {
+        for (int i = 0; i < from.n; i++)
+            wi_raw_read_rows(&from.b[i], 0, 1, bias + (size_t)i * each);
+        for (size_t i = 0; i < padded; i++)
+            if (!isfinite(bias[i]))
+                return fail_finite(part, error);
+    }
+    return pack_panels(pk, part, &from, channel_scale, error);
+}
+
+static wi_status pack_vector(const packer *pk, const wi_part *part, wi_error *error)
+{
+    wi_raw raw;
+    if (!wi_source_get(pk->source, part->name, &raw))
+        return wi_fail(error, WI_ERR_FORMAT, "the tensor for %s is missing", part->name);
+    float *out = own(pk->owned, part->n_floats, sizeof *out, error);
+    if (!out)
+        return WI_ERR_NOMEM;
+    wi_raw_read_rows(&raw, 0, raw.n_rows, out);
+    for (size_t i = 0; i < part->n_floats; i++)
+        if (!isfinite(out[i]))
+            return fail_finite(part, error);
+    *part->vector = out;
+    return WI_OK;
+}
+
+static wi_status pack_tokens(const packer *pk, const wi_part *part, wi_error *error)
+{
+    wi_raw raw;
+    if (!wi_source_get(pk->source, part->name, &raw))
+        return wi_fail(error, WI_ERR_FORMAT, "the token table is missing");
+    const wi_mat_type type = type_for(pk, part, &raw);
+    uint8_t *out = own(pk->owned, (size_t)part->n * part->k, type_bytes[type], error);
+    float *row = malloc(part->k * sizeof *row);
+    if (!out || !row) {
+        free(row);
+        return out ? wi_fail_nomem(error, part->k * sizeof *row, "a token row") : WI_ERR_NOMEM;
+    }
+    bool finite = true;
+    for (size_t i = 0; i < part->n; i++) {
+        wi_raw_read_rows(&raw, i, 1, row);
+        for (size_t j = 0; j < part->k; j++) {
+            const size_t at = i * part->k + j;
+            finite = finite && isfinite(row[j]);
+            if (type == WI_MAT_F32)
+                ((float *)(void *)out)[at] = row[j];
+            else
+                ((uint16_t *)(void *)out)[at] =
+                    type == WI_MAT_F16 ? wi_f32_to_f16(row[j]) : wi_f32_to_bf16(row[j]);
+        }
+    }
+    free(row);
+    part->text->token_type = type;
+    part->text->tokens = out;
+    return finite ? WI_OK : fail_finite(part, error);
+}
+
+static wi_status pack_part(void *context, const wi_part *part, wi_error *error)
+{
+    const packer *pk = context;
+    if (part->kind == WI_PART_VECTOR)
+        return pack_vector(pk, part, error);
+    if (part->kind == WI_PART_TOKENS)
+        return pack_tokens(pk, part, error);
+    return pack_matrix(pk, part, error);
+}
+
+wi_status wi_pack(const wi_engine *engine, const wi_source *source, const wi_params *params,
+                  wi_pack_type type, wi_net *net, wi_owned *owned, wi_error *error)
+{
+    packer pk = {engine, source, params, type, owned};
+    return wi_net_walk(net, params, pack_part, &pk, error);
+}
+
+/* --- to int8 --- */
+
+typedef struct shrinker {
+    wi_apart_chooser *choose;
+    void *context;
+    wi_owned *owned;
+} shrinker;
+
+static float panel_value(const wi_mat *mat, size_t row, size_t column)
+{
+    const size_t at = (row / WI_PANEL * mat->k + column) * WI_PANEL + row % WI_PANEL;
+    if (mat->type == WI_MAT_F32)
+        return ((const float *)mat->panels)[at];
+    const uint16_t half = ((const uint16_t *)mat->panels)[at];
+    return mat->type == WI_MAT_F16 ? wi_f16_to_f32(half) : wi_bf16_to_f32(half);
+}
+
+static bool is_apart(const wi_mat *mat, size_t column)
+{
+    for (uint32_t i = 0; i < mat->n_apart; i++)
+        if (mat->apart[i] == column)
+            return true;
+    return false;
+}
+
+static float scale_of(float most)
+{
+    return most > 0.0f ? most / 127.0f : 1.0f;
+}
+
+static int8_t to_s8(float v, float scale)
+{
+    const float q = nearbyintf(v / scale);
+    return (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
+}
+
+/* One output channel: its scale, its integers in their places, their sum. row holds k floats of
+ * scratch. */
+static void shrink_row(const wi_mat *from, wi_mat *to, size_t r, float *row, int8_t *panels,
+                       float *scale, int32_t *sum)
+{
+    const size_t k = from->k, k4 = (k + 3) / 4;
+    float most = 0.0f;
+    for (size_t i = 0; i < k; i++) {
+        row[i] = is_apart(to, i) ? 0.0f : panel_value(from, r, i);
+        most = fabsf(row[i]) > most ? fabsf(row[i]) : most;
+    }
+    scale[r] = scale_of(most);
+    sum[r] = 0;
+    for (size_t i = 0; i < k; i++) {
+        const int8_t q = to_s8(row[i], scale[r]);
+        panels[((r / WI_PANEL * k4 + i / 4) * WI_PANEL + r % WI_PANEL) * 4 + i % 4] = q;
+        sum[r] += q;
+    }
+}
+
+static wi_status copy_apart(const wi_mat *from, wi_mat *to, const uint32_t *columns, uint32_t n,
+                            wi_owned *owned, wi_error *error)
+{
+    if (n == 0)
+        return WI_OK;
+    const size_t padded = wi_mat_panels(from) * WI_PANEL;
+    uint32_t *list = own(owned, n, sizeof *list, error);
+    float *panels = own(owned, padded * n, sizeof *panels, error);
+    if (!list || !panels)
+        return WI_ERR_NOMEM;
+    memcpy(list, columns, n * sizeof *list);
+    for (size_t r = 0; r < padded; r++)
+        for (uint32_t i = 0; i < n; i++)
+            panels[(r / WI_PANEL * n + i) * WI_PANEL + r % WI_PANEL] =
+                panel_value(from, r, columns[i]);
+    to->n_apart = n;
+    to->apart = list;
+    to->apart_panels = panels;
+    return WI_OK;
+}
+
+static wi_status shrink_matrix(const shrinker *s, const wi_part *part, wi_error *error)
+{
+    const wi_mat from = *part->mat;
+    wi_mat to = {.type = WI_MAT_S8, .n = from.n, .k = from.k, .bias = from.bias};
+    uint32_t columns[WI_MAX_APART];
+    const uint32_t n_apart = s->choose ? s->choose(s->context, part->mat, columns) : 0;
+    wi_status status = copy_apart(&from, &to, columns, n_apart, s->owned, error);
+    if (status != WI_OK)
+        return status;
+    const size_t padded = wi_mat_panels(&from) * WI_PANEL, bytes = padded * ((from.k + 3) / 4) * 4;
+    int8_t *panels = own(s->owned, bytes, 1, error);
+    float *scale = own(s->owned, padded, sizeof *scale, error), *row = malloc(from.k * sizeof *row);
+    int32_t *sum = own(s->owned, padded, sizeof *sum, error);
+    if (!panels || !scale || !sum || !row) {
+        free(row);
+        return wi_fail_nomem(error, bytes, "int8 weights");
+    }
+    memset(panels, 0, bytes);
+    for (size_t r = 0; r < padded; r++)
+        shrink_row(&from, &to, r, row, panels, scale, sum);
+    free(row);
+    to.panels = panels;
+    to.scale = scale;
+    to.sum = sum;
+    *part->mat = to;
+    return WI_OK;
+}
+
+static wi_status shrink_tokens(const shrinker *s, const wi_part *part, wi_error *error)
+{
+    wi_text_net *t = part->text;
+    int8_t *out = own(s->owned, (size_t)part->n * part->k, 1, error);
+    float *scale = own(s->owned, part->n, sizeof *scale, error);
+    if (!out || !scale)
+        return WI_ERR_NOMEM;
+    for (size_t i = 0; i < part->n; i++) {
+        float most = 0.0f;
+        for (int pass = 0; pass < 2; pass++)
+            for (size_t j = 0; j < part->k; j++) {
+                const size_t at = i * part->k + j;
+                const float v = t->token_type == WI_MAT_F32 ? ((const float *)t->tokens)[at]
+                                : t->token_type == WI_MAT_F16
+                                    ? wi_f16_to_f32(((const uint16_t *)t->tokens)[at])
+                                    : wi_bf16_to_f32(((const uint16_t *)t->tokens)[at]);
+                if (pass == 0)
+                    most = fabsf(v) > most ? fabsf(v) : most;
+                else
+                    out[at] = to_s8(v, scale_of(most));
+            }
+        scale[i] = scale_of(most);
+    }
+    t->token_type = WI_MAT_S8;
+    t->tokens = out;
+    t->token_scale = scale;
+    return WI_OK;
+}
+
+static wi_status shrink_part(void *context, const wi_part *part, wi_error *error)
+{
+    const shrinker *s = context;
+    if (part->kind == WI_PART_TOKENS)
+        return shrink_tokens(s, part, error);
+    if (part->kind == WI_PART_VECTOR || part->keep_float)
+        return WI_OK;
+    return shrink_matrix(s, part, error);
+}
+
+wi_status wi_pack_to_s8(const wi_params *params, wi_net *net, wi_apart_chooser *choose,
+                        void *context, wi_owned *owned, wi_error *error)
+{
+    shrinker s = {choose, context, owned};
+    return wi_net_walk(net, params, shrink_part, &s, error);
+}

@@ -1,0 +1,57 @@
+/* Packing: a checkpoint's tensors -> the layout that the kernels read, in memory that the packed
+ * model owns. */
+#ifndef WI_MODEL_PACK_H
+#define WI_MODEL_PACK_H
+
+#include "model/net.h"
+#include "model/source.h"
+#include "nn/engine.h"
+#include "nn/run.h"
+
+/* One stored tensor of a packed part: what is written to a file, bound from one, and hashed. */
+typedef struct wi_piece {
+    char name[80];
+    uint32_t type; /* wi_ggml_type */
+    uint32_t rank;
+    uint64_t dims[4]; /* dims[0] fastest */
+    const void *data;
+    size_t n_bytes;
+} wi_piece;
+enum { WI_MAX_PIECES = 6 };
+
+/* The pieces of a packed or bound part, in file order. Returns how many. */
+size_t wi_part_pieces(const wi_part *part, wi_piece pieces[WI_MAX_PIECES]);
+
+/* Blocks of memory that a packed model owns. */
+typedef struct wi_owned {
+    void **blocks;
+    size_t n_blocks, capacity;
+} wi_owned;
+void wi_owned_free(wi_owned *owned);
+
+/* How the large matrices are to be stored. AUTO keeps each matrix as the checkpoint has it, except
+ * that convolutions, into which a batch norm is folded, and ggml's quantised blocks become f32. */
+typedef enum wi_pack_type {
+    WI_PACK_AUTO = 0,
+    WI_PACK_F32,
+    WI_PACK_F16,
+    WI_PACK_BF16,
+    WI_PACK_S8
+} wi_pack_type;
+
+/* Packs every part of net (opened for the source's params).
+ * Owns: pieces live in *owned, also after a failure (the caller frees).
+ * Errors: WI_ERR_NOMEM, WI_ERR_FORMAT (a weight is not finite) */
+wi_status wi_pack(const wi_engine *engine, const wi_source *source, const wi_params *params,
+                  wi_pack_type type, wi_net *net, wi_owned *owned, wi_error *error);
+
+/* Which columns of a float matrix to set apart when it becomes int8, ascending; returns how many.
+ */
+typedef uint32_t wi_apart_chooser(void *context, const wi_mat *mat, uint32_t columns[WI_MAX_APART]);
+
+/* Replaces the large float matrices and the token table by int8 ones; the float panels stay in
+ * *owned. Weights: per output channel, symmetric, round to nearest, -127..127. */
+wi_status wi_pack_to_s8(const wi_params *params, wi_net *net, wi_apart_chooser *choose,
+                        void *context, wi_owned *owned, wi_error *error);
+
+#endif

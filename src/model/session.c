@@ -1,0 +1,241 @@
+#include "model/session.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Takes everything from the arena; the same walk counts (base == NULL) and cuts. */
+static void take(wi_session *s, wi_arena *arena)
+{
+    const wi_model *m = s->model;
+    wi_run_need need = {0, 0, 0};
+    if (s->towers & WI_TOWER_IMAGE) {
+        if (m->params.image.kind == WI_IMAGE_VIT) {
+            wi_vit_need(&m->net.vit, s->max_images, &need);
+            wi_vit_take(&m->net.vit, s->max_images, &s->vit, arena);
+        } else {
+            wi_resnet_need(&m->net.resnet, s->max_images, &need);
+            wi_resnet_take(&m->net.resnet, s->max_images, &s->resnet, arena);
+        }
+    }
+    if (s->towers & WI_TOWER_TEXT) {
+        wi_text_need(&m->net.text, s->max_tokens, &need);
+        wi_text_take(&m->net.text, s->max_tokens, (size_t)wi_pool_threads(s->run.pool), &s->text,
+                     arena);
+    }
+    wi_run_take(&s->run, &need, arena);
+}
+
+static wi_status allocate(wi_session *s, wi_error *error)
+{
+    wi_arena arena = {NULL, 0, 0, false};
+    take(s, &arena);
+    if (arena.overflow)
+        return wi_fail(error, WI_ERR_LIMIT,
+                       "a session for %u pictures and %u tokens at a time is too large",
+                       s->max_images, s->max_tokens);
+    s->block_bytes = arena.used;
+    s->block = wi_aligned_alloc(arena.used);
+    if (!s->block)
+        return wi_fail_nomem(error, arena.used, "a session");
+    arena = (wi_arena){s->block, 0, s->block_bytes, false};
+    take(s, &arena);
+    if (arena.overflow)
+        return wi_fail(error, WI_ERR_INTERNAL, "a session's memory was counted wrongly");
+    return WI_OK;
+}
+
+wi_status wi_ses_open(const wi_model *model, uint32_t towers, uint32_t max_images,
+                      uint32_t max_tokens, wi_session **out, wi_error *error)
+{
+    wi_session *s = calloc(1, sizeof *s);
+    if (!s)
+        return wi_fail_nomem(error, sizeof *s, "a session");
+    const uint32_t context = model->params.text.context_length;
+    s->model = model;
+    s->towers = towers;
+    s->max_images = max_images ? max_images : 1;
+    s->max_tokens = max_tokens ? max_tokens : 512;
+    s->max_tokens = s->max_tokens < context ? context : s->max_tokens;
+    s->run.kern = &model->engine->kern;
+    s->run.pool = model->engine->pool;
+    const wi_status status = allocate(s, error);
+    if (status != WI_OK) {
+        wi_ses_close(&s);
+        return status;
+    }
+    if (towers & WI_TOWER_IMAGE) {
+        if (model->params.image.kind == WI_IMAGE_VIT)
+            wi_vit_prepare(&model->net.vit, &s->vit);
+        else
+            wi_resnet_prepare(&model->net.resnet, &s->resnet);
+    }
+    *out = s;
+    return WI_OK;
+}
+
+void wi_ses_close(wi_session **session)
+{
+    if (!session || !*session)
+        return;
+    wi_aligned_free((*session)->block);
+    free(*session);
+    *session = NULL;
+}
+
+wi_status wi_ses_images(wi_session *s, const uint8_t *pixels, size_t n, float *out, wi_error *error)
+{
+    const wi_params *p = &s->model->params;
+    if (!(s->towers & WI_TOWER_IMAGE))
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no image tower open", s->model->name);
+    const size_t picture = 3 * (size_t)p->image.image_px * p->image.image_px;
+    for (size_t done = 0; done < n;) {
+        const size_t batch = n - done < s->max_images ? n - done : s->max_images;
+        float *to = out + done * p->embedding_dim;
+        if (p->image.kind == WI_IMAGE_VIT)
+            wi_vit_forward(&s->model->net.vit, &s->run, &s->vit, pixels + done * picture, batch,
+                           to);
+        else
+            wi_resnet_forward(&s->model->net.resnet, &s->run, &s->resnet, pixels + done * picture,
+                              batch, to);
+        done += batch;
+    }
+    return WI_OK;
+}
+
+/* --- texts --- */
+
+typedef struct prompt {
+    wi_prompt tokens;
+    size_t index; /* among the caller's texts */
+} prompt;
+
+static int by_tokens(const void *left, const void *right)
+{
+    const wi_prompt *a = &((const prompt *)left)->tokens, *b = &((const prompt *)right)->tokens;
+    for (size_t i = 0; i < a->n_ids && i < b->n_ids; i++)
+        if (a->ids[i] != b->ids[i])
+            return a->ids[i] < b->ids[i] ? -1 : 1;
+    return a->n_ids < b->n_ids ? -1 : a->n_ids > b->n_ids;
+}
+
+typedef struct batch {
+    int32_t *ids; /* of all prompts, one after the other */
+    size_t n_ids, capacity;
+    prompt *prompts;
+    wi_prompt *sorted;
+    float *rows;
+} batch;
+
+static void batch_free(batch *b)
+{
+    free(b->ids);
+    free(b->prompts);
+    free(b->sorted);
+    free(b->rows);
+}
+
+/* Appends one text's ids up to its first end token: what stands behind it has no influence. ids may
+ * move, so prompts hold offsets until all are in. */
+static wi_status add_text(const wi_model *m, batch *b, size_t index, const char *text,
+                          size_t *n_truncated, wi_error *error)
+{
+    const size_t context = m->params.text.context_length;
+    if (b->capacity - b->n_ids < context) {
+        const size_t capacity = 2 * b->capacity + 64 * context;
+        int32_t *grown = realloc(b->ids, capacity * sizeof *grown);
+        if (!grown)
+            return wi_fail_nomem(error, capacity * sizeof *grown, "tokens");
+        b->ids = grown;
+        b->capacity = capacity;
+    }
+    int32_t *ids = b->ids + b->n_ids;
+    size_t n = 0;
+    bool truncated = false;
+    const wi_status status =
+        wi_bpe_encode(&m->bpe, text, strlen(text), context, ids, &n, &truncated, error);
+    if (status != WI_OK)
+        return status;
+    if (truncated && n_truncated)
+        ++*n_truncated;
+    size_t used = 0;
+    while (used < n) {
+        const int32_t id = ids[used++];
+        if (id < 0 || (uint32_t)id >= m->params.text.vocabulary_size)
+            return wi_fail(error, WI_ERR_MISMATCH,
+                           "the tokenizer gives token %d, the model has %u: they do not "
+                           "belong together",
+                           (int)id, m->params.text.vocabulary_size);
+        if (id == m->params.text.end_token)
+            break;
+    }
+    b->prompts[index] = (prompt){{NULL, used}, index};
+    b->n_ids += used;
+    return WI_OK;
+}
+
+static wi_status batch_fill(const wi_model *m, batch *b, const char *const *texts, size_t n,
+                            size_t *n_truncated, wi_error *error)
+{
+    b->prompts = calloc(n, sizeof *b->prompts);
+    b->sorted = calloc(n, sizeof *b->sorted);
+    if (!b->prompts || !b->sorted)
+        return wi_fail_nomem(error, n * sizeof *b->prompts, "prompts");
+    for (size_t i = 0; i < n; i++) {
+        const wi_status status = add_text(m, b, i, texts[i], n_truncated, error);
+        if (status != WI_OK)
+            return status;
+    }
+    const int32_t *ids = b->ids;
+    for (size_t i = 0; i < n; i++) {
+        b->prompts[i].tokens.ids = ids;
+        ids += b->prompts[i].tokens.n_ids;
+    }
+    qsort(b->prompts, n, sizeof *b->prompts, by_tokens);
+    for (size_t i = 0; i < n; i++)
+        b->sorted[i] = b->prompts[i].tokens;
+    return WI_OK;
+}
+
+static wi_status encode_batch(wi_session *s, batch *b, size_t n, float *out,
+                              const wi_progress *progress, wi_error *error)
+{
+    const size_t dim = s->model->params.embedding_dim;
+    b->rows = calloc(s->max_tokens, dim * sizeof *b->rows); /* at most one prompt a node */
+    if (!b->rows)
+        return wi_fail_nomem(error, s->max_tokens * dim * sizeof *b->rows, "text embeddings");
+    for (size_t done = 0; done < n;) {
+        if (progress && progress->report && !progress->report(progress->context, done, n))
+            return wi_fail(error, WI_ERR_CANCELLED, "stopped");
+        const size_t some = wi_text_forward(&s->model->net.text, &s->run, &s->text,
+                                            b->sorted + done, n - done, b->rows);
+        for (size_t i = 0; i < some; i++)
+            memcpy(out + b->prompts[done + i].index * dim, b->rows + i * dim, dim * sizeof *out);
+        done += some;
+    }
+    if (progress && progress->report)
+        progress->report(progress->context, n, n);
+    return WI_OK;
+}
+
+wi_status wi_ses_texts(wi_session *s, const char *const *texts, size_t n, float *out,
+                       size_t *n_truncated, const wi_progress *progress, wi_error *error)
+{
+    if (!(s->towers & WI_TOWER_TEXT))
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no text tower open", s->model->name);
+    if (!s->model->bpe.sorted)
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no tokenizer that this program knows",
+                       s->model->name);
+    if (n == 0)
+        return WI_OK;
+    batch b = {0};
+    size_t truncated = 0;
+    wi_status status = batch_fill(s->model, &b, texts, n, &truncated, error);
+    if (status == WI_OK)
+        status = encode_batch(s, &b, n, out, progress, error);
+    batch_free(&b);
+    if (status == WI_OK && n_truncated)
+        *n_truncated = truncated;
+    return status;
+}

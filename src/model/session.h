@@ -1,0 +1,33 @@
+/* The working memory of one thread that encodes with a model: one arena, taken when the session
+ * opens. */
+#ifndef WI_MODEL_SESSION_H
+#define WI_MODEL_SESSION_H
+
+#include "model/model.h"
+#include "nn/resnet.h"
+#include "nn/text.h"
+#include "nn/vit.h"
+
+#include <whatsit/session.h>
+
+struct wi_session {
+    const wi_model *model;
+    wi_run run;
+    wi_vit_memory vit;
+    wi_resnet_memory resnet;
+    wi_text_memory text;
+    uint32_t max_images, max_tokens;
+    uint32_t towers; /* those that memory was taken for */
+    void *block;     /* the arena's memory */
+    size_t block_bytes;
+};
+
+wi_status wi_ses_open(const wi_model *model, uint32_t towers, uint32_t max_images,
+                      uint32_t max_tokens, wi_session **out, wi_error *error);
+void wi_ses_close(wi_session **session);
+wi_status wi_ses_images(wi_session *session, const uint8_t *pixels, size_t n, float *out,
+                        wi_error *error);
+wi_status wi_ses_texts(wi_session *session, const char *const *texts, size_t n, float *out,
+                       size_t *n_truncated, const wi_progress *progress, wi_error *error);
+
+#endif

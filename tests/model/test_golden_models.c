@@ -1,0 +1,261 @@
+/* The reference models: embeddings, logits and probabilities against the originals', layer by layer where they
+ * differ. Runs on every ISA of this machine. */
+#include "model/modelpath.h"
+#include "model/session.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <whatsit/whatsit.h>
+
+enum { N_IMAGES = 6, N_TEXTS = 12, MAX_MODELS = 32 };
+
+static char golden[512];
+static char texts[N_TEXTS][1024];
+
+static bool find_golden(void)
+{
+    const char *from = getenv("WHATSIT_GOLDEN");
+    struct stat st;
+    snprintf(golden, sizeof golden, "%s", from ? from : WHATSIT_SOURCE_DIR "/../shared/golden");
+    return stat(golden, &st) == 0;
+}
+
+static void load_texts(void)
+{
+    char path[600];
+    json_error_t json_error;
+    snprintf(path, sizeof path, "%s/models/inputs/inputs.json", golden);
+    json_t *root = json_load_file(path, 0, &json_error);
+    assert_non_null(root);
+    json_t *list = json_object_get(root, "texts");
+    assert_int_equal(json_array_size(list), N_TEXTS);
+    for (size_t i = 0; i < N_TEXTS; i++)
+        snprintf(texts[i], sizeof texts[i], "%s", json_string_value(json_array_get(list, i)));
+    json_decref(root);
+}
+
+static wi_tensor must_get(const wi_tensors *file, const char *name)
+{
+    wi_tensor t;
+    wi_error error = {0};
+    if (wi_tensors_get(file, name, &t, &error) != WI_OK)
+        fail_msg("%s: %s", name, error.message);
+    return t;
+}
+
+static double worst(const float *a, const void *b, size_t n)
+{
+    double most = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        float y;
+        memcpy(&y, (const char *)b + i * sizeof y, sizeof y);
+        const double d = fabs((double)a[i] - y);
+        most = isnan(d) || d > most ? d : most;
+    }
+    return most;
+}
+
+/* --- taps: the first layer that leaves the reference --- */
+
+typedef struct diagnosis {
+    const wi_tensors *debug;
+    char first[64];
+    double difference;
+} diagnosis;
+
+static void compare_layer(void *context, const char *name, int layer, const float *x, size_t rows, size_t width,
+                          size_t ld)
+{
+    diagnosis *d = context;
+    char full[80];
+    wi_tensor t;
+    snprintf(full, sizeof full, strcmp(name, "vision/layer") == 0 ? "%s%d" : "%s_%d", name, layer);
+    if (d->first[0] || wi_tensors_get(d->debug, full, &t, NULL) != WI_OK || t.rank != 2 || t.shape[1] != width)
+        return;
+    double most = 0.0;
+    for (size_t r = 0; r < rows && r < t.shape[0]; r++)
+        most = fmax(most, worst(x + r * ld, (const char *)t.data + r * width * sizeof(float), width));
+    if (!(most < 1e-3)) {
+        snprintf(d->first, sizeof d->first, "%s", full);
+        d->difference = most;
+    }
+}
+
+static void name_diverging_layer(const wi_model *model, const char *folder, const uint8_t *pixels, float *out)
+{
+    char path[700];
+    diagnosis d = {0};
+    wi_session *s = NULL;
+    wi_tensors *debug = NULL;
+    snprintf(path, sizeof path, "%s/expected_debug.safetensors", folder);
+    if (wi_tensors_open(path, &debug, NULL) != WI_OK)
+        return;
+    d.debug = debug;
+    if (wi_ses_open(model, WI_TOWERS_BOTH, 1, 0, &s, NULL) == WI_OK) {
+        const char *text = texts[0];
+        s->run.tap = compare_layer;
+        s->run.tap_context = &d;
+        wi_ses_images(s, pixels, 1, out, NULL);
+        wi_ses_texts(s, &text, 1, out, NULL, NULL, NULL);
+    }
+    print_message("%s: first diverging layer: %s (%.3g)\n", folder, d.first[0] ? d.first : "none", d.difference);
+    wi_ses_close(&s);
+    wi_tensors_close(&debug);
+}
+
+/* --- one model --- */
+
+typedef struct tolerance {
+    double embedding, logit, probability, cosine;
+} tolerance;
+
+static double lowest_cosine(const float *a, const void *b, size_t n, size_t d)
+{
+    double low = 1.0;
+    for (size_t i = 0; i < n; i++) {
+        double ab = 0.0, aa = 0.0, bb = 0.0;
+        for (size_t j = 0; j < d; j++) {
+            float y;
+            memcpy(&y, (const char *)b + (i * d + j) * sizeof y, sizeof y);
+            ab += (double)a[i * d + j] * y;
+            aa += (double)a[i * d + j] * a[i * d + j];
+            bb += (double)y * y;
+        }
+        low = fmin(low, ab / sqrt(aa * bb));
+    }
+    return low;
+}
+
+static void check_scores(const wi_model_info *info, const wi_tensors *expected, float *image, float *text,
+                         const tolerance *tol)
+{
+    const size_t d = info->embedding_dim;
+    float logits[N_IMAGES * N_TEXTS], probs[N_IMAGES * N_TEXTS];
+    wi_normalise(image, N_IMAGES, d);
+    wi_normalise(text, N_TEXTS, d);
+    for (size_t i = 0; i < N_IMAGES; i++) {
+        double sum = 0.0, top = -1e9;
+        for (size_t j = 0; j < N_TEXTS; j++) {
+            double dot = 0.0;
+            for (size_t k = 0; k < d; k++)
+                dot += (double)image[i * d + k] * text[j * d + k];
+            logits[i * N_TEXTS + j] = (float)(info->logit_scale * dot);
+            top = fmax(top, logits[i * N_TEXTS + j]);
+        }
+        for (size_t j = 0; j < N_TEXTS; j++)
+            sum += exp(logits[i * N_TEXTS + j] - top);
+        for (size_t j = 0; j < N_TEXTS; j++)
+            probs[i * N_TEXTS + j] = (float)(exp(logits[i * N_TEXTS + j] - top) / sum);
+    }
+    const double l = worst(logits, must_get(expected, "logits_per_image").data, N_IMAGES * N_TEXTS);
+    const double p = worst(probs, must_get(expected, "probs").data, N_IMAGES * N_TEXTS);
+    print_message("    logits %.2g, probabilities %.2g\n", l, p);
+    assert_true(l <= tol->logit);
+    assert_true(p <= tol->probability);
+}
+
+static void check_model(wi_engine *engine, const char *path, const char *folder, const tolerance *tol)
+{
+    char file[700];
+    wi_model *model = NULL;
+    wi_session *session = NULL;
+    wi_tensors *expected = NULL, *inputs = NULL;
+    wi_model_info info;
+    wi_error error = {0};
+    if (wi_model_open(engine, path, NULL, &model, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(wi_model_get_info(model, &info, &error), WI_OK);
+    snprintf(file, sizeof file, "%s/expected.safetensors", folder);
+    assert_int_equal(wi_tensors_open(file, &expected, &error), WI_OK);
+    snprintf(file, sizeof file, "%s/models/inputs/pixels_%u.safetensors", golden, info.image_px);
+    assert_int_equal(wi_tensors_open(file, &inputs, &error), WI_OK);
+    const uint8_t *pixels = must_get(inputs, "pixels_u8").data;
+    const size_t d = info.embedding_dim;
+    float *image = calloc(N_IMAGES * d, sizeof *image), *text = calloc(N_TEXTS * d, sizeof *text);
+    const char *list[N_TEXTS];
+    for (size_t i = 0; i < N_TEXTS; i++)
+        list[i] = texts[i];
+    const wi_session_options options = {.max_images = 4};
+    assert_int_equal(wi_session_open(model, &options, &session, &error), WI_OK);
+    if (wi_session_encode_images(session, pixels, N_IMAGES, image, &error) != WI_OK ||
+        wi_session_encode_texts(session, list, N_TEXTS, text, NULL, NULL, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    const double i = worst(image, must_get(expected, "image_embeds").data, N_IMAGES * d);
+    const double t = worst(text, must_get(expected, "text_embeds").data, N_TEXTS * d);
+    const double ci = lowest_cosine(image, must_get(expected, "image_embeds").data, N_IMAGES, d);
+    const double ct = lowest_cosine(text, must_get(expected, "text_embeds").data, N_TEXTS, d);
+    print_message("%s\n    image %.2g (cosine 1-%.2g), text %.2g (cosine 1-%.2g)\n", strrchr(path, '/') + 1, i,
+                  1 - ci, t, 1 - ct);
+    if (!(i <= tol->embedding) || !(t <= tol->embedding))
+        name_diverging_layer(model, folder, pixels, image);
+    assert_true(i <= tol->embedding);
+    assert_true(t <= tol->embedding);
+    assert_true(ci >= tol->cosine && ct >= tol->cosine);
+    check_scores(&info, expected, image, text, tol);
+    free(image);
+    free(text);
+    wi_session_close(&session);
+    wi_tensors_close(&inputs);
+    wi_tensors_close(&expected);
+    wi_model_close(&model);
+}
+
+static size_t list_models(char folders[MAX_MODELS][600])
+{
+    char path[600];
+    size_t n = 0;
+    snprintf(path, sizeof path, "%s/models", golden);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *e; n < MAX_MODELS && (e = readdir(dir));) {
+        struct stat st;
+        char file[700];
+        snprintf(folders[n], sizeof *folders, "%.300s/%.200s", path, e->d_name);
+        snprintf(file, sizeof file, "%s/expected.safetensors", folders[n]);
+        if (e->d_name[0] != '.' && stat(file, &st) == 0)
+            n++;
+    }
+    closedir(dir);
+    return n;
+}
+
+static const tolerance f32 = {2e-5, 1e-3, 1e-4, 0.9999999};
+
+static void every_model_on_every_isa(void **state)
+{
+    (void)state;
+    static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512vnni", "neon", "dotprod"};
+    char folders[MAX_MODELS][600];
+    if (!find_golden()) {
+        print_message("no reference models here\n");
+        skip();
+    }
+    load_texts();
+    const size_t n = list_models(folders);
+    assert_true(n > 0);
+    for (size_t k = 0; k < sizeof isas / sizeof *isas; k++) {
+        wi_engine *engine = NULL;
+        const wi_engine_options options = {.n_threads = 2, .isa = isas[k]};
+        if (wi_engine_open(&options, &engine, NULL) != WI_OK)
+            continue;
+        print_message("--- %s\n", isas[k]);
+        for (size_t i = 0; i < n; i++)
+            check_model(engine, folders[i], folders[i], &f32);
+        wi_engine_close(&engine);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_model_on_every_isa)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
