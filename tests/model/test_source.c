@@ -1,4 +1,5 @@
-/* Sources: one set of numbers in every layout, and what is said about checkpoints that are not right. */
+/* Sources: one set of numbers in every layout, and what is said about checkpoints that are not
+ * right. */
 #include "support/scratch.h"
 #include "support/torture.h"
 #include "test_source_make.h"
@@ -39,8 +40,8 @@ static void expect_rows(const wi_source *source, const item *it)
     for (size_t r = 0; r < it->n_rows; r++)
         for (size_t c = 0; c < it->n_cols; c++)
             if (rows[r * it->n_cols + c] != expected_value(it->ours, r, c))
-                fail_msg("%s[%zu,%zu] is %g, not %g", it->ours, r, c, (double)rows[r * it->n_cols + c],
-                         (double)expected_value(it->ours, r, c));
+                fail_msg("%s[%zu,%zu] is %g, not %g", it->ours, r, c,
+                         (double)rows[r * it->n_cols + c], (double)expected_value(it->ours, r, c));
     size_t last = it->n_rows - 1; /* one row alone */
     wi_raw_read_rows(&raw, last, 1, rows);
     for (size_t c = 0; c < it->n_cols; c++)
@@ -61,7 +62,9 @@ static void expect_everything(const recipe *r)
     assert_false(wi_source_get(source, "a name that is longer than any of ours", &raw));
     const wi_params *p = wi_source_params(source);
     assert_int_equal(p->embedding_dim, EMBEDDING);
-    assert_int_equal(p->image.kind, !(r->towers & 1) ? WI_IMAGE_NONE : r->resnet ? WI_IMAGE_RESNET : WI_IMAGE_VIT);
+    assert_int_equal(p->image.kind, !(r->towers & 1) ? WI_IMAGE_NONE
+                                    : r->resnet      ? WI_IMAGE_RESNET
+                                                     : WI_IMAGE_VIT);
     assert_int_equal(p->text.present, (r->towers & 2) != 0);
     assert_int_equal(wi_params_check(p, NULL), WI_OK);
     assert_int_equal(wi_source_main_type(source), r->type);
@@ -154,7 +157,8 @@ static void parameters_of_open_clip(void **state)
     wi_source *source = open_checkpoint(&(recipe){LAYOUT_OPEN_CLIP, WI_RAW_F16, BOTH});
     const wi_params *p = wi_source_params(source);
     assert_int_equal(p->image.blocks.n_heads, 2);
-    assert_int_equal(p->image.blocks.activation, WI_ACT_GELU); /* quick_gelu is false when it is not said */
+    assert_int_equal(p->image.blocks.activation,
+                     WI_ACT_GELU); /* quick_gelu is false when it is not said */
     assert_int_equal(p->text.blocks.activation, WI_ACT_GELU);
     assert_int_equal(p->preprocess.mode, WI_RESIZE_SQUASH);
     assert_int_equal(p->preprocess.interpolation, WI_BILINEAR);
@@ -190,10 +194,12 @@ static void parameters_from_shapes(void **state)
     assert_int_equal(p->image.blocks.n_heads, 2);
     wi_source_close(&source);
     /* A configuration beside the file rules. */
-    scratch_text("m/tiny.json", "{\"embed_dim\":32,\"quick_gelu\":false,"
-                                "\"vision_cfg\":{\"image_size\":64,\"layers\":[1,2,1,1],\"width\":4,\"head_width\":32},"
-                                "\"text_cfg\":{\"context_length\":8,\"vocab_size\":520,\"width\":64,\"heads\":4,"
-                                "\"layers\":2,\"mlp_ratio\":2}}");
+    scratch_text(
+        "m/tiny.json",
+        "{\"embed_dim\":32,\"quick_gelu\":false,"
+        "\"vision_cfg\":{\"image_size\":64,\"layers\":[1,2,1,1],\"width\":4,\"head_width\":32},"
+        "\"text_cfg\":{\"context_length\":8,\"vocab_size\":520,\"width\":64,\"heads\":4,"
+        "\"layers\":2,\"mlp_ratio\":2}}");
     wi_error error = {0};
     assert_int_equal(wi_source_open(scratch_path("m/tiny.safetensors"), &source, &error), WI_OK);
     assert_int_equal(wi_source_params(source)->text.blocks.n_heads, 4);
@@ -238,14 +244,17 @@ static void names_in_a_hub_cache(void **state)
     wi_source *source = NULL;
     make_checkpoint(&(recipe){LAYOUT_HF, WI_RAW_F16, BOTH});
     scratch_text("models--openai--clip-vit-x/snapshots/.folder", "");
-    assert_int_equal(rename(scratch_path("m"), scratch_path("models--openai--clip-vit-x/snapshots/3d74ac")), 0);
     assert_int_equal(
-        wi_source_open(scratch_path("models--openai--clip-vit-x/snapshots/3d74ac/"), &source, NULL), WI_OK);
+        rename(scratch_path("m"), scratch_path("models--openai--clip-vit-x/snapshots/3d74ac")), 0);
+    assert_int_equal(
+        wi_source_open(scratch_path("models--openai--clip-vit-x/snapshots/3d74ac/"), &source, NULL),
+        WI_OK);
     assert_string_equal(wi_source_name(source), "clip-vit-x");
     wi_source_close(&source);
 }
 
-/* Opens scratch `name` and expects a failure whose message has all parts of says, separated by '|'. */
+/* Opens scratch `name` and expects a failure whose message has all parts of says, separated by '|'.
+ */
 static void expect_failure(const char *name, wi_status status, const char *says)
 {
     wi_source *source = NULL;
@@ -269,10 +278,13 @@ static void missing_and_misshapen_tensors(void **state)
     (void)state;
     recipe r = {LAYOUT_HF, WI_RAW_F16, BOTH, .omit = "text_model.encoder.layers.1.mlp.fc2.bias"};
     make_checkpoint(&r);
-    expect_failure("m", WI_ERR_FORMAT, "/m: |'text_model.encoder.layers.1.mlp.fc2.bias' is missing");
-    r = (recipe){LAYOUT_HF, WI_RAW_F16, BOTH, .wrong_shape = "vision_model.encoder.layers.0.mlp.fc1.weight"};
+    expect_failure("m", WI_ERR_FORMAT,
+                   "/m: |'text_model.encoder.layers.1.mlp.fc2.bias' is missing");
+    r = (recipe){LAYOUT_HF, WI_RAW_F16, BOTH,
+                 .wrong_shape = "vision_model.encoder.layers.0.mlp.fc1.weight"};
     make_checkpoint(&r);
-    expect_failure("m", WI_ERR_FORMAT, "vision_model.encoder.layers.0.mlp.fc1.weight|[64,128]|128 x 64");
+    expect_failure("m", WI_ERR_FORMAT,
+                   "vision_model.encoder.layers.0.mlp.fc1.weight|[64,128]|128 x 64");
     r = (recipe){LAYOUT_HF, WI_RAW_F16, BOTH, .wrong_shape = "vision_model.post_layernorm.bias"};
     make_checkpoint(&r);
     expect_failure("m", WI_ERR_FORMAT, "vision_model.post_layernorm.bias|[32]|1 x 64");
@@ -300,8 +312,9 @@ static void shards(void **state)
 {
     (void)state;
     make_checkpoint(&(recipe){LAYOUT_HF_SHARDED, WI_RAW_F16, BOTH});
-    static const char *const names[] = {"../m/part-1.safetensors", "/etc/passwd",  "..",  ".hidden",
-                                        "a\\\\b.safetensors",      "sub/x.safetensors", ""};
+    static const char *const names[] = {
+        "../m/part-1.safetensors", "/etc/passwd",       "..", ".hidden",
+        "a\\\\b.safetensors",      "sub/x.safetensors", ""};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char index[200];
         snprintf(index, sizeof index, "{\"weight_map\":{\"logit_scale\":\"%s\"}}", names[i]);
@@ -310,11 +323,13 @@ static void shards(void **state)
     }
     scratch_text("m/model.safetensors.index.json", "{\"weight_map\":{\"logit_scale\":7}}");
     expect_failure("m", WI_ERR_FORMAT, "is not the name of a file");
-    scratch_text("m/model.safetensors.index.json", "{\"weight_map\":{\"logit_scale\":\"gone.safetensors\"}}");
+    scratch_text("m/model.safetensors.index.json",
+                 "{\"weight_map\":{\"logit_scale\":\"gone.safetensors\"}}");
     expect_failure("m", WI_ERR_IO, "gone.safetensors: cannot open");
     scratch_text("m/model.safetensors.index.json", "{\"weight_map\":{}}");
     expect_failure("m", WI_ERR_FORMAT, "weight_map");
-    scratch_text("m/model.safetensors.index.json", "{\"weight_map\":{\"a\":\"part-1.safetensors\"}}");
+    scratch_text("m/model.safetensors.index.json",
+                 "{\"weight_map\":{\"a\":\"part-1.safetensors\"}}");
     expect_failure("m", WI_ERR_FORMAT, "is missing");
 }
 
@@ -344,14 +359,18 @@ static void configurations(void **state)
         {"{\"vision_config\":{\"patch_size\":5}}", "5 px do not divide", WI_ERR_UNSUPPORTED},
         {"{\"vision_config\":{\"patch_size\":4}}", "preprocessing makes 8", WI_ERR_FORMAT},
         {"{\"vision_config\":{\"num_channels\":1}}", "1 image channels", WI_ERR_UNSUPPORTED},
-        {"{\"vision_config\":{\"hidden_act\":\"swish\"}}", "activation 'swish'", WI_ERR_UNSUPPORTED},
+        {"{\"vision_config\":{\"hidden_act\":\"swish\"}}", "activation 'swish'",
+         WI_ERR_UNSUPPORTED},
         {"{\"text_config\":{\"layer_norm_eps\":\"x\"}}", "layer_norm_eps", WI_ERR_FORMAT},
         {"{\"text_config\":{\"eos_token_id\":-7}}", "eos_token_id", WI_ERR_FORMAT},
         {"{\"vision_config\":{\"image_size\":8,\"patch_size\":4,\"layer_norm_eps\":2}}", "epsilon",
          WI_ERR_FORMAT},
-        {"{\"vision_config\":{\"image_size\":8,\"patch_size\":4,\"hidden_size\":64,\"intermediate_size\":128,"
-         "\"num_hidden_layers\":3},\"text_config\":{\"vocab_size\":520,\"max_position_embeddings\":8,"
-         "\"hidden_size\":64,\"intermediate_size\":128,\"num_hidden_layers\":2},\"projection_dim\":32}",
+        {"{\"vision_config\":{\"image_size\":8,\"patch_size\":4,\"hidden_size\":64,\"intermediate_"
+         "size\":128,"
+         "\"num_hidden_layers\":3,\"num_attention_heads\":2},\"text_config\":{\"vocab_size\":520,"
+         "\"max_position_embeddings\":8,"
+         "\"hidden_size\":64,\"intermediate_size\":128,\"num_hidden_layers\":2},\"projection_dim\":"
+         "32}",
          "vision_model.encoder.layers.2.layer_norm1.weight' is missing", WI_ERR_FORMAT},
     };
     make_checkpoint(&(recipe){LAYOUT_HF, WI_RAW_F16, BOTH});
@@ -370,12 +389,15 @@ static void old_configurations_with_dictionaries(void **state)
 {
     (void)state;
     make_checkpoint(&(recipe){LAYOUT_HF, WI_RAW_F16, BOTH});
-    scratch_text("m/config.json",
-                 "{\"projection_dim\":32,\"text_config\":{\"hidden_act\":\"gelu\",\"hidden_size\":1},"
-                 "\"text_config_dict\":{\"hidden_size\":64,\"intermediate_size\":128,\"num_hidden_layers\":2,"
-                 "\"vocab_size\":520,\"max_position_embeddings\":8,\"eos_token_id\":5},\"vision_config_dict\":null,"
-                 "\"vision_config\":{\"hidden_size\":64,\"intermediate_size\":128,\"num_hidden_layers\":2,"
-                 "\"num_attention_heads\":2,\"image_size\":8,\"patch_size\":4}}");
+    scratch_text(
+        "m/config.json",
+        "{\"projection_dim\":32,\"text_config\":{\"hidden_act\":\"gelu\",\"hidden_size\":1},"
+        "\"text_config_dict\":{\"hidden_size\":64,\"intermediate_size\":128,\"num_hidden_layers\":"
+        "2,"
+        "\"vocab_size\":520,\"max_position_embeddings\":8,\"eos_token_id\":5},\"vision_config_"
+        "dict\":null,"
+        "\"vision_config\":{\"hidden_size\":64,\"intermediate_size\":128,\"num_hidden_layers\":2,"
+        "\"num_attention_heads\":2,\"image_size\":8,\"patch_size\":4}}");
     wi_source *source = NULL;
     wi_error error = {0};
     if (wi_source_open(scratch_path("m"), &source, &error) != WI_OK)
@@ -392,7 +414,8 @@ static void towers_with_configurations_of_their_own(void **state)
     make_checkpoint(&(recipe){LAYOUT_HF, WI_RAW_F16, .towers = 1, .without_scale = true});
     scratch_text("m/config.json",
                  "{\"model_type\":\"clip_vision_model\",\"projection_dim\":32,\"hidden_size\":64,"
-                 "\"intermediate_size\":128,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"image_size\":8,"
+                 "\"intermediate_size\":128,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
+                 "\"image_size\":8,"
                  "\"patch_size\":4,\"hidden_act\":\"gelu_pytorch_tanh\"}");
     wi_source *source = NULL;
     wi_error error = {0};
@@ -406,7 +429,8 @@ static void towers_with_configurations_of_their_own(void **state)
     make_checkpoint(&(recipe){LAYOUT_HF, WI_RAW_F16, .towers = 2, .without_scale = true});
     scratch_text("m/config.json",
                  "{\"model_type\":\"clip_text_model\",\"projection_dim\":32,\"hidden_size\":64,"
-                 "\"intermediate_size\":128,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"vocab_size\":520,"
+                 "\"intermediate_size\":128,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
+                 "\"vocab_size\":520,"
                  "\"max_position_embeddings\":8}");
     assert_int_equal(wi_source_open(scratch_path("m"), &source, &error), WI_OK);
     assert_int_equal(wi_source_params(source)->image.kind, WI_IMAGE_NONE);
@@ -425,8 +449,8 @@ static void preprocessing_spellings(void **state)
     } cases[] = {
         {"{\"size\":8,\"crop_size\":8}", NULL, WI_OK, 0, WI_RESIZE_CROP},
         {"{\"size\":9}", NULL, WI_OK, 9, WI_RESIZE_CROP},
-        {"{\"size\":{\"shortest_edge\":8},\"crop_size\":{\"height\":8,\"width\":8}}", NULL, WI_OK, 0,
-         WI_RESIZE_CROP},
+        {"{\"size\":{\"shortest_edge\":8},\"crop_size\":{\"height\":8,\"width\":8}}", NULL, WI_OK,
+         0, WI_RESIZE_CROP},
         {"{\"size\":{\"height\":8,\"width\":8}}", NULL, WI_OK, 0, WI_RESIZE_SQUASH},
         {"{\"size\":[8,8]}", NULL, WI_OK, 0, WI_RESIZE_CROP},
         {"{}", NULL, WI_OK, 0, WI_RESIZE_CROP},
@@ -468,14 +492,17 @@ static void open_clip_options(void **state)
         const char *vision, *text, *more, *says;
         wi_status status;
     } cases[] = {
-        {",\"timm_model_name\":\"vit_base\"", "", "", "'timm_model_name=vit_base'", WI_ERR_UNSUPPORTED},
+        {",\"timm_model_name\":\"vit_base\"", "", "", "'timm_model_name=vit_base'",
+         WI_ERR_UNSUPPORTED},
         {",\"attentional_pool\":true", "", "", "attentional_pool", WI_ERR_UNSUPPORTED},
-        {",\"attentional_pool\":false,\"ls_init_value\":null,\"pool_type\":\"tok\"", "", "", "", WI_OK},
+        {",\"attentional_pool\":false,\"ls_init_value\":null,\"pool_type\":\"tok\"", "", "", "",
+         WI_OK},
         {",\"pool_type\":\"avg\"", "", "", "pool_type=avg", WI_ERR_UNSUPPORTED},
         {",\"no_ln_pre\":true", "", "", "", WI_OK},
         {",\"norm_kwargs\":{\"eps\":1e-6}", "", "", "", WI_OK},
         {"", ",\"hf_tokenizer_name\":\"x/y\"", "", "hf_tokenizer_name", WI_ERR_UNSUPPORTED},
-        {"", ",\"tokenizer_kwargs\":{\"clean\":\"canonicalize\"}", "", "tokenizer_kwargs", WI_ERR_UNSUPPORTED},
+        {"", ",\"tokenizer_kwargs\":{\"clean\":\"canonicalize\"}", "", "tokenizer_kwargs",
+         WI_ERR_UNSUPPORTED},
         {"", ",\"no_causal_mask\":true", "", "no_causal_mask", WI_ERR_UNSUPPORTED},
         {"", ",\"heads\":0", "", "", WI_ERR_FORMAT},
         {"", "", ",\"multimodal_cfg\":{\"layers\":2}", "multimodal_cfg", WI_ERR_UNSUPPORTED},
@@ -486,13 +513,16 @@ static void open_clip_options(void **state)
     make_checkpoint(&(recipe){LAYOUT_OPEN_CLIP, WI_RAW_F16, BOTH});
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[1000];
-        bool heads = strstr(cases[i].text, "heads") != NULL, ratio = strstr(cases[i].vision, "mlp_ratio") != NULL;
+        bool heads = strstr(cases[i].text, "heads") != NULL,
+             ratio = strstr(cases[i].vision, "mlp_ratio") != NULL;
         snprintf(text, sizeof text,
-                 "{\"model_cfg\":{\"embed_dim\":32%s,\"vision_cfg\":{\"image_size\":8,\"layers\":2,\"width\":64,"
-                 "\"patch_size\":4%s%s},\"text_cfg\":{\"context_length\":8,\"vocab_size\":520,\"width\":64,"
+                 "{\"model_cfg\":{\"embed_dim\":32%s,\"vision_cfg\":{\"image_size\":8,\"layers\":2,"
+                 "\"width\":64,"
+                 "\"patch_size\":4%s%s},\"text_cfg\":{\"context_length\":8,\"vocab_size\":520,"
+                 "\"width\":64,"
                  "\"layers\":2,\"mlp_ratio\":2%s%s}}}",
-                 cases[i].more, ratio ? "" : ",\"mlp_ratio\":2", cases[i].vision, heads ? "" : ",\"heads\":1",
-                 cases[i].text);
+                 cases[i].more, ratio ? "" : ",\"mlp_ratio\":2", cases[i].vision,
+                 heads ? "" : ",\"heads\":1", cases[i].text);
         scratch_text("m/open_clip_config.json", text);
         wi_source *source = NULL;
         wi_error error = {0};
@@ -505,12 +535,13 @@ static void open_clip_options(void **state)
 
 static void write_scale(const char *type, const void *bytes, size_t n_bytes, const char *shape)
 {
-    /* The checkpoint's second shard is replaced by one of a single tensor; the first has all the others. */
+    /* The checkpoint's second shard is replaced by one of a single tensor; the first has all the
+     * others. */
     char header[200];
     uint8_t file[300] = {0};
     int n = snprintf(header, sizeof header,
-                     "{\"logit_scale\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%zu]}}", type, shape,
-                     n_bytes);
+                     "{\"logit_scale\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[0,%zu]}}",
+                     type, shape, n_bytes);
     file[0] = (uint8_t)n;
     memcpy(file + 8, header, (size_t)n);
     memcpy(file + 8 + n, bytes, n_bytes);
@@ -521,9 +552,11 @@ static void logit_scales(void **state)
 {
     (void)state;
     make_checkpoint(&(recipe){LAYOUT_HF, WI_RAW_F16, BOTH, .without_scale = true});
-    assert_int_equal(rename(scratch_path("m/model.safetensors"), scratch_path("m/rest.safetensors")), 0);
-    scratch_text("m/model.safetensors.index.json",
-                 "{\"weight_map\":{\"x\":\"rest.safetensors\",\"logit_scale\":\"scale.safetensors\"}}");
+    assert_int_equal(
+        rename(scratch_path("m/model.safetensors"), scratch_path("m/rest.safetensors")), 0);
+    scratch_text(
+        "m/model.safetensors.index.json",
+        "{\"weight_map\":{\"x\":\"rest.safetensors\",\"logit_scale\":\"scale.safetensors\"}}");
     const float nan = NAN, inf = INFINITY, huge = 200, two[2] = {1, 2}, good = 4.5f;
     const int64_t integer = 4;
     write_scale("F32", &nan, 4, "[]");

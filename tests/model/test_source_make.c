@@ -42,7 +42,8 @@ typedef struct list {
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-static void add(list *l, size_t n_rows, size_t n_cols, const char *format, ...)
+static void
+add(list *l, size_t n_rows, size_t n_cols, const char *format, ...)
 {
     assert_true(l->n < l->n_max);
     item *it = &l->items[l->n++];
@@ -139,7 +140,8 @@ size_t list_items(const recipe *r, item *items, size_t n_max)
     return l.n;
 }
 
-/* ---- their names: a separate telling of what the program knows, read off the original files ---- */
+/* ---- their names: a separate telling of what the program knows, read off the original files ----
+ */
 
 typedef struct swap {
     const char *from, *to;
@@ -195,8 +197,8 @@ static void name_hf(const char *ours, char *out, size_t n_out)
     const char *part;
     if (split_block(ours, &block, middle, &part)) {
         rewrite(middle, sizeof middle, inner, 8);
-        snprintf(out, n_out, "%s_model.encoder.layers.%d.%s.%s", *ours == 'v' ? "vision" : "text", block, middle,
-                 part);
+        snprintf(out, n_out, "%s_model.encoder.layers.%d.%s.%s", *ours == 'v' ? "vision" : "text",
+                 block, middle, part);
         return;
     }
     snprintf(out, n_out, "%s", ours);
@@ -206,12 +208,12 @@ static void name_hf(const char *ours, char *out, size_t n_out)
 static void name_cpp(const char *ours, bool straight, char *out, size_t n_out)
 {
     static const swap fixed[] = {
-        {"v.patch.w", "v.patch_embd.weight"}, {"v.class", "v.class_embd"},
-        {"v.pos", "v.position_embd.weight"},  {"v.ln_pre.w", "v.pre_ln.weight"},
-        {"v.ln_pre.b", "v.pre_ln.bias"},      {"v.ln_post.w", "v.post_ln.weight"},
-        {"v.ln_post.b", "v.post_ln.bias"},    {"v.proj.w", "visual_projection.weight"},
-        {"t.tok", "t.token_embd.weight"},     {"t.pos", "t.position_embd.weight"},
-        {"t.ln_final.w", "t.post_ln.weight"}, {"t.ln_final.b", "t.post_ln.bias"},
+        {"v.patch.w", "v.patch_embd.weight"},   {"v.class", "v.class_embd"},
+        {"v.pos", "v.position_embd.weight"},    {"v.ln_pre.w", "v.pre_ln.weight"},
+        {"v.ln_pre.b", "v.pre_ln.bias"},        {"v.ln_post.w", "v.post_ln.weight"},
+        {"v.ln_post.b", "v.post_ln.bias"},      {"v.proj.w", "visual_projection.weight"},
+        {"t.tok", "t.token_embd.weight"},       {"t.pos", "t.position_embd.weight"},
+        {"t.ln_final.w", "t.post_ln.weight"},   {"t.ln_final.b", "t.post_ln.bias"},
         {"t.proj.w", "text_projection.weight"},
     };
     static const swap inner[] = {{"fc1", "ffn_down"}, {"fc2", "ffn_up"}, {"q", "attn_q"},
@@ -235,18 +237,32 @@ static void name_cpp(const char *ours, bool straight, char *out, size_t n_out)
 static void name_openai(const char *ours, bool custom_text, char *out, size_t n_out)
 {
     static const swap fixed[] = {
-        {"v.patch.w", "visual.conv1.weight"}, {"v.class", "visual.class_embedding"},
+        {"v.patch.w", "visual.conv1.weight"},
+        {"v.class", "visual.class_embedding"},
         {"v.pool.pos", "visual.attnpool.positional_embedding"},
-        {"v.pos", "visual.positional_embedding"}, {"v.proj.w", "visual.proj"},
-        {"v.ln_", "visual.ln_"}, {"v.stem.", "visual.conv"}, {"v.pool.q", "visual.attnpool.q_proj"},
-        {"v.pool.k", "visual.attnpool.k_proj"}, {"v.pool.v", "visual.attnpool.v_proj"},
-        {"v.pool.c", "visual.attnpool.c_proj"}, {"t.tok", "token_embedding.weight"},
-        {"t.pos", "positional_embedding"}, {"t.ln_", "ln_"}, {"t.proj.w", "text_projection"},
+        {"v.pos", "visual.positional_embedding"},
+        {"v.proj.w", "visual.proj"},
+        {"v.ln_", "visual.ln_"},
+        {"v.stem.", "visual.conv"},
+        {"v.pool.q", "visual.attnpool.q_proj"},
+        {"v.pool.k", "visual.attnpool.k_proj"},
+        {"v.pool.v", "visual.attnpool.v_proj"},
+        {"v.pool.c", "visual.attnpool.c_proj"},
+        {"t.tok", "token_embedding.weight"},
+        {"t.pos", "positional_embedding"},
+        {"t.ln_", "ln_"},
+        {"t.proj.w", "text_projection"},
     };
-    static const swap bn[] = {{"conv1.bn", "bn1"}, {"conv2.bn", "bn2"}, {"conv3.bn", "bn3"},
-                              {"down.bn", "downsample.1"}, {"down", "downsample.0"}};
+    static const swap bn[] = {{"conv1.bn", "bn1"},
+                              {"conv2.bn", "bn2"},
+                              {"conv3.bn", "bn3"},
+                              {"down.bn", "downsample.1"},
+                              {"down", "downsample.0"}};
     static const swap tail[] = {{".mean", ".running_mean"}, {".var", ".running_var"}};
-    static const swap inner[] = {{"ln1", "ln_1"}, {"ln2", "ln_2"}, {"fc1", "mlp.c_fc"}, {"fc2", "mlp.c_proj"},
+    static const swap inner[] = {{"ln1", "ln_1"},
+                                 {"ln2", "ln_2"},
+                                 {"fc1", "mlp.c_fc"},
+                                 {"fc2", "mlp.c_proj"},
                                  {"o", "attn.out_proj"}};
     int block, stage;
     char middle[32];
@@ -322,7 +338,8 @@ static size_t encode(wi_raw_type type, const float *values, size_t n, uint8_t *o
 
 static void set_shape(stored *s, const char *ours, size_t n_rows, size_t n_cols)
 {
-    bool conv3 = strstr(ours, "stem.") || strstr(ours, "conv2"), conv1 = strstr(ours, "conv") || strstr(ours, "down");
+    bool conv3 = strstr(ours, "stem.") || strstr(ours, "conv2"),
+         conv1 = strstr(ours, "conv") || strstr(ours, "down");
     s->rank = n_rows == 1 ? 1 : 2;
     s->shape[0] = n_rows == 1 ? n_cols : n_rows;
     s->shape[1] = n_cols;
@@ -342,7 +359,8 @@ static stored *add_stored(stored *all, size_t *n, const recipe *r, const item *i
     memset(s, 0, sizeof *s);
     snprintf(s->name, sizeof s->name, "%s", name);
     bool blocks = r->type == WI_RAW_Q8_0 || r->type == WI_RAW_Q4_0;
-    bool plain = blocks && (it->n_rows == 1 || it->n_cols % 32 || strcmp(it->ours, "v.patch.w") == 0);
+    bool plain =
+        blocks && (it->n_rows == 1 || it->n_cols % 32 || strcmp(it->ours, "v.patch.w") == 0);
     s->type = plain ? (it->n_rows == 1 ? WI_RAW_F32 : WI_RAW_F16) : r->type;
     set_shape(s, it->ours, it->n_rows, it->n_cols);
     return s;
@@ -354,7 +372,8 @@ static float *values_of(const item *it, bool transposed)
     assert_non_null(values);
     for (size_t r = 0; r < it->n_rows; r++)
         for (size_t c = 0; c < it->n_cols; c++)
-            values[transposed ? c * it->n_rows + r : r * it->n_cols + c] = expected_value(it->ours, r, c);
+            values[transposed ? c * it->n_rows + r : r * it->n_cols + c] =
+                expected_value(it->ours, r, c);
     return values;
 }
 
@@ -379,9 +398,11 @@ static void add_item(const recipe *r, const item *it, stored *all, size_t *n)
         name_openai(it->ours, r->custom_text, name, sizeof name);
     stored *s = NULL;
     int block;
-    if (openai && sscanf(it->ours, "%*c.%d.%c.%c", &block, &module, &part) == 3 && strchr("qkv", module)) {
+    if (openai && sscanf(it->ours, "%*c.%d.%c.%c", &block, &module, &part) == 3 &&
+        strchr("qkv", module)) {
         snprintf(name, sizeof name, "%s%stransformer.resblocks.%d.attn.in_proj_%s",
-                 *it->ours == 'v' ? "visual." : "", *it->ours == 't' && r->custom_text ? "text." : "", block,
+                 *it->ours == 'v' ? "visual." : "",
+                 *it->ours == 't' && r->custom_text ? "text." : "", block,
                  part == 'w' ? "weight" : "bias");
         for (size_t i = 0; i < *n; i++)
             if (strcmp(all[i].name, name) == 0)
@@ -457,18 +478,21 @@ static void write_safetensors(const char *name, const recipe *r, const stored *a
 static void write_hf_config(const recipe *r)
 {
     char text[2000];
-    snprintf(text, sizeof text,
-             "{\"model_type\":\"clip\",\"projection_dim\":%d,\"logit_scale_init_value\":1.5,"
-             "\"text_config\":{\"hidden_size\":%d,\"intermediate_size\":%d,\"num_hidden_layers\":%d,"
-             "\"num_attention_heads\":1,\"vocab_size\":%d,\"max_position_embeddings\":%d,\"hidden_act\":\"gelu\"},"
-             "\"vision_config\":{\"hidden_size\":%d,\"intermediate_size\":%d,\"num_hidden_layers\":%d,"
-             "\"num_attention_heads\":2,\"image_size\":%d,\"patch_size\":%d}}",
-             EMBEDDING, WIDTH, MLP, LAYERS, VOCABULARY, CONTEXT, WIDTH, MLP, LAYERS, SIDE, PATCH);
+    snprintf(
+        text, sizeof text,
+        "{\"model_type\":\"clip\",\"projection_dim\":%d,\"logit_scale_init_value\":1.5,"
+        "\"text_config\":{\"hidden_size\":%d,\"intermediate_size\":%d,\"num_hidden_layers\":%d,"
+        "\"num_attention_heads\":1,\"vocab_size\":%d,\"max_position_embeddings\":%d,\"hidden_act\":"
+        "\"gelu\"},"
+        "\"vision_config\":{\"hidden_size\":%d,\"intermediate_size\":%d,\"num_hidden_layers\":%d,"
+        "\"num_attention_heads\":2,\"image_size\":%d,\"patch_size\":%d}}",
+        EMBEDDING, WIDTH, MLP, LAYERS, VOCABULARY, CONTEXT, WIDTH, MLP, LAYERS, SIDE, PATCH);
     (void)r;
     scratch_text("m/config.json", text);
-    scratch_text("m/preprocessor_config.json",
-                 "{\"size\":{\"shortest_edge\":10},\"crop_size\":{\"height\":8,\"width\":8},\"resample\":2,"
-                 "\"image_mean\":[0.5,0.5,0.5],\"image_std\":[0.25,0.25,0.25]}");
+    scratch_text(
+        "m/preprocessor_config.json",
+        "{\"size\":{\"shortest_edge\":10},\"crop_size\":{\"height\":8,\"width\":8},\"resample\":2,"
+        "\"image_mean\":[0.5,0.5,0.5],\"image_std\":[0.25,0.25,0.25]}");
     scratch_text("m/merges.txt", "#version: 0.2\na b\r\nab c</w>\n");
 }
 
@@ -479,8 +503,8 @@ static void write_shards(const recipe *r, const stored *all, size_t n)
     assert_non_null(index);
     at += (size_t)sprintf(index, "{\"metadata\":{},\"weight_map\":{");
     for (size_t i = 0; i < n; i++)
-        at += (size_t)sprintf(index + at, "%s\"%s\":\"part-%d.safetensors\"", i ? "," : "", all[i].name,
-                              i < half ? 1 : 2);
+        at += (size_t)sprintf(index + at, "%s\"%s\":\"part-%d.safetensors\"", i ? "," : "",
+                              all[i].name, i < half ? 1 : 2);
     sprintf(index + at, "}}");
     scratch_text("m/model.safetensors.index.json", index);
     free(index);
@@ -495,13 +519,16 @@ static void write_open_clip_config(const recipe *r)
         snprintf(vision, sizeof vision, "{\"image_size\":64,\"layers\":[1,2,1,1],\"width\":4}");
     else
         snprintf(vision, sizeof vision,
-                 "{\"image_size\":%d,\"layers\":%d,\"width\":%d,\"head_width\":32,\"patch_size\":%d,\"mlp_ratio\":2.0}",
+                 "{\"image_size\":%d,\"layers\":%d,\"width\":%d,\"head_width\":32,\"patch_size\":%"
+                 "d,\"mlp_ratio\":2.0}",
                  SIDE, LAYERS, WIDTH, PATCH);
     snprintf(text, sizeof text,
              "{\"model_cfg\":{\"embed_dim\":%d,\"vision_cfg\":%s,"
-             "\"text_cfg\":{\"context_length\":%d,\"vocab_size\":%d,\"width\":%d,\"heads\":1,\"layers\":%d,"
+             "\"text_cfg\":{\"context_length\":%d,\"vocab_size\":%d,\"width\":%d,\"heads\":1,"
+             "\"layers\":%d,"
              "\"mlp_ratio\":2.0}},"
-             "\"preprocess_cfg\":{\"mean\":[0.5,0.5,0.5],\"std\":[0.25,0.25,0.25],\"interpolation\":\"bilinear\","
+             "\"preprocess_cfg\":{\"mean\":[0.5,0.5,0.5],\"std\":[0.25,0.25,0.25],"
+             "\"interpolation\":\"bilinear\","
              "\"resize_mode\":\"squash\"}}",
              EMBEDDING, vision, CONTEXT, VOCABULARY, WIDTH, LAYERS);
     scratch_text("m/open_clip_config.json", text);
@@ -509,8 +536,8 @@ static void write_open_clip_config(const recipe *r)
 
 static void put_tower(wi_gguf_writer *w, const char *tower, uint32_t heads)
 {
-    static const char *const keys[] = {"embedding_length", "feed_forward_length", "block_count", "projection_dim",
-                                       "attention.head_count"};
+    static const char *const keys[] = {"embedding_length", "feed_forward_length", "block_count",
+                                       "projection_dim", "attention.head_count"};
     const uint32_t values[] = {WIDTH, MLP, LAYERS, EMBEDDING, heads};
     char key[96];
     for (size_t i = 0; i < 5; i++) {
@@ -545,7 +572,8 @@ static void put_keys(wi_gguf_writer *w, const recipe *r)
 
 static void write_gguf(const recipe *r, const stored *all, size_t n)
 {
-    static const wi_ggml_type types[] = {WI_GGML_F32, WI_GGML_F16, WI_GGML_BF16, WI_GGML_Q8_0, WI_GGML_Q4_0};
+    static const wi_ggml_type types[] = {WI_GGML_F32, WI_GGML_F16, WI_GGML_BF16, WI_GGML_Q8_0,
+                                         WI_GGML_Q4_0};
     wi_gguf_writer *w = NULL;
     wi_error error = {0};
     assert_int_equal(wi_gguf_writer_open(scratch_path("m.gguf"), 32, &w, &error), WI_OK);
@@ -555,7 +583,8 @@ static void write_gguf(const recipe *r, const stored *all, size_t n)
         for (uint32_t d = 0; d < all[i].rank; d++)
             dims[d] = all[i].shape[all[i].rank - 1 - d];
         bool wrong = r->wrong_type && strcmp(r->wrong_type, all[i].name) == 0;
-        wi_gguf_put_tensor(w, all[i].name, wrong ? WI_GGML_I32 : types[all[i].type], all[i].rank, dims);
+        wi_gguf_put_tensor(w, all[i].name, wrong ? WI_GGML_I32 : types[all[i].type], all[i].rank,
+                           dims);
     }
     if (wi_gguf_writer_begin(w, &error) != WI_OK)
         fail_msg("%s", error.message);
