@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ORIENT_ROWS = 16 };
+
 uint32_t wi_image_channels(wi_pixel_mode mode)
 {
     switch (mode) {
@@ -72,25 +74,35 @@ void wi_image_free(wi_image *image)
     free(image);
 }
 
-/* Output row y of the upright picture starts at source offset `start` and walks by `step` bytes. */
-static void orient_row(const uint8_t *source, ptrdiff_t step, size_t n_px, size_t channels,
-                       uint8_t *out)
+/* A walk over the source: one output pixel to the right is `across` bytes on, one down is `down`
+ * bytes. */
+typedef struct walk {
+    const uint8_t *corner;
+    ptrdiff_t across, down;
+} walk;
+
+/* Output rows [first, first + n_rows). Column by column: when the axes swap, the pixels of a column
+ * lie side by side in the source, so that few rows at a time keep to few cache lines on both sides.
+ */
+static void orient_rows(const walk *source, uint32_t first, uint32_t n_rows, uint32_t width,
+                        size_t channels, uint8_t *out)
 {
-    switch (channels) {
-    case 1:
-        for (size_t x = 0; x < n_px; x++, source += step)
-            out[x] = source[0];
-        break;
-    case 3:
-        for (size_t x = 0; x < n_px; x++, source += step, out += 3) {
-            out[0] = source[0];
-            out[1] = source[1];
-            out[2] = source[2];
+    size_t stride = width * channels;
+    for (uint32_t x = 0; x < width; x++) {
+        const uint8_t *from =
+            source->corner + (ptrdiff_t)x * source->across + (ptrdiff_t)first * source->down;
+        uint8_t *to = out + first * stride + x * channels;
+        if (channels == 3) {
+            for (uint32_t y = 0; y < n_rows; y++, from += source->down, to += stride) {
+                to[0] = from[0];
+                to[1] = from[1];
+                to[2] = from[2];
+            }
+        } else {
+            for (uint32_t y = 0; y < n_rows; y++, from += source->down, to += stride)
+                for (size_t c = 0; c < channels; c++)
+                    to[c] = from[c];
         }
-        break;
-    default:
-        for (size_t x = 0; x < n_px; x++, source += step, out += channels)
-            memcpy(out, source, channels);
     }
 }
 
@@ -127,11 +139,12 @@ wi_status wi_image_orient(wi_image *image, int orientation, wi_error *error)
     size_t stride = image->stride_bytes;
     const uint8_t *corner = image->pixels + (from_bottom ? (image->height_px - 1) * stride : 0) +
                             (from_right ? (image->width_px - 1) * channels : 0);
-    ptrdiff_t across = from_right ? -(ptrdiff_t)channels : (ptrdiff_t)channels;
-    ptrdiff_t down = from_bottom ? -(ptrdiff_t)stride : (ptrdiff_t)stride;
-    for (uint32_t y = 0; y < height; y++)
-        orient_row(corner + (ptrdiff_t)y * (swap ? across : down), swap ? down : across, width,
-                   channels, pixels + (size_t)y * width * channels);
+    ptrdiff_t right = from_right ? -(ptrdiff_t)channels : (ptrdiff_t)channels;
+    ptrdiff_t below = from_bottom ? -(ptrdiff_t)stride : (ptrdiff_t)stride;
+    walk source = {corner, swap ? below : right, swap ? right : below};
+    uint32_t step = swap ? ORIENT_ROWS : 1;
+    for (uint32_t y = 0; y < height; y += step)
+        orient_rows(&source, y, height - y < step ? height - y : step, width, channels, pixels);
 
     wi_aligned_free(image->pixels);
     image->pixels = pixels;
