@@ -238,6 +238,22 @@ wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status bad,
     return WI_OK;
 }
 
+wi_status wi_head_check_owner(const wi_head *head, const char *model_name, const char *fingerprint,
+                              wi_error *error)
+{
+    const wi_head_parts *parts = &head->parts;
+    if (strcmp(parts->model_fingerprint, fingerprint) == 0)
+        return WI_OK;
+    /* The way out stands at the end: a long path must not push it out of the message. */
+    const char *where = head->origin ? head->origin : parts->name;
+    size_t n = strlen(where), shown = n < 60 ? n : 60;
+    return wi_fail(error, WI_ERR_MISMATCH,
+                   "%s%s: made for model %.8s... (%.30s), this is %.8s... (%.30s): rebuild it with "
+                   "'whatsit head rebuild %.40s'",
+                   shown < n ? "..." : "", where + n - shown, parts->model_fingerprint,
+                   parts->model_name, fingerprint, model_name, parts->name);
+}
+
 void wi_head_close(wi_head **head)
 {
     if (!head || !*head)

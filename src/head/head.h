@@ -27,6 +27,14 @@ enum {
     WI_HEAD_MAX_NOTE_BYTES = 1 << 16 /* licence, source, sensitivity */
 };
 
+/* Whom a head belongs to. */
+typedef struct wi_head_model {
+    const char *name, *fingerprint;
+    size_t dim;
+    float logit_scale, logit_bias;
+    bool sigmoid; /* trained for independent answers */
+} wi_head_model;
+
 typedef struct wi_head_parts {
     /* Texts: UTF-8 without control characters; "" for none, never NULL once created. */
     const char *name, *model_name, *model_fingerprint;
@@ -84,6 +92,10 @@ void wi_head_parts_init(wi_head_parts *parts);
  * WI_ERR_NOMEM */
 wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status status_of_bad,
                          wi_head **out, wi_error *error);
+
+/* WI_ERR_MISMATCH with the way out unless the head was made for the model of this fingerprint. */
+wi_status wi_head_check_owner(const wi_head *head, const char *model_name, const char *fingerprint,
+                              wi_error *error);
 
 /* A name within a label: not NUL-terminated. */
 typedef struct wi_label_name {

@@ -63,9 +63,10 @@ static wi_status open_run(run *r, size_t n_templates, wi_error *error)
     r->batch = r->n_prompts < BATCH_PROMPTS ? r->n_prompts : BATCH_PROMPTS;
     r->text = malloc(r->batch * r->slot_bytes);
     r->prompts = malloc(r->batch * sizeof *r->prompts);
-    r->embeddings = malloc(r->batch * r->encoder->dim * sizeof *r->embeddings);
+    r->embeddings = malloc(r->batch * r->encoder->model.dim * sizeof *r->embeddings);
     if (!r->text || !r->prompts || !r->embeddings)
-        return wi_fail_nomem(error, r->batch * r->encoder->dim * sizeof *r->embeddings, "prompts");
+        return wi_fail_nomem(error, r->batch * r->encoder->model.dim * sizeof *r->embeddings,
+                             "prompts");
     return WI_OK;
 }
 
@@ -85,7 +86,7 @@ static wi_status add_batch(run *r, float *sums, size_t *n_truncated, wi_error *e
         write_prompt(r->templates[prompt / r->n_rows], r->names[prompt % r->n_rows], text);
         r->prompts[i] = text;
     }
-    size_t dim = r->encoder->dim, truncated = 0;
+    size_t dim = r->encoder->model.dim, truncated = 0;
     wi_progress progress = {report_batch, r};
     wi_status status = r->encoder->encode(r->encoder->context, r->prompts, n, r->embeddings,
                                           &truncated, &progress, error);
@@ -115,13 +116,13 @@ wi_status wi_zeroshot_rows(const wi_head_encoder *encoder, const wi_label_name *
              .n_rows = n_rows,
              .templates = templates,
              .progress = progress};
-    memset(out, 0, n_rows * encoder->dim * sizeof *out);
+    memset(out, 0, n_rows * encoder->model.dim * sizeof *out);
     wi_status status = open_run(&r, n_templates, error);
     while (status == WI_OK && r.n_done < r.n_prompts)
         status = add_batch(&r, out, n_truncated, error);
     for (size_t i = 0; i < n_rows && status == WI_OK; i++)
-        status =
-            wi_score_normalise(out + i * encoder->dim, encoder->dim, out + i * encoder->dim, error);
+        status = wi_score_normalise(out + i * encoder->model.dim, encoder->model.dim,
+                                    out + i * encoder->model.dim, error);
     close_run(&r);
     return status;
 }
@@ -132,8 +133,8 @@ static void fill_parts(const wi_head_encoder *encoder, const wi_head_recipe *rec
     wi_head_parts_init(parts);
     parts->kind = WI_HEAD_ZERO_SHOT;
     parts->name = recipe->name ? recipe->name : "";
-    parts->model_name = encoder->model_name;
-    parts->model_fingerprint = encoder->model_fingerprint;
+    parts->model_name = encoder->model.name;
+    parts->model_fingerprint = encoder->model.fingerprint;
     parts->licence = recipe->licence ? recipe->licence : "";
     parts->source = recipe->source ? recipe->source : "";
     parts->sensitivity = recipe->sensitivity ? recipe->sensitivity : "";
@@ -143,9 +144,9 @@ static void fill_parts(const wi_head_encoder *encoder, const wi_head_recipe *rec
     parts->templates = recipe->n_templates ? recipe->templates : default_templates;
     parts->n_templates = recipe->n_templates ? recipe->n_templates : 1;
     parts->sigmoid = recipe->sigmoid;
-    parts->dim = encoder->dim;
-    parts->logit_scale = encoder->logit_scale;
-    parts->logit_bias = encoder->logit_bias;
+    parts->dim = encoder->model.dim;
+    parts->logit_scale = encoder->model.logit_scale;
+    parts->logit_bias = encoder->model.logit_bias;
 }
 
 /* The names of all labels one behind the other, and whose they are. */
@@ -189,7 +190,8 @@ wi_status wi_zeroshot_build(const wi_head_encoder *encoder, const wi_head_recipe
     if (status != WI_OK)
         goto out;
     /* One block: the rows, behind them row_label (both of 4 bytes). */
-    if (!wi_size_mul(n_rows, encoder->dim + 1, &n_floats) || n_floats > SIZE_MAX / sizeof(float)) {
+    if (!wi_size_mul(n_rows, encoder->model.dim + 1, &n_floats) ||
+        n_floats > SIZE_MAX / sizeof(float)) {
         status = wi_fail(error, WI_ERR_LIMIT, "too many labels");
         goto out;
     }
@@ -205,8 +207,8 @@ wi_status wi_zeroshot_build(const wi_head_encoder *encoder, const wi_head_recipe
     parts.weight = block;
     parts.n_rows = n_rows;
     if (n_rows != parts.n_labels) {
-        memcpy(block + n_rows * encoder->dim, row_label, n_rows * sizeof *row_label);
-        parts.row_label = (const int32_t *)(const void *)(block + n_rows * encoder->dim);
+        memcpy(block + n_rows * encoder->model.dim, row_label, n_rows * sizeof *row_label);
+        parts.row_label = (const int32_t *)(const void *)(block + n_rows * encoder->model.dim);
     }
     status = wi_head_create(&parts, block, WI_ERR_ARG, out, error);
     if (status == WI_OK) {

@@ -10,9 +10,7 @@ typedef struct wi_head_encoder {
     wi_status (*encode)(void *context, const char *const *texts, size_t n, float *out,
                         size_t *n_truncated, const wi_progress *progress, wi_error *error);
     void *context;
-    const char *model_name, *model_fingerprint;
-    size_t dim;
-    float logit_scale, logit_bias;
+    wi_head_model model;
 } wi_head_encoder;
 
 /* As wi_head_build. */

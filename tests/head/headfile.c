@@ -462,6 +462,30 @@ static void failed_saves_leave_nothing(void **state)
     wi_head_close(NULL);
 }
 
+static void a_foreign_model_is_named(void **state)
+{
+    (void)state;
+    wi_head *head = full_head(), *opened = NULL;
+    wi_error error = {0};
+    char path[600];
+    assert_int_equal(wi_head_check_owner(head, "clip-vit-base-patch32", "3f2a00", &error), WI_OK);
+    assert_int_equal(error.message[0], '\0');
+    assert_int_equal(wi_head_check_owner(head, "nano", "9c1b0123456789", &error), WI_ERR_MISMATCH);
+    assert_string_equal(error.message,
+                        "every field: made for model 3f2a00... (clip-vit-base-patch32), this "
+                        "is 9c1b0123... (nano): rebuild it with 'whatsit head rebuild every "
+                        "field'");
+    snprintf(path, sizeof path, "%s", scratch_path("foreign.safetensors"));
+    assert_int_equal(wi_head_save(head, path, NULL), WI_OK);
+    assert_int_equal(wi_head_open(path, &opened, NULL), WI_OK);
+    assert_int_equal(wi_head_check_owner(opened, "nano", "9c1b", &error), WI_ERR_MISMATCH);
+    assert_non_null(strstr(error.message, "foreign.safetensors: made for"));
+    assert_non_null(strstr(error.message, "rebuild every field'"));
+    remove(path);
+    wi_head_close(&head);
+    wi_head_close(&opened);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +498,7 @@ int main(void)
         cmocka_unit_test(half_precision_is_read),
         cmocka_unit_test(unaligned_weights_are_copied),
         cmocka_unit_test(failed_saves_leave_nothing),
+        cmocka_unit_test(a_foreign_model_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,13 +70,10 @@ static wi_status fake_encode(void *context, const char *const *texts, size_t n, 
 
 wi_head_encoder fake_encoder(fake_tower *tower)
 {
-    return (wi_head_encoder){.encode = fake_encode,
-                             .context = tower,
-                             .model_name = "fake",
-                             .model_fingerprint = "00ff",
-                             .dim = tower->dim,
-                             .logit_scale = 100,
-                             .logit_bias = 0};
+    return (wi_head_encoder){
+        .encode = fake_encode,
+        .context = tower,
+        .model = {.name = "fake", .fingerprint = "00ff", .dim = tower->dim, .logit_scale = 100}};
 }
 
 char **make_labels(size_t n)

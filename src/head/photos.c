@@ -1,0 +1,90 @@
+/* What linear and few-shot heads share: checks of labelled embeddings, means, temperature. */
+#include "head/train.h"
+
+#include "base/error.h"
+#include "base/size.h"
+#include "head/score.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+wi_status wi_photos_check(const wi_photos *photos, size_t dim, size_t n_labels, size_t *count,
+                          wi_error *error)
+{
+    size_t n_floats;
+    if (photos->n == 0 || !photos->embeddings || !photos->labels)
+        return wi_fail(error, WI_ERR_ARG, "no photos");
+    if (photos->dim != dim)
+        return wi_fail(error, WI_ERR_MISMATCH, "embeddings of %zu numbers for a head of %zu",
+                       photos->dim, dim);
+    if (!wi_size_mul(photos->n, dim, &n_floats) || n_floats > SIZE_MAX / 16)
+        return wi_fail(error, WI_ERR_LIMIT, "too many photos");
+    memset(count, 0, n_labels * sizeof *count);
+    for (size_t i = 0; i < photos->n; i++) {
+        if (photos->labels[i] >= n_labels)
+            return wi_fail(error, WI_ERR_ARG, "photo %zu has label %u of %zu", i + 1,
+                           (unsigned)photos->labels[i], n_labels);
+        count[photos->labels[i]]++;
+    }
+    return WI_OK;
+}
+
+bool wi_photos_means(const float *x, const uint32_t *labels, size_t n, size_t dim, size_t n_labels,
+                     float *mean)
+{
+    memset(mean, 0, n_labels * dim * sizeof *mean);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < dim; j++)
+            mean[labels[i] * dim + j] += x[i * dim + j];
+    for (size_t c = 0; c < n_labels; c++)
+        if (wi_score_normalise(mean + c * dim, dim, mean + c * dim, NULL) != WI_OK)
+            return false;
+    return true;
+}
+
+double wi_log_loss(const float *logit, const uint32_t *truth, const double *weight, size_t n,
+                   size_t n_labels, double temperature)
+{
+    double loss = 0, total = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (weight[i] == 0)
+            continue;
+        const float *row = logit + i * n_labels;
+        double largest = -INFINITY, sum = 0;
+        for (size_t c = 0; c < n_labels; c++)
+            largest = fmax(largest, (double)row[c]);
+        for (size_t c = 0; c < n_labels; c++)
+            sum += exp(((double)row[c] - largest) / temperature);
+        loss += weight[i] * (log(sum) - ((double)row[truth[i]] - largest) / temperature);
+        total += weight[i];
+    }
+    return loss / total;
+}
+
+/* Golden section over ln T: the loss is convex in 1/T, so it has one minimum. */
+float wi_fit_temperature(const float *logit, const uint32_t *truth, const double *weight, size_t n,
+                         size_t n_labels)
+{
+    const double ratio = 0.6180339887498949;
+    double low = log(0.05), high = log(20.0);
+    double a = high - ratio * (high - low), b = low + ratio * (high - low);
+    double loss_a = wi_log_loss(logit, truth, weight, n, n_labels, exp(a));
+    double loss_b = wi_log_loss(logit, truth, weight, n, n_labels, exp(b));
+    while (high - low > 1e-3) {
+        if (loss_a <= loss_b) {
+            high = b;
+            b = a;
+            loss_b = loss_a;
+            a = high - ratio * (high - low);
+            loss_a = wi_log_loss(logit, truth, weight, n, n_labels, exp(a));
+        } else {
+            low = a;
+            a = b;
+            loss_a = loss_b;
+            b = low + ratio * (high - low);
+            loss_b = wi_log_loss(logit, truth, weight, n, n_labels, exp(b));
+        }
+    }
+    return (float)exp((low + high) / 2);
+}

@@ -1,0 +1,316 @@
+#include "head/train.h"
+
+#include "base/error.h"
+#include "base/size.h"
+#include "head/chance.h"
+#include "head/logistic.h"
+#include "head/score.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_FOLDS = 5, IN_NO_FOLD = 255, SWEEP_STEPS = 100, FINAL_STEPS = 500 };
+
+/* On unit embeddings; the ends are reached by very clean and by very noisy labels only. */
+static const double strengths[] = {0.1, 1, 10, 100, 1e3, 1e4, 1e5};
+enum { N_STRENGTHS = sizeof strengths / sizeof *strengths };
+static const double default_strength = 10; /* when nothing can be held out */
+static const double sweep_tolerance = 1e-4, final_tolerance = 1e-5;
+
+typedef struct sweep {
+    const wi_training *training;
+    wi_logistic problem;
+    size_t *count;        /* [n_labels] photos per label */
+    double *label_weight; /* [n_labels] */
+    uint8_t *fold;        /* [n] */
+    unsigned n_folds;
+    double *wb;       /* [n_folds, n_labels, dim + 1]: each strength starts where the last ended */
+    double *held_out; /* [n] what a photo counts in the loss: 0 when it is never held out */
+    float *logit,
+        *best_logit; /* [n, n_labels] of held-out photos: this strength's, the best one's */
+    double best_loss, best_strength;
+    uint64_t n_done, n_total; /* fits */
+} sweep;
+
+static void close_sweep(sweep *s)
+{
+    wi_logistic_free(&s->problem);
+    free(s->count);
+    free(s->label_weight);
+    free(s->fold);
+    free(s->wb);
+    free(s->held_out);
+    free(s->logit);
+    free(s->best_logit);
+}
+
+static wi_status check_counts(const sweep *s, wi_error *error)
+{
+    const wi_training *t = s->training;
+    if (t->n_labels < 2)
+        return wi_fail(error, WI_ERR_ARG, "photos of one label only: training needs at least two");
+    for (size_t c = 0; c < t->n_labels; c++)
+        if (s->count[c] == 0)
+            return wi_fail(error, WI_ERR_ARG, "label '%.100s' has no photos", t->labels[c]);
+    if (!(t->strength >= 0) || isinf(t->strength))
+        return wi_fail(error, WI_ERR_ARG, "a strength of %g", t->strength);
+    return WI_OK;
+}
+
+/* As many folds as the rarest label with two photos allows. */
+static unsigned count_folds(const sweep *s)
+{
+    size_t fewest = SIZE_MAX;
+    for (size_t c = 0; c < s->training->n_labels; c++)
+        if (s->count[c] >= 2 && s->count[c] < fewest)
+            fewest = s->count[c];
+    if (fewest == SIZE_MAX)
+        return 0;
+    return fewest < MAX_FOLDS ? (unsigned)fewest : MAX_FOLDS;
+}
+
+/* Deals each label's photos, shuffled, to the folds in turn; the turn goes on from label to label,
+ * so that folds of many rare labels stay of one size. */
+static wi_status deal_folds(sweep *s, wi_error *error)
+{
+    const wi_photos *photos = &s->training->photos;
+    size_t *order = calloc(photos->n, sizeof *order);
+    if (!order)
+        return wi_fail_nomem(error, photos->n * sizeof *order, "folds");
+    uint64_t state = 20210301;
+    for (size_t i = 0; i < photos->n; i++) {
+        size_t j = wi_chance_below(&state, i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    /* next[c] runs through the folds; label_weight is not set yet and serves as its memory. */
+    double *next = s->label_weight, start = 0;
+    for (size_t c = 0; c < s->training->n_labels; c++) {
+        next[c] = start;
+        start += (double)s->count[c];
+    }
+    for (size_t k = 0; k < photos->n; k++) {
+        size_t i = order[k], c = photos->labels[i];
+        s->fold[i] = s->count[c] < 2 ? IN_NO_FOLD : (uint8_t)fmod(next[c], s->n_folds);
+        next[c] += 1;
+    }
+    free(order);
+    return WI_OK;
+}
+
+static void weigh_labels(sweep *s)
+{
+    const wi_training *t = s->training;
+    for (size_t c = 0; c < t->n_labels; c++)
+        s->label_weight[c] =
+            t->balanced ? (double)t->photos.n / ((double)t->n_labels * (double)s->count[c]) : 1;
+}
+
+static wi_status open_sweep(sweep *s, const wi_head_model *model, wi_error *error)
+{
+    const wi_training *t = s->training;
+    s->count = calloc(t->n_labels + 1, sizeof *s->count);
+    s->label_weight = calloc(t->n_labels + 1, sizeof *s->label_weight);
+    if (!s->count || !s->label_weight)
+        return wi_fail_nomem(error, t->n_labels * sizeof *s->count, "training");
+    wi_status status = wi_photos_check(&t->photos, model->dim, t->n_labels, s->count, error);
+    if (status == WI_OK)
+        status = check_counts(s, error);
+    if (status == WI_OK)
+        status = wi_logistic_init(&s->problem, t->photos.embeddings, t->photos.labels, t->photos.n,
+                                  t->photos.dim, t->n_labels, error);
+    if (status != WI_OK)
+        return status;
+    size_t n = t->photos.n, n_logits, n_wb;
+    s->n_folds = count_folds(s);
+    size_t n_fits = s->n_folds ? s->n_folds : 1; /* one start is needed in any case */
+    if (!wi_size_mul(n, t->n_labels, &n_logits) ||
+        !wi_size_mul3(n_fits, t->n_labels, t->photos.dim + 1, &n_wb))
+        return wi_fail(error, WI_ERR_LIMIT, "too many photos and labels");
+    s->fold = calloc(n, 1);
+    s->held_out = calloc(n, sizeof *s->held_out);
+    s->wb = calloc(n_wb, sizeof *s->wb);
+    s->logit = s->n_folds ? calloc(n_logits, sizeof *s->logit) : NULL;
+    s->best_logit = s->n_folds ? calloc(n_logits, sizeof *s->best_logit) : NULL;
+    if (!s->fold || !s->held_out || !s->wb || (s->n_folds && (!s->logit || !s->best_logit)))
+        return wi_fail_nomem(error, 2 * n_logits * sizeof *s->logit, "training");
+    if (s->n_folds)
+        status = deal_folds(s, error);
+    weigh_labels(s);
+    for (size_t i = 0; i < n; i++)
+        s->held_out[i] =
+            s->n_folds && s->fold[i] != IN_NO_FOLD ? s->label_weight[t->photos.labels[i]] : 0;
+    s->n_total = (t->strength > 0 ? 1 : N_STRENGTHS + 2) * (uint64_t)s->n_folds + 1;
+    return status;
+}
+
+static wi_status count_fit(sweep *s, wi_error *error)
+{
+    const wi_progress *progress = &s->training->progress;
+    s->n_done++;
+    if (progress->report && !progress->report(progress->context, s->n_done, s->n_total))
+        return wi_fail(error, WI_ERR_CANCELLED, "cancelled after %d fits", (int)s->n_done);
+    return WI_OK;
+}
+
+/* Fits every fold's rest and answers the fold; keeps the answers when their loss is the least so
+ * far. */
+static wi_status try_strength(sweep *s, double strength, double *loss, wi_error *error)
+{
+    wi_logistic *p = &s->problem;
+    size_t n_wb = p->n_labels * (p->dim + 1);
+    p->strength = strength;
+    for (unsigned f = 0; f < s->n_folds; f++) {
+        double *wb = s->wb + f * n_wb;
+        for (size_t i = 0; i < p->n; i++)
+            p->weight[i] = s->fold[i] == f ? 0 : s->label_weight[p->truth[i]];
+        wi_status status = wi_logistic_fit(p, wb, sweep_tolerance, SWEEP_STEPS, error);
+        if (status == WI_OK)
+            status = count_fit(s, error);
+        if (status != WI_OK)
+            return status;
+        for (size_t i = 0; i < p->n; i++)
+            if (s->fold[i] == f)
+                wi_logistic_logits(p, wb, i, s->logit + i * p->n_labels);
+    }
+    *loss = wi_log_loss(s->logit, p->truth, s->held_out, p->n, p->n_labels, 1);
+    if (*loss < s->best_loss) {
+        float *swap = s->best_logit;
+        s->best_logit = s->logit;
+        s->logit = swap;
+        s->best_loss = *loss;
+        s->best_strength = strength;
+    }
+    return WI_OK;
+}
+
+/* Decades first, until the loss has risen twice in a row, then half a decade to both sides of the
+ * best. */
+static wi_status choose_strength(sweep *s, wi_error *error)
+{
+    double loss, before = INFINITY;
+    s->best_loss = INFINITY;
+    s->best_strength = s->training->strength > 0 ? s->training->strength : default_strength;
+    if (s->n_folds == 0)
+        return WI_OK;
+    if (s->training->strength > 0)
+        return try_strength(s, s->training->strength, &loss, error);
+    int n_rises = 0;
+    for (int i = 0; i < N_STRENGTHS && n_rises < 2; i++) {
+        wi_status status = try_strength(s, strengths[i], &loss, error);
+        if (status != WI_OK)
+            return status;
+        n_rises = loss > before ? n_rises + 1 : 0;
+        before = loss;
+    }
+    double best = s->best_strength, root = sqrt(10.0);
+    wi_status status = try_strength(s, best / root, &loss, error);
+    return status == WI_OK ? try_strength(s, best * root, &loss, error) : status;
+}
+
+/* The held-out answers, as scores at the head's temperature. */
+static wi_status tally_held_out(const sweep *s, float temperature, wi_tally **out, wi_error *error)
+{
+    const wi_logistic *p = &s->problem;
+    wi_tally *tally = NULL;
+    float *score = calloc(p->n_labels, sizeof *score);
+    wi_status status = score ? wi_tally_open(p->n_labels, &tally, error)
+                             : wi_fail_nomem(error, p->n_labels * sizeof *score, "scores");
+    for (size_t i = 0; i < p->n && status == WI_OK; i++) {
+        if (s->held_out[i] == 0)
+            continue;
+        wi_score_softmax(s->best_logit + i * p->n_labels, p->n_labels, temperature, score);
+        status = wi_tally_add(tally, score, p->truth[i], error);
+    }
+    free(score);
+    if (status == WI_OK)
+        *out = tally;
+    else
+        wi_tally_close(&tally);
+    return status;
+}
+
+static void fill_parts(const wi_head_model *model, const wi_training *t, wi_head_parts *parts)
+{
+    wi_head_parts_init(parts);
+    parts->kind = WI_HEAD_LINEAR;
+    parts->name = t->name ? t->name : "";
+    parts->model_name = model->name;
+    parts->model_fingerprint = model->fingerprint;
+    parts->licence = t->licence ? t->licence : "";
+    parts->source = t->source ? t->source : "";
+    parts->sensitivity = t->sensitivity ? t->sensitivity : "";
+    parts->labels = t->labels;
+    parts->groups = t->groups;
+    parts->n_labels = t->n_labels;
+    parts->dim = model->dim;
+}
+
+/* The last fit on all photos, and the head from it. */
+static wi_status finish(sweep *s, wi_head_parts *parts, wi_head **out, wi_error *error)
+{
+    wi_logistic *p = &s->problem;
+    size_t k = p->n_labels, d = p->dim;
+    for (size_t i = 0; i < p->n; i++)
+        p->weight[i] = s->label_weight[p->truth[i]];
+    p->strength = s->best_strength;
+    memset(s->wb, 0, k * (d + 1) * sizeof *s->wb);
+    wi_status status = wi_logistic_fit(p, s->wb, final_tolerance, FINAL_STEPS, error);
+    if (status == WI_OK)
+        status = count_fit(s, error);
+    if (status != WI_OK)
+        return status;
+    /* One block: weight[k,d], keys[k,d], bias[k], key_label[k]. The sizes are those of wb, which
+     * exists. */
+    float *block = calloc(2 * k * (d + 1), sizeof *block);
+    if (!block)
+        return wi_fail_nomem(error, 2 * k * (d + 1) * sizeof *block, "a head");
+    float *keys = block + k * d, *bias = keys + k * d;
+    int32_t *key_label = (int32_t *)(void *)(bias + k);
+    memcpy(block, p->w, k * d * sizeof *block);
+    for (size_t c = 0; c < k; c++) {
+        bias[c] = (float)s->wb[c * (d + 1) + d];
+        key_label[c] = (int32_t)c;
+    }
+    parts->weight = block;
+    parts->n_rows = k;
+    parts->bias = bias;
+    if (wi_photos_means(p->x, p->truth, p->n, d, k, keys)) {
+        parts->keys = keys;
+        parts->key_label = key_label;
+        parts->n_keys = k;
+    }
+    status = wi_head_create(parts, block, WI_ERR_ARG, out, error);
+    if (status != WI_OK)
+        free(block);
+    return status;
+}
+
+wi_status wi_linear_train(const wi_head_model *model, const wi_training *training, wi_head **out,
+                          wi_training_report *report, wi_error *error)
+{
+    sweep s = {.training = training};
+    wi_head_parts parts;
+    wi_tally *tally = NULL;
+    fill_parts(model, training, &parts);
+    wi_status status = wi_head_check_texts(&parts, WI_ERR_ARG, error);
+    if (status == WI_OK)
+        status = open_sweep(&s, model, error);
+    if (status == WI_OK)
+        status = choose_strength(&s, error);
+    if (status == WI_OK && s.n_folds > 0) {
+        parts.temperature = wi_fit_temperature(s.best_logit, s.problem.truth, s.held_out,
+                                               s.problem.n, s.problem.n_labels);
+        if (report)
+            status = tally_held_out(&s, parts.temperature, &tally, error);
+    }
+    if (status == WI_OK)
+        status = finish(&s, &parts, out, error);
+    if (status == WI_OK && report)
+        *report = (wi_training_report){s.best_strength, s.n_folds, tally};
+    else
+        wi_tally_close(&tally);
+    close_sweep(&s);
+    return status;
+}
