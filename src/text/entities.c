@@ -145,7 +145,7 @@ static size_t strict_length(const uint32_t *at, size_t n)
 /* Resolves a reference that strict_length() found; false leaves it as it is. */
 static bool unescape_strict(const uint32_t *at, size_t n, wi_chars *out)
 {
-    uint32_t c;
+    uint32_t c = 0;
     if (at[1] == '#') {
         /* "&#12a;" would leave "a;" behind, and "&#59;" is a semicolon: ftfy declines both. */
         if (parse_number(at + 1, n - 1, &c) != n - 1 || c == ';')

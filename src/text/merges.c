@@ -162,7 +162,7 @@ wi_status wi_bpe_parse_merges(const char *text, size_t n_bytes, wi_bpe *out, wi_
         r.n_slots *= 2;
     r.symbols = calloc(n_lines + WI_BPE_N_SYMBOLS, sizeof *r.symbols);
     r.slots = calloc(r.n_slots, sizeof *r.slots);
-    r.pool = malloc(n_bytes + 6 * WI_BPE_N_SYMBOLS);
+    r.pool = malloc(n_bytes + (size_t)6 * WI_BPE_N_SYMBOLS);
     r.rows = calloc(n_lines, sizeof *r.rows);
     wi_status status = WI_OK;
     if (!r.symbols || !r.slots || !r.pool || !r.rows)
