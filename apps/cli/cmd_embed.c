@@ -106,6 +106,7 @@ static void write_line(job *j, const char *key, const char *value, const float *
     j->out_of_memory = j->out_of_memory || !line;
     json_dumpf(line, j->save.stream, JSON_COMPACT | JSON_REAL_PRECISION(9));
     fputc('\n', j->save.stream);
+    cli_save_ok(&j->save);
     json_decref(line);
 }
 
@@ -130,7 +131,7 @@ static bool take_image(void *context, const cli_item *item, const float *embeddi
     if (embedding) {
         write_line(j, "image", item->path, row);
     }
-    return !ferror(j->save.stream);
+    return cli_save_ok(&j->save);
 }
 
 static int encode_images(job *j)

@@ -271,11 +271,11 @@ static void completion_fish(void)
     const cli_verb *verb;
     printf("# fish completion for whatsit; made by 'whatsit completion fish'\n"
            "function __whatsit_verb\n    set -l words (commandline -opc)\n"
-           "    for i in (seq (count $argv))\n        test \"$words[(math $i + 1)]\" = "
-           "\"$argv[$i]\"; or return 1\n"
+           "    for i in (seq (count $argv))\n        set -l at (math $i + 1)\n"
+           "        test \"$words[$at]\" = \"$argv[$i]\"; or return 1\n"
            "    end\nend\n"
            "function __whatsit_main\n    set -l words (commandline -opc)\n"
-           "    test (count $words) -lt 2; and return 0\n    not contains -- $words[2] ");
+           "    test (count $words) -ge 2; or return 0\n    not contains -- $words[2] ");
     print_words(NULL, " ");
     printf("\nend\ncomplete -c whatsit -n 'test (count (commandline -opc)) -eq 1' -a '");
     print_words(NULL, " ");

@@ -40,7 +40,7 @@ static const cli_verb *verb_of(int n, char **words, int *n_words)
     const cli_verb *verb = NULL;
     *n_words = 0;
     if (n > 1 && strlen(words[0]) + strlen(words[1]) + 2 < sizeof both) {
-        snprintf(both, sizeof both, "%s %s", words[0], words[1]);
+        snprintf(both, sizeof both, "%.38s %.38s", words[0], words[1]);
         verb = cli_verb_find(both);
         *n_words = verb ? 2 : 0;
     }

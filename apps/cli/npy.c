@@ -19,6 +19,7 @@ wi_status cli_npy_write(const char *path, const float *x, size_t n, size_t d, wi
     if (status == WI_OK) {
         fwrite(header, 1, total, save.stream);
         fwrite(x, sizeof *x, n * d, save.stream);
+        cli_save_ok(&save);
         status = cli_save_commit(&save, error);
     }
     cli_save_abandon(&save);

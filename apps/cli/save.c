@@ -46,29 +46,46 @@ wi_status cli_save_open(cli_save *save, const char *path, wi_error *error)
     return WI_OK;
 }
 
+bool cli_save_ok(cli_save *save)
+{
+    if (ferror(save->stream) && !save->number) {
+        save->number = errno ? errno : EIO;
+    }
+    return save->number == 0;
+}
+
+static void finish_stream(cli_save *save)
+{
+    bool good = cli_save_ok(save) && fflush(save->stream) == 0 &&
+                (!save->temporary || fsync(fileno(save->stream)) == 0);
+    if (!good && !save->number) {
+        save->number = errno ? errno : EIO;
+    }
+    if (save->is_stdout) {
+        /* It is reported here, so what follows must not report it again. */
+        if (!good && !freopen("/dev/null", "w", stdout)) {
+            clearerr(stdout);
+        }
+    } else if (fclose(save->stream) != 0 && !save->number) {
+        save->number = errno;
+    }
+}
+
 wi_status cli_save_commit(cli_save *save, wi_error *error)
 {
-    errno = 0;
-    bool bad = ferror(save->stream) != 0 || fflush(save->stream) != 0;
-    bad = bad || (save->temporary && fsync(fileno(save->stream)) != 0);
-    int number = errno;
-    if (!save->is_stdout && fclose(save->stream) != 0 && !bad) {
-        bad = true;
-        number = errno;
-    }
+    finish_stream(save);
     save->stream = NULL;
-    if (!bad && save->temporary && rename(save->temporary, save->path) != 0) {
-        bad = true;
-        number = errno;
+    if (!save->number && save->temporary && rename(save->temporary, save->path) != 0) {
+        save->number = errno;
     }
-    if (!bad) {
+    if (!save->number) {
         free(save->temporary);
         save->temporary = NULL;
         return WI_OK;
     }
     cli_save_abandon(save);
     return fail_path(save->is_stdout ? "standard output" : save->path, error, "cannot write",
-                     number);
+                     save->number);
 }
 
 void cli_save_abandon(cli_save *save)
@@ -95,7 +112,8 @@ static wi_status copy_file(const char *from, const char *to, wi_error *error)
     }
     wi_status status = cli_save_open(&save, to, error);
     while (status == WI_OK && (n = fread(buffer, 1, sizeof buffer, in)) > 0) {
-        if (fwrite(buffer, 1, n, save.stream) != n) {
+        fwrite(buffer, 1, n, save.stream);
+        if (!cli_save_ok(&save)) {
             break;
         }
     }

@@ -11,9 +11,12 @@ typedef struct cli_save {
     const char *path;
     char *temporary; /* NULL when written directly */
     bool is_stdout;
+    int number; /* errno of the first failed write, 0: none */
 } cli_save;
 
 wi_status cli_save_open(cli_save *save, const char *path, wi_error *error);
+/* Remembers why a write to the stream failed; call it after writing. False once one has. */
+bool cli_save_ok(cli_save *save);
 /* Flushes, checks and renames. On failure nothing is left but the old file. */
 wi_status cli_save_commit(cli_save *save, wi_error *error);
 /* Safe after commit and on a zeroed save. */

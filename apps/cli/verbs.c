@@ -4,8 +4,8 @@
 /* In the order in which help shows them. */
 static const cli_verb *const verbs[] = {
     &cli_verb_classify,     &cli_verb_head_new,      &cli_verb_head_list,    &cli_verb_head_show,
-    &cli_verb_head_rebuild, &cli_verb_head_rm,       &cli_verb_model_list,   &cli_verb_model_info,
-    &cli_verb_pull,         &cli_verb_model_convert, &cli_verb_model_verify, &cli_verb_embed,
+    &cli_verb_head_rebuild, &cli_verb_head_rm,       &cli_verb_pull,         &cli_verb_model_list,
+    &cli_verb_model_info,   &cli_verb_model_convert, &cli_verb_model_verify, &cli_verb_embed,
     &cli_verb_tokenize,     &cli_verb_preprocess,    &cli_verb_kernels,      &cli_verb_version,
     &cli_verb_completion,   &cli_verb_help,
 };

@@ -1,0 +1,153 @@
+"""Heads: made, listed, shown, rebuilt, removed; shipped lists compiled once and kept."""
+import json
+import os
+import time
+
+import tiny_model
+from harness import Case, main
+
+
+class Own(Case):
+    def test_life_of_a_head(self):
+        self.assertEqual(self.ok("head", "list", "--names").out, "")
+        self.ok("head", "new", "pets", "--labels", "cat|kitty, dog ,fox", "--template", "a photo of a {}.",
+                "--template", "my {}")
+        self.assertTrue(os.path.isfile(self.data_path("heads", "pets.safetensors")))
+        self.assertEqual(self.ok("head", "list", "--names").out, "pets\n")
+        self.assertIn("pets", self.ok("head", "list").out)
+        shown = self.ok("head", "show", "pets", "--json").json()[0]
+        self.assertEqual(shown["labels"], ["cat|kitty", "dog", "fox"])
+        self.assertEqual(shown["templates"], ["a photo of a {}.", "my {}"])
+        self.assertEqual((shown["kind"], shown["shipped"], shown["name"]), ("zero-shot", False, "pets"))
+        answers = self.ok(self.picture(), "--as", "pets", "--json").json()[0]["heads"]
+        self.assertEqual(answers[0]["name"], "pets")
+        self.assertEqual({a["label"] for a in answers[0]["answers"]}, {"cat", "dog", "fox"})
+        self.fails("head", "new", "pets", "--labels", "a,b", says="--force")
+        self.ok("head", "new", "pets", "--labels", "a,b", "--force")
+        self.assertEqual(self.ok("head", "show", "pets", "--json").json()[0]["labels"], ["a", "b"])
+        self.ok("head", "rm", "pets")
+        self.assertEqual(self.ok("head", "list", "--names").out, "")
+        self.fails("head", "rm", "pets", says="pets")
+
+    def test_same_answers_typed_and_kept(self):
+        labels = "apple,pear,plum"
+        self.ok("head", "new", "fruit", "--labels", labels)
+        kept = self.ok(self.picture(), "--as", "fruit", "--json").json()[0]["heads"][0]["answers"]
+        typed = self.ok(self.picture(), "--labels", labels, "--json").json()[0]["heads"][0]["answers"]
+        self.assertEqual(kept, typed)
+
+    def test_file_opens_in_other_programs(self):
+        self.ok("head", "new", "x", "--labels", "a,b,c")
+        tensors, metadata = tiny_model.read_safetensors(self.data_path("heads", "x.safetensors"))
+        self.assertEqual(tensors["weight"][:2], ("F32", [3, tiny_model.EMBEDDING]))
+        self.assertTrue(metadata)
+
+    def test_another_model_is_refused_with_the_way_out(self):
+        self.ok("head", "new", "x", "--labels", "a,b")
+        other = tiny_model.write_model(self.path("other"), seed=2)
+        self.fails(self.picture(), "--as", "x", "--model", other, says="rebuild")
+        self.ok("head", "rebuild", "x", "--model", other)
+        self.ok(self.picture(), "--as", "x", "--model", other)
+        self.fails(self.picture(), "--as", "x", says="rebuild")
+        self.fails("head", "rebuild", "gone", says="gone")
+
+    def test_head_as_a_file(self):
+        self.ok("head", "new", "x", "--labels", "a,b")
+        path = self.path("moved.safetensors")
+        os.rename(self.data_path("heads", "x.safetensors"), path)
+        self.ok(self.picture(), "--as", path)
+        self.ok("head", "show", path)
+
+    def test_several_heads_cost_one_encoding(self):
+        self.ok("head", "new", "x", "--labels", "a,b")
+        self.ok("head", "new", "y", "--labels", "c,d")
+        heads = self.ok(self.picture(), "--as", "y", "--as", "x", "--labels", "e,f", "--json").json()[0]["heads"]
+        self.assertEqual([head["name"] for head in heads], ["y", "x", "labels"])
+        text = self.ok(self.picture(), "--as", "y", "--as", "x").out
+        self.assertLess(text.index("as y:"), text.index("as x:"))
+
+    def test_multi(self):
+        self.ok("head", "new", "yes", "--labels", "a,b,c", "--multi")
+        scores = [a["score"] for a in
+                  self.ok(self.picture(), "--as", "yes", "--multi", "--json").json()[0]["heads"][0]["answers"]]
+        self.assertTrue(all(0 <= score <= 1 for score in scores))
+        self.ok("head", "new", "one", "--labels", "a,b,c")
+        self.fails(self.picture(), "--as", "one", "--multi", says="--multi")
+
+    def test_names(self):
+        for name in ("caf\u00e9", "two words", "a.b", "x" * 100):
+            self.ok("head", "new", name, "--labels", "a,b")
+            self.ok(self.picture(), "--as", name)
+        for name in (".hidden", "a/b", "x" * 101, "new\nline"):
+            self.wrong("head", "new", name, "--labels", "a,b")
+
+    def test_many_labels_in_many_scripts(self):
+        labels = self.write("l.txt", "".join(f"\u732b {i}\n" for i in range(300)) + "\u0633\u0645\u0643\ncaf\u00e9\n")
+        self.ok("head", "new", "many", "--labels", labels)
+        self.assertEqual(self.ok("head", "show", "many", "--json").json()[0]["n_labels"], 302)
+
+
+class Shipped(Case):
+    def setUp(self):
+        super().setUp()
+        self.write("share/heads/things.txt", "# name: things\n# title: Things around the house\n# source: us\n"
+                   "# licence: CC0\n# template: a photo of a {}.\n" + "".join(f"thing {i}\n" for i in range(150)))
+
+    def compiled(self):
+        found = []
+        for folder, _, names in os.walk(self.cache_path("heads")):
+            found += [os.path.join(folder, name) for name in names]
+        return found
+
+    def test_list_and_show(self):
+        self.assertIn("Things around the house", self.ok("head", "list").out)
+        self.assertEqual(self.ok("head", "list", "--names").out, "things\n")
+        listed = self.ok("head", "list", "--json").json()
+        self.assertEqual((listed[0]["name"], listed[0]["n_labels"], listed[0]["shipped"]), ("things", 150, True))
+        self.assertIn("CC0", self.ok("head", "show", "things").out)
+        self.fails("head", "rm", "things", says="shipped")
+
+    def test_compiled_once(self):
+        first = self.ok(self.picture(), "--as", "things", "--json").json()[0]["heads"]
+        (path,) = self.compiled()
+        fingerprint = self.ok("model", "info", "--json").json()[0]["fingerprint"]
+        self.assertEqual(os.path.dirname(path), self.cache_path("heads", fingerprint))
+        self.assertRegex(os.path.basename(path), r"^things-[0-9a-f]{16}\.safetensors$")
+        before = os.stat(path)
+        self.assertEqual(self.ok(self.picture(), "--as", "things", "--json").json()[0]["heads"], first)
+        self.assertEqual(os.stat(path).st_mtime_ns, before.st_mtime_ns)
+
+    def test_changed_list_is_compiled_anew(self):
+        self.ok(self.picture(), "--as", "things")
+        with open(self.path("share", "heads", "things.txt"), "a") as file:
+            file.write("one more\n")
+        self.ok(self.picture(), "--as", "things")
+        self.assertEqual(len(self.compiled()), 2)
+
+    def test_broken_cache_is_mended(self):
+        first = self.ok(self.picture(), "--as", "things", "--json").json()[0]["heads"]
+        (path,) = self.compiled()
+        with open(path, "r+b") as file:
+            file.truncate(100)
+        self.assertEqual(self.ok(self.picture(), "--as", "things", "--json").json()[0]["heads"], first)
+        self.assertGreater(os.path.getsize(path), 100)
+
+    def test_own_head_comes_first(self):
+        self.ok("head", "new", "things", "--labels", "mine,yours")
+        answers = self.ok(self.picture(), "--as", "things", "--json").json()[0]["heads"][0]["answers"]
+        self.assertEqual({a["label"] for a in answers}, {"mine", "yours"})
+
+    def test_lists_of_the_repository(self):
+        folder = os.path.join(self.source, "heads")
+        names = [name for name in os.listdir(folder)
+                 if name.endswith(".txt") and not name.endswith(".templates.txt")] if os.path.isdir(folder) else []
+        if not names:
+            self.skipTest("the repository has no heads")
+        listed = {e["name"]: e for e in self.ok("head", "list", "--json", env={"WHATSIT_SHARE": self.source}).json()}
+        self.assertEqual(set(listed), {name[:-4] for name in names})
+        for entry in listed.values():
+            self.assertTrue(entry["source"] and entry["licence"], entry["name"])
+
+
+if __name__ == "__main__":
+    main()

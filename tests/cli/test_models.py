@@ -1,0 +1,89 @@
+"""Models: list, info, convert, verify, and how one is found by name."""
+import os
+
+import tiny_model
+from harness import Case, main
+
+
+class Models(Case):
+    def convert(self, *names, **options):
+        path = self.path(*names)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.ok("model", "convert", self.model, "-o", path, "--name", "tiny", **options)
+        return path
+
+    def test_info(self):
+        info = self.ok("model", "info", self.model, "--json").json()[0]
+        self.assertEqual((info["embedding_dim"], info["image_size"], info["context_length"]),
+                         (tiny_model.EMBEDDING, tiny_model.IMAGE, 77))
+        self.assertRegex(info["fingerprint"], "^[0-9a-f]{64}$")
+        self.assertAlmostEqual(info["logit_scale"], 99.5, delta=1)
+        self.assertEqual(info["image"]["kind"], "vit")
+        self.assertEqual(info["text"]["layers"], tiny_model.LAYERS)
+        text = self.ok("model", "info", self.model).out
+        self.assertIn(info["fingerprint"], text)
+        self.assertIn("2 layers of width 32", text)
+
+    def test_convert_keeps_answers_and_fingerprint(self):
+        path = self.convert("tiny.gguf")
+        a = self.ok("model", "info", self.model, "--json").json()[0]
+        b = self.ok("model", "info", path, "--json").json()[0]
+        self.assertEqual(a["fingerprint"], b["fingerprint"])
+        self.assertEqual(b["name"], "tiny")
+        words = (self.picture(), "--labels", "cat,dog", "--json")
+        first, second = (self.ok(*words, "--model", m).json()[0]["heads"] for m in (self.model, path))
+        self.assertEqual(first, second)
+        self.ok("model", "verify", path)
+        self.ok("model", "verify", self.model)
+
+    def test_verify_finds_damage(self):
+        path = self.convert("tiny.gguf")
+        with open(path, "r+b") as file:
+            file.seek(-4000, os.SEEK_END)
+            data = file.read(2000)
+            file.seek(-4000, os.SEEK_END)
+            file.write(bytes(b ^ 0x11 for b in data))
+        self.fails("model", "verify", path, says="tiny.gguf")
+
+    def test_weights(self):
+        f32 = self.path("f32.gguf")
+        self.ok("model", "convert", self.model, "-o", f32, "--weights", "f32")
+        f16 = self.path("f16.gguf")
+        self.ok("model", "convert", self.model, "-o", f16, "--weights", "f16")
+        self.assertGreater(os.path.getsize(f32), 1.7 * os.path.getsize(f16))
+
+    def test_found_by_name(self):
+        self.convert("home", ".local", "share", "whatsit", "models", "mine.gguf")
+        self.convert("share", "models", "whatsit-nano.gguf")
+        self.assertEqual(self.ok("model", "list", "--names").out, "mine\nwhatsit-nano\n")
+        self.assertIn("mine", self.ok("model", "list").out)
+        self.assertEqual(len(self.ok("model", "list", "--json").json()), 2)
+        words = (self.picture(), "--labels", "a,b", "--json")
+        self.ok(*words, "--model", "mine")
+        self.ok(*words, env={"WHATSIT_MODEL": "mine"})
+        self.ok(*words, env={"WHATSIT_MODEL": ""})
+        self.assertIn("whatsit-nano.gguf", self.ok("model", "info", env={"WHATSIT_MODEL": ""}).out)
+
+    def test_none_at_all(self):
+        self.assertEqual(self.ok("model", "list", "--names").out, "")
+        self.assertIn("whatsit pull", self.ok("model", "list").err)
+
+    def test_beside_the_program(self):
+        # PREFIX/bin/whatsit finds PREFIX/share/whatsit.
+        os.makedirs(self.path("prefix", "bin"))
+        program = self.path("prefix", "bin", "whatsit")
+        with open(self.program, "rb") as file, open(program, "wb") as out:
+            out.write(file.read())
+        os.chmod(program, 0o755)
+        self.convert("prefix", "share", "whatsit", "models", "whatsit-nano.gguf")
+        self.write("prefix/share/whatsit/models/nano-concepts.txt", "anvil\nbicycle\n")
+        before, type(self).program = self.program, program
+        try:
+            result = self.ok("model", "info", env={"WHATSIT_MODEL": "", "WHATSIT_SHARE": ""})
+        finally:
+            type(self).program = before
+        self.assertIn("prefix/share/whatsit/models/whatsit-nano.gguf", os.path.normpath(result.lines()[1].split()[-1]))
+
+
+if __name__ == "__main__":
+    main()
