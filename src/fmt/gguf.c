@@ -436,6 +436,8 @@ static bool number_at(wi_gguf_type type, const uint8_t *value, double *out)
     } else if (type == WI_GGUF_F64) {
         uint64_t bits = load(value, 8);
         memcpy(out, &bits, sizeof *out);
+    } else if (type == WI_GGUF_U64) {
+        *out = (double)load(value, 8);
     } else if (integer_at(type, value, &integer)) {
         *out = (double)integer;
     } else {

@@ -91,6 +91,8 @@ static void keys_are_read_back(void **state)
     assert_true(f == 0.5f);
     assert_int_equal(wi_gguf_f32(gguf, "i32", &f, &error), WI_OK);
     assert_true(f == -5);
+    assert_int_equal(wi_gguf_f32(gguf, "u64", &f, &error), WI_OK);
+    assert_true(f == 18446744073709551616.0f);
     assert_int_equal(wi_gguf_f32(gguf, "digest", &f, &error), WI_ERR_FORMAT);
     assert_int_equal(wi_gguf_bool(gguf, "yes", &b, &error), WI_OK);
     assert_true(b);

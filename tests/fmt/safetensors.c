@@ -72,70 +72,69 @@ static void a_plain_file(void **state)
     free(bytes);
 }
 
+static const struct {
+    const char *header, *says;
+    size_t n_data;
+    wi_status status;
+} wrong_headers[] = {
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+     "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}",
+     "'b' overlaps", 6, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+     "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}",
+     "overlaps", 4, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[1,5]}}", "hole", 5, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", "1 bytes after", 5,
+     WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", "cut short", 3,
+     WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,3]}}", "needs 4", 3,
+     WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,0]}}", "data_offsets", 4,
+     WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[-4,0]}}", "data_offsets", 4,
+     WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0]}}", "data_offsets", 4,
+     WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4]}}", "data_offsets", 4, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,9223372036854775807]}}",
+     "cut short", 4, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[-4],\"data_offsets\":[0,4]}}", "shape", 4, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4.0],\"data_offsets\":[0,4]}}", "shape", 4,
+     WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":4,\"data_offsets\":[0,4]}}", "shape", 4, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,4]}}", "shape", 4, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}",
+     "too large", 0, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}",
+     "too large", 0, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}",
+     "9 dimensions", 1, WI_ERR_UNSUPPORTED},
+    {"{\"a\":{\"dtype\":\"F4\",\"shape\":[4],\"data_offsets\":[0,4]}}", "'F4'", 4,
+     WI_ERR_UNSUPPORTED},
+    {"{\"a\":{\"shape\":[4],\"data_offsets\":[0,4]}}", "dtype", 4, WI_ERR_FORMAT},
+    {"{\"a\":{\"dtype\":7,\"shape\":[4],\"data_offsets\":[0,4]}}", "dtype", 4, WI_ERR_FORMAT},
+    {"{\"a\":[]}", "dtype", 4, WI_ERR_FORMAT},
+    {"{\"a\":null}", "dtype", 4, WI_ERR_FORMAT},
+    {"{\"a\":{},\"a\":{}}", "duplicate", 4, WI_ERR_FORMAT},
+    {"{\"__metadata__\":{\"k\":1}}", "metadata 'k'", 0, WI_ERR_FORMAT},
+    {"{\"__metadata__\":[]}", "__metadata__", 0, WI_ERR_FORMAT},
+    {"[]", "not a safetensors file", 0, WI_ERR_FORMAT},
+    {"{", "not a safetensors file", 0, WI_ERR_FORMAT},
+    {"{}}", "line 1", 0, WI_ERR_FORMAT},
+    {"{}", "4 bytes after", 4, WI_ERR_FORMAT},
+};
+
 static void what_is_wrong_is_said(void **state)
 {
     (void)state;
-    static const struct {
-        const char *header, *says;
-        size_t n_data;
-        wi_status status;
-    } cases[] = {
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
-         "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}",
-         "'b' overlaps", 6, WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
-         "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}",
-         "overlaps", 4, WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[1,5]}}", "hole", 5,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", "1 bytes after", 5,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", "cut short", 3,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,3]}}", "needs 4", 3,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,0]}}", "data_offsets", 4,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[-4,0]}}", "data_offsets", 4,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0]}}", "data_offsets", 4,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4]}}", "data_offsets", 4, WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,9223372036854775807]}}",
-         "cut short", 4, WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[-4],\"data_offsets\":[0,4]}}", "shape", 4,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4.0],\"data_offsets\":[0,4]}}", "shape", 4,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":4,\"data_offsets\":[0,4]}}", "shape", 4,
-         WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,4]}}", "shape", 4, WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}",
-         "too large", 0, WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}",
-         "too large", 0, WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}",
-         "9 dimensions", 1, WI_ERR_UNSUPPORTED},
-        {"{\"a\":{\"dtype\":\"F4\",\"shape\":[4],\"data_offsets\":[0,4]}}", "'F4'", 4,
-         WI_ERR_UNSUPPORTED},
-        {"{\"a\":{\"shape\":[4],\"data_offsets\":[0,4]}}", "dtype", 4, WI_ERR_FORMAT},
-        {"{\"a\":{\"dtype\":7,\"shape\":[4],\"data_offsets\":[0,4]}}", "dtype", 4, WI_ERR_FORMAT},
-        {"{\"a\":[]}", "dtype", 4, WI_ERR_FORMAT},
-        {"{\"a\":null}", "dtype", 4, WI_ERR_FORMAT},
-        {"{\"a\":{},\"a\":{}}", "duplicate", 4, WI_ERR_FORMAT},
-        {"{\"__metadata__\":{\"k\":1}}", "metadata 'k'", 0, WI_ERR_FORMAT},
-        {"{\"__metadata__\":[]}", "__metadata__", 0, WI_ERR_FORMAT},
-        {"[]", "not a safetensors file", 0, WI_ERR_FORMAT},
-        {"{", "not a safetensors file", 0, WI_ERR_FORMAT},
-        {"{}}", "line 1", 0, WI_ERR_FORMAT},
-        {"{}", "4 bytes after", 4, WI_ERR_FORMAT},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof wrong_headers / sizeof *wrong_headers; i++) {
         wi_error error = {0};
-        assert_int_equal(parse(cases[i].header, cases[i].n_data, &error), cases[i].status);
-        assert_int_equal(error.status, cases[i].status);
-        if (!strstr(error.message, cases[i].says))
-            fail_msg("'%s' does not say '%s'", error.message, cases[i].says);
+        assert_int_equal(parse(wrong_headers[i].header, wrong_headers[i].n_data, &error),
+                         wrong_headers[i].status);
+        assert_int_equal(error.status, wrong_headers[i].status);
+        if (!strstr(error.message, wrong_headers[i].says))
+            fail_msg("'%s' does not say '%s'", error.message, wrong_headers[i].says);
         assert_memory_equal(error.message, "f: ", 3);
     }
     assert_int_equal(parse("{}", 0, NULL), WI_OK);
