@@ -134,7 +134,7 @@ static int add_given(cli_args *args, const cli_option *option, const char *value
         return CLI_OK;
     }
     if (value && !value[0] && strcmp(option->name, "text")) {
-        return cli_usage(args->verb, "--%s needs a %s", option->name, option->value);
+        return cli_usage(args->verb, "--%s needs a value: %s", option->name, option->value);
     }
     args->given[args->n_given++] = (cli_given){option, value};
     return CLI_OK;
@@ -158,7 +158,7 @@ static int parse_long(cli_args *args, int n, char **argv, int *at)
         return add_given(args, option, equals + 1);
     }
     if (*at + 1 >= n) {
-        return cli_usage(args->verb, "--%s needs a %s", option->name, option->value);
+        return cli_usage(args->verb, "--%s needs a value: %s", option->name, option->value);
     }
     return add_given(args, option, argv[++*at]);
 }
@@ -182,7 +182,7 @@ static int parse_short(cli_args *args, int n, char **argv, int *at)
             return add_given(args, option, c + 1);
         }
         if (*at + 1 >= n) {
-            return cli_usage(args->verb, "-%c needs a %s", *c, option->value);
+            return cli_usage(args->verb, "-%c needs a value: %s", *c, option->value);
         }
         return add_given(args, option, argv[++*at]);
     }

@@ -104,7 +104,8 @@ static int list_one(cli_app *app, wi_engine *engine, const char *name, bool json
     } else if (json) {
         cli_json_line(json_model(&info, path));
     } else {
-        printf("  %-20s %8s  %-5s %u px  %s\n", name, cli_size_text(info.file_bytes, size),
+        printf("  %-20s %8s  %-5s %u px  %s\n", name,
+               info.file_bytes > 0 ? cli_size_text(info.file_bytes, size) : "folder",
                cli_weights_name(info.weights), info.image_px, path);
     }
     wi_model_close(&model);
@@ -145,13 +146,14 @@ static void print_tower(const char *name, const wi_tower_info *tower)
         printf("%-12s none\n", name);
         return;
     }
-    printf("%-12s %s, %u layers of width %u, %u heads, %s", name, tower->kind, tower->n_layers,
-           tower->width, tower->n_heads, tower->activation);
+    printf("%-12s %s, %u layers of width %u, %u head%s, %s", name, tower->kind, tower->n_layers,
+           tower->width, tower->n_heads, tower->n_heads == 1 ? "" : "s", tower->activation);
     if (tower->patch_px > 0) {
         printf(", patches of %u px", tower->patch_px);
     }
-    printf("; %.1f M parameters, %.2f GMAC%s\n", (double)tower->n_parameters * 1e-6,
-           (double)tower->macs * 1e-9, strcmp(tower->kind, "text") ? " a picture" : " a token");
+    bool text = !strcmp(tower->kind, "text");
+    printf("; %.1f M parameters, %.3g %s\n", (double)tower->n_parameters * 1e-6,
+           (double)tower->macs * (text ? 1e-6 : 1e-9), text ? "MMAC a token" : "GMAC a picture");
 }
 
 static void print_info(const wi_model_info *info, const char *path)
@@ -163,8 +165,8 @@ static void print_info(const wi_model_info *info, const char *path)
     printf("%-12s %s\n", "name", text);
     cli_printable(path, text, sizeof text);
     printf("%-12s %s\n", "path", text);
-    printf("%-12s %s, %s weights, %s\n", "format", info->format, cli_weights_name(info->weights),
-           cli_size_text(info->file_bytes, size));
+    printf("%-12s %s, %s weights", "format", info->format, cli_weights_name(info->weights));
+    printf(info->file_bytes > 0 ? ", %s\n" : "\n", cli_size_text(info->file_bytes, size));
     printf("%-12s %s\n", "fingerprint", info->fingerprint);
     print_tower("image tower", &info->image);
     print_tower("text tower", &info->text);
@@ -246,6 +248,10 @@ static int run_convert(cli_app *app, const cli_args *args)
                                   .progress = cli_meter_progress(&meter)};
     if (!output) {
         return cli_usage(args->verb, "needs -o FILE");
+    }
+    if (cli_is_special(output)) {
+        cli_error(app, "%s: a model is written to a regular file only", output);
+        return CLI_FAILED;
     }
     int status = cli_weights_option(args, WI_WEIGHTS_AUTO, &options.weights);
     if (status == CLI_OK) {

@@ -127,9 +127,10 @@ static int use_given_templates(const cli_args *args, cli_recipe *out)
     }
     for (size_t i = 0; i < n; i++) {
         templates[i] = cli_args_next(args, "template", &position);
-        if (!strstr(templates[i], "{}")) {
-            int status =
-                cli_usage(args->verb, "the template '%s' has no {} for the label", templates[i]);
+        const char *hole = strstr(templates[i], "{}");
+        if (!hole || strstr(hole + 2, "{}")) {
+            int status = cli_usage(args->verb, "the template '%s' needs {} for the label, once",
+                                   templates[i]);
             free((void *)templates);
             return status;
         }

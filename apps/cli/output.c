@@ -163,7 +163,7 @@ static void write_bar(float score)
     enum { CELLS = 10 };
     bool utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
     float clipped = score > 0 ? (score < 1 ? score : 1) : 0;
-    int filled = (int)lroundf(clipped * CELLS * 8);
+    int filled = (int)lroundf(clipped * (float)(CELLS * 8));
     for (int cell = 0; cell < CELLS; cell++) {
         int part = filled - cell * 8;
         if (utf8) {

@@ -97,6 +97,12 @@ bool cli_is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool cli_is_special(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
 bool cli_ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), n_end = strlen(end);
@@ -138,23 +144,21 @@ bool cli_make_folders(const char *path)
         errno = ENOMEM;
         return false;
     }
-    bool made = true;
-    for (char *slash = copy + 1; made; slash++) {
+    bool made = true, last = false;
+    for (char *slash = copy + 1; made && !last; slash++) {
         slash += strcspn(slash, "/");
-        bool last = !*slash;
+        last = !*slash;
         *slash = '\0';
-        made = mkdir(copy, 0777) == 0 || errno == EEXIST ||
-               (errno != EACCES && cli_is_folder(copy)) || cli_is_folder(copy);
-        if (last) {
-            break;
+        if (mkdir(copy, 0777) != 0) {
+            int number = errno;
+            made = cli_is_folder(copy);
+            errno = number == EEXIST ? ENOTDIR : number;
         }
-        *slash = '/';
+        *slash = last ? '\0' : '/';
     }
+    int number = errno;
     free(copy);
-    if (made && !cli_is_folder(path)) {
-        errno = ENOTDIR;
-        made = false;
-    }
+    errno = number;
     return made;
 }
 

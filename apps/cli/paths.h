@@ -32,6 +32,8 @@ char *cli_share_path(const char *name);
 
 bool cli_exists(const char *path);
 bool cli_is_folder(const char *path);
+/* A device, pipe or the like: to be written to, never replaced. */
+bool cli_is_special(const char *path);
 bool cli_ends_with(const char *text, const char *end);
 /* Makes the folder and its parents. False with errno set. */
 bool cli_make_folders(const char *path);

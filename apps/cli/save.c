@@ -4,19 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static wi_status fail_path(const char *path, wi_error *error, const char *what, int number)
 {
     return cli_fail(error, WI_ERR_IO, "%.150s: %s: %s", path, what,
                     strerror(number ? number : EIO));
-}
-
-static bool is_special(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
 }
 
 wi_status cli_save_open(cli_save *save, const char *path, wi_error *error)
@@ -30,7 +23,7 @@ wi_status cli_save_open(cli_save *save, const char *path, wi_error *error)
     if (cli_is_folder(path)) {
         return fail_path(path, error, "cannot write", EISDIR);
     }
-    if (!is_special(path)) {
+    if (!cli_is_special(path)) {
         save->temporary = cli_text("%s.tmp-%ld", path, (long)getpid());
         if (!save->temporary) {
             return cli_fail(error, WI_ERR_NOMEM, "out of memory");
@@ -128,7 +121,7 @@ static wi_status copy_file(const char *from, const char *to, wi_error *error)
 wi_status cli_save_tensors(const char *path, const wi_tensor *tensors, size_t n_tensors,
                            const char *const (*metadata)[2], size_t n_metadata, wi_error *error)
 {
-    if (strcmp(path, "-") && !is_special(path)) {
+    if (strcmp(path, "-") && !cli_is_special(path)) {
         return wi_tensors_write(path, tensors, n_tensors, metadata, n_metadata, error);
     }
     /* A rename would replace the device or pipe itself. */

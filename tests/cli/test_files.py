@@ -122,6 +122,7 @@ class Outputs(Case):
             out = self.ok(*words, "-o", "/dev/stdout").raw
             self.assertEqual(out, self.ok(*words, "-o", "-").raw)
             self.assertGreater(len(out), 100)
+        self.fails("model", "convert", self.model, "-o", "/dev/null", says="regular file")
         for name in ("/dev/full", "/dev/null"):
             self.assertFalse(os.path.isfile(name), f"{name} was replaced")
 

@@ -60,6 +60,7 @@ class Help(Case):
         self.wrong("x.png", "--json", "--csv", says="only one")
         self.wrong("x.png", "--template", "{}", says="--labels")
         self.wrong("x.png", "--labels", "a,b", "--template", "no hole", says="{}")
+        self.wrong("x.png", "--labels", "a,b", "--template", "a {} and a {}", says="once")
         self.wrong("-", "-", says="once")
         self.wrong("x.png", "--threads", "0", says="--threads")
         self.wrong("embed", "-o", "x", says="needs")
