@@ -16,6 +16,8 @@ static wi_status append_line(wi_buffer *lines, const char *text, size_t n_bytes,
  * end. */
 static wi_status read_lines(const wi_map *map, size_t n_max, wi_buffer *lines, wi_error *error)
 {
+    if (map->n_bytes == 0)
+        return WI_OK;
     const char *at = (const char *)map->bytes, *end = at + map->n_bytes;
     wi_status status = WI_OK;
     for (size_t n = 0; at < end && n < n_max && status == WI_OK;) {

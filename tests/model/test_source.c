@@ -622,6 +622,8 @@ static void tokenizers(void **state)
     wi_source_close(&source);
     scratch_text("m/merges.txt", "#version: 0.2\n");
     expect_failure("m", WI_ERR_FORMAT, "merges.txt: no merges");
+    scratch_text("m/merges.txt", "");
+    expect_failure("m", WI_ERR_FORMAT, "merges.txt: no merges");
 }
 
 static void places_that_hold_no_model(void **state)
