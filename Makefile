@@ -1,0 +1,72 @@
+# Thin: every target is a few commands that also work by hand. The build itself is CMake's.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+MODEL ?=
+CTEST = ctest --output-on-failure --no-tests=error -j $(JOBS)
+
+.PHONY: all deps configure build run test test-asan lint tidy bench fuzz install wasm test-web clean
+
+all: build
+
+deps:
+	tools/packages.sh build
+
+# Without --preset's own folder, so that `make BUILD=elsewhere` works.
+build:
+	cmake --preset release -B $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DWHATSIT_TESTS=OFF
+	cmake --build $(BUILD) -j $(JOBS)
+
+run: deps build
+	$(BUILD)/whatsit samples/*.jpg
+
+test:
+	tools/packages.sh build test
+	cmake --preset release -B $(BUILD) -DWHATSIT_TESTS=ON
+	cmake --build $(BUILD) -j $(JOBS)
+	$(CTEST) --test-dir $(BUILD)
+
+# The whole suite under AddressSanitizer and UBSan.
+test-asan:
+	tools/packages.sh build test
+	cmake --preset asan -B $(BUILD)-asan
+	cmake --build $(BUILD)-asan -j $(JOBS)
+	$(CTEST) --test-dir $(BUILD)-asan
+
+lint:
+	tools/packages.sh build lint
+	tools/lint.sh
+
+tidy:
+	tools/packages.sh build test tidy
+	tools/tidy.sh
+
+# Random weights in the shape of ViT-B/32 unless MODEL=... names a model.
+bench:
+	tools/packages.sh build $(if $(MODEL),,bench)
+	cmake --preset release -B $(BUILD) -DWHATSIT_BENCH=ON
+	cmake --build $(BUILD) -j $(JOBS)
+	$(if $(MODEL),,test -d $(BUILD)/random-b32 || python3 bench/random_clip.py b32 $(BUILD)/random-b32)
+	$(BUILD)/bench/bench_encode $(if $(MODEL),$(MODEL),$(BUILD)/random-b32)
+
+# Every harness for FUZZ_SECONDS with libFuzzer, beginning with the committed corpus.
+FUZZ_SECONDS ?= 600
+fuzz:
+	tools/packages.sh build fuzz
+	cmake --preset fuzz -B $(BUILD)-fuzz -DWHATSIT_FUZZ_SECONDS=$(FUZZ_SECONDS)
+	cmake --build $(BUILD)-fuzz --target fuzz
+
+install: build
+	cmake --install $(BUILD)
+
+wasm:
+	@test -e wasm/CMakeLists.txt || { echo "there is no WebAssembly build yet" >&2; exit 1; }
+	tools/packages.sh wasm
+	cmake --preset wasm -B $(BUILD)-wasm
+	cmake --build $(BUILD)-wasm -j $(JOBS)
+
+test-web: wasm
+	$(CTEST) --test-dir $(BUILD)-wasm
+
+clean:
+	cmake -E rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Installs what a job needs, by Debian package name, and only what is missing. Asks nothing.
+#
+#     tools/packages.sh build|test|lint|valgrind|fuzz|wasm|arm...
+#
+# "a|b" means that either will do.
+set -eu
+
+packages_of() {
+    case "$1" in
+    build)
+        echo "gcc libc6-dev make cmake ninja-build pkg-config libjansson-dev liblbfgs-dev" \
+            "libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" \
+            "libjpeg62-turbo-dev|libjpeg-turbo8-dev libspng-dev libwebp-dev libgif-dev libheif-dev"
+        ;;
+    test) echo "libcmocka-dev python3 bzip2 unicode-data g++" ;;
+    lint) echo "python3 git g++ clang-format-19 shellcheck" ;;
+    tidy) echo "clang-tidy-19" ;;
+    valgrind) echo "valgrind" ;;
+    bench) echo "python3-numpy" ;;
+    fuzz) echo "clang-19 libclang-rt-19-dev" ;;
+    wasm) echo "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 nodejs" ;;
+    arm) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+    *)
+        echo "packages.sh: no job is called '$1'" >&2
+        exit 2
+        ;;
+    esac
+}
+
+is_installed() {
+    dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q '^install ok installed$'
+}
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    echo "This system has no apt-get; see 'What it needs' in README.md. Going on without." >&2
+    exit 0
+fi
+
+missing=
+for job in "$@"; do
+    for choice in $(packages_of "$job"); do
+        found=
+        for package in $(echo "$choice" | tr '|' ' '); do
+            if is_installed "$package"; then
+                found=yes
+                break
+            fi
+        done
+        [ -n "$found" ] || missing="$missing ${choice%%|*}"
+    done
+done
+[ -n "$missing" ] || exit 0
+
+sudo=
+[ "$(id -u)" -eq 0 ] || sudo=sudo
+echo "Installing:$missing"
+# A machine that has lists already may be offline with a local mirror: let the installation decide.
+$sudo apt-get update -q </dev/null || echo "packages.sh: apt-get update failed, trying with the lists at hand" >&2
+# shellcheck disable=SC2086 # one word per package
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing </dev/null
