@@ -75,9 +75,10 @@ typedef struct wi_kern {
     void (*layer_norm)(size_t n, const float *x, const float *w, const float *b, float eps,
                        float *out);
     /* Asymmetric 7-bit: zero is always representable; q = clamp(round_half_even(x / scale) + zero,
-     * 0, 127). Bit-equal on every ISA. */
+     * 0, 127). Bit-equal on every ISA. Rows without range, or with an infinite one, get scale 0. */
     wi_row_scale (*quantise_row)(size_t n, const float *x, uint8_t *q);
-    /* x[n] = softmax(scale * x); n >= 1. */
+    /* x[n] = softmax(scale * x); n >= 1. A NaN makes all of them NaN: it must not end as a
+     * confident answer. */
     void (*softmax)(size_t n, float scale, float *x);
     /* x[n] = act(x[n]). */
     void (*activate)(size_t n, wi_act act, float *x);

@@ -2,6 +2,7 @@
 
 #include "kern/half.h"
 
+#include <float.h>
 #include <math.h>
 
 float wi_act_ref(wi_act act, float x)
@@ -90,9 +91,10 @@ static void layer_norm(size_t n, const float *x, const float *w, const float *b,
 
 wi_row_scale wi_row_scale_of(float low, float high)
 {
-    /* A row of equal zeros, or one that holds NaN, gets a scale that keeps everything at zero. */
+    /* Rows of zeros, and rows whose step or its inverse is no normal number, get a scale that keeps
+     * everything at zero. NaN does not count for low and high. */
     float range = high - low;
-    if (!(range > 0.0f) || !(range <= 3.0e38f))
+    if (!(range >= 127.0f * FLT_MIN) || !(range <= 3.0e38f))
         return (wi_row_scale){0.0f, 0};
     float scale = range / 127.0f;
     return (wi_row_scale){scale, (int32_t)nearbyintf(-low / scale)};
