@@ -15,21 +15,24 @@ typedef struct wi_tally wi_tally;
 WI_API wi_status wi_tally_open(size_t n_labels, wi_tally **out, wi_error *error);
 WI_API void wi_tally_close(wi_tally **tally);
 
-/* One picture: score[n_labels] in [0,1] as wi_head_scores gives them, and its true label. The answer is the
- * first label of the largest score.
- * Errors: WI_ERR_ARG (truth past the end, a score outside [0,1] or NaN), WI_ERR_NOMEM; then nothing is counted */
+/* One picture: score[n_labels] in [0,1] as wi_head_scores gives them, and its true label. The
+ * answer is the first label of the largest score. Errors: WI_ERR_ARG (truth past the end, a score
+ * outside [0,1] or NaN), WI_ERR_NOMEM; then nothing is counted */
 WI_API wi_status wi_tally_add(wi_tally *tally, const float *score, size_t truth, wi_error *error);
 
 typedef struct wi_metrics {
-    uint64_t n;               /* pictures; the rest is NaN when there are none */
-    double top1, top5;        /* shares of pictures whose true label is the answer, is among the best five */
-    double balanced;          /* mean recall of the labels that have pictures */
-    double log_loss;          /* mean of -ln(score of the true label), scores below 1e-12 counted as that */
+    uint64_t n; /* pictures; the rest is NaN when there are none */
+    double top1,
+        top5;        /* shares of pictures whose true label is the answer, is among the best five */
+    double balanced; /* mean recall of the labels that have pictures */
+    double log_loss; /* mean of -ln(score of the true label), scores below 1e-12 counted as that */
     double calibration_error; /* expected calibration error of the answer's score, 15 equal bins */
-    double auc, auc_low, auc_high; /* two labels: area under the ROC curve of the second one, and its 95 %
-                                      bootstrap interval (1,000 rounds, always the same); else NaN */
+    double auc, auc_low,
+        auc_high; /* two labels: area under the ROC curve of the second one, and its 95 %
+                     bootstrap interval (1,000 rounds, always the same); else NaN */
 } wi_metrics;
-/* Source: Guo et al., On Calibration of Modern Neural Networks (arXiv:1706.04599) for calibration_error */
+/* Source: Guo et al., On Calibration of Modern Neural Networks (arXiv:1706.04599) for
+ * calibration_error */
 WI_API wi_status wi_tally_metrics(const wi_tally *tally, wi_metrics *out, wi_error *error);
 
 typedef struct wi_label_metrics {
@@ -47,15 +50,15 @@ typedef struct wi_confused {
     size_t truth, answer;
     uint64_t count;
 } wi_confused;
-WI_API wi_status wi_tally_confused(const wi_tally *tally, size_t max, wi_confused *out, size_t *n_out,
-                                   wi_error *error);
+WI_API wi_status wi_tally_confused(const wi_tally *tally, size_t max, wi_confused *out,
+                                   size_t *n_out, wi_error *error);
 
-/* Area under the ROC curve: how often a positive scores above a negative, ties counting half. low and high
- * (nullable) receive the 95 % bootstrap interval of n_rounds (0: none, both NaN), always the same.
- * Shapes: score[n], positive[n]
- * Errors: WI_ERR_ARG (no positive, no negative, NaN), WI_ERR_NOMEM */
-WI_API wi_status wi_auc(const float *score, const bool *positive, size_t n, unsigned n_rounds, double *auc,
-                        double *low, double *high, wi_error *error);
+/* Area under the ROC curve: how often a positive scores above a negative, ties counting half. low
+ * and high (nullable) receive the 95 % bootstrap interval of n_rounds (0: none, both NaN), always
+ * the same. Shapes: score[n], positive[n] Errors: WI_ERR_ARG (no positive, no negative, NaN),
+ * WI_ERR_NOMEM */
+WI_API wi_status wi_auc(const float *score, const bool *positive, size_t n, unsigned n_rounds,
+                        double *auc, double *low, double *high, wi_error *error);
 
 #ifdef __cplusplus
 }

@@ -144,7 +144,8 @@ void case_near(const char *what, size_t i, double got, double want, double bound
 {
     const double off = fabs(got - want);
     if (!(off <= bound))
-        fail_msg("%s: %s[%zu] is %.9g, should be %.9g within %.3g", name, what, i, got, want, bound);
+        fail_msg("%s: %s[%zu] is %.9g, should be %.9g within %.3g", name, what, i, got, want,
+                 bound);
     if (bound > 0.0 && off / bound > tightest)
         tightest = off / bound;
 }

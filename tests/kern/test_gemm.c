@@ -127,8 +127,7 @@ static void check_value(const operands *o, const ending *e, size_t i, size_t j, 
                         double sum_bound)
 {
     const double bias = o->bias ? o->bias[j] : 0.0;
-    const double before =
-        addend_at(o, o->before, o->epilogue.before, o->ld_before, i, j);
+    const double before = addend_at(o, o->before, o->epilogue.before, o->ld_before, i, j);
     const double after = addend_at(o, o->after, o->epilogue.after, o->ld_after, i, j);
     const double z = sum + bias + before, y = case_act(e->act, z);
     const double z_bound =
@@ -240,8 +239,7 @@ static void split_f32(const char *isa, wi_gemm_f32_fn *gemm, guard_side side)
         for (size_t p = 0; p < s.panels; p++) {
             const wi_epilogue alone = {.bias = o.bias + p * WI_PANEL, .act = e.act};
             gemm(1, 1, s.k, a + i * s.k, s.k, w + p * s.k * WI_PANEL, part, WI_PANEL, &alone);
-            case_same_bits("a part", part, o.c + i * o.ldc + p * WI_PANEL,
-                           WI_PANEL * sizeof *part);
+            case_same_bits("a part", part, o.c + i * o.ldc + p * WI_PANEL, WI_PANEL * sizeof *part);
         }
     free(o.start);
     guard_release_all();
@@ -321,13 +319,11 @@ static integers take_integers(const shape *s, unsigned kind, guard_side side)
     t.sum = guard_take(columns * sizeof *t.sum, side);
     for (size_t i = 0; i < s->m; i++) {
         case_fill_bytes(t.q + i * t.lda, 4 * s->k, kind ? 127 : 0, 127);
-        t.rows[i] = (wi_row_scale){case_uniform(0.001f, 0.1f),
-                                   kind ? 0 : (int32_t)case_random(128)};
+        t.rows[i] =
+            (wi_row_scale){case_uniform(0.001f, 0.1f), kind ? 0 : (int32_t)case_random(128)};
     }
     for (size_t i = 0; i < n; i++)
-        t.w[i] = (int8_t)(kind == 0   ? (int)case_random(255) - 127
-                          : kind == 1 ? 127
-                                      : -127);
+        t.w[i] = (int8_t)(kind == 0 ? (int)case_random(255) - 127 : kind == 1 ? 127 : -127);
     for (size_t j = 0; j < columns; j++) {
         const int8_t *column = t.w + (j / WI_PANEL * s->k * WI_PANEL + j % WI_PANEL) * 4;
         t.scale[j] = case_uniform(0.0001f, 0.02f);
@@ -359,8 +355,8 @@ static void one_gemm_s8(const char *isa, wi_gemm_s8_fn *gemm, guard_side side, c
     memcpy(want, o.c, n * sizeof *want);
     const wi_epilogue copied = moved(&o, want);
     gemm(s->m, s->panels, s->k, t.q, t.lda, t.rows, t.w, t.scale, t.sum, o.c, o.ldc, &o.epilogue);
-    wi_kern_ref.gemm_s8(s->m, s->panels, s->k, t.q, t.lda, t.rows, t.w, t.scale, t.sum, want,
-                        o.ldc, &copied);
+    wi_kern_ref.gemm_s8(s->m, s->panels, s->k, t.q, t.lda, t.rows, t.w, t.scale, t.sum, want, o.ldc,
+                        &copied);
     for (size_t i = 0; i < s->m; i++) {
         if (e->act == WI_NO_ACT)
             case_same_bits("c against the reference", o.c + i * o.ldc, want + i * o.ldc,

@@ -12,7 +12,7 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* Around 4, 8, 16 and 32 lanes, primes, and CLIP's widths. */
-static const size_t some_n[] = {1,  2,  3,  4,  5,  7,  8,  9,  11, 15, 16, 17, 23,
+static const size_t some_n[] = {1,  2,  3,  4,  5,  7,  8,  9,  11, 15, 16,  17,  23,
                                 31, 32, 33, 47, 48, 49, 63, 64, 65, 97, 512, 768, 1024};
 
 /* --- widening --- */
@@ -80,8 +80,8 @@ void halves_convert_exactly(void **unused)
             assert_true(fraction ? isnan(x) : isinf(x) && (x < 0) == (sign < 0));
             continue;
         }
-        const double want = sign * (exponent ? ldexp(1024 + fraction, exponent - 25)
-                                             : ldexp(fraction, -24));
+        const double want =
+            sign * (exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24));
         case_near("f16", h, x, want, 0.0);
         assert_int_equal(wi_f32_to_f16(x), h);
         if (!isnan(y))
@@ -134,9 +134,8 @@ static void one_layer_norm(const char *isa, layer_norm_fn *layer_norm, guard_sid
     const double scale_error = CASE_EPS * (12.0 + (double)n / 4.0) + mean_error * inverse;
     for (size_t i = 0; i < n; i++) {
         const double y = (copy[i] - mean) * inverse, want = y * w[i] + b[i];
-        const double bound =
-            fabs((double)w[i]) * (mean_error * inverse + fabs(y) * scale_error) +
-            CASE_EPS * 4.0 * (fabs(y * w[i]) + fabs((double)b[i]));
+        const double bound = fabs((double)w[i]) * (mean_error * inverse + fabs(y) * scale_error) +
+                             CASE_EPS * 4.0 * (fabs(y * w[i]) + fabs((double)b[i]));
         case_near("out", i, out[i], want, bound);
     }
     free(copy);

@@ -1,5 +1,5 @@
-/* The reference models: embeddings, logits and probabilities against the originals', layer by layer where they
- * differ. Runs on every ISA of this machine. */
+/* The reference models: embeddings, logits and probabilities against the originals', layer by layer
+ * where they differ. Runs on every ISA of this machine. */
 #include "model/modelpath.h"
 #include "model/session.h"
 
@@ -72,25 +72,28 @@ typedef struct diagnosis {
     double difference;
 } diagnosis;
 
-static void compare_layer(void *context, const char *name, int layer, const float *x, size_t rows, size_t width,
-                          size_t ld)
+static void compare_layer(void *context, const char *name, int layer, const float *x, size_t rows,
+                          size_t width, size_t ld)
 {
     diagnosis *d = context;
     char full[80];
     wi_tensor t;
     snprintf(full, sizeof full, strcmp(name, "vision/layer") == 0 ? "%s%d" : "%s_%d", name, layer);
-    if (d->first[0] || wi_tensors_get(d->debug, full, &t, NULL) != WI_OK || t.rank != 2 || t.shape[1] != width)
+    if (d->first[0] || wi_tensors_get(d->debug, full, &t, NULL) != WI_OK || t.rank != 2 ||
+        t.shape[1] != width)
         return;
     double most = 0.0;
     for (size_t r = 0; r < rows && r < t.shape[0]; r++)
-        most = fmax(most, worst(x + r * ld, (const char *)t.data + r * width * sizeof(float), width));
+        most =
+            fmax(most, worst(x + r * ld, (const char *)t.data + r * width * sizeof(float), width));
     if (!(most < 1e-3)) {
         snprintf(d->first, sizeof d->first, "%s", full);
         d->difference = most;
     }
 }
 
-static void name_diverging_layer(const wi_model *model, const char *folder, const uint8_t *pixels, float *out)
+static void name_diverging_layer(const wi_model *model, const char *folder, const uint8_t *pixels,
+                                 float *out)
 {
     char path[700];
     diagnosis d = {0};
@@ -107,7 +110,8 @@ static void name_diverging_layer(const wi_model *model, const char *folder, cons
         wi_ses_images(s, pixels, 1, out, NULL);
         wi_ses_texts(s, &text, 1, out, NULL, NULL, NULL);
     }
-    print_message("%s: first diverging layer: %s (%.3g)\n", folder, d.first[0] ? d.first : "none", d.difference);
+    print_message("%s: first diverging layer: %s (%.3g)\n", folder, d.first[0] ? d.first : "none",
+                  d.difference);
     wi_ses_close(&s);
     wi_tensors_close(&debug);
 }
@@ -135,8 +139,8 @@ static double lowest_cosine(const float *a, const void *b, size_t n, size_t d)
     return low;
 }
 
-static void check_scores(const wi_model_info *info, const wi_tensors *expected, float *image, float *text,
-                         const tolerance *tol)
+static void check_scores(const wi_model_info *info, const wi_tensors *expected, float *image,
+                         float *text, const tolerance *tol)
 {
     const size_t d = info->embedding_dim;
     float logits[N_IMAGES * N_TEXTS], probs[N_IMAGES * N_TEXTS];
@@ -163,7 +167,8 @@ static void check_scores(const wi_model_info *info, const wi_tensors *expected, 
     assert_true(p <= tol->probability);
 }
 
-static void check_model(wi_engine *engine, const char *path, const char *folder, const tolerance *tol)
+static void check_model(wi_engine *engine, const char *path, const char *folder,
+                        const tolerance *tol)
 {
     char file[700];
     wi_model *model = NULL;
@@ -193,8 +198,8 @@ static void check_model(wi_engine *engine, const char *path, const char *folder,
     const double t = worst(text, must_get(expected, "text_embeds").data, N_TEXTS * d);
     const double ci = lowest_cosine(image, must_get(expected, "image_embeds").data, N_IMAGES, d);
     const double ct = lowest_cosine(text, must_get(expected, "text_embeds").data, N_TEXTS, d);
-    print_message("%s\n    image %.2g (cosine 1-%.2g), text %.2g (cosine 1-%.2g)\n", strrchr(path, '/') + 1, i,
-                  1 - ci, t, 1 - ct);
+    print_message("%s\n    image %.2g (cosine 1-%.2g), text %.2g (cosine 1-%.2g)\n",
+                  strrchr(path, '/') + 1, i, 1 - ci, t, 1 - ct);
     if (!(i <= tol->embedding) || !(t <= tol->embedding))
         name_diverging_layer(model, folder, pixels, image);
     assert_true(i <= tol->embedding);

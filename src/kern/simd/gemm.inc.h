@@ -158,8 +158,8 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
 #define ALL_CASES(CASE)                                                                            \
     CASE(1)                                                                                        \
     CASE(2)                                                                                        \
-    CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13)    \
-        CASE(14)
+    CASE(3)                                                                                        \
+    CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
 
 INLINE void rows_f32(const size_t panels, size_t rows, size_t k, const float *a, size_t lda,
                      const float *b, float *c, size_t ldc, const float *bias, addend add)

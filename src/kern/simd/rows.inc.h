@@ -1,8 +1,8 @@
 /* Row operations, written once over the vector vocabulary that the including file chose. */
 
 /* e^x within 2 units in the last place for x in -87..88; clamped outside; NaN stays NaN, hence the
- * order of v_max's and v_min's operands. 2^n * p(r), |r| <= ln 2 / 2, with ln 2 in two parts (Cody &
- * Waite) and the Taylor polynomial of degree 7, whose error there is below 2^-27. */
+ * order of v_max's and v_min's operands. 2^n * p(r), |r| <= ln 2 / 2, with ln 2 in two parts (Cody
+ * & Waite) and the Taylor polynomial of degree 7, whose error there is below 2^-27. */
 static inline vf v_exp(vf x)
 {
     x = v_min(v_set(88.0f), v_max(v_set(-87.0f), x));

@@ -1,6 +1,6 @@
-/* Makes the HEIC and AVIF files of this folder with libheif: the picture of lossless.webp (from make.py), upright
- * and turned by the container. Licence: Apache-2.0, as the repository. Build by hand:
- *   cc make_heif.c $(pkg-config --cflags --libs libheif libwebp) && ./a.out */
+/* Makes the HEIC and AVIF files of this folder with libheif: the picture of lossless.webp (from
+ * make.py), upright and turned by the container. Licence: Apache-2.0, as the repository. Build by
+ * hand: cc make_heif.c $(pkg-config --cflags --libs libheif libwebp) && ./a.out */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +16,17 @@ static void check(struct heif_error error)
     }
 }
 
-static void write_one(const uint8_t *rgb, int width, int height, enum heif_compression_format format,
-                      enum heif_orientation orientation, const char *name)
+static void write_one(const uint8_t *rgb, int width, int height,
+                      enum heif_compression_format format, enum heif_orientation orientation,
+                      const char *name)
 {
     struct heif_context *context = heif_context_alloc();
     struct heif_encoder *encoder;
     struct heif_image *image;
     check(heif_context_get_encoder_for_format(context, format, &encoder));
     check(heif_encoder_set_lossy_quality(encoder, 90));
-    check(heif_image_create(width, height, heif_colorspace_RGB, heif_chroma_interleaved_RGB, &image));
+    check(
+        heif_image_create(width, height, heif_colorspace_RGB, heif_chroma_interleaved_RGB, &image));
     check(heif_image_add_plane(image, heif_channel_interleaved, width, height, 8));
     int stride;
     uint8_t *plane = heif_image_get_plane(image, heif_channel_interleaved, &stride);
@@ -35,7 +37,8 @@ static void write_one(const uint8_t *rgb, int width, int height, enum heif_compr
     struct heif_image_handle *handle;
     check(heif_context_encode_image(context, image, encoder, options, &handle));
     /* EXIF says the same turn as the container: a reader that applies both turns twice. */
-    uint8_t exif[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0};
+    uint8_t exif[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0,
+                      3,   0,   0, 0,  1, 0, 0, 0, 0, 0, 0, 0,    0};
     exif[19] = (uint8_t)orientation;
     check(heif_context_add_exif_metadata(context, handle, exif, sizeof exif));
     check(heif_context_write_to_file(context, name));
@@ -56,7 +59,8 @@ int main(void)
     if (!rgb)
         return 1;
     write_one(rgb, width, height, heif_compression_HEVC, heif_orientation_normal, "upright.heic");
-    write_one(rgb, width, height, heif_compression_HEVC, heif_orientation_rotate_90_cw, "turned6.heic");
+    write_one(rgb, width, height, heif_compression_HEVC, heif_orientation_rotate_90_cw,
+              "turned6.heic");
     write_one(rgb, width, height, heif_compression_AV1, heif_orientation_normal, "upright.avif");
     return 0;
 }
