@@ -15,10 +15,10 @@ static wi_pack_type pack_type_of(wi_weights weights)
     case WI_WEIGHTS_F32:
         return WI_PACK_F32;
     case WI_WEIGHTS_F16:
+    case WI_WEIGHTS_INT8: /* made smaller afterwards; what stays float is f16 */
         return WI_PACK_F16;
     case WI_WEIGHTS_BF16:
         return WI_PACK_BF16;
-    case WI_WEIGHTS_INT8: /* from what the checkpoint holds, then made smaller */
     case WI_WEIGHTS_AUTO:
         break;
     }

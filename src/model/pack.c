@@ -129,7 +129,6 @@ static wi_mat_type type_for(const packer *pk, const wi_part *part, const wi_raw 
     case WI_PACK_F32:
         return WI_MAT_F32;
     case WI_PACK_F16:
-    case WI_PACK_S8: /* what stays float in an int8 model */
         return WI_MAT_F16;
     case WI_PACK_BF16:
         return WI_MAT_BF16;
@@ -204,6 +203,11 @@ static void store_panel(wi_mat_type type, const float *rows, size_t k, void *out
         }
 }
 
+static bool fits(wi_mat_type type, float v)
+{
+    return isfinite(v) && (type != WI_MAT_F16 || fabsf(v) < 65520.0f);
+}
+
 static void pack_panel(void *context, size_t p, int worker)
 {
     panel_job *job = context;
@@ -224,7 +228,7 @@ static void pack_panel(void *context, size_t p, int worker)
         for (size_t i = 0; i < k; i++) {
             if (job->channel_scale)
                 to[i] *= job->channel_scale[row];
-            finite = finite && isfinite(to[i]);
+            finite = finite && fits(job->type, to[i]);
         }
     }
     if (!finite)
@@ -234,8 +238,8 @@ static void pack_panel(void *context, size_t p, int worker)
 
 static wi_status fail_finite(const wi_part *part, wi_error *error)
 {
-    return wi_fail(error, WI_ERR_FORMAT, "the weights of %s hold numbers that are not finite",
-                   part->name);
+    return wi_fail(error, WI_ERR_FORMAT, "the weights of %s hold numbers that are not finite%s",
+                   part->name, part->kind == WI_PART_VECTOR ? "" : " or too large for their type");
 }
 
 /* scale and shift [n] of the batch norm behind a convolution. */
@@ -352,7 +356,7 @@ static wi_status pack_tokens(const packer *pk, const wi_part *part, wi_error *er
         wi_raw_read_rows(&raw, i, 1, row);
         for (size_t j = 0; j < part->k; j++) {
             const size_t at = i * part->k + j;
-            finite = finite && isfinite(row[j]);
+            finite = finite && fits(type, row[j]);
             if (type == WI_MAT_F32)
                 ((float *)(void *)out)[at] = row[j];
             else
@@ -389,6 +393,7 @@ typedef struct shrinker {
     wi_apart_chooser *choose;
     void *context;
     wi_owned *owned;
+    bool shrink_tokens;
 } shrinker;
 
 static float panel_value(const wi_mat *mat, size_t row, size_t column)
@@ -521,15 +526,36 @@ static wi_status shrink_part(void *context, const wi_part *part, wi_error *error
 {
     const shrinker *s = context;
     if (part->kind == WI_PART_TOKENS)
-        return shrink_tokens(s, part, error);
+        return s->shrink_tokens ? shrink_tokens(s, part, error) : WI_OK;
     if (part->kind == WI_PART_VECTOR || part->keep_float)
         return WI_OK;
     return shrink_matrix(s, part, error);
 }
 
+typedef struct table_share {
+    uint64_t table, all;
+} table_share;
+
+/* A large model's token table keeps its precision: rows are read, not multiplied, so it costs no
+ * time and only the pages that are touched, while in int8 it would be the text tower's largest
+ * error. In a small model the table is most of the file. */
+static wi_status measure_table(void *context, const wi_part *part, wi_error *error)
+{
+    (void)error;
+    table_share *share = context;
+    const uint64_t n = part->kind == WI_PART_VECTOR ? part->n_floats : (uint64_t)part->n * part->k;
+    share->all += n;
+    if (part->kind == WI_PART_TOKENS)
+        share->table = n;
+    return WI_OK;
+}
+
 wi_status wi_pack_to_s8(const wi_params *params, wi_net *net, wi_apart_chooser *choose,
                         void *context, wi_owned *owned, wi_error *error)
 {
-    shrinker s = {choose, context, owned};
-    return wi_net_walk(net, params, shrink_part, &s, error);
+    shrinker s = {choose, context, owned, false};
+    table_share share = {0, 0};
+    const wi_status status = wi_net_walk(net, params, measure_table, &share, error);
+    s.shrink_tokens = 3 * share.table > share.all;
+    return status == WI_OK ? wi_net_walk(net, params, shrink_part, &s, error) : status;
 }
