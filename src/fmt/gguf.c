@@ -475,7 +475,7 @@ wi_status wi_gguf_u64(const wi_gguf *gguf, const char *key, uint64_t *out, wi_er
         *out = load(found->value, 8);
         return WI_OK;
     }
-    int64_t value;
+    int64_t value = 0;
     wi_status status = wi_gguf_i64(gguf, key, &value, error);
     if (status != WI_OK)
         return status;
@@ -487,7 +487,7 @@ wi_status wi_gguf_u64(const wi_gguf *gguf, const char *key, uint64_t *out, wi_er
 
 wi_status wi_gguf_u32(const wi_gguf *gguf, const char *key, uint32_t *out, wi_error *error)
 {
-    uint64_t value;
+    uint64_t value = 0;
     wi_status status = wi_gguf_u64(gguf, key, &value, error);
     if (status != WI_OK)
         return status;
