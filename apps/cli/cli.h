@@ -51,7 +51,8 @@ struct cli_app {
     bool out_terminal, err_terminal;
     bool colour;         /* on standard output */
     bool progress_shown; /* a progress line stands on standard error */
-    double progress_at;  /* when it was last drawn */
+    double started_at;   /* when the program began, in ms */
+    double progress_at;  /* when the progress line was last drawn */
     int out_errno;       /* the first failed write to standard output; 0: none */
 };
 

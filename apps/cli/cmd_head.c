@@ -157,18 +157,49 @@ static int list_own(cli_app *app, const cli_args *args, const cli_list *names)
     return status;
 }
 
+/* "group\tname" of every shipped list, so that sorting brings the groups together. */
+static void group_names(const cli_list *names, cli_list *out)
+{
+    for (size_t i = 0; i < names->n; i++) {
+        wi_label_list *list = NULL;
+        wi_label_list_info info = {.group = ""};
+        char *path = is_list_name(names->items[i]) ? cli_shipped_head_path(names->items[i]) : NULL;
+        if (path && wi_label_list_open(path, &list, NULL) == WI_OK) {
+            wi_label_list_get_info(list, &info);
+        }
+        if (path) {
+            cli_list_add(out,
+                         cli_text("%s\t%s", info.group[0] ? info.group : "other", names->items[i]));
+        }
+        wi_label_list_close(&list);
+        free(path);
+    }
+    cli_list_sort(out);
+}
+
 static int list_shipped(cli_app *app, const cli_args *args, const cli_list *names)
 {
+    cli_list grouped = {0};
+    const char *group = "";
+    bool json = cli_args_has(args, "json");
     int status = CLI_OK;
-    if (names->n > 0 && !cli_args_has(args, "json")) {
+    group_names(names, &grouped);
+    if (grouped.n > 0 && !json) {
         printf("Shipped heads, prepared for a model on first use:\n");
     }
-    for (size_t i = 0; i < names->n; i++) {
-        char *path = is_list_name(names->items[i]) ? cli_shipped_head_path(names->items[i]) : NULL;
-        int listed = path ? with_list(app, path, names->items[i], list_entry, args) : CLI_OK;
+    for (size_t i = 0; i < grouped.n; i++) {
+        char *name = strchr(grouped.items[i], '\t');
+        *name++ = '\0';
+        if (!json && strcmp(group, grouped.items[i])) {
+            printf(" %s\n", grouped.items[i]);
+        }
+        group = grouped.items[i];
+        char *path = cli_shipped_head_path(name);
+        int listed = path ? with_list(app, path, name, list_entry, args) : CLI_OK;
         status = listed == CLI_OK ? status : listed;
         free(path);
     }
+    cli_list_free(&grouped);
     return status;
 }
 

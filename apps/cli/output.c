@@ -208,7 +208,9 @@ static void write_text(const cli_app *app, const cli_result *result)
 
 bool cli_write_result(cli_app *app, cli_format format, const cli_result *result)
 {
-    cli_progress_clear(app);
+    if (app->out_terminal) {
+        cli_progress_clear(app);
+    }
     if (format == CLI_JSON) {
         return write_json(result);
     }

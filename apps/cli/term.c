@@ -5,22 +5,22 @@
 #include <time.h>
 #include <unistd.h>
 
-void cli_app_init(cli_app *app)
-{
-    const char *no_colour = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
-    bool dumb = !term || !strcmp(term, "dumb");
-    *app = (cli_app){0};
-    app->out_terminal = isatty(STDOUT_FILENO) == 1;
-    app->err_terminal = isatty(STDERR_FILENO) == 1 && !dumb;
-    app->colour = app->out_terminal && !dumb && !(no_colour && no_colour[0]);
-}
-
 double cli_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+void cli_app_init(cli_app *app)
+{
+    const char *no_colour = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    bool dumb = !term || !strcmp(term, "dumb");
+    *app = (cli_app){.started_at = cli_now_ms()};
+    app->out_terminal = isatty(STDOUT_FILENO) == 1;
+    app->err_terminal = isatty(STDERR_FILENO) == 1 && !dumb;
+    app->colour = app->out_terminal && !dumb && !(no_colour && no_colour[0]);
 }
 
 /* Bytes of the valid UTF-8 character at text (1..4), or 0. */
@@ -114,7 +114,9 @@ int cli_failed(cli_app *app, const char *prefix, const wi_error *error)
 void cli_progress_line(cli_app *app, const char *line, bool force)
 {
     double now = cli_now_ms();
-    if (!app->err_terminal || app->quiet || (!force && now - app->progress_at < 100)) {
+    /* What is over at once needs no progress. */
+    bool early = now - app->started_at < 300 || now - app->progress_at < 100;
+    if (!app->err_terminal || app->quiet || (!force && early)) {
         return;
     }
     char clean[160];

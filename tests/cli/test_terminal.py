@@ -72,7 +72,7 @@ class Terminal(Case):
         self.assertEqual(self.on_terminal(*pictures, *LABELS, "--json", "--quiet", out=False)[1], "")
 
     def test_progress_of_a_head(self):
-        labels = self.write("l.txt", "".join(f"label number {i}\n" for i in range(4000)))
+        labels = self.write("l.txt", "".join(f"label number {i}\n" for i in range(15000)))
         _, text, _ = self.on_terminal("head", "new", "x", "--labels", labels, out=False)
         self.assertIn("preparing head 'x'", text)
         self.assertIn("%", text)
