@@ -3,26 +3,29 @@ BUILD ?= build
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 MODEL ?=
+CMAKE_FLAGS ?=
+LINT_BUILD ?= $(BUILD)-lint
 CTEST = ctest --output-on-failure --no-tests=error -j $(JOBS)
 
-.PHONY: all deps configure build run test test-asan lint tidy bench fuzz install wasm test-web clean
+.PHONY: all deps build run test test-asan lint tidy bench fuzz install wasm test-web clean
 
 all: build
 
 deps:
 	tools/packages.sh build
 
-# Without --preset's own folder, so that `make BUILD=elsewhere` works.
+# The first time without the tests, which need one more package; `make test` turns them on.
 build:
-	cmake --preset release -B $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DWHATSIT_TESTS=OFF
-	cmake --build $(BUILD) -j $(JOBS)
+	cmake --preset release -B $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) \
+		$(if $(wildcard $(BUILD)/CMakeCache.txt),,-DWHATSIT_TESTS=OFF) $(CMAKE_FLAGS)
+	cmake --build $(BUILD) -j $(JOBS) --target whatsit whatsit_static whatsit_shared
 
 run: deps build
 	$(BUILD)/whatsit samples/*.jpg
 
 test:
 	tools/packages.sh build test
-	cmake --preset release -B $(BUILD) -DWHATSIT_TESTS=ON
+	cmake --preset release -B $(BUILD) -DWHATSIT_TESTS=ON $(CMAKE_FLAGS)
 	cmake --build $(BUILD) -j $(JOBS)
 	$(CTEST) --test-dir $(BUILD)
 
@@ -35,7 +38,7 @@ test-asan:
 
 lint:
 	tools/packages.sh build lint
-	tools/lint.sh
+	tools/lint.sh $(LINT_BUILD)
 
 tidy:
 	tools/packages.sh build test tidy
@@ -44,8 +47,8 @@ tidy:
 # Random weights in the shape of ViT-B/32 unless MODEL=... names a model.
 bench:
 	tools/packages.sh build $(if $(MODEL),,bench)
-	cmake --preset release -B $(BUILD) -DWHATSIT_BENCH=ON
-	cmake --build $(BUILD) -j $(JOBS)
+	cmake --preset release -B $(BUILD) -DWHATSIT_BENCH=ON $(if $(wildcard $(BUILD)/CMakeCache.txt),,-DWHATSIT_TESTS=OFF)
+	cmake --build $(BUILD) -j $(JOBS) --target bench_encode
 	$(if $(MODEL),,test -d $(BUILD)/random-b32 || python3 bench/random_clip.py b32 $(BUILD)/random-b32)
 	$(BUILD)/bench/bench_encode $(if $(MODEL),$(MODEL),$(BUILD)/random-b32)
 
