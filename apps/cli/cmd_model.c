@@ -20,7 +20,7 @@ static const cli_option info_options[] = {
 
 static const cli_option convert_options[] = {
     {"output", 'o', "FILE", false, "the GGUF file to write", "@file"},
-    {"weights", 'w', "TYPE", false, "f32, f16, bf16 or int8 (default: as stored)",
+    {"type", 'w', "TYPE", false, "f32, f16, bf16 or int8 (default: as stored)",
      "f32 f16 bf16 int8"},
     {"name", 'n', "NAME", false, "the model's name (default: kept, or the folder's)", NULL},
     {"licence", 0, "TEXT", false, "the weights' licence, kept in the file", NULL},
@@ -304,7 +304,7 @@ const cli_verb cli_verb_model_convert = {
                "clip.cpp GGUF files.",
     .examples = "whatsit model convert ./clip-vit-base-patch32 -o b32.gguf\n"
                 "    a folder into one file\n"
-                "whatsit model convert ./clip-vit-base-patch32 --weights f16 -o b32.gguf\n"
+                "whatsit model convert ./clip-vit-base-patch32 --type f16 -o b32.gguf\n"
                 "    half the size\n",
     .complete = "@file",
     .min_operands = 1,

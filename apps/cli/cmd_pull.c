@@ -21,7 +21,7 @@ enum { MAX_FILES = 128 };
 static const cli_option options[] = {
     {"name", 'n', "NAME", false, "call it NAME here (default: the short name, or the repository's)",
      NULL},
-    {"weights", 'w', "TYPE", false, "keep weights as f32, f16, bf16 or int8 (default: f16)",
+    {"type", 'w', "TYPE", false, "keep weights as f32, f16, bf16 or int8 (default: int8)",
      "f32 f16 bf16 int8"},
     {"force", 0, NULL, false, "bring it again even if it is here", NULL},
     {"keep", 0, NULL, false, "keep the downloaded files after converting", NULL},
@@ -463,7 +463,7 @@ static int run(cli_app *app, const cli_args *args)
         return cli_usage(args->verb,
                          "'%s' cannot be a model's name: no '/', no '.' or '-' in front", j.name);
     }
-    int status = cli_weights_option(args, WI_WEIGHTS_F16, &j.weights);
+    int status = cli_weights_option(args, WI_WEIGHTS_INT8, &j.weights);
     if (status == CLI_OK) {
         status = prepare(&j);
     }

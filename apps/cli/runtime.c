@@ -58,7 +58,7 @@ const char *cli_weights_name(wi_weights weights)
 
 int cli_weights_option(const cli_args *args, wi_weights fallback, wi_weights *out)
 {
-    const char *name = cli_args_value(args, "weights");
+    const char *name = cli_args_value(args, "type");
     *out = fallback;
     for (size_t i = 1; name && i < n_weights_names; i++) {
         if (!strcmp(name, weights_names[i])) {
@@ -66,6 +66,6 @@ int cli_weights_option(const cli_args *args, wi_weights fallback, wi_weights *ou
             return CLI_OK;
         }
     }
-    return name ? cli_usage(args->verb, "--weights is f32, f16, bf16 or int8, not '%s'", name)
+    return name ? cli_usage(args->verb, "--type is f32, f16, bf16 or int8, not '%s'", name)
                 : CLI_OK;
 }

@@ -70,7 +70,8 @@ WI_API wi_status wi_image_preprocess(const wi_image *image, const wi_preprocess 
 
 /* The full picture as rgb[height,width,3] at its decoded size (for pages and heat maps). Decoded
  * size is wi_image_width x wi_image_height unless scaled decoding was permitted; *width, *height
- * tell. Owns: the pointer belongs to the image and lives as long. */
+ * tell.
+ * Owns: the pointer belongs to the image and lives as long. */
 WI_API wi_status wi_image_rgb(wi_image *image, const uint8_t **rgb, uint32_t *width_px,
                               uint32_t *height_px, wi_error *error);
 

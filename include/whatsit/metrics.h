@@ -16,8 +16,9 @@ WI_API wi_status wi_tally_open(size_t n_labels, wi_tally **out, wi_error *error)
 WI_API void wi_tally_close(wi_tally **tally);
 
 /* One picture: score[n_labels] in [0,1] as wi_head_scores gives them, and its true label. The
- * answer is the first label of the largest score. Errors: WI_ERR_ARG (truth past the end, a score
- * outside [0,1] or NaN), WI_ERR_NOMEM; then nothing is counted */
+ * answer is the first label of the largest score.
+ * Errors: WI_ERR_ARG (truth past the end, a score outside [0,1] or NaN), WI_ERR_NOMEM; then nothing
+ *     is counted */
 WI_API wi_status wi_tally_add(wi_tally *tally, const float *score, size_t truth, wi_error *error);
 
 typedef struct wi_metrics {
@@ -55,8 +56,9 @@ WI_API wi_status wi_tally_confused(const wi_tally *tally, size_t max, wi_confuse
 
 /* Area under the ROC curve: how often a positive scores above a negative, ties counting half. low
  * and high (nullable) receive the 95 % bootstrap interval of n_rounds (0: none, both NaN), always
- * the same. Shapes: score[n], positive[n] Errors: WI_ERR_ARG (no positive, no negative, NaN),
- * WI_ERR_NOMEM */
+ * the same.
+ * Shapes: score[n], positive[n]
+ * Errors: WI_ERR_ARG (no positive, no negative, NaN), WI_ERR_NOMEM */
 WI_API wi_status wi_auc(const float *score, const bool *positive, size_t n, unsigned n_rounds,
                         double *auc, double *low, double *high, wi_error *error);
 

@@ -29,9 +29,10 @@ typedef struct wi_model_options {
 } wi_model_options;
 
 /* Opens our GGUF file (one mmap, no copy), a clip.cpp GGUF, a Hugging Face CLIP folder, an
- * open_clip folder or a folder/file with an OpenAI-named state dict in safetensors. Owns: the
- * caller closes *out; the engine is borrowed and must outlive it. Errors: WI_ERR_IO, WI_ERR_FORMAT,
- * WI_ERR_UNSUPPORTED (a family we do not run), WI_ERR_NOMEM, WI_ERR_LIMIT */
+ * open_clip folder or a folder/file with an OpenAI-named state dict in safetensors.
+ * Owns: the caller closes *out; the engine is borrowed and must outlive it.
+ * Errors: WI_ERR_IO, WI_ERR_FORMAT, WI_ERR_UNSUPPORTED (a family we do not run), WI_ERR_NOMEM,
+ *     WI_ERR_LIMIT */
 WI_API wi_status wi_model_open(wi_engine *engine, const char *path, const wi_model_options *options,
                                wi_model **out, wi_error *error);
 /* Our GGUF from memory; bytes are borrowed for the model's life. Owned: close *out. */
@@ -69,9 +70,9 @@ typedef struct wi_model_info {
 /* Owns: strings live as long as the model. For a folder, the first call hashes all weights. */
 WI_API wi_status wi_model_get_info(const wi_model *model, wi_model_info *out, wi_error *error);
 
-/* Writes our single-file GGUF. The file appears under its name only when complete (rename).
- * name may be NULL: kept, or taken from the folder. Errors: as wi_model_open, WI_ERR_IO when
- * writing. */
+/* Writes our single-file GGUF. The file appears under its name only when complete (rename). name
+ * may be NULL: kept, or taken from the folder.
+ * Errors: as wi_model_open, WI_ERR_IO when writing. */
 typedef struct wi_convert_options {
     wi_weights weights; /* AUTO: as stored */
     const char *name, *licence, *source;
@@ -86,10 +87,10 @@ WI_API wi_status wi_model_verify(const wi_model *model, const wi_progress *progr
                                  wi_error *error);
 
 /* Token ids of a text after the original's clean-up.
- * Shapes: ids[context_length]; *n_ids counts both markers; the rest is zero
- * *truncated tells that the text was longer; the end token is kept then. Either pointer may be
- * NULL. Errors: WI_ERR_UNSUPPORTED when the model has no tokenizer; WI_ERR_FORMAT when text is not
- * UTF-8 Source: OpenAI CLIP clip.tokenize(truncate=True), simple_tokenizer.py */
+ * Shapes: ids[context_length]; *n_ids counts both markers; the rest is zero *truncated tells that
+ *     the text was longer; the end token is kept then. Either pointer may be NULL.
+ * Errors: WI_ERR_UNSUPPORTED when the model has no tokenizer; WI_ERR_FORMAT when text is not UTF-8
+ * Source: OpenAI CLIP clip.tokenize(truncate=True), simple_tokenizer.py */
 WI_API wi_status wi_model_tokenize(const wi_model *model, const char *text, size_t n_bytes,
                                    int32_t *ids, size_t *n_ids, bool *truncated, wi_error *error);
 

@@ -24,7 +24,8 @@ typedef struct wi_tensor {
 
 typedef struct wi_tensors wi_tensors;
 
-/* Maps and checks the file. Owns: the caller closes *out; tensors point into it. */
+/* Maps and checks the file.
+ * Owns: the caller closes *out; tensors point into it. */
 WI_API wi_status wi_tensors_open(const char *path, wi_tensors **out, wi_error *error);
 WI_API void wi_tensors_close(wi_tensors **tensors);
 /* WI_ERR_NOT_FOUND when no tensor has that name. */

@@ -3,12 +3,16 @@
 #ifndef WHATSIT_WHATSIT_H
 #define WHATSIT_WHATSIT_H
 
+#include <whatsit/digest.h>
 #include <whatsit/engine.h>
 #include <whatsit/head.h>
 #include <whatsit/image.h>
+#include <whatsit/labels.h>
+#include <whatsit/metrics.h>
 #include <whatsit/model.h>
 #include <whatsit/session.h>
 #include <whatsit/status.h>
 #include <whatsit/tensors.h>
+#include <whatsit/train.h>
 
 #endif

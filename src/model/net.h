@@ -18,7 +18,8 @@ typedef struct wi_net {
     uint8_t *stage_of;
 } wi_net;
 
-/* Allocates the lists of blocks and fills in every size. Errors: WI_ERR_NOMEM. */
+/* Allocates the lists of blocks and fills in every size.
+ * Errors: WI_ERR_NOMEM. */
 wi_status wi_net_open(const wi_params *params, wi_net *out, wi_error *error);
 void wi_net_close(wi_net *net);
 

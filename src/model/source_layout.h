@@ -82,8 +82,8 @@ typedef struct wi_ours {
 typedef void wi_source_placer(const wi_source *source, const wi_ours *ours, wi_place *out);
 
 /* Checks params, then finds every tensor that they need, with its shape. has_pre_ln and
- * has_patch_bias are read, not set. Errors: WI_ERR_FORMAT naming the tensor and the checkpoint,
- * WI_ERR_UNSUPPORTED for its type. */
+ * has_patch_bias are read, not set.
+ * Errors: WI_ERR_FORMAT naming the tensor and the checkpoint, WI_ERR_UNSUPPORTED for its type. */
 wi_status wi_source_bind(wi_source *source, wi_source_placer *place, wi_error *error);
 
 /* A pair of a name of ours and of theirs. Lists end with {NULL, NULL}. */

@@ -9,8 +9,8 @@ size_t wi_attention_scratch(size_t n_tokens, size_t d);
 
 /* qkv[batch*n_tokens, 3*width]; out[batch*n_queries, width], where the first n_queries tokens of
  * each sequence ask (1: the class token alone). q may stand apart from k and v: row i of sequence b
- * at q + (b*q_rows + i)*ld_q. Source: "Attention Is All You Need" (arXiv:1706.03762), equation 1.
- */
+ * at q + (b*q_rows + i)*ld_q.
+ * Source: "Attention Is All You Need" (arXiv:1706.03762), equation 1. */
 typedef struct wi_attention {
     const float *q, *kv; /* kv points at column `width` of qkv: keys, then values */
     size_t ld_q, q_rows, ld_kv;

@@ -1,6 +1,6 @@
 /* CLIP's ModifiedResNet: a stem of three convolutions, anti-aliased strides (average pools),
- * attention pooling. Activations are channels-last. Source: OpenAI CLIP model.py ModifiedResNet,
- * AttentionPool2d. */
+ * attention pooling. Activations are channels-last.
+ * Source: OpenAI CLIP model.py ModifiedResNet, AttentionPool2d. */
 #ifndef WI_NN_RESNET_H
 #define WI_NN_RESNET_H
 

@@ -1,5 +1,6 @@
 /* The vision transformer of CLIP: patches -> tokens -> pre-norm blocks -> class token ->
- * projection. Source: OpenAI CLIP model.py VisionTransformer; ViT (arXiv:2010.11929). */
+ * projection.
+ * Source: OpenAI CLIP model.py VisionTransformer; ViT (arXiv:2010.11929). */
 #ifndef WI_NN_VIT_H
 #define WI_NN_VIT_H
 

@@ -20,8 +20,9 @@ typedef struct wi_bpe {
 const wi_bpe *wi_bpe_clip(void);
 
 /* From merges.txt-style text ("#version" line optional, then "left right" per line). Fills a table
- * that the caller frees with free((void *)out->sorted). Errors: WI_ERR_FORMAT, WI_ERR_NOMEM,
- * WI_ERR_LIMIT, WI_ERR_UNSUPPORTED (two merges that spell the same symbol). */
+ * that the caller frees with free((void *)out->sorted).
+ * Errors: WI_ERR_FORMAT, WI_ERR_NOMEM, WI_ERR_LIMIT, WI_ERR_UNSUPPORTED (two merges that spell the
+ *     same symbol). */
 wi_status wi_bpe_parse_merges(const char *text, size_t n_bytes, wi_bpe *out, wi_error *error);
 
 /* Checks a table of unknown origin (sorted, ids in range): WI_ERR_FORMAT. */

@@ -75,7 +75,7 @@ class Help(Case):
         self.wrong("completion", "tcsh", says="tcsh")
         self.wrong("help", "nonsense", says="nonsense")
         self.wrong("model", "convert", "x", says="-o")
-        self.wrong("model", "convert", "x", "-o", "y", "--weights", "f8", says="f8")
+        self.wrong("model", "convert", "x", "-o", "y", "--type", "f8", says="f8")
         self.wrong("pull", "nonsense", says="OWNER/NAME")
         self.wrong("head", "new", "a/b", "--labels", "x", says="a/b")
         self.wrong("head", "new", "x", says="--labels")

@@ -47,9 +47,9 @@ class Models(Case):
 
     def test_weights(self):
         f32 = self.path("f32.gguf")
-        self.ok("model", "convert", self.model, "-o", f32, "--weights", "f32")
+        self.ok("model", "convert", self.model, "-o", f32, "--type", "f32")
         f16 = self.path("f16.gguf")
-        self.ok("model", "convert", self.model, "-o", f16, "--weights", "f16")
+        self.ok("model", "convert", self.model, "-o", f16, "--type", "f16")
         self.assertGreater(os.path.getsize(f32), 1.7 * os.path.getsize(f16))
 
     def test_found_by_name(self):

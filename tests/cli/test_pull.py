@@ -56,7 +56,7 @@ class Good(Pull):
         a, b = (self.ok(*words, "--model", model).json()[0]["heads"] for model in ("tiny-clip", self.model))
         self.assertEqual(a, b)
         info = self.ok("model", "info", "tiny-clip", "--json").json()[0]
-        self.assertEqual((info["name"], info["weights"]), ("tiny-clip", "f16"))
+        self.assertEqual((info["name"], info["weights"]), ("tiny-clip", "int8"))
         self.assertIn(self.repository, info["source"])
 
     def test_here_already(self):
