@@ -155,8 +155,10 @@ static uint32_t choose(void *context, const wi_mat *mat, uint32_t columns[WI_MAX
     observer *o = context;
     const column_range *range = range_of(o, mat);
     float *sorted = range ? malloc(mat->k * sizeof *sorted) : NULL;
-    if (!sorted)
+    if (!sorted) {
+        o->out_of_memory = true;
         return 0;
+    }
     memcpy(sorted, range->most, mat->k * sizeof *sorted);
     qsort(sorted, mat->k, sizeof *sorted, descending);
     float limit = OUTLIER_TIMES * sorted[mat->k / 2];
@@ -179,10 +181,10 @@ wi_status wi_mdl_quantise(wi_model *model, wi_error *error)
         status = observe_images(model, &o, error);
     if (status == WI_OK && model->params.text.present && model->bpe.sorted)
         status = observe_texts(model, &o, error);
+    if (status == WI_OK && !o.out_of_memory)
+        status = wi_pack_to_s8(&model->params, &model->net, choose, &o, &model->owned, error);
     if (status == WI_OK && o.out_of_memory)
         status = wi_fail(error, WI_ERR_NOMEM, "out of memory for calibration");
-    if (status == WI_OK)
-        status = wi_pack_to_s8(&model->params, &model->net, choose, &o, &model->owned, error);
     if (status == WI_OK)
         status = wi_mdl_note_weights(model, error);
     for (size_t i = 0; i < o.n; i++)
