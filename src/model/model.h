@@ -12,8 +12,10 @@
 
 #include <whatsit/model.h>
 
-/* Tells whether bytes are a model file of ours: GGUF with our architecture. */
-bool wi_modelfile_is_ours(const uint8_t *bytes, size_t n_bytes);
+/* Tells whether bytes are a model file of ours: GGUF with our architecture. A GGUF that cannot be
+ * parsed is not: whoever opens it next says what is wrong.
+ * Errors: WI_ERR_NOMEM */
+wi_status wi_modelfile_probe(const uint8_t *bytes, size_t n_bytes, bool *ours, wi_error *error);
 
 struct wi_model {
     wi_engine *engine;

@@ -13,17 +13,20 @@
 enum { FILE_VERSION = 1, TENSOR_ALIGNMENT = 64 };
 static const char merges_name[] = "tokenizer.merges";
 
-bool wi_modelfile_is_ours(const uint8_t *bytes, size_t n_bytes)
+wi_status wi_modelfile_probe(const uint8_t *bytes, size_t n_bytes, bool *ours, wi_error *error)
 {
     wi_gguf *gguf = NULL;
     wi_gguf_text architecture;
-    if (n_bytes < 4 || memcmp(bytes, "GGUF", 4) != 0 ||
-        wi_gguf_parse("", bytes, n_bytes, &gguf, NULL) != WI_OK)
-        return false;
-    const bool ours = wi_gguf_string(gguf, "general.architecture", &architecture, NULL) == WI_OK &&
-                      wi_gguf_text_is(architecture, "whatsit");
+    *ours = false;
+    if (n_bytes < 4 || memcmp(bytes, "GGUF", 4) != 0)
+        return WI_OK;
+    const wi_status status = wi_gguf_parse("", bytes, n_bytes, &gguf, error);
+    if (status != WI_OK)
+        return status == WI_ERR_NOMEM ? status : WI_OK;
+    *ours = wi_gguf_string(gguf, "general.architecture", &architecture, NULL) == WI_OK &&
+            wi_gguf_text_is(architecture, "whatsit");
     wi_gguf_close(&gguf);
-    return ours;
+    return WI_OK;
 }
 
 /* --- keys: one table for reading and writing --- */

@@ -45,27 +45,33 @@ static wi_status from_source(wi_engine *engine, const char *path, wi_weights wei
     return status;
 }
 
+static wi_status open_file(wi_engine *engine, const char *path, wi_weights weights, wi_model **out,
+                           wi_error *error)
+{
+    wi_map map = {NULL, 0};
+    bool ours = false;
+    wi_status status = wi_map_open(path, &map, error);
+    if (status == WI_OK)
+        status = wi_modelfile_probe(map.bytes, map.n_bytes, &ours, error);
+    if (status == WI_OK && ours) {
+        status = wi_mdl_from_bytes(engine, path, map.bytes, map.n_bytes, out, error);
+        if (status == WI_OK) {
+            (*out)->map = map; /* the model unmaps it */
+            return WI_OK;
+        }
+    } else if (status == WI_OK) {
+        status = from_source(engine, path, weights, out, error);
+    }
+    wi_map_close(&map);
+    return status;
+}
+
 wi_status wi_mdl_open(wi_engine *engine, const char *path, const wi_model_options *options,
                       wi_model **out, wi_error *error)
 {
-    wi_map map = {NULL, 0};
     wi_model *model = NULL;
-    wi_status status = WI_OK;
-    if (!is_folder(path)) {
-        status = wi_map_open(path, &map, error);
-        if (status != WI_OK)
-            return status;
-    }
-    if (map.bytes && wi_modelfile_is_ours(map.bytes, map.n_bytes)) {
-        status = wi_mdl_from_bytes(engine, path, map.bytes, map.n_bytes, &model, error);
-        if (status == WI_OK) {
-            model->map = map; /* the model unmaps it */
-            map = (wi_map){NULL, 0};
-        }
-    } else {
-        status = from_source(engine, path, options->weights, &model, error);
-    }
-    wi_map_close(&map);
+    wi_status status = is_folder(path) ? from_source(engine, path, options->weights, &model, error)
+                                       : open_file(engine, path, options->weights, &model, error);
     if (status == WI_OK)
         status = wi_mdl_require_towers(model, options->towers, error);
     if (status == WI_OK)

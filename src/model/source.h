@@ -51,14 +51,14 @@ const char *wi_source_merges(const wi_source *source, size_t *n_bytes);
 
 /* The tensor with our name, or false when it is absent (only optional ones can be).
  *
- *   v.patch.w [width, 3*patch*patch] (channel, row, column order as in the convolution)   v.patch.b
- * optional v.class [1,width]   v.pos [tokens,width]   v.ln_pre.{w,b} optional   v.ln_post.{w,b}
- *   v.proj.w [embedding, width]
- *   {v,t}.N.{ln1,ln2}.{w,b}   {v,t}.N.{q,k,v,o}.{w,b}   {v,t}.N.{fc1,fc2}.{w,b}        N = 0..
- *   t.tok [vocabulary,width]   t.pos [context,width]   t.ln_final.{w,b}   t.proj.w
- * [embedding,width] ResNet: v.stem.{1,2,3}.w [out, in*3*3]   v.S.N.conv{1,2,3}.w   v.S.N.down.w  (S
- * = stage 1..4) each with .bn.{w,b,mean,var} in place of .w (v.stem.1.bn.w, v.2.0.conv1.bn.mean,
- * v.2.0.down.bn.w) v.pool.pos [tokens, channels]   v.pool.{q,k,v,c}.{w,b}
+ *   v.patch.w [width, 3*patch*patch], inputs in the convolution's (channel, row, column) order
+ *   v.patch.b (optional)   v.class [1, width]   v.pos [tokens, width]
+ *   v.ln_pre.{w,b} (optional)   v.ln_post.{w,b}   v.proj.w [embedding, width]
+ *   {v,t}.N.{ln1,ln2}.{w,b}   {v,t}.N.{q,k,v,o}.{w,b}   {v,t}.N.{fc1,fc2}.{w,b}   N = 0, 1, ...
+ *   t.tok [vocabulary, width]   t.pos [context, width]   t.ln_final.{w,b}   t.proj.w
+ *   ResNet: v.stem.{1,2,3}.w [out, in*3*3]   v.S.N.conv{1,2,3}.w   v.S.N.down.w   S = 1..4
+ *           each with its batch norm: v.stem.1.bn.{w,b,mean,var}, v.2.0.conv1.bn.w, ...
+ *           v.pool.pos [tokens, channels]   v.pool.{q,k,v,c}.{w,b}
  */
 bool wi_source_get(const wi_source *source, const char *name, wi_raw *out);
 
