@@ -321,12 +321,14 @@ static integers take_integers(const shape *s, unsigned kind, guard_side side)
         case_fill_bytes(t.q + i * t.lda, 4 * s->k, kind ? 127 : 0, 127);
         t.rows[i] =
             (wi_row_scale){case_uniform(0.001f, 0.1f), kind ? 0 : (int32_t)case_random(128)};
+        if (kind == 0 && case_random(4) == 0) /* sums of 0, and of -0 where the scale is negative */
+            memset(t.q + i * t.lda, t.rows[i].zero, 4 * s->k);
     }
     for (size_t i = 0; i < n; i++)
         t.w[i] = (int8_t)(kind == 0 ? (int)case_random(255) - 127 : kind == 1 ? 127 : -127);
     for (size_t j = 0; j < columns; j++) {
         const int8_t *column = t.w + (j / WI_PANEL * s->k * WI_PANEL + j % WI_PANEL) * 4;
-        t.scale[j] = case_uniform(0.0001f, 0.02f);
+        t.scale[j] = case_uniform(-0.02f, 0.02f);
         t.sum[j] = 0;
         for (size_t p = 0; p < 4 * s->k; p++)
             t.sum[j] += column[p / 4 * WI_PANEL * 4 + p % 4];

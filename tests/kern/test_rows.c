@@ -294,7 +294,8 @@ static void softmaxes(const char *isa, softmax_fn *softmax, guard_side side)
         assert_non_null(want);
         case_fill(x, n);
         for (size_t i = 0; i < n; i++)
-            top = fmax(top, x[i]);
+            if (x[i] > top) /* fmax here stops GCC 12 on AArch64 */
+                top = x[i];
         for (size_t i = 0; i < n; i++)
             sum += want[i] = exp(scale * (x[i] - top));
         /* x - top and its product with scale are rounded, then comes exp's own error. */

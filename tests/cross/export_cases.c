@@ -1,0 +1,264 @@
+/* Carries models to processors that this machine is not: converts each reference model (and one
+ * made here, for checkouts without the reference data) to our file in f32 and int8, and writes
+ * beside it a case: pictures, texts, and the embeddings that the original and this machine give.
+ *
+ * CASE.case, little-endian: "WICASE1\n"; u32 px, n_images, n_texts, dim, has_reference; pixels
+ * [n_images,px,px,3] u8; f32 native image [n_images,dim], native text [n_texts,dim], and, with
+ * has_reference, the original's of both; then each text as u32 n_bytes and its bytes, and its token
+ * ids as u32 n_ids and i32 ids. */
+#include "model/test_source_make.h"
+#include "support/golden.h"
+#include "support/scratch.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <whatsit/whatsit.h>
+
+enum { N_IMAGES = 6, N_TEXTS = 12, MAX_CONTEXT = 256 };
+
+static const char *const plain_texts[N_TEXTS] = {"a photo of a cat",
+                                                 "a photo of a dog",
+                                                 "a photo of a fox.",
+                                                 "CATS &amp; dogs",
+                                                 "an old, wet street",
+                                                 "na\xc3\xafve caf\xc3\xa9",
+                                                 "1234 5678",
+                                                 "it's",
+                                                 "\xe7\x8c\xab \xf0\x9f\x90\xb1",
+                                                 "",
+                                                 "a",
+                                                 "a photo of"};
+
+typedef struct example {
+    uint32_t px, dim;
+    const uint8_t *pixels;
+    const char *texts[N_TEXTS];
+    const uint8_t *image, *text; /* the original's embeddings, or NULL */
+} example;
+
+static const char *out_folder(void)
+{
+    const char *folder = getenv("WHATSIT_CASES");
+    return folder ? folder : WHATSIT_BINARY_DIR "/tests/cross/cases";
+}
+
+static void put(FILE *f, const void *bytes, size_t n)
+{
+    if (n)
+        assert_int_equal(fwrite(bytes, 1, n, f), n);
+}
+
+static void put_u32(FILE *f, size_t value)
+{
+    const uint32_t v = (uint32_t)value;
+    put(f, &v, sizeof v);
+}
+
+static void put_text(FILE *f, const wi_model *model, const char *text)
+{
+    int32_t ids[MAX_CONTEXT];
+    size_t n_ids = 0;
+    const size_t n_bytes = strlen(text);
+    assert_int_equal(wi_model_tokenize(model, text, n_bytes, ids, &n_ids, NULL, NULL), WI_OK);
+    put_u32(f, n_bytes);
+    put(f, text, n_bytes);
+    put_u32(f, n_ids);
+    put(f, ids, n_ids * sizeof *ids);
+}
+
+static void write_case(const wi_model *model, const example *e, const char *path)
+{
+    wi_session *session = NULL;
+    wi_error error = {0};
+    float *image = calloc(N_IMAGES * e->dim, sizeof *image);
+    float *text = calloc(N_TEXTS * e->dim, sizeof *text);
+    assert_true(image && text);
+    if (wi_session_open(model, NULL, &session, &error) != WI_OK ||
+        wi_session_encode_images(session, e->pixels, N_IMAGES, image, &error) != WI_OK ||
+        wi_session_encode_texts(session, e->texts, N_TEXTS, text, NULL, NULL, &error) != WI_OK)
+        fail_msg("%s: %s", path, error.message);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    put(f, "WICASE1\n", 8);
+    put_u32(f, e->px);
+    put_u32(f, N_IMAGES);
+    put_u32(f, N_TEXTS);
+    put_u32(f, e->dim);
+    put_u32(f, e->image != NULL);
+    put(f, e->pixels, (size_t)N_IMAGES * e->px * e->px * 3);
+    put(f, image, N_IMAGES * e->dim * sizeof *image);
+    put(f, text, N_TEXTS * e->dim * sizeof *text);
+    if (e->image) {
+        put(f, e->image, N_IMAGES * e->dim * sizeof *image);
+        put(f, e->text, N_TEXTS * e->dim * sizeof *text);
+    }
+    for (size_t i = 0; i < N_TEXTS; i++)
+        put_text(f, model, e->texts[i]);
+    assert_int_equal(fclose(f), 0);
+    wi_session_close(&session);
+    free(image);
+    free(text);
+}
+
+/* The original's numbers are those of the stored weights: int8 is compared with this machine alone.
+ */
+static void export_model(wi_engine *engine, const char *from, const char *name, example *e)
+{
+    static const struct {
+        const char *suffix;
+        wi_weights weights;
+    } types[] = {{"f32", WI_WEIGHTS_F32}, {"int8", WI_WEIGHTS_INT8}};
+    for (size_t i = 0; i < 2; i++) {
+        char path[700], case_path[720];
+        wi_model *model = NULL;
+        wi_error error = {0};
+        const wi_convert_options options = {.weights = types[i].weights};
+        wi_model_info info;
+        snprintf(path, sizeof path, "%.500s/%.100s-%s.gguf", out_folder(), name, types[i].suffix);
+        snprintf(case_path, sizeof case_path, "%.600s.case", path);
+        if (wi_model_convert(engine, from, path, &options, &error) != WI_OK ||
+            wi_model_open(engine, path, NULL, &model, &error) != WI_OK ||
+            wi_model_get_info(model, &info, &error) != WI_OK)
+            fail_msg("%s: %s", from, error.message);
+        assert_int_equal(info.image_px, e->px);
+        e->dim = info.embedding_dim;
+        example mine = *e;
+        if (types[i].weights != WI_WEIGHTS_F32)
+            mine.image = mine.text = NULL;
+        write_case(model, &mine, case_path);
+        wi_model_close(&model);
+    }
+}
+
+static wi_engine *open_engine(void)
+{
+    wi_engine *engine = NULL;
+    const wi_engine_options options = {.n_threads = 2};
+    assert_int_equal(wi_engine_open(&options, &engine, NULL), WI_OK);
+    return engine;
+}
+
+/* Pictures of smooth colours with some noise. */
+static uint8_t *make_pixels(uint32_t px)
+{
+    uint8_t *pixels = malloc((size_t)N_IMAGES * px * px * 3);
+    uint32_t state = 1;
+    assert_non_null(pixels);
+    for (uint32_t i = 0; i < N_IMAGES * px * px * 3; i++) {
+        state = state * 1664525u + 1013904223u;
+        pixels[i] =
+            (uint8_t)((i / 3 % px * 255 / px + i / 3 / px * (i % 3 + 1) + (state >> 28)) & 255);
+    }
+    return pixels;
+}
+
+static void export_made_model(void **state)
+{
+    (void)state;
+    wi_engine *engine = open_engine();
+    const recipe r = {.layout = LAYOUT_HF, .type = WI_RAW_F32, .towers = 3};
+    example e = {0};
+    wi_model *model = NULL;
+    wi_model_info info;
+    wi_error error = {0};
+    const char *path = make_checkpoint(&r);
+    if (wi_model_open(engine, path, NULL, &model, &error) != WI_OK ||
+        wi_model_get_info(model, &info, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    e.px = info.image_px;
+    wi_model_close(&model);
+    memcpy(e.texts, plain_texts, sizeof e.texts);
+    uint8_t *pixels = make_pixels(e.px);
+    e.pixels = pixels;
+    export_model(engine, path, "made-vit", &e);
+    free(pixels);
+    wi_engine_close(&engine);
+}
+
+static json_t *load_texts(const char *golden, example *e)
+{
+    char path[700];
+    json_error_t why;
+    snprintf(path, sizeof path, "%.600s/inputs/inputs.json", golden);
+    json_t *root = json_load_file(path, 0, &why);
+    assert_non_null(root);
+    json_t *list = json_object_get(root, "texts");
+    assert_int_equal(json_array_size(list), N_TEXTS);
+    for (size_t i = 0; i < N_TEXTS; i++)
+        e->texts[i] = json_string_value(json_array_get(list, i));
+    return root;
+}
+
+static void export_reference_model(wi_engine *engine, const char *golden, const char *name,
+                                   example *e)
+{
+    char folder[620], path[700];
+    golden_tensors expected, inputs;
+    wi_model *model = NULL;
+    wi_model_info info;
+    wi_error error = {0};
+    size_t n_image, n_text, n_pixels;
+    snprintf(folder, sizeof folder, "%.400s/%.200s", golden, name);
+    if (wi_model_open(engine, folder, NULL, &model, &error) != WI_OK ||
+        wi_model_get_info(model, &info, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    e->px = info.image_px;
+    wi_model_close(&model);
+    snprintf(path, sizeof path, "%s/expected.safetensors", folder);
+    golden_open(path, &expected);
+    snprintf(path, sizeof path, "%.400s/inputs/pixels_%u.safetensors", golden, e->px);
+    golden_open(path, &inputs);
+    e->pixels = golden_tensor(&inputs, "pixels_u8", &n_pixels);
+    e->image = golden_tensor(&expected, "image_embeds", &n_image);
+    e->text = golden_tensor(&expected, "text_embeds", &n_text);
+    assert_true(e->pixels && e->image && e->text);
+    assert_int_equal(n_pixels, (size_t)N_IMAGES * e->px * e->px * 3);
+    assert_int_equal(n_image, N_IMAGES * info.embedding_dim * sizeof(float));
+    assert_int_equal(n_text, N_TEXTS * info.embedding_dim * sizeof(float));
+    export_model(engine, folder, name, e);
+    golden_close(&expected);
+    golden_close(&inputs);
+}
+
+static void export_reference_models(void **state)
+{
+    (void)state;
+    char golden[512];
+    example e = {0};
+    size_t n = 0;
+    if (!golden_folder("models", golden, sizeof golden))
+        skip();
+    json_t *texts = load_texts(golden, &e);
+    wi_engine *engine = open_engine();
+    DIR *dir = opendir(golden);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        char file[800];
+        struct stat st;
+        snprintf(file, sizeof file, "%.500s/%.200s/expected.safetensors", golden, entry->d_name);
+        if (entry->d_name[0] == '.' || stat(file, &st) != 0)
+            continue;
+        export_reference_model(engine, golden, entry->d_name, &e);
+        n++;
+    }
+    closedir(dir);
+    assert_true(n > 0);
+    wi_engine_close(&engine);
+    json_decref(texts);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(export_made_model),
+                                       cmocka_unit_test(export_reference_models)};
+    mkdir(out_folder(), 0777);
+    return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
+}
