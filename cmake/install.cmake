@@ -1,0 +1,36 @@
+# What `cmake --install` writes: both libraries, the headers, whatsit.pc, the CMake package, the papers.
+# The program, its manual page, completions, heads and models are installed where they are built (apps/cli).
+# Every path in the installed files is relative to them, so an installed tree can be moved.
+include(CMakePackageConfigHelpers)
+
+set(pc_requires libjpeg spng libwebp libwebpdemux libgif jansson)
+if(WI_HEIF_FOUND)
+  list(APPEND pc_requires libheif)
+endif()
+set(WHATSIT_PC_LIBS "-pthread -lm")
+set(WHATSIT_CMAKE_LIBS "")
+if(WHATSIT_TRAIN AND WI_LBFGS_INCLUDE AND WI_LBFGS_LIBRARY)
+  set(WHATSIT_PC_LIBS "-llbfgs ${WHATSIT_PC_LIBS}")
+  set(WHATSIT_CMAKE_LIBS "lbfgs;")
+endif()
+list(JOIN pc_requires " " WHATSIT_CMAKE_REQUIRES)
+list(JOIN pc_requires ", " WHATSIT_PC_REQUIRES)
+file(RELATIVE_PATH WHATSIT_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+string(REGEX REPLACE "/$" "" WHATSIT_PC_TO_PREFIX "${WHATSIT_PC_TO_PREFIX}")
+
+set(cmake_folder ${CMAKE_INSTALL_LIBDIR}/cmake/whatsit)
+configure_file(cmake/whatsit.pc.in whatsit.pc @ONLY)
+configure_package_config_file(cmake/whatsit-config.cmake.in whatsit-config.cmake
+  INSTALL_DESTINATION ${cmake_folder} PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
+write_basic_package_version_file(whatsit-config-version.cmake COMPATIBILITY SameMinorVersion)
+
+set_target_properties(whatsit_shared PROPERTIES EXPORT_NAME whatsit)
+install(TARGETS whatsit_shared EXPORT whatsit
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS whatsit_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT whatsit FILE whatsit-targets.cmake NAMESPACE whatsit:: DESTINATION ${cmake_folder})
+install(FILES ${PROJECT_BINARY_DIR}/whatsit-config.cmake ${PROJECT_BINARY_DIR}/whatsit-config-version.cmake
+  DESTINATION ${cmake_folder})
+install(FILES ${PROJECT_BINARY_DIR}/whatsit.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(DIRECTORY include/whatsit DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(FILES README.md LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
