@@ -7,6 +7,7 @@ A name stays when, among all candidate names, the model puts it into the first t
 those are few).
 """
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,9 @@ SOURCES = {
 }
 
 
+LATIN = re.compile(r"[A-Z][a-z]+ [a-z]+(us|is|a|um|ens|i|os|x|or|er|es|on|ii)$")
+
+
 def candidates(pics):
     """name -> (data set, class indices, synonyms), duplicates merged by name or synonym."""
     out, owner = {}, {}
@@ -49,7 +53,7 @@ def candidates(pics):
             out[key][1].append(k)
             for s in [c["name"], *c["synonyms"]]:
                 if owner.setdefault(normal(s), key) == key and normal(s) != key \
-                        and s not in out[key][3]:
+                        and s not in out[key][3] and not LATIN.match(s):
                     out[key][3].append(s)
     return out
 
@@ -70,7 +74,7 @@ def main():
     ap.add_argument("--keep", type=float, default=0.45)
     ap.add_argument("--pictures", type=int, default=20, help="per class")
     a = ap.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     pics, rng = Pictures(a.data), np.random.default_rng(0)
     model = Shipped(a.model, Tokenizer(a.vocabulary))
     found = candidates(pics)
@@ -82,7 +86,6 @@ def main():
         e = model.embed_images([pics.image(k) for k in sample(pics, classes, a.pictures, rng)])
         first = (F.normalize(e, dim=-1) @ head.T).topk(10, dim=1).indices
         if (first == i).any(1).float().mean().item() >= a.keep:
-            # at most two synonyms, and no Latin
             kept.setdefault(dataset, []).append("|".join([name, *synonyms[:1]]))
         else:
             n_out += 1

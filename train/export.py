@@ -52,6 +52,7 @@ def main():
     ap.add_argument("--weights", choices=("ema", "model"), default="ema")
     a = ap.parse_args()
     torch.manual_seed(0)
+    torch.set_num_threads(1)
 
     c = torch.load(a.checkpoint, weights_only=False)
     pics = Pictures(a.data)
@@ -61,7 +62,7 @@ def main():
     small = CLIP(cfg, token_rows=len(texts.tokens) + 1)
     small.load_state_dict(c[a.weights])
     small.visual.to(memory_format=torch.channels_last)
-    recalibrate(small, pics, a.size, seed=0, n=6144)
+    recalibrate(small, pics, a.size, seed=0, n=3072)
 
     which, names = tiny_validation(pics, 10)
     scale, loss = fit_scale(small, texts, pics, which, names, a.size)

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import queue
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -29,11 +30,11 @@ MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
 
 # How often a training picture of a data set is drawn per epoch (others: once).
-REPEATS = {"cifar100": 0.25, "flowers102": 2, "petbreeds": 2, "clothing": 2, "professions": 2,
+REPEATS = {"cifar100": 0.12, "flowers102": 2, "petbreeds": 2, "clothing": 2, "professions": 2,
            "pacs": 1.5, "shapes": 1.5, "emoji": 0.5, "xray": 0.3, "pneumoniamnist": 0.3}
 
 # Share of the plan at which each picture size begins.
-SIZES = [(0.0, 48), (0.30, 64), (0.65, 80), (0.90, 96)]
+SIZES = [(0.0, 48), (0.40, 64), (0.85, 80)]
 
 
 class Pictures:
@@ -65,7 +66,7 @@ def epoch_order(pics, seed, epoch):
 def augmented(im, size, rng):
     """Random resized crop and flip."""
     w, h = im.size
-    area = w * h * rng.uniform(0.35, 1)
+    area = w * h * rng.uniform(0.5, 1)
     ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
     cw, ch = min(w, math.sqrt(area * ratio)), min(h, math.sqrt(area / ratio))
     x, y = rng.uniform(0, w - cw), rng.uniform(0, h - ch)
@@ -362,6 +363,12 @@ def tiny_validation(pics, per_class):
     return np.array(keep), names
 
 
+def planned(a):
+    """The length of the plan; a number in OUT/plan replaces --images while the run goes on."""
+    plan = a.out / "plan"
+    return float(plan.read_text()) if plan.exists() else a.images
+
+
 def save(path, state):
     part = path.with_suffix(".part")
     torch.save(state, part)
@@ -382,6 +389,7 @@ def arguments():
     ap.add_argument("--text-steps", type=int, default=60)
     ap.add_argument("--smoothing", type=float, default=0.1)
     ap.add_argument("--second", type=float, default=0.3, help="weight of the second right answer")
+    ap.add_argument("--negatives", type=int, default=60, help="Tiny ImageNet names always among the columns")
     ap.add_argument("--ema", type=float, default=0.998)
     ap.add_argument("--layers", type=int, nargs=4, default=(2, 3, 5, 2))
     ap.add_argument("--threads", type=int, default=2)
@@ -399,6 +407,7 @@ def main():
     torch.set_num_threads(1)
     workers = Workers(a.threads)
     torch.manual_seed(a.seed)
+    a.images = planned(a)
     pics = Pictures(a.data)
     vocabulary = Vocabulary(pics.classes)
     texts = Texts(vocabulary, Tokenizer(a.vocabulary))
@@ -429,8 +438,8 @@ def main():
     print(f"{sum(p.numel() for p in model.parameters())/1e6:.2f} M parameters in training, "
           f"{len(texts.tokens)} tokens, {len(vocabulary.terms)} terms, start at {seen:.0f}", flush=True)
 
-    always = sorted({vocabulary.name[k] for k, c in enumerate(pics.classes)
-                     if c["dataset"] == "tinyimagenet"})
+    tiny = sorted({vocabulary.name[k] for k, c in enumerate(pics.classes)
+                   if c["dataset"] == "tinyimagenet"})
     which, names = tiny_validation(pics, 10)
     loader = Loader(pics, a, seen)
     loader.start()
@@ -453,15 +462,16 @@ def main():
         log.flush()
 
     last_save, clock, clock_seen, sums = time.time(), time.time(), seen, np.zeros(4)
-    end = min(a.images, a.stop_at or a.images)
-    while seen < end:
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    while seen < min(a.images, a.stop_at or a.images) and not stop:
         batch, cls, rng = loader.queue.get()
         model.train()
         for o in opts:
             for g in o.param_groups:
                 g["lr"] = g["peak"] * rate_at(seen / a.images)
         x = colour(to_input(batch), rng).contiguous(memory_format=torch.channels_last)
-        prompts, first, second, fits = columns_of(vocabulary, cls, always, rng)
+        prompts, first, second, fits = columns_of(vocabulary, cls, rng.permutation(tiny)[:a.negatives], rng)
         groups = list(texts.groups(prompts, rng))
         jobs = [("image", piece) for piece in x.split(a.piece)]
         outputs = encode_pieces(model, workers,
@@ -497,6 +507,7 @@ def main():
             steps.flush()
             print(line, flush=True)
             clock, clock_seen, sums = now, seen, np.zeros(4)
+            a.images = planned(a)
         if time.time() - last_save > a.save_every:
             checkpoint()
             last_save = time.time()
@@ -504,7 +515,8 @@ def main():
             evaluate()
             clock, clock_seen = time.time(), seen
     checkpoint()
-    evaluate()
+    if not stop:
+        evaluate()
 
 
 if __name__ == "__main__":
