@@ -23,13 +23,20 @@ typedef struct wi_head_recipe {
     size_t n_templates;
     const char *licence, *source; /* nullable */
     const char *sensitivity;      /* nullable: shown with every answer of a head about people */
-    bool sigmoid;         /* independent yes/no per label in place of softmax over the set */
+    /* Independent yes/no per label in place of softmax over the set. With a model that was trained
+     * for softmax, a yes is weighed against the distractors, or against neutral words. */
+    bool sigmoid;
+    /* Nullable; n_distractors words for what the head is not about: with them it can answer
+     * none-of-these. Those that are close to a label are left out. */
+    const char *const *distractors;
+    size_t n_distractors;
     wi_progress progress; /* counts prompts */
 } wi_head_recipe;
 
 /* Builds a zero-shot head: per label, every template's embedding is normalised, averaged,
  * normalised. Synonyms are embedded one by one; a label answers with the best of them, and softmax
- * runs over labels. Owns: the caller closes *out; it borrows nothing. n_truncated may be NULL.
+ * runs over labels.
+ * Owns: the caller closes *out; it borrows nothing. n_truncated may be NULL.
  * Errors: WI_ERR_ARG (no labels, duplicate label, template without {}), those of encode_texts
  * Source: OpenAI CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb, zeroshot_classifier */
 WI_API wi_status wi_head_build(wi_session *session, const wi_head_recipe *recipe, wi_head **out,
@@ -77,10 +84,11 @@ typedef struct wi_answer {
 } wi_answer;
 
 /* Scores one image embedding (normalised here; any length) and gives the k best, best first; equal
- * logits keep label order. *n_out = min(k, n_labels). Shapes: embedding[dim]; out[k] Errors:
- * WI_ERR_MISMATCH if dim differs from the head's; WI_ERR_ARG for an embedding with NaN, infinities
- * or only zeros; WI_ERR_NOMEM Source: OpenAI CLIP model.py CLIP.forward; SigLIP (arXiv:2303.15343)
- * for sigmoid heads */
+ * logits keep label order. *n_out = min(k, n_labels).
+ * Shapes: embedding[dim]; out[k]
+ * Errors: WI_ERR_MISMATCH if dim differs from the head's; WI_ERR_ARG for an embedding with NaN,
+ *     infinities or only zeros; WI_ERR_NOMEM
+ * Source: OpenAI CLIP model.py CLIP.forward; SigLIP (arXiv:2303.15343) for sigmoid heads */
 WI_API wi_status wi_head_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,
                                 wi_answer *out, size_t *n_out, wi_error *error);
 /* All scores in label order; each array has n_labels floats and may be NULL. */

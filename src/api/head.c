@@ -47,7 +47,7 @@ void wi_head_get_info(const wi_head *head, wi_head_info *out)
         .logit_scale = parts->logit_scale,
         .logit_bias = parts->logit_bias,
         .temperature = parts->temperature,
-        .n_examples = parts->n_keys,
+        .n_examples = parts->kind == WI_HEAD_FEW_SHOT ? parts->n_keys : 0,
         .none_threshold = parts->none_threshold,
         .none_rate = parts->none_rate,
     };

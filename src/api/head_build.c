@@ -14,7 +14,8 @@ wi_status wi_head_build(wi_session *session, const wi_head_recipe *recipe, wi_he
 {
     wi_model_info info;
     if (!session || !recipe || !out || (recipe->n_labels && !recipe->labels) ||
-        (recipe->n_templates && !recipe->templates))
+        (recipe->n_templates && !recipe->templates) ||
+        (recipe->n_distractors && !recipe->distractors))
         return wi_fail(error, WI_ERR_ARG,
                        "wi_head_build needs a session, labels and a place for the head");
     wi_status status = wi_model_get_info(session->model, &info, error);

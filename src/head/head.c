@@ -238,6 +238,39 @@ wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status bad,
     return WI_OK;
 }
 
+/* Copies n elements of 4 bytes to *at and moves it on; NULL stays NULL. */
+static const void *move_to(uint32_t **at, const void *from, size_t n)
+{
+    if (!from)
+        return NULL;
+    uint32_t *to = memcpy(*at, from, n * sizeof *to);
+    *at += n;
+    return to;
+}
+
+wi_status wi_head_copy(const wi_head_parts *parts, wi_head **out, wi_error *error)
+{
+    wi_head_parts copy = *parts;
+    size_t dim = parts->dim;
+    /* No overflow: all that is counted exists in memory. */
+    size_t n = (parts->weight ? parts->n_rows * dim : 0) + (parts->row_label ? parts->n_rows : 0) +
+               (parts->bias ? parts->n_labels : 0) + (parts->keys ? parts->n_keys * (dim + 1) : 0) +
+               (parts->background ? parts->n_background * dim : 0);
+    uint32_t *block = malloc(n ? n * sizeof *block : 1), *at = block;
+    if (!block)
+        return wi_fail_nomem(error, n * sizeof *block, "a head");
+    copy.weight = move_to(&at, parts->weight, parts->n_rows * dim);
+    copy.row_label = move_to(&at, parts->row_label, parts->n_rows);
+    copy.bias = move_to(&at, parts->bias, parts->n_labels);
+    copy.keys = move_to(&at, parts->keys, parts->n_keys * dim);
+    copy.key_label = move_to(&at, parts->keys ? parts->key_label : NULL, parts->n_keys);
+    copy.background = move_to(&at, parts->background, parts->n_background * dim);
+    wi_status status = wi_head_create(&copy, block, WI_ERR_ARG, out, error);
+    if (status != WI_OK)
+        free(block);
+    return status;
+}
+
 wi_status wi_head_check_owner(const wi_head *head, const char *model_name, const char *fingerprint,
                               wi_error *error)
 {

@@ -9,9 +9,10 @@
  *   cosine[l] = max over the rows r of label l of weight[r] . x      (one row per synonym)
  *   logit[l]  = logit_scale * cosine[l] + logit_bias + bias[l]
  *             + alpha * mean over the keys k of label l of exp(-beta * (1 - keys[k] . x))
- *   score     = softmax(logit / temperature) over the labels, or sigmoid(logit / temperature) each
- * Absent tensors contribute nothing. In linear heads weight[r] . x is not a cosine and logit_scale
- * is 1. */
+ *             - in sigmoid heads: ln of the sum over the background b of exp(logit_scale * b . x +
+ * logit_bias) score     = softmax(logit / temperature) over the labels, or sigmoid(logit /
+ * temperature) each Absent tensors contribute nothing. In linear heads weight[r] . x is not a
+ * cosine and logit_scale is 1. */
 #ifndef WI_HEAD_HEAD_H
 #define WI_HEAD_HEAD_H
 
@@ -92,6 +93,9 @@ void wi_head_parts_init(wi_head_parts *parts);
  * WI_ERR_NOMEM */
 wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status status_of_bad,
                          wi_head **out, wi_error *error);
+
+/* The same with tensors of its own: copies those that parts point to. */
+wi_status wi_head_copy(const wi_head_parts *parts, wi_head **out, wi_error *error);
 
 /* WI_ERR_MISMATCH with the way out unless the head was made for the model of this fingerprint. */
 wi_status wi_head_check_owner(const wi_head *head, const char *model_name, const char *fingerprint,

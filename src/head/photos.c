@@ -9,6 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+void wi_training_parts(const wi_head_model *model, const wi_training *t, wi_head_parts *parts)
+{
+    wi_head_parts_init(parts);
+    parts->name = t->name ? t->name : "";
+    parts->model_name = model->name;
+    parts->model_fingerprint = model->fingerprint;
+    parts->licence = t->licence ? t->licence : "";
+    parts->source = t->source ? t->source : "";
+    parts->sensitivity = t->sensitivity ? t->sensitivity : "";
+    parts->labels = t->labels;
+    parts->groups = t->groups;
+    parts->n_labels = t->n_labels;
+    parts->dim = model->dim;
+}
+
 wi_status wi_photos_check(const wi_photos *photos, size_t dim, size_t n_labels, size_t *count,
                           wi_error *error)
 {

@@ -72,6 +72,35 @@ static void add_keys(const wi_head *head, const float *x, float *logit)
     }
 }
 
+double wi_score_log_sum(const float *logit, size_t n)
+{
+    double largest = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        if ((double)logit[i] > largest) /* fmax here stops GCC 12 on AArch64 */
+            largest = (double)logit[i];
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)logit[i] - largest);
+    return largest + log(sum);
+}
+
+double wi_score_background(const wi_head *head, const float *x)
+{
+    const wi_head_parts *parts = &head->parts;
+    float dots[BLOCK_ROWS];
+    double total = NAN; /* of the blocks before */
+    for (size_t begin = 0; begin < parts->n_background; begin += BLOCK_ROWS) {
+        size_t n =
+            parts->n_background - begin < BLOCK_ROWS ? parts->n_background - begin : BLOCK_ROWS;
+        head->dots(n, parts->dim, parts->background + begin * parts->dim, parts->dim, x, dots);
+        for (size_t i = 0; i < n; i++)
+            dots[i] = parts->logit_scale * dots[i] + parts->logit_bias;
+        double sum = wi_score_log_sum(dots, n);
+        double larger = fmax(total, sum), smaller = isnan(total) ? -INFINITY : fmin(total, sum);
+        total = larger + log1p(exp(smaller - larger));
+    }
+    return total;
+}
+
 void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *logit)
 {
     const wi_head_parts *parts = &head->parts;
@@ -86,6 +115,11 @@ void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *
     }
     if (parts->keys && parts->alpha > 0)
         add_keys(head, x, logit);
+    if (parts->sigmoid && parts->background) {
+        float background = (float)wi_score_background(head, x);
+        for (size_t i = 0; i < parts->n_labels; i++)
+            logit[i] -= background;
+    }
 }
 
 /* In f64, so that a million small probabilities still sum to 1. */

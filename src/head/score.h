@@ -15,6 +15,13 @@ wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *err
  * Shapes: x[dim]; cosine[n_labels] (NaN where there is none); logit[n_labels] */
 void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *logit);
 
+/* ln of the sum of exp(logit_scale * background . x + logit_bias); NaN for a head without
+ * background. */
+double wi_score_background(const wi_head *head, const float *x);
+
+/* ln of the sum of exp(logit). */
+double wi_score_log_sum(const float *logit, size_t n);
+
 /* score[n] = softmax(logit / temperature), or the sigmoid of each; logits are finite. score may be
  * logit. */
 void wi_score_softmax(const float *logit, size_t n, float temperature, float *score);

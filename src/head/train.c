@@ -231,22 +231,6 @@ static wi_status tally_held_out(const sweep *s, float temperature, wi_tally **ou
     return status;
 }
 
-static void fill_parts(const wi_head_model *model, const wi_training *t, wi_head_parts *parts)
-{
-    wi_head_parts_init(parts);
-    parts->kind = WI_HEAD_LINEAR;
-    parts->name = t->name ? t->name : "";
-    parts->model_name = model->name;
-    parts->model_fingerprint = model->fingerprint;
-    parts->licence = t->licence ? t->licence : "";
-    parts->source = t->source ? t->source : "";
-    parts->sensitivity = t->sensitivity ? t->sensitivity : "";
-    parts->labels = t->labels;
-    parts->groups = t->groups;
-    parts->n_labels = t->n_labels;
-    parts->dim = model->dim;
-}
-
 /* The last fit on all photos, and the head from it. */
 static wi_status finish(sweep *s, wi_head_parts *parts, wi_head **out, wi_error *error)
 {
@@ -293,7 +277,8 @@ wi_status wi_linear_train(const wi_head_model *model, const wi_training *trainin
     sweep s = {.training = training};
     wi_head_parts parts;
     wi_tally *tally = NULL;
-    fill_parts(model, training, &parts);
+    wi_training_parts(model, training, &parts);
+    parts.kind = WI_HEAD_LINEAR;
     wi_status status = wi_head_check_texts(&parts, WI_ERR_ARG, error);
     if (status == WI_OK)
         status = open_sweep(&s, model, error);

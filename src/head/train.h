@@ -9,6 +9,10 @@
 wi_status wi_linear_train(const wi_head_model *model, const wi_training *training, wi_head **out,
                           wi_training_report *report, wi_error *error);
 
+/* The texts of a head in training; the rest as wi_head_parts_init leaves it. */
+void wi_training_parts(const wi_head_model *model, const wi_training *training,
+                       wi_head_parts *parts);
+
 /* Checks embeddings and labels against the model and each other; counts photos per label into
  * count[n_labels]. */
 wi_status wi_photos_check(const wi_photos *photos, size_t dim, size_t n_labels, size_t *count,

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "head/background.h"
 #include "head/score.h"
 #include "text/templates.h"
 
@@ -22,7 +23,7 @@ typedef struct run {
     size_t n_rows;
     const char *const *templates;
     size_t n_prompts, n_done;
-    wi_progress progress;
+    wi_prompt_count *count; /* of the head: this run is a part of it */
     /* Of one batch: prompts[BATCH_PROMPTS], each in its slot of text; embeddings[BATCH_PROMPTS,
      * dim]. */
     size_t batch, slot_bytes;
@@ -33,10 +34,10 @@ typedef struct run {
 
 static bool report_batch(void *context, uint64_t done, uint64_t total)
 {
-    const run *r = context;
+    const wi_prompt_count *count = context;
     (void)total;
-    return !r->progress.report ||
-           r->progress.report(r->progress.context, r->n_done + done, r->n_prompts);
+    return !count->progress.report ||
+           count->progress.report(count->progress.context, count->n_done + done, count->n_total);
 }
 
 static void write_prompt(const char *template, wi_label_name name, char *out)
@@ -87,7 +88,7 @@ static wi_status add_batch(run *r, float *sums, size_t *n_truncated, wi_error *e
         r->prompts[i] = text;
     }
     size_t dim = r->encoder->model.dim, truncated = 0;
-    wi_progress progress = {report_batch, r};
+    wi_progress progress = {report_batch, r->count};
     wi_status status = r->encoder->encode(r->encoder->context, r->prompts, n, r->embeddings,
                                           &truncated, &progress, error);
     for (size_t i = 0; i < n && status == WI_OK; i++) {
@@ -101,21 +102,22 @@ static wi_status add_batch(run *r, float *sums, size_t *n_truncated, wi_error *e
         return status;
     *n_truncated += truncated;
     r->n_done += n;
-    if (!report_batch(r, 0, 0))
-        return wi_fail(error, WI_ERR_CANCELLED, "cancelled after %zu of %zu prompts", r->n_done,
-                       r->n_prompts);
+    r->count->n_done += n;
+    if (!report_batch(r->count, 0, 0))
+        return wi_fail(error, WI_ERR_CANCELLED, "cancelled after %llu of %llu prompts",
+                       (unsigned long long)r->count->n_done, (unsigned long long)r->count->n_total);
     return WI_OK;
 }
 
 wi_status wi_zeroshot_rows(const wi_head_encoder *encoder, const wi_label_name *names,
                            size_t n_rows, const char *const *templates, size_t n_templates,
-                           wi_progress progress, float *out, size_t *n_truncated, wi_error *error)
+                           wi_prompt_count *count, float *out, size_t *n_truncated, wi_error *error)
 {
     run r = {.encoder = encoder,
              .names = names,
              .n_rows = n_rows,
              .templates = templates,
-             .progress = progress};
+             .count = count};
     memset(out, 0, n_rows * encoder->model.dim * sizeof *out);
     wi_status status = open_run(&r, n_templates, error);
     while (status == WI_OK && r.n_done < r.n_prompts)
@@ -175,50 +177,72 @@ static wi_status list_names(const wi_head_parts *parts, wi_label_name **names, i
     return WI_OK;
 }
 
+/* A head under way. */
+typedef struct work {
+    wi_head_parts parts;
+    wi_label_name *names; /* [n_rows] */
+    int32_t *row_label;
+    float *weight; /* [n_rows, dim] */
+    size_t n_rows, n_truncated;
+    wi_background background;
+    wi_prompt_count count;
+} work;
+
+static wi_status embed_labels(work *w, const wi_head_encoder *encoder, wi_error *error)
+{
+    wi_head_parts *parts = &w->parts;
+    size_t n_floats;
+    if (!wi_size_mul(w->n_rows, encoder->model.dim, &n_floats) ||
+        n_floats > SIZE_MAX / sizeof(float))
+        return wi_fail(error, WI_ERR_LIMIT, "too many labels");
+    w->weight = malloc(n_floats * sizeof(float));
+    if (!w->weight)
+        return wi_fail_nomem(error, n_floats * sizeof(float), "label embeddings");
+    parts->weight = w->weight;
+    parts->n_rows = w->n_rows;
+    parts->row_label = w->n_rows != parts->n_labels ? w->row_label : NULL;
+    return wi_zeroshot_rows(encoder, w->names, w->n_rows, parts->templates, parts->n_templates,
+                            &w->count, w->weight, &w->n_truncated, error);
+}
+
+static wi_status embed_background(work *w, const wi_head_encoder *encoder, wi_error *error)
+{
+    wi_head_parts *parts = &w->parts;
+    wi_status status = wi_background_embed(&w->background, encoder, parts, &w->count, error);
+    if (status == WI_OK && w->background.n > 0) {
+        parts->background = w->background.rows;
+        parts->n_background = w->background.n;
+        if (!parts->sigmoid)
+            parts->none_threshold = 0; /* labels and background words are equally likely */
+    }
+    return status;
+}
+
 wi_status wi_zeroshot_build(const wi_head_encoder *encoder, const wi_head_recipe *recipe,
                             wi_head **out, size_t *n_truncated, wi_error *error)
 {
-    wi_head_parts parts;
-    wi_label_name *names = NULL;
-    int32_t *row_label = NULL;
-    float *block = NULL;
-    size_t n_floats, n_rows = 0, truncated = 0;
-    fill_parts(encoder, recipe, &parts);
-    wi_status status = wi_head_check_texts(&parts, WI_ERR_ARG, error);
+    work w = {.count = {.progress = recipe->progress}};
+    fill_parts(encoder, recipe, &w.parts);
+    wi_status status = wi_head_check_texts(&w.parts, WI_ERR_ARG, error);
     if (status == WI_OK)
-        status = list_names(&parts, &names, &row_label, &n_rows, error);
-    if (status != WI_OK)
-        goto out;
-    /* One block: the rows, behind them row_label (both of 4 bytes). */
-    if (!wi_size_mul(n_rows, encoder->model.dim + 1, &n_floats) ||
-        n_floats > SIZE_MAX / sizeof(float)) {
-        status = wi_fail(error, WI_ERR_LIMIT, "too many labels");
-        goto out;
-    }
-    block = malloc(n_floats * sizeof *block);
-    if (!block) {
-        status = wi_fail_nomem(error, n_floats * sizeof *block, "label embeddings");
-        goto out;
-    }
-    status = wi_zeroshot_rows(encoder, names, n_rows, parts.templates, parts.n_templates,
-                              recipe->progress, block, &truncated, error);
-    if (status != WI_OK)
-        goto out;
-    parts.weight = block;
-    parts.n_rows = n_rows;
-    if (n_rows != parts.n_labels) {
-        memcpy(block + n_rows * encoder->model.dim, row_label, n_rows * sizeof *row_label);
-        parts.row_label = (const int32_t *)(const void *)(block + n_rows * encoder->model.dim);
-    }
-    status = wi_head_create(&parts, block, WI_ERR_ARG, out, error);
+        status = list_names(&w.parts, &w.names, &w.row_label, &w.n_rows, error);
+    if (status == WI_OK)
+        status =
+            wi_background_list(&w.background, &encoder->model, recipe, w.names, w.n_rows, error);
     if (status == WI_OK) {
-        block = NULL; /* the head's */
-        if (n_truncated)
-            *n_truncated = truncated;
+        w.count.n_total = (uint64_t)w.n_rows * w.parts.n_templates +
+                          wi_background_prompts(&w.background, w.parts.n_templates);
+        status = embed_labels(&w, encoder, error);
     }
-out:
-    free(block);
-    free(row_label);
-    free(names);
+    if (status == WI_OK)
+        status = embed_background(&w, encoder, error);
+    if (status == WI_OK)
+        status = wi_head_copy(&w.parts, out, error);
+    if (status == WI_OK && n_truncated)
+        *n_truncated = w.n_truncated;
+    wi_background_free(&w.background);
+    free(w.weight);
+    free(w.row_label);
+    free(w.names);
     return status;
 }

@@ -17,11 +17,18 @@ typedef struct wi_head_encoder {
 wi_status wi_zeroshot_build(const wi_head_encoder *encoder, const wi_head_recipe *recipe,
                             wi_head **out, size_t *n_truncated, wi_error *error);
 
+/* How far all prompts of a head are; several calls of wi_zeroshot_rows share one. */
+typedef struct wi_prompt_count {
+    wi_progress progress;
+    uint64_t n_done, n_total;
+} wi_prompt_count;
+
 /* One unit row per name: each template's embedding of it is normalised, summed, normalised.
  * Shapes: names[n_rows] need no NUL; out[n_rows, dim]; templates [n_templates >= 1] are checked
  * n_truncated is added to. */
 wi_status wi_zeroshot_rows(const wi_head_encoder *encoder, const wi_label_name *names,
                            size_t n_rows, const char *const *templates, size_t n_templates,
-                           wi_progress progress, float *out, size_t *n_truncated, wi_error *error);
+                           wi_prompt_count *count, float *out, size_t *n_truncated,
+                           wi_error *error);
 
 #endif

@@ -8,25 +8,34 @@
 
 enum { DIM = 48 };
 
+static void normalise(double *x)
+{
+    double squares = 0;
+    for (int j = 0; j < DIM; j++)
+        squares += x[j] * x[j];
+    for (int j = 0; j < DIM; j++)
+        x[j] /= sqrt(squares);
+}
+
 /* normalise(sum over templates of normalise(embedding of the prompt)), in double precision. */
 static void reference_row(const char *name, const char *const *templates, size_t n, double *out)
 {
     memset(out, 0, DIM * sizeof *out);
-    for (size_t t = 0; t <= n; t++) {
-        float x[DIM];
-        double squares = 0;
-        if (t < n) {
-            char prompt[256];
-            const char *hole = strstr(templates[t], "{}");
-            snprintf(prompt, sizeof prompt, "%.*s%s%s", (int)(hole - templates[t]), templates[t],
-                     name, hole + 2);
-            fake_embedding(prompt, DIM, x);
-        }
+    for (size_t t = 0; t < n; t++) {
+        char prompt[256];
+        float embedding[DIM];
+        double x[DIM];
+        const char *hole = strstr(templates[t], "{}");
+        snprintf(prompt, sizeof prompt, "%.*s%s%s", (int)(hole - templates[t]), templates[t], name,
+                 hole + 2);
+        fake_embedding(prompt, DIM, embedding);
         for (int j = 0; j < DIM; j++)
-            squares += t < n ? (double)x[j] * (double)x[j] : out[j] * out[j];
+            x[j] = (double)embedding[j];
+        normalise(x);
         for (int j = 0; j < DIM; j++)
-            out[j] = t < n ? out[j] + (double)x[j] / sqrt(squares) : out[j] / sqrt(squares);
+            out[j] += x[j];
     }
+    normalise(out);
 }
 
 static void check_row(const wi_head *head, size_t row, const char *name,
