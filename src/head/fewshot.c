@@ -164,10 +164,10 @@ static wi_status choose_mix(shots *s, const wi_head *words, wi_head_parts *parts
             float alpha = alphas[a] * parts->logit_scale;
             for (size_t i = 0; i < n; i++)
                 s->logit[i] = s->words[i] + alpha * s->evidence[i];
-            float t =
-                wi_fit_temperature(s->logit, s->truth, s->weight, s->n_queries, parts->n_labels);
+            float t = wi_fit_temperature(s->logit, s->truth, s->weight, s->n_queries,
+                                         parts->n_labels, wi_smoothing(s->n_queries));
             double loss = wi_log_loss(s->logit, s->truth, s->weight, s->n_queries, parts->n_labels,
-                                      (double)t);
+                                      (double)t, wi_smoothing(s->n_queries));
             if (loss < best) {
                 best = loss;
                 parts->alpha = alpha;
@@ -215,7 +215,8 @@ static wi_status use_means(shots *s, float *mean, wi_head_parts *parts, wi_error
             row[c] *= photo_scale;
     }
     free(rest);
-    parts->temperature = wi_fit_temperature(s->logit, s->truth, s->weight, s->n_queries, k);
+    parts->temperature = wi_fit_temperature(s->logit, s->truth, s->weight, s->n_queries, k,
+                                            wi_smoothing(s->n_queries));
     return WI_OK;
 }
 

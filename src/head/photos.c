@@ -59,19 +59,25 @@ bool wi_photos_means(const float *x, const uint32_t *labels, size_t n, size_t di
 }
 
 double wi_log_loss(const float *logit, const uint32_t *truth, const double *weight, size_t n,
-                   size_t n_labels, double temperature)
+                   size_t n_labels, double temperature, double smoothing)
 {
     double loss = 0, total = 0;
     for (size_t i = 0; i < n; i++) {
         if (weight[i] == 0)
             continue;
         const float *row = logit + i * n_labels;
-        double largest = -INFINITY, sum = 0;
-        for (size_t c = 0; c < n_labels; c++)
+        double largest = -INFINITY, sum = 0, all = 0;
+        for (size_t c = 0; c < n_labels; c++) {
             largest = fmax(largest, (double)row[c]);
+            all += (double)row[c];
+        }
         for (size_t c = 0; c < n_labels; c++)
             sum += exp(((double)row[c] - largest) / temperature);
-        loss += weight[i] * (log(sum) - ((double)row[truth[i]] - largest) / temperature);
+        double of_truth = (double)row[truth[i]];
+        double expected = of_truth;
+        if (n_labels > 1)
+            expected += smoothing * ((all - of_truth) / (double)(n_labels - 1) - of_truth);
+        loss += weight[i] * (log(sum) - (expected - largest) / temperature);
         total += weight[i];
     }
     return loss / total;
@@ -79,27 +85,23 @@ double wi_log_loss(const float *logit, const uint32_t *truth, const double *weig
 
 /* Golden section over ln T: the loss is convex in 1/T, so it has one minimum. */
 float wi_fit_temperature(const float *logit, const uint32_t *truth, const double *weight, size_t n,
-                         size_t n_labels)
+                         size_t n_labels, double smoothing)
 {
     const double ratio = 0.6180339887498949;
     double low = log(0.05), high = log(20.0);
-    double a = high - ratio * (high - low), b = low + ratio * (high - low);
-    double loss_a = wi_log_loss(logit, truth, weight, n, n_labels, exp(a));
-    double loss_b = wi_log_loss(logit, truth, weight, n, n_labels, exp(b));
+    double at[2] = {high - ratio * (high - low), low + ratio * (high - low)}, loss[2];
+    for (int i = 0; i < 2; i++)
+        loss[i] = wi_log_loss(logit, truth, weight, n, n_labels, exp(at[i]), smoothing);
     while (high - low > 1e-3) {
-        if (loss_a <= loss_b) {
-            high = b;
-            b = a;
-            loss_b = loss_a;
-            a = high - ratio * (high - low);
-            loss_a = wi_log_loss(logit, truth, weight, n, n_labels, exp(a));
-        } else {
-            low = a;
-            a = b;
-            loss_a = loss_b;
-            b = low + ratio * (high - low);
-            loss_b = wi_log_loss(logit, truth, weight, n, n_labels, exp(b));
-        }
+        int better = loss[0] <= loss[1] ? 0 : 1, other = 1 - better;
+        if (better == 0)
+            high = at[1];
+        else
+            low = at[0];
+        at[other] = at[better];
+        loss[other] = loss[better];
+        at[better] = better == 0 ? high - ratio * (high - low) : low + ratio * (high - low);
+        loss[better] = wi_log_loss(logit, truth, weight, n, n_labels, exp(at[better]), smoothing);
     }
     return (float)exp((low + high) / 2);
 }

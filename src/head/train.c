@@ -174,7 +174,7 @@ static wi_status try_strength(sweep *s, double strength, double *loss, wi_error 
             if (s->fold[i] == f)
                 wi_logistic_logits(p, wb, i, s->logit + i * p->n_labels);
     }
-    *loss = wi_log_loss(s->logit, p->truth, s->held_out, p->n, p->n_labels, 1);
+    *loss = wi_log_loss(s->logit, p->truth, s->held_out, p->n, p->n_labels, 1, 0);
     if (*loss < s->best_loss) {
         float *swap = s->best_logit;
         s->best_logit = s->logit;
@@ -285,8 +285,9 @@ wi_status wi_linear_train(const wi_head_model *model, const wi_training *trainin
     if (status == WI_OK)
         status = choose_strength(&s, error);
     if (status == WI_OK && s.n_folds > 0) {
-        parts.temperature = wi_fit_temperature(s.best_logit, s.problem.truth, s.held_out,
-                                               s.problem.n, s.problem.n_labels);
+        parts.temperature =
+            wi_fit_temperature(s.best_logit, s.problem.truth, s.held_out, s.problem.n,
+                               s.problem.n_labels, wi_smoothing(s.problem.n));
         if (report)
             status = tally_held_out(&s, parts.temperature, &tally, error);
     }

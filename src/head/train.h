@@ -23,13 +23,22 @@ wi_status wi_photos_check(const wi_photos *photos, size_t dim, size_t n_labels, 
 bool wi_photos_means(const float *x, const uint32_t *labels, size_t n, size_t dim, size_t n_labels,
                      float *mean);
 
-/* The temperature in [0.05, 20] at which softmax(logit / T) has the least log loss; row i counts
- * weight[i]. Shapes: logit[n, n_labels]; rows of weight 0 are not read */
+/* The temperature in [0.05, 20] at which softmax(logit / T) has the least log loss, each true label counted
+ * as 1 - smoothing and the rest shared by the others; row i counts weight[i].
+ * Shapes: logit[n, n_labels]; rows of weight 0 are not read */
 float wi_fit_temperature(const float *logit, const uint32_t *truth, const double *weight, size_t n,
-                         size_t n_labels);
+                         size_t n_labels, double smoothing);
 
-/* Mean of weight * -ln softmax(logit / temperature)[truth]. */
+/* What is fair to leave for the other labels after n answers: without it, answers that happen to be all right
+ * would be given without any doubt.
+ * Source: Platt 1999, Probabilistic outputs for support vector machines */
+static inline double wi_smoothing(size_t n)
+{
+    return 1 / ((double)n + 2);
+}
+
+/* Mean of weight * -ln softmax(logit / temperature), smoothed as above. */
 double wi_log_loss(const float *logit, const uint32_t *truth, const double *weight, size_t n,
-                   size_t n_labels, double temperature);
+                   size_t n_labels, double temperature, double smoothing);
 
 #endif

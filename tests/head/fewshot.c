@@ -1,0 +1,429 @@
+/* Heads from example photos, and none-of-these. */
+#include "head/support.h"
+
+#include "head/fewshot.h"
+#include "head/none.h"
+#include "head/score.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIM = 32, N_LABELS = 8 };
+static const wi_head_model model = {
+    .name = "fake", .fingerprint = "00ff", .dim = DIM, .logit_scale = 100};
+
+/* A world of labels: photos stand around their centre; words stand far off, on a common side, each
+ * turned a little towards its centre and more towards chance, as in the two towers of a real model.
+ */
+typedef struct world {
+    float centre[(N_LABELS + 4) * DIM];
+    float word[N_LABELS * DIM];
+    char **labels;
+    dice d;
+} world;
+
+static void make_world(world *w, uint64_t seed)
+{
+    w->d.state = seed;
+    random_unit_rows(&w->d, N_LABELS + 4, DIM, w->centre);
+    random_unit_rows(&w->d, N_LABELS, DIM, w->word);
+    for (size_t c = 0; c < N_LABELS; c++) {
+        double squares = 0;
+        for (size_t j = 0; j < DIM; j++) {
+            float *x = &w->word[c * DIM + j];
+            *x = 0.5f * *x + 0.35f * w->centre[c * DIM + j] + (j == 0 ? 2 : 0);
+            squares += (double)*x * (double)*x;
+        }
+        for (size_t j = 0; j < DIM; j++)
+            w->word[c * DIM + j] /= (float)sqrt(squares);
+    }
+    w->labels = make_labels(N_LABELS);
+}
+
+/* labels >= N_LABELS are things that the head does not know. */
+static void take_photo(world *w, size_t label, float *out)
+{
+    for (size_t j = 0; j < DIM; j++)
+        out[j] = 3 * w->centre[label * DIM + j] + (float)(0.8 * dice_gaussian(&w->d));
+}
+
+static void take_photos(world *w, size_t per_label, float *x, uint32_t *label)
+{
+    for (size_t i = 0; i < per_label * N_LABELS; i++) {
+        label[i] = (uint32_t)(i % N_LABELS);
+        take_photo(w, label[i], x + i * DIM);
+    }
+}
+
+static wi_head *words_head(world *w)
+{
+    wi_head_parts parts;
+    wi_head *head = NULL;
+    static const char *const templates[] = {"{}"};
+    wi_head_parts_init(&parts);
+    parts.name = "words";
+    parts.model_fingerprint = "00ff";
+    parts.labels = (const char *const *)w->labels;
+    parts.n_labels = parts.n_rows = N_LABELS;
+    parts.templates = templates;
+    parts.n_templates = 1;
+    parts.weight = w->word;
+    parts.dim = DIM;
+    parts.logit_scale = 100;
+    assert_int_equal(wi_head_copy(&parts, &head, NULL), WI_OK);
+    return head;
+}
+
+static double accuracy(world *w, const wi_head *head)
+{
+    enum { N = 800 };
+    size_t n_right = 0;
+    uint64_t before = w->d.state;
+    w->d.state = 424242; /* the same photos for each head */
+    for (size_t i = 0; i < N; i++) {
+        float x[DIM];
+        wi_answer best;
+        size_t n;
+        take_photo(w, i % N_LABELS, x);
+        assert_int_equal(wi_head_answer(head, x, DIM, 1, &best, &n, NULL), WI_OK);
+        n_right += best.label == i % N_LABELS;
+    }
+    w->d.state = before;
+    return (double)n_right / N;
+}
+
+static void photos_improve_words(void **state)
+{
+    (void)state;
+    static const size_t shots[] = {1, 4, 16};
+    world w;
+    make_world(&w, 7);
+    wi_head *words = words_head(&w);
+    double before = accuracy(&w, words);
+    assert_true(before > 0.3 && before < 0.9);
+    for (size_t s = 0; s < 3; s++) {
+        float x[16 * N_LABELS * DIM];
+        uint32_t label[16 * N_LABELS];
+        wi_head *mixed = NULL;
+        wi_error error = {0};
+        take_photos(&w, shots[s], x, label);
+        wi_photos photos = {x, label, shots[s] * N_LABELS, DIM};
+        if (wi_fewshot_add(words, &photos, &mixed, &error) != WI_OK)
+            fail_msg("%s", error.message);
+        double after = accuracy(&w, mixed);
+        assert_true(after > before);
+        before = after;
+        wi_head_info info;
+        wi_head_get_info(mixed, &info);
+        assert_true(info.kind == WI_HEAD_FEW_SHOT && info.n_examples == shots[s] * N_LABELS);
+        wi_head_close(&mixed);
+    }
+    wi_head_close(&words);
+    free_labels(w.labels, N_LABELS);
+}
+
+/* Adding in two steps gives what adding at once gives. */
+static void photos_can_be_added_later(void **state)
+{
+    (void)state;
+    world w;
+    make_world(&w, 9);
+    wi_head *words = words_head(&w), *first = NULL, *second = NULL, *once = NULL;
+    float x[6 * N_LABELS * DIM];
+    uint32_t label[6 * N_LABELS];
+    take_photos(&w, 6, x, label);
+    wi_photos half = {x, label, 3 * N_LABELS, DIM}, all = {x, label, 6 * N_LABELS, DIM};
+    wi_photos rest = {x + 3 * N_LABELS * DIM, label + 3 * N_LABELS, 3 * N_LABELS, DIM};
+    assert_int_equal(wi_fewshot_add(words, &half, &first, NULL), WI_OK);
+    assert_int_equal(wi_fewshot_add(first, &rest, &second, NULL), WI_OK);
+    assert_int_equal(wi_fewshot_add(words, &all, &once, NULL), WI_OK);
+    assert_memory_equal(second->parts.keys, once->parts.keys, 6 * N_LABELS * DIM * sizeof(float));
+    assert_true(second->parts.alpha == once->parts.alpha &&
+                second->parts.beta == once->parts.beta &&
+                second->parts.temperature == once->parts.temperature);
+    wi_head_close(&words);
+    wi_head_close(&first);
+    wi_head_close(&second);
+    wi_head_close(&once);
+    free_labels(w.labels, N_LABELS);
+}
+
+static wi_training training_of(const world *w, const float *x, const uint32_t *label, size_t n)
+{
+    return (wi_training){.name = "photos",
+                         .labels = (const char *const *)w->labels,
+                         .n_labels = N_LABELS,
+                         .photos = {x, label, n, DIM}};
+}
+
+static void photos_alone_make_a_head(void **state)
+{
+    (void)state;
+    world w;
+    make_world(&w, 11);
+    float x[8 * N_LABELS * DIM];
+    uint32_t label[8 * N_LABELS];
+    take_photos(&w, 8, x, label);
+    wi_head *one = NULL, *eight = NULL, *grown = NULL;
+    wi_training training = training_of(&w, x, label, N_LABELS);
+    assert_int_equal(wi_fewshot_from_photos(&model, &training, &one, NULL), WI_OK);
+    assert_true(one->parts.temperature == 1);
+    training.photos.n = 8 * N_LABELS;
+    assert_int_equal(wi_fewshot_from_photos(&model, &training, &eight, NULL), WI_OK);
+    double few = accuracy(&w, one), many = accuracy(&w, eight);
+    assert_true(few > 0.6 && many > few + 0.1);
+    wi_photos rest = {x + N_LABELS * DIM, label + N_LABELS, 7 * N_LABELS, DIM};
+    assert_int_equal(wi_fewshot_add(one, &rest, &grown, NULL), WI_OK);
+    assert_memory_equal(grown->parts.weight, eight->parts.weight, N_LABELS * DIM * sizeof(float));
+    assert_true(grown->parts.temperature == eight->parts.temperature);
+    wi_head_close(&one);
+    wi_head_close(&eight);
+    wi_head_close(&grown);
+    free_labels(w.labels, N_LABELS);
+}
+
+/* A mean of unit photos is the plain one. */
+static void means_are_means(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"a", "b"};
+    static const float x[6] = {3, 0, 0, 5, 0, 1};
+    static const uint32_t label[3] = {0, 0, 1};
+    const wi_head_model flat = {.name = "flat", .fingerprint = "1", .dim = 2, .logit_scale = 100};
+    wi_training training = {.labels = labels, .n_labels = 2, .photos = {x, label, 3, 2}};
+    wi_head *head = NULL;
+    assert_int_equal(wi_fewshot_from_photos(&flat, &training, &head, NULL), WI_OK);
+    assert_true(fabs((double)head->parts.weight[0] - sqrt(0.5)) < 1e-6 &&
+                fabs((double)head->parts.weight[1] - sqrt(0.5)) < 1e-6 &&
+                head->parts.weight[3] == 1);
+    wi_head_close(&head);
+}
+
+static void refuses_bad_examples(void **state)
+{
+    (void)state;
+    world w;
+    make_world(&w, 13);
+    float x[N_LABELS * DIM];
+    uint32_t label[N_LABELS];
+    wi_error error;
+    wi_head *words = words_head(&w), *out = NULL;
+    take_photos(&w, 1, x, label);
+    wi_training training = training_of(&w, x, label, N_LABELS - 1);
+    assert_int_equal(wi_fewshot_from_photos(&model, &training, &out, &error), WI_ERR_ARG);
+    assert_non_null(strstr(error.message, "'label 7' has no photos"));
+    wi_photos photos = {x, label, N_LABELS, DIM - 1};
+    assert_int_equal(wi_fewshot_add(words, &photos, &out, &error), WI_ERR_MISMATCH);
+    photos.dim = DIM;
+    label[2] = N_LABELS;
+    assert_int_equal(wi_fewshot_add(words, &photos, &out, &error), WI_ERR_ARG);
+    label[2] = 2;
+    memset(x + 4 * DIM, 0, DIM * sizeof *x);
+    assert_int_equal(wi_fewshot_add(words, &photos, &out, &error), WI_ERR_ARG);
+    assert_non_null(strstr(error.message, "photo 5: the embedding is all zeros"));
+    photos.n = 0;
+    assert_int_equal(wi_fewshot_add(words, &photos, &out, &error), WI_ERR_ARG);
+    assert_null(out);
+    wi_head_close(&words);
+    free_labels(w.labels, N_LABELS);
+}
+
+/* ---- none of these ---- */
+
+static void take_unknown(world *w, size_t n, float *x)
+{
+    for (size_t i = 0; i < n; i++)
+        take_photo(w, N_LABELS + i % 4, x + i * DIM);
+}
+
+static double accept_rate(const wi_head *head, const float *x, size_t n)
+{
+    size_t n_accepted = 0;
+    for (size_t i = 0; i < n; i++) {
+        float known;
+        bool none;
+        assert_int_equal(wi_none_known(head, x + i * DIM, DIM, &known, &none, NULL), WI_OK);
+        n_accepted += !none;
+    }
+    return (double)n_accepted / (double)n;
+}
+
+static void thresholds_keep_their_rate(void **state)
+{
+    (void)state;
+    enum { N = 400, FRESH = 2000 };
+    static float unknown[N * DIM], fresh[FRESH * DIM];
+    world w;
+    make_world(&w, 17);
+    float x[5 * N_LABELS * DIM];
+    uint32_t label[5 * N_LABELS];
+    take_photos(&w, 5, x, label);
+    take_unknown(&w, N, unknown);
+    take_unknown(&w, FRESH, fresh);
+    wi_head *heads[2] = {words_head(&w), NULL};
+    wi_training training = training_of(&w, x, label, 5 * N_LABELS);
+    assert_int_equal(wi_fewshot_from_photos(&model, &training, &heads[1], NULL), WI_OK);
+    for (int h = 0; h < 2; h++) {
+        assert_true(accept_rate(heads[h], fresh, FRESH) == 1); /* not calibrated: never none */
+        for (int r = 1; r <= 2; r++) {
+            wi_calibration how = {unknown, N, DIM, 0.05 * r};
+            wi_head *sure = NULL;
+            assert_int_equal(wi_none_calibrate(heads[h], &how, &sure, NULL), WI_OK);
+            assert_true(accept_rate(sure, unknown, N) <= 0.05 * r + 1e-9);
+            assert_true(fabs(accept_rate(sure, fresh, FRESH) - 0.05 * r) < 0.03);
+            wi_head_info info;
+            wi_head_get_info(sure, &info);
+            assert_true(info.none_rate == (float)(0.05 * r) && !isnan(info.none_threshold));
+            if (h == 1) /* photos of known things pass */
+                assert_true(accept_rate(sure, x, 5 * N_LABELS) > 0.95);
+            wi_head_close(&sure);
+        }
+        wi_head_close(&heads[h]);
+    }
+    free_labels(w.labels, N_LABELS);
+}
+
+/* With --multi, each label says yes to an unknown photo at the stated rate. */
+static void sigmoid_labels_are_calibrated_one_by_one(void **state)
+{
+    (void)state;
+    enum { N = 400, FRESH = 2000 };
+    static float unknown[N * DIM], fresh[FRESH * DIM];
+    world w;
+    make_world(&w, 19);
+    take_unknown(&w, N, unknown);
+    take_unknown(&w, FRESH, fresh);
+    wi_head *words = words_head(&w), *many = NULL, *sure = NULL;
+    wi_head_parts parts = words->parts;
+    parts.sigmoid = true;
+    assert_int_equal(wi_head_copy(&parts, &many, NULL), WI_OK);
+    wi_calibration how = {unknown, N, DIM, 0.1};
+    assert_int_equal(wi_none_calibrate(many, &how, &sure, NULL), WI_OK);
+    size_t n_yes[N_LABELS] = {0};
+    for (size_t i = 0; i < FRESH; i++) {
+        float score[N_LABELS];
+        assert_int_equal(wi_head_scores(sure, fresh + i * DIM, DIM, score, NULL, NULL, NULL),
+                         WI_OK);
+        for (size_t l = 0; l < N_LABELS; l++)
+            n_yes[l] += score[l] > 0.5f;
+    }
+    for (size_t l = 0; l < N_LABELS; l++)
+        assert_true(fabs((double)n_yes[l] / FRESH - 0.1) < 0.05);
+    assert_true(fabs(accept_rate(sure, fresh, FRESH) - 0.1) < 0.04);
+    wi_head_close(&words);
+    wi_head_close(&many);
+    wi_head_close(&sure);
+    free_labels(w.labels, N_LABELS);
+}
+
+static void too_few_unknown_photos_are_told(void **state)
+{
+    (void)state;
+    world w;
+    make_world(&w, 23);
+    float unknown[20 * DIM];
+    take_unknown(&w, 20, unknown);
+    wi_head *words = words_head(&w), *out = NULL;
+    wi_error error;
+    wi_calibration how = {unknown, 18, DIM, 0.05};
+    assert_int_equal(wi_none_calibrate(words, &how, &out, &error), WI_ERR_ARG);
+    assert_non_null(strstr(error.message, "at least 19"));
+    how.n = 19;
+    assert_int_equal(wi_none_calibrate(words, &how, &out, &error), WI_OK);
+    wi_head_close(&out);
+    how.rate = 1;
+    assert_int_equal(wi_none_calibrate(words, &how, &out, &error), WI_ERR_ARG);
+    how.rate = 0.2;
+    unknown[3 * DIM] = NAN;
+    assert_int_equal(wi_none_calibrate(words, &how, &out, &error), WI_ERR_ARG);
+    assert_non_null(strstr(error.message, "unknown photo 4"));
+    how.dim = 7;
+    assert_int_equal(wi_none_calibrate(words, &how, &out, &error), WI_ERR_MISMATCH);
+    assert_null(out);
+    wi_head_close(&words);
+    free_labels(w.labels, N_LABELS);
+}
+
+/* Distractors: the measure is the labels' share against theirs; a label's own name is no
+ * distractor. */
+static void background_words_weigh_in(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"cat|kitty", "dog"};
+    static const char *const words[] = {"car", "kitty", "tree", "house", "bolt", "song"};
+    fake_tower tower = {.dim = DIM};
+    wi_head_encoder encoder = fake_encoder(&tower);
+    wi_head_recipe recipe = {
+        .labels = labels, .n_labels = 2, .distractors = words, .n_distractors = 6};
+    wi_head *head = NULL;
+    wi_error error = {0};
+    if (wi_zeroshot_build(&encoder, &recipe, &head, NULL, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(head->parts.n_background,
+                     4); /* without kitty, and without the closest fifth */
+    float x[DIM], logit[2], known;
+    bool none;
+    double share = 0, other = 0;
+    fake_embedding("a photo of a cat.", DIM, x);
+    assert_int_equal(wi_head_scores(head, x, DIM, NULL, NULL, logit, NULL), WI_OK);
+    assert_int_equal(wi_none_known(head, x, DIM, &known, &none, NULL), WI_OK);
+    assert_false(none);
+    assert_int_equal(wi_score_normalise(x, DIM, x, NULL), WI_OK);
+    for (size_t b = 0; b < 4; b++) {
+        double dot = 0;
+        for (size_t j = 0; j < DIM; j++)
+            dot += (double)head->parts.background[b * DIM + j] * (double)x[j];
+        other += exp(100 * (dot - 1));
+    }
+    for (int l = 0; l < 2; l++)
+        share += exp((double)logit[l] - 100);
+    assert_true(fabs((double)known - log(share / other)) < 1e-2);
+    fake_embedding("a photo of a tree.", DIM, x);
+    assert_int_equal(wi_none_known(head, x, DIM, &known, &none, NULL), WI_OK);
+    assert_true(none || head->parts.n_background < 5);
+    wi_head_close(&head);
+}
+
+/* Independent answers of a softmax model are weighed against neutral words. */
+static void sigmoid_heads_get_neutral_words(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"cat", "thing"};
+    fake_tower tower = {.dim = DIM};
+    wi_head_encoder encoder = fake_encoder(&tower);
+    wi_head_recipe recipe = {.labels = labels, .n_labels = 2, .sigmoid = true};
+    wi_head *head = NULL;
+    float x[DIM], score[2];
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, NULL), WI_OK);
+    assert_int_equal(head->parts.n_background, 15); /* "thing" is a label here */
+    fake_embedding("a photo of a cat.", DIM, x);
+    assert_int_equal(wi_head_scores(head, x, DIM, score, NULL, NULL, NULL), WI_OK);
+    assert_true(score[0] > 0.99f && score[1] < 0.01f);
+    fake_embedding("a photo of a scene.", DIM, x);
+    assert_int_equal(wi_head_scores(head, x, DIM, score, NULL, NULL, NULL), WI_OK);
+    assert_true(score[0] < 0.01f && score[1] < 0.01f);
+    wi_head_close(&head);
+    encoder.model.sigmoid = true; /* a model that was trained for it needs none */
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, NULL), WI_OK);
+    assert_int_equal(head->parts.n_background, 0);
+    wi_head_close(&head);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(photos_improve_words),
+        cmocka_unit_test(photos_can_be_added_later),
+        cmocka_unit_test(photos_alone_make_a_head),
+        cmocka_unit_test(means_are_means),
+        cmocka_unit_test(refuses_bad_examples),
+        cmocka_unit_test(thresholds_keep_their_rate),
+        cmocka_unit_test(sigmoid_labels_are_calibrated_one_by_one),
+        cmocka_unit_test(too_few_unknown_photos_are_told),
+        cmocka_unit_test(background_words_weigh_in),
+        cmocka_unit_test(sigmoid_heads_get_neutral_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
