@@ -40,6 +40,8 @@ typedef struct wi_epilogue {
                                     only without an activation and without `before` */
     size_t ld_before, ld_after;  /* elements */
     wi_act act;
+    const void *next; /* a hint: what the caller reads after this call, or NULL */
+    size_t next_bytes;
 } wi_epilogue;
 
 /* A quantised row: real value = scale * (q - zero), q in 0..127. */

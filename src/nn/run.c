@@ -220,6 +220,10 @@ static void linear_half(const wi_run *run, int worker, const wi_mat *mat, size_t
         e.bias = e.bias ? e.bias + column : NULL;
         e.before = e.before ? e.before + column : NULL;
         e.after = e.after ? e.after + column : NULL;
+        if (p + group < n) {
+            e.next = (const uint16_t *)mat->panels + (first + p + group) * panel;
+            e.next_bytes = group * panel * sizeof(uint16_t);
+        }
         run->kern->gemm_f32(m, group, mat->k, in->x, in->ld, run->scratch[worker], c + column, ldc,
                             &e);
     }

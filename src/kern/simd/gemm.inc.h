@@ -16,6 +16,30 @@ static void add_row(size_t n, float *row, const float *other)
         v_store(row + j, v_add(v_load(row + j), v_load(other + j)));
 }
 
+/* Weights come from memory once, in the first tile of rows; the other tiles could meanwhile fetch what
+ * is read next. Tile t >= 1 asks for one line a step of the (t-1)-th share of it; a tile without a
+ * share asks for lines that it reads anyway. */
+enum { CACHE_LINE = 64 };
+
+typedef struct upcoming {
+    const char *bytes;
+    size_t n_bytes;
+} upcoming;
+
+static inline upcoming after_group(const wi_epilogue *e, const void *panels, size_t group_bytes,
+                                   bool is_last)
+{
+    if (is_last)
+        return (upcoming){e->next, e->next ? e->next_bytes : 0};
+    return (upcoming){(const char *)panels + group_bytes, group_bytes};
+}
+
+static inline const char *share_of(upcoming next, const void *otherwise, size_t tile, size_t steps)
+{
+    const size_t at = (tile - 1) * steps * CACHE_LINE;
+    return tile > 0 && at < next.n_bytes ? next.bytes + at : otherwise;
+}
+
 /* What is added to a tile before it is stored: the one of `before` and `after` that may be the
  * output itself. */
 typedef struct addend {
@@ -52,7 +76,8 @@ static void finish_rows(size_t m, size_t n, float *c, size_t ldc, const wi_epilo
 
 /* rows and panels are compile-time constants at every call. */
 INLINE void tile_f32(const size_t rows, const size_t panels, size_t k, const float *a, size_t lda,
-                     const float *b, float *c, size_t ldc, const float *bias, addend add)
+                     const float *b, float *c, size_t ldc, const float *bias, addend add,
+                     const char *ahead)
 {
     vf sum[TILE_ROWS][TILE_PANELS * PANEL_VECTORS];
     const size_t n_vectors = panels * PANEL_VECTORS, panel_floats = k * WI_PANEL;
@@ -68,6 +93,7 @@ INLINE void tile_f32(const size_t rows, const size_t panels, size_t k, const flo
     for (size_t g = 0; g < (rows + 2) / 3; g++)
         base[g] = a + 3 * g * lda;
     for (size_t p = 0; p < k; p++) {
+        __builtin_prefetch(ahead + p * CACHE_LINE, 0, 2);
         vf w[TILE_PANELS * PANEL_VECTORS];
         UNROLL()
         for (size_t v = 0; v < n_vectors; v++)
@@ -96,7 +122,8 @@ INLINE void tile_f32(const size_t rows, const size_t panels, size_t k, const flo
 
 INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uint8_t *q, size_t lda,
                     const wi_row_scale *row, const int8_t *b, const float *scale,
-                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add)
+                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add,
+                    const char *ahead)
 {
     vi sum[TILE_ROWS_S8][TILE_PANELS_S8 * PANEL_VECTORS];
     const size_t n_vectors = panels * PANEL_VECTORS, panel_bytes = k4 * WI_PANEL * 4;
@@ -110,6 +137,7 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
     for (size_t g = 0; g < (rows + 2) / 3; g++)
         base[g] = q + 3 * g * lda;
     for (size_t p = 0; p < k4; p++) {
+        __builtin_prefetch(ahead + p * CACHE_LINE, 0, 2);
         vi w[TILE_PANELS_S8 * PANEL_VECTORS];
         UNROLL()
         for (size_t v = 0; v < n_vectors; v++)
@@ -147,13 +175,13 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
 #define CASE_F32(n)                                                                                \
     case n:                                                                                        \
         if (n <= TILE_ROWS)                                                                        \
-            tile_f32(n <= TILE_ROWS ? n : 1, panels, k, a, lda, b, c, ldc, bias, add);             \
+            tile_f32(n <= TILE_ROWS ? n : 1, panels, k, a, lda, b, c, ldc, bias, add, ahead);      \
         break;
 #define CASE_S8(n)                                                                                 \
     case n:                                                                                        \
         if (n <= TILE_ROWS_S8)                                                                     \
             tile_s8(n <= TILE_ROWS_S8 ? n : 1, panels, k4, q, lda, row, b, scale, total, c, ldc,   \
-                    bias, add);                                                                    \
+                    bias, add, ahead);                                                             \
         break;
 #define ALL_CASES(CASE)                                                                            \
     CASE(1)                                                                                        \
@@ -162,7 +190,8 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
     CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
 
 INLINE void rows_f32(const size_t panels, size_t rows, size_t k, const float *a, size_t lda,
-                     const float *b, float *c, size_t ldc, const float *bias, addend add)
+                     const float *b, float *c, size_t ldc, const float *bias, addend add,
+                     const char *ahead)
 {
     switch (rows) {
         ALL_CASES(CASE_F32)
@@ -171,7 +200,8 @@ INLINE void rows_f32(const size_t panels, size_t rows, size_t k, const float *a,
 
 INLINE void rows_s8(const size_t panels, size_t rows, size_t k4, const uint8_t *q, size_t lda,
                     const wi_row_scale *row, const int8_t *b, const float *scale,
-                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add)
+                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add,
+                    const char *ahead)
 {
     switch (rows) {
         ALL_CASES(CASE_S8)
@@ -187,15 +217,18 @@ static void gemm_f32(size_t m, size_t n_panels, size_t k, const float *a, size_t
     for (size_t p = 0, group; p < n_panels; p += group) {
         group = n_panels - p < TILE_PANELS ? n_panels - p : TILE_PANELS;
         const float *b = panels + p * k * WI_PANEL;
+        const upcoming next =
+            after_group(e, b, group * k * WI_PANEL * sizeof *b, p + group == n_panels);
         const float *bias = e->bias ? e->bias + p * WI_PANEL : NULL;
         for (size_t t = 0; t < n_tiles; t++) {
             size_t first = m * t / n_tiles, rows = m * (t + 1) / n_tiles - first;
             float *out = c + first * ldc + p * WI_PANEL;
             addend add = stored_addend(e, first, p * WI_PANEL);
+            const char *ahead = share_of(next, b, t, k);
             if (group == TILE_PANELS)
-                rows_f32(TILE_PANELS, rows, k, a + first * lda, lda, b, out, ldc, bias, add);
+                rows_f32(TILE_PANELS, rows, k, a + first * lda, lda, b, out, ldc, bias, add, ahead);
             else
-                rows_f32(1, rows, k, a + first * lda, lda, b, out, ldc, bias, add);
+                rows_f32(1, rows, k, a + first * lda, lda, b, out, ldc, bias, add, ahead);
             if (!is_finished(e))
                 finish_rows(rows, group * WI_PANEL, out, ldc, e, first, p * WI_PANEL);
         }
@@ -210,18 +243,20 @@ static void gemm_s8(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size
     for (size_t p = 0, group; p < n_panels; p += group) {
         group = n_panels - p < TILE_PANELS_S8 ? n_panels - p : TILE_PANELS_S8;
         const int8_t *b = panels + p * k4 * WI_PANEL * 4;
+        const upcoming next = after_group(e, b, group * k4 * WI_PANEL * 4, p + group == n_panels);
         const size_t column = p * WI_PANEL;
         const float *bias = e->bias ? e->bias + column : NULL;
         for (size_t t = 0; t < n_tiles; t++) {
             size_t first = m * t / n_tiles, rows = m * (t + 1) / n_tiles - first;
             float *out = c + first * ldc + column;
             addend add = stored_addend(e, first, column);
+            const char *ahead = share_of(next, b, t, k4);
             if (group == TILE_PANELS_S8)
                 rows_s8(TILE_PANELS_S8, rows, k4, q + first * lda, lda, row + first, b,
-                        scale + column, total + column, out, ldc, bias, add);
+                        scale + column, total + column, out, ldc, bias, add, ahead);
             else
                 rows_s8(1, rows, k4, q + first * lda, lda, row + first, b, scale + column,
-                        total + column, out, ldc, bias, add);
+                        total + column, out, ldc, bias, add, ahead);
             if (!is_finished(e))
                 finish_rows(rows, group * WI_PANEL, out, ldc, e, first, column);
         }
