@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 MODEL ?=
 CMAKE_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
-CTEST = ctest --output-on-failure --no-tests=error -j $(JOBS)
+CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS)
 
 .PHONY: all deps build run test test-asan lint tidy bench fuzz install wasm test-web clean
 
@@ -42,7 +42,7 @@ lint:
 
 tidy:
 	tools/packages.sh build test tidy
-	tools/tidy.sh
+	tools/tidy.sh $(BUILD)-tidy
 
 # Random weights in the shape of ViT-B/32 unless MODEL=... names a model.
 bench:
@@ -72,4 +72,4 @@ test-web: wasm
 	$(CTEST) --test-dir $(BUILD)-wasm
 
 clean:
-	cmake -E rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm
+	cmake -E rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm $(BUILD)-tidy
