@@ -40,6 +40,9 @@ class Case(unittest.TestCase):
     def setUpClass(cls):
         if Case.shared is None:
             Case.shared = tempfile.mkdtemp(prefix="whatsit-cli-")
+            # Away from the sources, whose models and heads the program would find beside itself.
+            os.makedirs(os.path.join(Case.shared, "bin"))
+            Case.program = shutil.copy(Case.program, os.path.join(Case.shared, "bin"))
             tiny_model.write_model(os.path.join(Case.shared, "tiny"))
             for i in range(6):
                 with open(os.path.join(Case.shared, f"p{i}.png"), "wb") as file:
