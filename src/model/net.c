@@ -149,8 +149,7 @@ static void linear(walker *w, const char *prefix, const char *name, wi_mat *mat,
                    uint32_t k, bool has_bias)
 {
     wi_part part = {.kind = WI_PART_LINEAR, .mat = mat, .n = n, .k = k, .has_bias = has_bias};
-    /* The first layer sees pixels, the projections are the answer, and both are small. */
-    part.keep_float = strcmp(name, "patch") == 0 || strcmp(name, "proj") == 0;
+    part.keep_float = strcmp(name, "proj") == 0; /* the answer itself, and small */
     visit(w, &part, prefix, name);
 }
 
