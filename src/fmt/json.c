@@ -36,7 +36,7 @@ wi_status wi_json_parse(const char *file, const void *bytes, size_t n_bytes, wi_
     if (too_deep(bytes, n_bytes))
         return wi_fail(error, WI_ERR_FORMAT, "%s: JSON nested deeper than %d levels", file,
                        WI_JSON_MAX_DEPTH);
-    json_error_t why;
+    json_error_t why = {0}; /* the library sets its code only with a text */
     json_t *root = json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES, &why);
     if (!root) {
         /* Where memory is out, the library mostly stops without a word. */
