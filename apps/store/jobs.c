@@ -1,0 +1,191 @@
+#include "tx.h"
+#include <stdlib.h>
+
+#define COLUMNS                                                                                    \
+    "id, owner, kind, state, server, result, error, done, total, lease_ms, created_ms,"            \
+    " updated_ms, cancel"
+
+wi_status store_job_put(store *st, const store_job *job, wi_error *error)
+{
+    const db_value values[] = {
+        db_text(job->id),
+        db_text(job->owner),
+        db_text(job->kind),
+        db_text(job->state),
+        db_text(job->server),
+        db_text(job->result ? job->result : ""),
+        db_text(job->error ? job->error : ""),
+        db_int(job->done),
+        db_int(job->total),
+        db_int(job->lease_ms),
+        db_int(job->created_ms),
+        db_int(job->updated_ms),
+        db_int(job->cancel),
+        db_text(job->request),
+    };
+    return store_write(st, true,
+                       "INSERT INTO jobs (" COLUMNS ", request) VALUES"
+                       " ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)",
+                       values, 14, NULL, error);
+}
+
+static wi_status take_job(const db_result *result, store_job *out, wi_error *error)
+{
+    *out = (store_job){
+        .done = db_cell_int(result, 0, 7),
+        .total = db_cell_int(result, 0, 8),
+        .lease_ms = db_cell_int(result, 0, 9),
+        .created_ms = db_cell_int(result, 0, 10),
+        .updated_ms = db_cell_int(result, 0, 11),
+        .cancel = db_cell_int(result, 0, 12) != 0,
+    };
+    bool taken =
+        store_take_text(result, 0, 0, &out->id) && store_take_text(result, 0, 1, &out->owner) &&
+        store_take_text(result, 0, 2, &out->kind) && store_take_text(result, 0, 3, &out->state) &&
+        store_take_text(result, 0, 4, &out->server) &&
+        store_take_text(result, 0, 5, &out->result) && store_take_text(result, 0, 6, &out->error) &&
+        (result->n_columns < 14 || store_take_text(result, 0, 13, &out->request));
+    if (!taken) {
+        store_job_free(out);
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    return WI_OK;
+}
+
+wi_status store_job_get(store *st, const char *id, store_job *out, wi_error *error)
+{
+    db_result result = {0};
+    db_value value = db_text(id);
+    *out = (store_job){0};
+    wi_status status =
+        store_read(st, "SELECT " COLUMNS " FROM jobs WHERE id = $1", &value, 1, &result, error);
+    if (status == WI_OK && result.n_rows == 0) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "there is no job '%.100s'", id);
+    } else if (status == WI_OK) {
+        status = take_job(&result, out, error);
+    }
+    db_result_free(&result);
+    return status;
+}
+
+/* The condition stands outside as well: of two servers that chose the same row, the second one
+ * finds it changed and gets nothing. */
+static const char claim_sql[] =
+    "UPDATE jobs SET state = 'running', server = $1, lease_ms = $2 WHERE id ="
+    " (SELECT id FROM jobs WHERE state = 'queued' OR (state = 'running' AND lease_ms < $3)"
+    "  ORDER BY created_ms, id LIMIT 1)"
+    " AND (state = 'queued' OR (state = 'running' AND lease_ms < $3))"
+    " RETURNING " COLUMNS ", request";
+
+wi_status store_job_claim(store *st, const char *server, int64_t now_ms, int64_t lease_ms,
+                          store_job *out, wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {db_text(server), db_int(lease_ms), db_int(now_ms)};
+    *out = (store_job){0};
+    wi_status status = store_write(st, true, claim_sql, values, 3, &result, error);
+    if (status == WI_OK && result.n_rows == 0) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "no job waits");
+    } else if (status == WI_OK) {
+        status = take_job(&result, out, error);
+    }
+    db_result_free(&result);
+    return status;
+}
+
+wi_status store_job_progress(store *st, const store_job *job, bool *cancel, wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {db_int(job->done),       db_int(job->total), db_int(job->lease_ms),
+                               db_int(job->updated_ms), db_text(job->id),   db_text(job->server)};
+    wi_status status =
+        store_write(st, false,
+                    "UPDATE jobs SET done = $1, total = $2, lease_ms = $3, updated_ms = $4"
+                    " WHERE id = $5 AND server = $6 AND state = 'running' RETURNING cancel",
+                    values, 6, &result, error);
+    if (status == WI_OK && result.n_rows == 0) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "the job is no longer this server's");
+    } else if (status == WI_OK) {
+        *cancel = db_cell_int(&result, 0, 0) != 0;
+    }
+    db_result_free(&result);
+    return status;
+}
+
+wi_status store_job_finish(store *st, const store_job *job, wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {
+        db_text(job->state),
+        db_text(job->result ? job->result : ""),
+        db_text(job->error ? job->error : ""),
+        db_int(job->done),
+        db_int(job->total),
+        db_int(job->updated_ms),
+        db_text(job->id),
+        db_text(job->server),
+    };
+    wi_status status =
+        store_write(st, true,
+                    "UPDATE jobs SET state = $1, result = $2, error = $3, done = $4, total = $5,"
+                    " updated_ms = $6, lease_ms = 0, request = ''"
+                    " WHERE id = $7 AND server = $8 AND state = 'running' RETURNING id",
+                    values, 8, &result, error);
+    if (status == WI_OK && result.n_rows == 0) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "the job is no longer this server's");
+    }
+    db_result_free(&result);
+    return status;
+}
+
+wi_status store_job_cancel(store *st, const char *id, int64_t now_ms, wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {db_int(now_ms), db_text(id)};
+    wi_status status =
+        store_write(st, true,
+                    "UPDATE jobs SET cancel = 1, updated_ms = $1,"
+                    " state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END"
+                    " WHERE id = $2 RETURNING id",
+                    values, 2, &result, error);
+    if (status == WI_OK && result.n_rows == 0) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "there is no job '%.100s'", id);
+    }
+    db_result_free(&result);
+    return status;
+}
+
+wi_status store_job_sweep(store *st, int64_t before_ms, wi_error *error)
+{
+    db_value value = db_int(before_ms);
+    return store_write(st, false,
+                       "DELETE FROM jobs WHERE updated_ms < $1"
+                       " AND state IN ('done', 'failed', 'cancelled')",
+                       &value, 1, NULL, error);
+}
+
+wi_status store_job_count(store *st, const char *owner, int64_t *n, wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {db_text(owner ? owner : ""), db_int(owner == NULL)};
+    wi_status status = store_read(st,
+                                  "SELECT COUNT(*) FROM jobs WHERE (owner = $1 OR"
+                                  " CAST($2 AS BIGINT) = 1) AND state IN ('queued', 'running')",
+                                  values, 2, &result, error);
+    *n = status == WI_OK ? db_cell_int(&result, 0, 0) : 0;
+    db_result_free(&result);
+    return status;
+}
+
+void store_job_free(store_job *job)
+{
+    free(job->id);
+    free(job->owner);
+    free(job->kind);
+    free(job->request);
+    free(job->state);
+    free(job->server);
+    free(job->result);
+    free(job->error);
+    *job = (store_job){0};
+}

@@ -1,0 +1,32 @@
+/* The tables, version by version. A step that has been released is never changed. */
+#include "tx.h"
+
+static const char *const steps[STORE_VERSION] = {
+    /* 1: heads and keys */
+    "CREATE TABLE heads ("
+    " name TEXT PRIMARY KEY, model TEXT NOT NULL, fingerprint TEXT NOT NULL, kind TEXT NOT NULL,"
+    " owner TEXT NOT NULL, etag TEXT NOT NULL, n_labels BIGINT NOT NULL, n_bytes BIGINT NOT NULL,"
+    " created_ms BIGINT NOT NULL, bytes BYTEA NOT NULL);"
+    "CREATE TABLE keys ("
+    " id TEXT PRIMARY KEY, name TEXT NOT NULL, salt BYTEA NOT NULL, hash BYTEA NOT NULL,"
+    " requests_a_day BIGINT NOT NULL, heads_a_day BIGINT NOT NULL, bytes_a_day BIGINT NOT NULL,"
+    " concurrency BIGINT NOT NULL, created_ms BIGINT NOT NULL, revoked_ms BIGINT NOT NULL);",
+    /* 2: usage, and the pace of keys */
+    "CREATE TABLE usage ("
+    " key_id TEXT NOT NULL, day BIGINT NOT NULL, requests BIGINT NOT NULL, heads BIGINT NOT NULL,"
+    " bytes BIGINT NOT NULL, PRIMARY KEY (key_id, day));"
+    "ALTER TABLE keys ADD COLUMN rate_milli BIGINT NOT NULL DEFAULT -1;"
+    "ALTER TABLE keys ADD COLUMN burst BIGINT NOT NULL DEFAULT -1;",
+    /* 3: jobs */
+    "CREATE TABLE jobs ("
+    " id TEXT PRIMARY KEY, owner TEXT NOT NULL, kind TEXT NOT NULL, request TEXT NOT NULL,"
+    " state TEXT NOT NULL, server TEXT NOT NULL, result TEXT NOT NULL, error TEXT NOT NULL,"
+    " done BIGINT NOT NULL, total BIGINT NOT NULL, lease_ms BIGINT NOT NULL,"
+    " created_ms BIGINT NOT NULL, updated_ms BIGINT NOT NULL, cancel BIGINT NOT NULL);"
+    "CREATE INDEX jobs_by_state ON jobs (state, created_ms);",
+};
+
+const char *store_migration(int version)
+{
+    return steps[version - 1];
+}

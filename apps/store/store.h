@@ -1,0 +1,124 @@
+/* What outlives the server: heads, keys, how much each key has used, jobs. One SQLite file, or a
+ * PostgreSQL database that several servers share.
+ * Ownership: what a function fills belongs to the caller and is freed by the noun's _free, which is
+ * safe on zeroed and on freed values. Threads: any. Times are milliseconds since 1970. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <whatsit/status.h>
+
+typedef struct store store;
+
+enum { STORE_VERSION = 3 };
+
+/* url: the path of an SQLite file, or postgres://...; makes and migrates the tables.
+ * Errors: WI_ERR_IO; WI_ERR_UNSUPPORTED (built without PostgreSQL, or tables of a newer program) */
+wi_status store_open(const char *url, store **out, wi_error *error);
+/* Migrates up to `version` and no further; for tests of migrations. */
+wi_status store_open_at(const char *url, int version, store **out, wi_error *error);
+void store_close(store **st);
+/* WI_OK while the database answers. */
+wi_status store_ping(store *st, wi_error *error);
+/* "sqlite", "postgres". */
+const char *store_kind(const store *st);
+int64_t store_now_ms(void);
+
+/* ---- heads ---- */
+
+typedef struct store_head {
+    char *name, *model, *fingerprint; /* of the model it was made for */
+    char *kind, *owner;               /* owner: a key's id, "" without keys */
+    char *etag;                       /* SHA-256 of the file, 64 digits */
+    int64_t n_labels, n_bytes, created_ms;
+    void *bytes; /* the head file; NULL in lists */
+} store_head;
+
+/* Durable when it returns. replace: may take the place of a head of the same owner.
+ * Errors: WI_ERR_MISMATCH: the name is taken */
+wi_status store_head_put(store *st, const store_head *head, bool replace, wi_error *error);
+/* WI_ERR_NOT_FOUND */
+wi_status store_head_get(store *st, const char *name, store_head *out, wi_error *error);
+/* The same without the file. */
+wi_status store_head_find(store *st, const char *name, store_head *out, wi_error *error);
+/* In order of names, behind `after` ("" for the first); at most `max`. */
+wi_status store_head_list(store *st, const char *after, size_t max, store_head **out, size_t *n,
+                          wi_error *error);
+/* owner NULL: anybody's. WI_ERR_NOT_FOUND; WI_ERR_MISMATCH when it is somebody else's. */
+wi_status store_head_delete(store *st, const char *name, const char *owner, wi_error *error);
+void store_head_free(store_head *head);
+void store_heads_free(store_head **heads, size_t n);
+
+/* ---- keys ---- */
+
+enum { STORE_SALT_BYTES = 16, STORE_HASH_BYTES = 32 };
+
+/* Limits below 0 do not limit. */
+typedef struct store_plan {
+    int64_t requests_a_day, heads_a_day, bytes_a_day, concurrency;
+    int64_t rate_milli, burst; /* thousandths of a request a second; how many at once */
+} store_plan;
+
+typedef struct store_key {
+    char *id, *name;
+    uint8_t salt[STORE_SALT_BYTES], hash[STORE_HASH_BYTES];
+    store_plan plan;
+    int64_t created_ms, revoked_ms; /* revoked_ms 0: good */
+} store_key;
+
+wi_status store_key_put(store *st, const store_key *key, wi_error *error);
+wi_status store_key_get(store *st, const char *id, store_key *out, wi_error *error);
+wi_status store_key_list(store *st, store_key **out, size_t *n, wi_error *error);
+/* WI_ERR_NOT_FOUND */
+wi_status store_key_revoke(store *st, const char *id, int64_t now_ms, wi_error *error);
+void store_key_free(store_key *key);
+void store_keys_free(store_key **keys, size_t n);
+
+/* ---- usage ---- */
+
+typedef struct store_usage {
+    int64_t day; /* days since 1970, UTC */
+    int64_t requests, heads, bytes;
+} store_usage;
+
+int64_t store_day(int64_t now_ms);
+/* Adds cost to the key's day if all of the plan's limits hold afterwards: one statement, exact for
+ * any number of servers. *taken false: nothing was added. *now is the usage afterwards. */
+wi_status store_usage_take(store *st, const char *key, const store_usage *cost,
+                           const store_plan *plan, bool *taken, store_usage *now, wi_error *error);
+/* The days of a key, newest first, at most max. */
+wi_status store_usage_get(store *st, const char *key, size_t max, store_usage *out, size_t *n,
+                          wi_error *error);
+
+/* ---- jobs ---- */
+
+typedef struct store_job {
+    char *id, *owner, *kind, *request; /* request: JSON */
+    char *state;                       /* queued, running, done, failed, cancelled */
+    char *server;                      /* who runs it, until lease_ms */
+    char *result, *error;              /* result: JSON */
+    int64_t done, total, lease_ms, created_ms, updated_ms;
+    bool cancel;
+} store_job;
+
+/* Durable when it returns. */
+wi_status store_job_put(store *st, const store_job *job, wi_error *error);
+/* Without the request. WI_ERR_NOT_FOUND */
+wi_status store_job_get(store *st, const char *id, store_job *out, wi_error *error);
+/* Takes the oldest job that nobody runs (queued, or its lease has ended) for `server`;
+ * WI_ERR_NOT_FOUND when there is none. */
+wi_status store_job_claim(store *st, const char *server, int64_t now_ms, int64_t lease_ms,
+                          store_job *out, wi_error *error);
+/* Reports progress and prolongs the lease. *cancel: the work should stop. WI_ERR_NOT_FOUND: the job
+ * is no longer this server's. */
+wi_status store_job_progress(store *st, const store_job *job, bool *cancel, wi_error *error);
+/* Sets state, result and error for good, if the job is still job->server's. */
+wi_status store_job_finish(store *st, const store_job *job, wi_error *error);
+/* Asks for a stop; a job that nobody has begun is cancelled at once. WI_ERR_NOT_FOUND */
+wi_status store_job_cancel(store *st, const char *id, int64_t now_ms, wi_error *error);
+/* Forgets finished jobs that are older. */
+wi_status store_job_sweep(store *st, int64_t before_ms, wi_error *error);
+/* Queued and running jobs of an owner (NULL: of everybody). */
+wi_status store_job_count(store *st, const char *owner, int64_t *n, wi_error *error);
+void store_job_free(store_job *job);
+
+#endif
