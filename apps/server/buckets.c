@@ -1,0 +1,128 @@
+#include "access.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_BUCKETS = 8192, N_WAYS = 8, N_RUNNING = 1024 };
+
+typedef struct bucket {
+    uint64_t name; /* its hash; 0: free */
+    double tokens, at_ms;
+} bucket;
+
+typedef struct running {
+    char key[40];
+    int64_t n;
+} running;
+
+struct srv_limits {
+    pthread_mutex_t mutex;
+    uint64_t seed;
+    bucket buckets[N_BUCKETS];
+    running running[N_RUNNING];
+};
+
+wi_status srv_limits_open(srv_server *server, srv_limits **out, wi_error *error)
+{
+    srv_limits *limits = calloc(1, sizeof *limits);
+    if (!limits) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    pthread_mutex_init(&limits->mutex, NULL);
+    memcpy(&limits->seed, server->name, sizeof limits->seed);
+    *out = limits;
+    return WI_OK;
+}
+
+void srv_limits_close(srv_limits **limits)
+{
+    if (*limits) {
+        pthread_mutex_destroy(&(*limits)->mutex);
+    }
+    free(*limits);
+    *limits = NULL;
+}
+
+/* FNV-1a from a random start, so that nobody can aim at another's bucket. */
+static uint64_t hash(uint64_t seed, const char *name)
+{
+    uint64_t h = 14695981039346656037ull ^ seed;
+    for (; *name; name++) {
+        h = (h ^ (uint8_t)*name) * 1099511628211ull;
+    }
+    h ^= h >> 29;
+    return h ? h : 1;
+}
+
+/* The bucket of that name among the few places where it may be, else the longest idle of them. */
+static bucket *find(srv_limits *limits, uint64_t name, double burst, double now)
+{
+    bucket *set = &limits->buckets[name % (N_BUCKETS / N_WAYS) * N_WAYS], *oldest = set;
+    for (size_t i = 0; i < N_WAYS; i++) {
+        if (set[i].name == name) {
+            return &set[i];
+        }
+        oldest = set[i].at_ms < oldest->at_ms ? &set[i] : oldest;
+    }
+    *oldest = (bucket){name, burst, now};
+    return oldest;
+}
+
+bool srv_limits_take(srv_limits *limits, const char *name, double rate, double burst,
+                     unsigned *retry_s)
+{
+    if (rate <= 0) {
+        return true;
+    }
+    double now = srv_clock_ms();
+    burst = burst < 1 ? 1 : burst;
+    pthread_mutex_lock(&limits->mutex);
+    bucket *b = find(limits, hash(limits->seed, name), burst, now);
+    b->tokens = fmin(burst, b->tokens + (now - b->at_ms) / 1e3 * rate);
+    b->at_ms = now;
+    bool taken = b->tokens >= 1;
+    b->tokens -= taken;
+    *retry_s = taken ? 0 : (unsigned)ceil((1 - b->tokens) / rate);
+    pthread_mutex_unlock(&limits->mutex);
+    return taken;
+}
+
+static running *find_running(srv_limits *limits, const char *key)
+{
+    running *free_one = NULL;
+    for (size_t i = 0; i < N_RUNNING; i++) {
+        running *r = &limits->running[i];
+        if (r->n > 0 && !strcmp(r->key, key)) {
+            return r;
+        }
+        free_one = !free_one && r->n == 0 ? r : free_one;
+    }
+    return free_one;
+}
+
+bool srv_limits_enter(srv_limits *limits, const char *key, int64_t max)
+{
+    pthread_mutex_lock(&limits->mutex);
+    running *r = find_running(limits, key);
+    bool enters = r && (max < 0 || r->n < max);
+    if (enters && r->n == 0) {
+        strncpy(r->key, key, sizeof r->key - 1);
+        r->key[sizeof r->key - 1] = '\0';
+    }
+    if (enters) {
+        r->n++;
+    }
+    pthread_mutex_unlock(&limits->mutex);
+    return enters;
+}
+
+void srv_limits_leave(srv_limits *limits, const char *key)
+{
+    pthread_mutex_lock(&limits->mutex);
+    running *r = find_running(limits, key);
+    if (r && r->n > 0) {
+        r->n--;
+    }
+    pthread_mutex_unlock(&limits->mutex);
+}

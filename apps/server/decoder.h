@@ -1,0 +1,38 @@
+/* Pictures from strangers -> a network's input pixels, in processes of their own: a hostile file can
+ * at worst end the process that reads it, which has no files, no network and a bound on its memory
+ * and time. Bytes go in and pixels come out through shared memory. */
+#ifndef SERVER_DECODER_H
+#define SERVER_DECODER_H
+
+#include "../store/fail.h"
+#include <whatsit/image.h>
+
+typedef struct srv_decoder srv_decoder;
+
+typedef struct srv_decoder_options {
+    unsigned n_processes;
+    size_t max_bytes; /* of one file */
+    uint64_t max_pixels;
+    uint32_t max_size_px; /* of the network's input */
+    bool no_sandbox;      /* decode in this process */
+} srv_decoder_options;
+
+typedef struct srv_decoded {
+    uint32_t width_px, height_px; /* of the picture */
+    char format[16];
+} srv_decoded;
+
+/* Forks: call it before any thread has begun. Owns: the caller closes *out. */
+wi_status srv_decoder_open(const srv_decoder_options *options, srv_decoder **out, wi_error *error);
+void srv_decoder_close(srv_decoder **decoder);
+/* "seccomp", "processes" (no seccomp here), "none". */
+const char *srv_decoder_kind(const srv_decoder *decoder);
+/* Decodings that ended their process. */
+uint64_t srv_decoder_deaths(const srv_decoder *decoder);
+
+/* Waits for a free process. Shapes: pixels[size_px,size_px,3]. Threads: any.
+ * Errors: as wi_image_from_memory and wi_image_preprocess; WI_ERR_FORMAT when the process died */
+wi_status srv_decode(srv_decoder *decoder, const void *bytes, size_t n_bytes,
+                     const wi_preprocess *how, uint8_t *pixels, srv_decoded *out, wi_error *error);
+
+#endif

@@ -1,0 +1,143 @@
+/* Server-sent events: a stream sleeps, its connection suspended, until the ticker has news. */
+#include "exchange.h"
+#include "jobs.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_STREAMS = 256, HEARTBEAT_MS = 10000, POLL_MS = 400 };
+
+typedef struct srv_stream {
+    srv_http *http;
+    struct MHD_Connection *connection;
+    char *job;
+    char text[2048]; /* what is to be sent */
+    size_t n, sent;
+    char last[256]; /* state and progress that were sent last */
+    bool suspended, over;
+    double told_ms, polled_ms;
+    struct srv_stream *next;
+} srv_stream;
+
+static ssize_t read_stream(void *context, uint64_t position, char *buffer, size_t max)
+{
+    srv_stream *stream = context;
+    srv_http *http = stream->http;
+    ssize_t n = 0;
+    (void)position;
+    pthread_mutex_lock(&http->streams_mutex);
+    if (stream->sent < stream->n) {
+        size_t left = stream->n - stream->sent;
+        n = (ssize_t)(left < max ? left : max);
+        memcpy(buffer, stream->text + stream->sent, (size_t)n);
+        stream->sent += (size_t)n;
+    } else if (stream->over || http->streams_end) {
+        n = MHD_CONTENT_READER_END_OF_STREAM;
+    } else {
+        stream->suspended = true;
+        MHD_suspend_connection(stream->connection);
+    }
+    pthread_mutex_unlock(&http->streams_mutex);
+    return n;
+}
+
+static void free_stream(void *context)
+{
+    srv_stream *stream = context, **at;
+    srv_http *http = stream->http;
+    pthread_mutex_lock(&http->streams_mutex);
+    for (at = &http->streams; *at && *at != stream; at = &(*at)->next) {
+    }
+    if (*at) {
+        *at = stream->next;
+        http->n_streams--;
+    }
+    pthread_mutex_unlock(&http->streams_mutex);
+    free(stream->job);
+    free(stream);
+}
+
+struct MHD_Response *srv_stream_open(srv_http *http, struct MHD_Connection *connection,
+                                     const char *job)
+{
+    srv_stream *stream = calloc(1, sizeof *stream);
+    if (!stream) {
+        return NULL;
+    }
+    stream->http = http;
+    stream->connection = connection;
+    stream->job = strdup(job);
+    stream->told_ms = srv_clock_ms();
+    pthread_mutex_lock(&http->streams_mutex);
+    bool fits = stream->job && http->n_streams < MAX_STREAMS && !http->streams_end;
+    if (fits) {
+        stream->next = http->streams;
+        http->streams = stream;
+        http->n_streams++;
+    }
+    pthread_mutex_unlock(&http->streams_mutex);
+    struct MHD_Response *response =
+        fits ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_stream, stream,
+                                                 free_stream)
+             : NULL;
+    if (!response) {
+        free_stream(stream);
+    }
+    return response;
+}
+
+/* Called with the mutex held. */
+static void say(srv_stream *stream, const store_job *job, double now)
+{
+    char state[256];
+    snprintf(state, sizeof state, "%s %lld %lld", job->state, (long long)job->done,
+             (long long)job->total);
+    if (strcmp(state, stream->last)) {
+        json_t *value = srv_job_json(job);
+        char *text = json_dumps(value, JSON_COMPACT);
+        bool over = srv_job_is_over(job);
+        int n = snprintf(stream->text, sizeof stream->text, "event: %s\ndata: %s\n\n",
+                         over ? "end" : "progress", text ? text : "{}");
+        stream->n = n > 0 && (size_t)n < sizeof stream->text ? (size_t)n : 0;
+        stream->sent = 0;
+        stream->over = over;
+        stream->told_ms = now;
+        snprintf(stream->last, sizeof stream->last, "%s", state);
+        free(text);
+        json_decref(value);
+    } else if (now - stream->told_ms > HEARTBEAT_MS) {
+        stream->n = (size_t)snprintf(stream->text, sizeof stream->text, ": still here\n\n");
+        stream->sent = 0;
+        stream->told_ms = now;
+    }
+}
+
+static void tick(srv_http *http, srv_stream *stream, double now)
+{
+    store_job job = {0};
+    stream->polled_ms = now;
+    wi_status status = store_job_get(http->server->store, stream->job, &job, NULL);
+    if (status == WI_OK) {
+        say(stream, &job, now);
+    } else if (status == WI_ERR_NOT_FOUND) {
+        stream->over = true;
+    }
+    store_job_free(&job);
+}
+
+void srv_streams_tick(srv_http *http, bool end)
+{
+    double now = srv_clock_ms();
+    pthread_mutex_lock(&http->streams_mutex);
+    http->streams_end = http->streams_end || end;
+    for (srv_stream *stream = http->streams; stream; stream = stream->next) {
+        if (!end && stream->suspended && now - stream->polled_ms > POLL_MS) {
+            tick(http, stream, now);
+        }
+        if (stream->suspended && (end || stream->over || stream->sent < stream->n)) {
+            stream->suspended = false;
+            MHD_resume_connection(stream->connection);
+        }
+    }
+    pthread_mutex_unlock(&http->streams_mutex);
+}

@@ -1,0 +1,76 @@
+/* What http.c, events.c and workers.c share: one request on its way, and the daemon's state. */
+#ifndef SERVER_EXCHANGE_H
+#define SERVER_EXCHANGE_H
+
+#include "http.h"
+#include "message.h"
+#include <microhttpd.h>
+#include <pthread.h>
+
+/* An open connection, for deadlines that libmicrohttpd does not know: it restarts its own timeout with
+ * every byte that comes. */
+typedef struct srv_client {
+    int fd;
+    double since_ms;    /* when the connection began, or its last answer was sent */
+    double deadline_ms; /* of the request that is being read; 0: none */
+    bool working;       /* its request has been read */
+    struct srv_client *previous, *next;
+} srv_client;
+
+typedef struct srv_exchange {
+    srv_http *http;
+    struct MHD_Connection *connection;
+    srv_client *client;
+    srv_request request;
+    srv_response response;
+    size_t capacity, counted; /* of the body; what of it is counted in body_bytes */
+    bool refused; /* the answer is known before the body is read, which is then dropped */
+    bool answered;
+    double started_ms;
+    struct srv_exchange *next;
+} srv_exchange;
+
+struct srv_stream;
+
+struct srv_http {
+    srv_server *server;
+    struct MHD_Daemon *daemon;
+    uint16_t port;
+    atomic_size_t body_bytes;
+    /* workers */
+    pthread_mutex_t mutex;
+    pthread_cond_t queued;
+    srv_exchange *first, *last;
+    unsigned n_waiting, n_running;
+    bool stop;
+    pthread_t *workers;
+    unsigned n_workers;
+    /* clients and streams; the ticker looks after both */
+    pthread_mutex_t clients_mutex;
+    srv_client *clients;
+    unsigned n_clients;
+    pthread_mutex_t streams_mutex;
+    struct srv_stream *streams;
+    unsigned n_streams;
+    bool streams_end;
+    pthread_t ticker;
+    bool has_ticker, ticker_stop;
+};
+
+/* ---- workers.c ---- */
+
+wi_status srv_workers_start(srv_http *http, wi_error *error);
+/* Suspends the connection and queues the exchange; false when the queue is full. */
+bool srv_workers_take(srv_http *http, srv_exchange *exchange);
+/* Finishes what is queued. */
+void srv_workers_stop(srv_http *http);
+
+/* ---- events.c ---- */
+
+/* Server-sent events about a job; NULL when there are too many streams. */
+struct MHD_Response *srv_stream_open(srv_http *http, struct MHD_Connection *connection,
+                                     const char *job);
+/* News for the streams; end: closes them. */
+void srv_streams_tick(srv_http *http, bool end);
+
+#endif

@@ -1,0 +1,342 @@
+/* POST /v1/classify: what is in the picture? */
+#include "heads.h"
+#include "pictures.h"
+#include "router.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <whatsit/train.h>
+
+enum { MAX_HEADS = 16, MAX_TOP = 1000, DEFAULT_TOP = 5 };
+
+/* What is asked, from wherever it was written. */
+typedef struct asked {
+    srv_model *model;
+    const uint8_t *bytes; /* of the picture */
+    size_t n_bytes, top;
+    char *heads[MAX_HEADS];
+    size_t n_heads;
+    json_t *words; /* labels, templates, multi: a head of this request alone; NULL: none */
+    bool explain;
+    json_t *body; /* holds what the above points to */
+    uint8_t *decoded;
+    srv_parts parts;
+} asked;
+
+static void free_asked(asked *a)
+{
+    for (size_t i = 0; i < a->n_heads; i++) {
+        free(a->heads[i]);
+    }
+    json_decref(a->words);
+    json_decref(a->body);
+    free(a->decoded);
+    srv_parts_free(&a->parts);
+}
+
+/* "a,b" adds two. */
+static bool add_heads(asked *a, const char *names)
+{
+    while (*names && a->n_heads < MAX_HEADS) {
+        size_t n = strcspn(names, ",");
+        if (n > 0) {
+            a->heads[a->n_heads] = strndup(names, n);
+            a->n_heads += a->heads[a->n_heads] != NULL;
+        }
+        names += n + (names[n] == ',');
+    }
+    return !*names;
+}
+
+static bool read_top(asked *a, const char *text)
+{
+    char *end;
+    long top = text ? strtol(text, &end, 10) : DEFAULT_TOP;
+    a->top = (size_t)top;
+    return top >= 1 && top <= MAX_TOP && (!text || (*text && !*end));
+}
+
+static bool is_yes(const char *text)
+{
+    return text && (!strcmp(text, "1") || !strcmp(text, "true"));
+}
+
+/* A head typed on the spot: labels as "a,b,c". */
+static void words_of_texts(asked *a, const char *labels, const char *template, bool multi)
+{
+    json_t *list = json_array();
+    while (labels && *labels) {
+        size_t n = strcspn(labels, ",");
+        if (n > 0) {
+            json_array_append_new(list, json_stringn(labels, n));
+        }
+        labels += n + (labels[n] == ',');
+    }
+    a->words = json_pack("{s:o,s:b}", "labels", list, "multi", multi);
+    if (template) {
+        json_object_set_new(a->words, "templates", json_pack("[s]", template));
+    }
+}
+
+/* Values from the query string, or from the fields of a form. */
+static bool read_fields(const srv_request *request, asked *a, srv_response *response)
+{
+    const srv_pairs *query = &request->query;
+    for (size_t i = 0; i < query->n; i++) {
+        if (!strcmp(query->items[i].name, "head") && !add_heads(a, query->items[i].value)) {
+            srv_error(request, response, 400, "arg", "more than %d heads", MAX_HEADS);
+            return false;
+        }
+    }
+    if (!read_top(a, srv_pairs_get(query, "top"))) {
+        srv_error(request, response, 400, "arg", "'top' is a number from 1 to %d", MAX_TOP);
+        return false;
+    }
+    a->explain = is_yes(srv_pairs_get(query, "explain"));
+    const char *labels = srv_pairs_get(query, "labels");
+    if (labels) {
+        words_of_texts(a, labels, srv_pairs_get(query, "template"),
+                       is_yes(srv_pairs_get(query, "multi")));
+    }
+    return true;
+}
+
+static char *field(const srv_parts *parts, const char *name)
+{
+    const srv_part *part = srv_parts_find(parts, name);
+    return part ? strndup((const char *)part->bytes, part->n_bytes) : NULL;
+}
+
+static bool read_form(srv_request *request, asked *a, srv_response *response)
+{
+    static const char *const names[] = {"head",  "top",     "labels", "template",
+                                        "multi", "explain", "model"};
+    wi_error error = {0};
+    if (srv_parts_read(request, &a->parts, &error) != WI_OK) {
+        srv_error_of(request, response, &error);
+        return false;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *value = field(&a->parts, names[i]);
+        bool added = !value || srv_pairs_add(&request->query, names[i], value);
+        free(value);
+        if (!added) {
+            srv_error(request, response, 503, "nomem", "out of memory");
+            return false;
+        }
+    }
+    const srv_part *image = srv_parts_find(&a->parts, "image");
+    image = image ? image : srv_parts_find(&a->parts, "file");
+    if (!image) {
+        srv_error(request, response, 400, "no_picture", "the form has no field 'image'");
+        return false;
+    }
+    a->bytes = image->bytes;
+    a->n_bytes = image->n_bytes;
+    return read_fields(request, a, response);
+}
+
+static bool read_json_heads(asked *a, const json_t *head)
+{
+    bool good = true;
+    for (size_t i = 0; i < json_array_size(head); i++) {
+        const char *name = json_string_value(json_array_get(head, i));
+        good = good && name && add_heads(a, name);
+    }
+    const char *one = json_string_value(head);
+    return one ? add_heads(a, one) : good && (!head || json_is_array(head));
+}
+
+static bool read_json(srv_request *request, asked *a, srv_response *response)
+{
+    wi_error error = {0};
+    a->body = srv_body_json(request, response);
+    if (!a->body || !read_fields(request, a, response)) {
+        return false;
+    }
+    const char *image = json_string_value(json_object_get(a->body, "image"));
+    const json_t *top = json_object_get(a->body, "top");
+    if (!image) {
+        srv_error(request, response, 400, "no_picture", "'image' must be the picture as base64");
+        return false;
+    }
+    if (srv_base64(image, &a->decoded, &a->n_bytes, &error) != WI_OK) {
+        srv_error(request, response, 400, "bad_base64", "'image': %s", error.message);
+        return false;
+    }
+    a->bytes = a->decoded;
+    if (!read_json_heads(a, json_object_get(a->body, "head"))) {
+        srv_error(request, response, 400, "arg", "'head' is a name or a list of at most %d",
+                  MAX_HEADS);
+        return false;
+    }
+    if (top) {
+        a->top = (size_t)json_integer_value(top);
+        if (!json_is_integer(top) || a->top < 1 || a->top > MAX_TOP) {
+            srv_error(request, response, 400, "arg", "'top' is a number from 1 to %d", MAX_TOP);
+            return false;
+        }
+    }
+    a->explain = a->explain || json_is_true(json_object_get(a->body, "explain"));
+    if (json_object_get(a->body, "labels")) {
+        json_decref(a->words);
+        a->words = json_incref(a->body);
+    }
+    return true;
+}
+
+static bool read_asked(srv_request *request, asked *a, srv_response *response)
+{
+    bool good = srv_is_multipart(request)                  ? read_form(request, a, response)
+                : srv_is_type(request, "application/json") ? read_json(request, a, response)
+                                                           : read_fields(request, a, response);
+    if (!a->bytes) {
+        a->bytes = request->body;
+        a->n_bytes = request->n_body;
+    }
+    const char *name = srv_pairs_get(&request->query, "model");
+    name = name ? name : json_string_value(json_object_get(a->body, "model"));
+    if (good) {
+        a->model = srv_models_find(request->server->models, name);
+        if (!a->model) {
+            srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);
+        }
+    }
+    return good && a->model;
+}
+
+/* ---- answering ---- */
+
+static json_t *number(float value)
+{
+    return isfinite(value) ? json_real((double)value) : json_null();
+}
+
+static json_t *answer_json(const wi_head *head, const wi_answer *answer, bool explain)
+{
+    json_t *value = json_pack("{s:s,s:f}", "label", wi_head_label(head, answer->label), "score",
+                              (double)answer->score);
+    if (explain) {
+        json_object_set_new(value, "index", json_integer((json_int_t)answer->label));
+        json_object_set_new(value, "cosine", number(answer->cosine));
+        json_object_set_new(value, "logit", number(answer->logit));
+        json_object_set_new(value, "label_full",
+                            json_string(wi_head_label_full(head, answer->label)));
+        json_object_set_new(value, "group", json_string(wi_head_group(head, answer->label)));
+    }
+    return value;
+}
+
+static wi_status answer_head(const wi_head *head, const float *embedding, size_t dim,
+                             const asked *a, json_t **out, wi_error *error)
+{
+    wi_head_info info;
+    size_t n = 0;
+    float known = NAN;
+    bool none = false;
+    wi_head_get_info(head, &info);
+    wi_answer *answers = calloc(a->top, sizeof *answers);
+    wi_status status = answers ? wi_head_answer(head, embedding, dim, a->top, answers, &n, error)
+                               : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    if (status == WI_OK) {
+        status = wi_head_known(head, embedding, dim, &known, &none, error);
+    }
+    if (status == WI_OK) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < n; i++) {
+            json_array_append_new(list, answer_json(head, &answers[i], a->explain));
+        }
+        *out = json_pack("{s:s,s:s,s:b,s:o}", "head", info.name, "kind",
+                         srv_head_kind_name(info.kind), "multi", info.sigmoid, "answers", list);
+        json_object_set_new(*out, "none",
+                            isfinite(info.none_threshold) ? json_boolean(none) : json_null());
+        if (info.sensitivity[0]) {
+            json_object_set_new(*out, "sensitivity", json_string(info.sensitivity));
+        }
+        if (a->explain) {
+            json_object_set_new(*out, "known", number(known));
+            json_object_set_new(*out, "logit_scale", number(info.logit_scale));
+            json_object_set_new(*out, "temperature", number(info.temperature));
+        }
+    }
+    free(answers);
+    return status;
+}
+
+/* Every head is opened before the picture is read: a wrong name costs nothing. */
+static wi_status open_heads(const srv_request *request, const asked *a, srv_head **heads, size_t *n,
+                            wi_error *error)
+{
+    srv_heads *all = request->server->heads;
+    wi_status status = WI_OK;
+    if (a->words) {
+        srv_recipe recipe;
+        status = srv_recipe_read(a->words, &recipe, error);
+        if (status == WI_OK) {
+            status = srv_heads_of_words(all, a->model, &recipe.recipe, &heads[*n], error);
+            *n += status == WI_OK;
+        }
+        srv_recipe_free(&recipe);
+    }
+    for (size_t i = 0; i < a->n_heads && status == WI_OK; i++) {
+        status = srv_heads_acquire(all, a->model, a->heads[i], &heads[*n], error);
+        *n += status == WI_OK;
+    }
+    if (status == WI_OK && *n == 0) {
+        status = srv_heads_acquire(all, a->model, NULL, &heads[0], error);
+        *n += status == WI_OK;
+    }
+    return status;
+}
+
+static void answer(const srv_request *request, const asked *a, srv_head **heads, size_t n,
+                   srv_response *response)
+{
+    const srv_model_about *about = srv_model_describe(a->model);
+    wi_error error = {0};
+    srv_decoded picture;
+    float *embedding = malloc(about->dim * sizeof *embedding);
+    wi_status status = embedding ? srv_embed_picture(request->server, a->model, a->bytes,
+                                                     a->n_bytes, embedding, &picture, &error)
+                                 : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    if (status != WI_OK) {
+        srv_picture_error(request, response, a->bytes, a->n_bytes, &error);
+        free(embedding);
+        return;
+    }
+    json_t *results = json_array();
+    for (size_t i = 0; i < n && status == WI_OK; i++) {
+        json_t *result = NULL;
+        status = answer_head(srv_head_of(heads[i]), embedding, about->dim, a, &result, &error);
+        json_array_append_new(results, result);
+    }
+    free(embedding);
+    if (status != WI_OK) {
+        json_decref(results);
+        srv_error_of(request, response, &error);
+        return;
+    }
+    srv_json(response, 200,
+             json_pack("{s:s,s:{s:i,s:i,s:s},s:o}", "model", about->name, "picture", "width",
+                       (int)picture.width_px, "height", (int)picture.height_px, "format",
+                       picture.format, "results", results));
+}
+
+void srv_handle_classify(srv_request *request, srv_response *response)
+{
+    asked a = {.top = DEFAULT_TOP};
+    srv_head *heads[MAX_HEADS + 1] = {0};
+    size_t n = 0;
+    wi_error error = {0};
+    if (read_asked(request, &a, response)) {
+        if (open_heads(request, &a, heads, &n, &error) == WI_OK) {
+            answer(request, &a, heads, n, response);
+        } else {
+            srv_error_of(request, response, &error);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        srv_head_release(request->server->heads, &heads[i]);
+    }
+    free_asked(&a);
+}

@@ -1,0 +1,411 @@
+/* /v1/heads and /v1/jobs. */
+#include "heads.h"
+#include "jobs.h"
+#include "pictures.h"
+#include "router.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More prompts than this take long enough to be a job; so do more examples. */
+enum { QUICK_PROMPTS = 400, QUICK_EXAMPLES = 16, MAX_LISTED = 1000 };
+
+static json_t *stored_json(const store_head *head)
+{
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b,s:I}", "name", head->name, "kind",
+                     head->kind, "model", head->model, "fingerprint", head->fingerprint, "n_labels",
+                     (json_int_t)head->n_labels, "n_bytes", (json_int_t)head->n_bytes, "etag",
+                     head->etag, "shipped", 0, "created_ms", (json_int_t)head->created_ms);
+}
+
+/* ---- list ---- */
+
+static json_t *shipped_json(srv_server *server)
+{
+    json_t *list = json_array();
+    char *name;
+    for (size_t i = 0; (name = srv_heads_shipped_at(server->heads, i)); i++) {
+        json_array_append_new(list, json_pack("{s:s,s:b}", "name", name, "shipped", 1));
+        free(name);
+    }
+    return list;
+}
+
+void srv_handle_heads_list(srv_request *request, srv_response *response)
+{
+    const char *after = srv_pairs_get(&request->query, "after");
+    const char *limit = srv_pairs_get(&request->query, "limit");
+    long max = limit ? strtol(limit, NULL, 10) : 100;
+    store_head *heads = NULL;
+    size_t n = 0;
+    wi_error error = {0};
+    if (max < 1 || max > MAX_LISTED) {
+        srv_error(request, response, 400, "arg", "'limit' is a number from 1 to %d", MAX_LISTED);
+        return;
+    }
+    if (store_head_list(request->server->store, after ? after : "", (size_t)max + 1, &heads, &n,
+                        &error) != WI_OK) {
+        srv_error(request, response, 503, "database", "the database does not answer");
+        return;
+    }
+    bool more = n > (size_t)max;
+    json_t *list = after ? json_array() : shipped_json(request->server);
+    for (size_t i = 0; i < n && i < (size_t)max; i++) {
+        json_array_append_new(list, stored_json(&heads[i]));
+    }
+    srv_json(response, 200,
+             json_pack("{s:o,s:s?}", "heads", list, "next", more ? heads[max - 1].name : NULL));
+    store_heads_free(&heads, n);
+}
+
+/* ---- new ---- */
+
+/* Everything that can be said at once is checked before a job is made of it. */
+static bool check_new(const srv_request *request, const json_t *body, size_t *n_prompts,
+                      srv_response *response)
+{
+    const char *name = json_string_value(json_object_get(body, "name"));
+    const char *model = json_string_value(json_object_get(body, "model"));
+    const json_t *examples = json_object_get(body, "examples");
+    srv_recipe recipe;
+    wi_error error = {0};
+    if (!name || !srv_head_name_ok(name)) {
+        srv_error(request, response, 422, "bad_name",
+                  "'name' is 1 to 100 bytes without / \\ , ? # %% \" and no leading . - ~");
+        return false;
+    }
+    if (!srv_models_find(request->server->models, model)) {
+        srv_error(request, response, 404, "not_found", "there is no model '%.100s'", model);
+        return false;
+    }
+    if (examples && !json_is_array(examples)) {
+        srv_error(request, response, 400, "arg", "'examples' must be a list of {label, image}");
+        return false;
+    }
+    wi_status status = srv_recipe_read(body, &recipe, &error);
+    for (size_t i = 0; i < recipe.recipe.n_templates && status == WI_OK; i++) {
+        if (!strstr(recipe.templates[i], "{}")) {
+            status = store_fail(&error, WI_ERR_ARG, "the template '%.80s' has no {}",
+                                recipe.templates[i]);
+        }
+    }
+    *n_prompts =
+        recipe.recipe.n_labels * (recipe.recipe.n_templates ? recipe.recipe.n_templates : 1);
+    srv_recipe_free(&recipe);
+    if (status != WI_OK) {
+        srv_error_of(request, response, &error);
+    }
+    return status == WI_OK;
+}
+
+static bool name_is_free(const srv_request *request, const char *name, bool replace,
+                         srv_response *response)
+{
+    store_head old = {0};
+    wi_status status = store_head_find(request->server->store, name, &old, NULL);
+    bool own = status == WI_OK && !strcmp(old.owner, srv_request_owner(request));
+    store_head_free(&old);
+    if (srv_heads_is_shipped(request->server->heads, name)) {
+        srv_error(request, response, 409, "taken", "'%.100s' is a head that comes with the program",
+                  name);
+        return false;
+    }
+    if (status == WI_OK && !(own && replace)) {
+        srv_error(request, response, 409, "taken",
+                  own ? "there is a head '%.100s' already: send \"replace\": true"
+                      : "there is a head '%.100s' of somebody else",
+                  name);
+        return false;
+    }
+    return true;
+}
+
+static void location(srv_response *response, const char *base, const char *name)
+{
+    char text[512];
+    size_t n = (size_t)snprintf(text, sizeof text, "%s", base);
+    for (const unsigned char *c = (const unsigned char *)name; *c && n + 4 < sizeof text; c++) {
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                     (*c >= '0' && *c <= '9') || strchr("-._~", *c);
+        n += (size_t)snprintf(text + n, sizeof text - n, plain ? "%c" : "%%%02X", *c);
+    }
+    srv_header(response, "Location", text);
+}
+
+static void make_now(const srv_request *request, const json_t *body, const char *name, bool replace,
+                     srv_response *response)
+{
+    wi_head *head = NULL;
+    store_head stored = {0};
+    wi_error error = {0};
+    wi_status status = srv_head_build(request->server, body, SRV_LANE_HEADS, NULL, &head, &error);
+    if (status == WI_OK) {
+        status = srv_head_store(request->server, head, name, srv_request_owner(request), replace,
+                                &stored, &error);
+    }
+    if (status == WI_OK) {
+        location(response, "/v1/heads/", name);
+        srv_json(response, 201, stored_json(&stored));
+    } else {
+        srv_error_of(request, response, &error);
+    }
+    store_head_free(&stored);
+    wi_head_close(&head);
+}
+
+static void make_later(const srv_request *request, const json_t *body, srv_response *response)
+{
+    char id[40];
+    wi_error error = {0};
+    store_job job = {0};
+    wi_status status =
+        srv_jobs_add(request->server->jobs, srv_request_owner(request), body, id, &error);
+    if (status == WI_OK) {
+        status = store_job_get(request->server->store, id, &job, &error);
+    }
+    if (status == WI_OK) {
+        location(response, "/v1/jobs/", id);
+        srv_json(response, 202, srv_job_json(&job));
+    } else {
+        srv_error_of(request, response, &error);
+    }
+    store_job_free(&job);
+}
+
+void srv_handle_head_new(srv_request *request, srv_response *response)
+{
+    size_t n_prompts = 0;
+    json_t *body = srv_body_json(request, response);
+    if (body && check_new(request, body, &n_prompts, response)) {
+        const char *name = json_string_value(json_object_get(body, "name"));
+        const char *prefer = srv_pairs_get(&request->headers, "Prefer");
+        bool replace = json_is_true(json_object_get(body, "replace"));
+        bool quick = n_prompts <= QUICK_PROMPTS &&
+                     json_array_size(json_object_get(body, "examples")) <= QUICK_EXAMPLES &&
+                     !(prefer && strstr(prefer, "respond-async"));
+        if (!name_is_free(request, name, replace, response)) {
+            /* answered */
+        } else if (quick) {
+            make_now(request, body, name, replace, response);
+        } else {
+            make_later(request, body, response);
+        }
+    }
+    json_decref(body);
+}
+
+/* ---- one ---- */
+
+static void answer_file(const srv_request *request, store_head *stored, srv_response *response)
+{
+    char tag[70], range[80], disposition[160];
+    uint64_t from, n, total = (uint64_t)stored->n_bytes;
+    snprintf(tag, sizeof tag, "\"%s\"", stored->etag);
+    srv_header(response, "ETag", tag);
+    srv_header(response, "Accept-Ranges", "bytes");
+    srv_header(response, "Cache-Control", "private, no-cache");
+    if (srv_etag_matches(request, stored->etag)) {
+        srv_empty(response, 304);
+        return;
+    }
+    unsigned status = srv_range(request, stored->etag, total, &from, &n);
+    if (status == 416) {
+        snprintf(range, sizeof range, "bytes */%llu", (unsigned long long)total);
+        srv_header(response, "Content-Range", range);
+        srv_error(request, response, 416, "range", "the file has %llu bytes",
+                  (unsigned long long)total);
+        return;
+    }
+    if (status == 206) {
+        snprintf(range, sizeof range, "bytes %llu-%llu/%llu", (unsigned long long)from,
+                 (unsigned long long)(from + n - 1), (unsigned long long)total);
+        srv_header(response, "Content-Range", range);
+        memmove(stored->bytes, (char *)stored->bytes + from, n);
+    }
+    snprintf(disposition, sizeof disposition, "attachment; filename=\"head.safetensors\"");
+    srv_header(response, "Content-Disposition", disposition);
+    srv_header(response, "Content-Type", "application/octet-stream");
+    response->status = status ? status : 200;
+    response->body = stored->bytes;
+    response->n_body = n;
+    stored->bytes = NULL;
+}
+
+static json_t *labels_json(const wi_head *head)
+{
+    json_t *list = json_array();
+    const char *label;
+    for (size_t i = 0; (label = wi_head_label_full(head, i)); i++) {
+        const char *group = wi_head_group(head, i);
+        json_array_append_new(
+            list, json_pack("{s:s,s:s?}", "label", label, "group", group[0] ? group : NULL));
+    }
+    return list;
+}
+
+static json_t *head_json(const store_head *stored, const wi_head *head, const char *name)
+{
+    wi_head_info info;
+    json_t *templates = json_array();
+    const char *template;
+    wi_head_get_info(head, &info);
+    for (size_t i = 0; (template = wi_head_template(head, i)); i++) {
+        json_array_append_new(templates, json_string(template));
+    }
+    json_t *value = stored ? stored_json(stored)
+                           : json_pack("{s:s,s:s,s:s,s:s,s:I,s:b}", "name", name, "kind",
+                                       srv_head_kind_name(info.kind), "model", info.model_name,
+                                       "fingerprint", info.model_fingerprint, "n_labels",
+                                       (json_int_t)info.n_labels, "shipped", 1);
+    json_object_set_new(value, "labels", labels_json(head));
+    json_object_set_new(value, "templates", templates);
+    json_object_set_new(value, "dim", json_integer((json_int_t)info.dim));
+    json_object_set_new(value, "multi", json_boolean(info.sigmoid));
+    json_object_set_new(value, "n_examples", json_integer((json_int_t)info.n_examples));
+    json_object_set_new(value, "licence", json_string(info.licence));
+    json_object_set_new(value, "source", json_string(info.source));
+    json_object_set_new(value, "sensitivity", json_string(info.sensitivity));
+    return value;
+}
+
+static bool wants_file(const srv_request *request)
+{
+    const char *accept = srv_pairs_get(&request->headers, "Accept");
+    const char *format = srv_pairs_get(&request->query, "format");
+    return (format && !strcmp(format, "safetensors")) ||
+           (accept && strstr(accept, "application/octet-stream"));
+}
+
+/* A shipped list is compiled for the model that is asked for, and its file made on the spot. */
+static void answer_shipped(const srv_request *request, const char *name, srv_response *response)
+{
+    wi_error error = {0};
+    srv_head *head = NULL;
+    const char *asked = srv_pairs_get(&request->query, "model");
+    srv_model *model = srv_models_find(request->server->models, asked);
+    if (!model) {
+        srv_error(request, response, 404, "not_found", "there is no model '%.100s'", asked);
+        return;
+    }
+    wi_status status = srv_heads_acquire(request->server->heads, model, name, &head, &error);
+    if (status == WI_OK && wants_file(request)) {
+        store_head made = {.etag = calloc(1, 65)};
+        size_t n_bytes = 0;
+        status = srv_head_file(srv_head_of(head), &made.bytes, &n_bytes, &error);
+        made.n_bytes = (int64_t)n_bytes;
+        if (status == WI_OK && made.etag) {
+            status = srv_sha256(made.bytes, n_bytes, made.etag, &error);
+        }
+        if (status == WI_OK) {
+            answer_file(request, &made, response);
+        }
+        store_head_free(&made);
+    } else if (status == WI_OK) {
+        srv_json(response, 200, head_json(NULL, srv_head_of(head), name));
+    }
+    if (status != WI_OK) {
+        srv_error_of(request, response, &error);
+    }
+    srv_head_release(request->server->heads, &head);
+}
+
+void srv_handle_head_get(srv_request *request, srv_response *response)
+{
+    store_head stored = {0};
+    wi_error error = {0};
+    wi_head *head = NULL;
+    const char *name = request->params[0];
+    wi_status status = store_head_get(request->server->store, name, &stored, &error);
+    if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(request->server->heads, name)) {
+        answer_shipped(request, name, response);
+        return;
+    }
+    if (status == WI_OK && wants_file(request)) {
+        answer_file(request, &stored, response);
+    } else if (status == WI_OK) {
+        status = wi_head_open_memory(stored.bytes, (size_t)stored.n_bytes, &head, &error);
+        if (status == WI_OK) {
+            srv_json(response, 200, head_json(&stored, head, name));
+        }
+    }
+    if (status != WI_OK) {
+        srv_error_of(request, response, &error);
+    }
+    wi_head_close(&head);
+    store_head_free(&stored);
+}
+
+void srv_handle_head_delete(srv_request *request, srv_response *response)
+{
+    wi_error error = {0};
+    wi_status status = store_head_delete(request->server->store, request->params[0],
+                                         srv_request_owner(request), &error);
+    if (status == WI_OK) {
+        srv_empty(response, 204);
+    } else if (status == WI_ERR_MISMATCH) {
+        srv_error(request, response, 403, "not_yours", "%s", error.message);
+    } else {
+        srv_error_of(request, response, &error);
+    }
+}
+
+/* ---- jobs ---- */
+
+/* A job is shown to its owner only. */
+static bool find_job(const srv_request *request, store_job *job, srv_response *response)
+{
+    wi_error error = {0};
+    wi_status status = store_job_get(request->server->store, request->params[0], job, &error);
+    if (status == WI_OK && strcmp(job->owner, srv_request_owner(request))) {
+        store_job_free(job);
+        status =
+            store_fail(&error, WI_ERR_NOT_FOUND, "there is no job '%.100s'", request->params[0]);
+    }
+    if (status != WI_OK) {
+        srv_error_of(request, response, &error);
+    }
+    return status == WI_OK;
+}
+
+void srv_handle_job_get(srv_request *request, srv_response *response)
+{
+    store_job job = {0};
+    if (find_job(request, &job, response)) {
+        srv_header(response, "Cache-Control", "no-store");
+        srv_json(response, 200, srv_job_json(&job));
+    }
+    store_job_free(&job);
+}
+
+void srv_handle_job_events(srv_request *request, srv_response *response)
+{
+    store_job job = {0};
+    if (find_job(request, &job, response)) {
+        srv_header(response, "Cache-Control", "no-store");
+        srv_header(response, "Content-Type", "text/event-stream");
+        srv_header(response, "X-Accel-Buffering", "no");
+        response->status = 200;
+        response->events_of_job = strdup(job.id);
+    }
+    store_job_free(&job);
+}
+
+void srv_handle_job_cancel(srv_request *request, srv_response *response)
+{
+    store_job job = {0};
+    wi_error error = {0};
+    if (!find_job(request, &job, response)) {
+        return;
+    }
+    if (srv_job_is_over(&job)) {
+        srv_json(response, 200, srv_job_json(&job));
+    } else if (store_job_cancel(request->server->store, job.id, store_now_ms(), &error) == WI_OK) {
+        store_job_free(&job);
+        if (find_job(request, &job, response)) {
+            srv_json(response, 202, srv_job_json(&job));
+        }
+    } else {
+        srv_error_of(request, response, &error);
+    }
+    store_job_free(&job);
+}

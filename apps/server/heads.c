@@ -1,0 +1,457 @@
+#include "heads.h"
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <whatsit/digest.h>
+#include <whatsit/labels.h>
+
+enum { MAX_KEPT = 128, MAX_WAIT_S = 25 };
+
+struct srv_head {
+    char *id;      /* what it was made from */
+    wi_head *head; /* NULL while it is being made */
+    unsigned n_users;
+    bool failed, listed;
+    uint64_t used; /* a count that grows with each use */
+};
+
+struct srv_heads {
+    srv_server *server;
+    pthread_mutex_t mutex;
+    pthread_cond_t made;
+    srv_head *kept[MAX_KEPT];
+    size_t n_kept;
+    uint64_t n_uses;
+    char **shipped; /* names of label lists, sorted */
+    size_t n_shipped;
+};
+
+const char *srv_head_kind_name(wi_head_kind kind)
+{
+    return kind == WI_HEAD_LINEAR ? "linear" : kind == WI_HEAD_FEW_SHOT ? "few-shot" : "zero-shot";
+}
+
+bool srv_head_name_ok(const char *name)
+{
+    size_t n = strlen(name);
+    if (n == 0 || n > 100 || strchr(".-~", name[0])) {
+        return false;
+    }
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
+        if (*c < 0x20 || *c == 0x7f || strchr("/\\,?#%\"", *c)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const wi_head *srv_head_of(const srv_head *head)
+{
+    return head->head;
+}
+
+/* ---- keeping ---- */
+
+static void free_head(srv_head *head)
+{
+    wi_head_close(&head->head);
+    free(head->id);
+    free(head);
+}
+
+static void unlist(srv_heads *heads, srv_head *head)
+{
+    for (size_t i = 0; i < heads->n_kept; i++) {
+        if (heads->kept[i] == head) {
+            heads->kept[i] = heads->kept[--heads->n_kept];
+            head->listed = false;
+            return;
+        }
+    }
+}
+
+/* Room for one more: the least recently used that nobody uses goes. */
+static void evict(srv_heads *heads)
+{
+    srv_head *oldest = NULL;
+    for (size_t i = 0; i < heads->n_kept; i++) {
+        srv_head *head = heads->kept[i];
+        if (head->n_users == 0 && (!oldest || head->used < oldest->used)) {
+            oldest = head;
+        }
+    }
+    if (oldest) {
+        unlist(heads, oldest);
+        free_head(oldest);
+    }
+}
+
+static srv_head *find(srv_heads *heads, const char *id)
+{
+    for (size_t i = 0; i < heads->n_kept; i++) {
+        if (!strcmp(heads->kept[i]->id, id)) {
+            return heads->kept[i];
+        }
+    }
+    return NULL;
+}
+
+void srv_head_release(srv_heads *heads, srv_head **head)
+{
+    if (!*head) {
+        return;
+    }
+    pthread_mutex_lock(&heads->mutex);
+    (*head)->n_users--;
+    bool last = (*head)->n_users == 0 && !(*head)->listed;
+    pthread_mutex_unlock(&heads->mutex);
+    if (last) {
+        free_head(*head);
+    }
+    *head = NULL;
+}
+
+typedef wi_status maker(srv_heads *heads, srv_model *model, const void *context, wi_head **out,
+                        wi_error *error);
+
+/* Waits while another thread makes it. Called with the mutex held and the head in use. */
+static wi_status wait_for(srv_heads *heads, srv_head *head, wi_error *error)
+{
+    struct timespec when;
+    clock_gettime(CLOCK_REALTIME, &when);
+    when.tv_sec += MAX_WAIT_S;
+    while (!head->head && !head->failed) {
+        if (pthread_cond_timedwait(&heads->made, &heads->mutex, &when) == ETIMEDOUT) {
+            break;
+        }
+    }
+    return head->head ? WI_OK
+                      : store_fail(error, WI_ERR_CANCELLED, "the head is being made: try again");
+}
+
+/* The kept head of that id, or a new one; only one thread makes it. */
+static wi_status get_or_make(srv_heads *heads, srv_model *model, const char *id, maker *make,
+                             const void *context, srv_head **out, wi_error *error)
+{
+    wi_status status = WI_OK;
+    pthread_mutex_lock(&heads->mutex);
+    srv_head *head = find(heads, id);
+    bool is_new = !head;
+    if (is_new) {
+        if (heads->n_kept == MAX_KEPT) {
+            evict(heads);
+        }
+        head = calloc(1, sizeof *head);
+        char *copy = strdup(id);
+        if (!head || !copy) {
+            pthread_mutex_unlock(&heads->mutex);
+            free(head);
+            free(copy);
+            return store_fail(error, WI_ERR_NOMEM, "out of memory");
+        }
+        head->id = copy;
+        head->listed = heads->n_kept < MAX_KEPT;
+        if (head->listed) {
+            heads->kept[heads->n_kept++] = head;
+        }
+    }
+    head->n_users++;
+    head->used = ++heads->n_uses;
+    if (!is_new) {
+        status = wait_for(heads, head, error);
+    }
+    pthread_mutex_unlock(&heads->mutex);
+    if (is_new) {
+        wi_head *made = NULL;
+        status = make(heads, model, context, &made, error);
+        pthread_mutex_lock(&heads->mutex);
+        head->head = made;
+        head->failed = status != WI_OK;
+        if (head->failed && head->listed) {
+            unlist(heads, head);
+        }
+        pthread_cond_broadcast(&heads->made);
+        pthread_mutex_unlock(&heads->mutex);
+    }
+    *out = head;
+    if (status != WI_OK) {
+        srv_head_release(heads, out);
+    }
+    return status;
+}
+
+/* ---- making ---- */
+
+static wi_status build(srv_model *model, srv_lane lane, const wi_head_recipe *recipe, wi_head **out,
+                       wi_error *error)
+{
+    wi_session *session = NULL;
+    wi_status status = srv_model_text_begin(model, lane, &session, error);
+    if (status == WI_OK) {
+        status = wi_head_build(session, recipe, out, NULL, error);
+        srv_model_text_end(model, lane);
+    }
+    return status;
+}
+
+static wi_status make_of_words(srv_heads *heads, srv_model *model, const void *context,
+                               wi_head **out, wi_error *error)
+{
+    (void)heads;
+    return build(model, SRV_LANE_SHORT, context, out, error);
+}
+
+static wi_status make_of_file(srv_heads *heads, srv_model *model, const void *context,
+                              wi_head **out, wi_error *error)
+{
+    store_head stored = {0};
+    (void)model;
+    wi_status status = store_head_get(heads->server->store, context, &stored, error);
+    if (status == WI_OK) {
+        status = wi_head_open_memory(stored.bytes, (size_t)stored.n_bytes, out, error);
+    }
+    store_head_free(&stored);
+    return status;
+}
+
+static wi_status make_of_list(srv_heads *heads, srv_model *model, const void *context,
+                              wi_head **out, wi_error *error)
+{
+    const char *path = context;
+    wi_label_list *list = NULL, *beside = NULL;
+    wi_label_list_info info, prompts = {0};
+    (void)heads;
+    wi_status status = wi_label_list_open(path, &list, error);
+    if (status == WI_OK) {
+        wi_label_list_get_info(list, &info);
+        char *other = malloc(strlen(path) + 20);
+        if (other && info.n_templates == 0) {
+            sprintf(other, "%.*s.templates.txt", (int)strlen(path) - 4, path);
+            if (access(other, R_OK) == 0 && wi_label_list_open(other, &beside, NULL) == WI_OK) {
+                wi_label_list_get_info(beside, &prompts);
+            }
+        }
+        free(other);
+        const char *slash = strrchr(path, '/');
+        char name[128];
+        snprintf(name, sizeof name, "%s", slash ? slash + 1 : path);
+        name[strlen(name) - 4] = '\0';
+        wi_head_recipe recipe = {
+            .name = info.name[0] ? info.name : name,
+            .labels = info.labels,
+            .n_labels = info.n_labels,
+            .templates = info.n_templates ? info.templates : prompts.labels,
+            .n_templates = info.n_templates ? info.n_templates : prompts.n_labels,
+            .licence = info.licence[0] ? info.licence : NULL,
+            .source = info.source[0] ? info.source : NULL,
+            .sensitivity = info.sensitivity[0] ? info.sensitivity : NULL,
+        };
+        status = build(model, SRV_LANE_HEADS, &recipe, out, error);
+    }
+    wi_label_list_close(&list);
+    wi_label_list_close(&beside);
+    return status;
+}
+
+static wi_status acquire_list(srv_heads *heads, srv_model *model, const char *path, srv_head **out,
+                              wi_error *error)
+{
+    char *id = malloc(strlen(path) + 80);
+    if (!id) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    sprintf(id, "list %s %s", srv_model_describe(model)->fingerprint, path);
+    wi_status status = get_or_make(heads, model, id, make_of_list, path, out, error);
+    free(id);
+    return status;
+}
+
+static wi_status acquire_stored(srv_heads *heads, srv_model *model, const store_head *stored,
+                                srv_head **out, wi_error *error)
+{
+    char id[200];
+    const srv_model_about *about = srv_model_describe(model);
+    if (strcmp(stored->fingerprint, about->fingerprint)) {
+        return store_fail(error, WI_ERR_MISMATCH,
+                          "the head '%.60s' was made for the model '%.60s', this is '%.60s'",
+                          stored->name, stored->model, about->name);
+    }
+    snprintf(id, sizeof id, "file %s", stored->etag);
+    return get_or_make(heads, model, id, make_of_file, stored->name, out, error);
+}
+
+wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name, srv_head **out,
+                            wi_error *error)
+{
+    const srv_config *config = &heads->server->config;
+    store_head stored = {0};
+    *out = NULL;
+    if (!name || !name[0]) {
+        if (!config->everyday) {
+            return store_fail(error, WI_ERR_NOT_FOUND, "no head was named: give one, or labels");
+        }
+        return acquire_list(heads, model, config->everyday, out, error);
+    }
+    wi_status status = srv_head_name_ok(name)
+                           ? store_head_find(heads->server->store, name, &stored, error)
+                           : store_fail(error, WI_ERR_NOT_FOUND, "there is no head of that name");
+    if (status == WI_OK) {
+        status = acquire_stored(heads, model, &stored, out, error);
+    } else if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(heads, name)) {
+        char *path = malloc(strlen(config->heads) + strlen(name) + 8);
+        if (!path) {
+            return store_fail(error, WI_ERR_NOMEM, "out of memory");
+        }
+        sprintf(path, "%s/%s.txt", config->heads, name);
+        status = acquire_list(heads, model, path, out, error);
+        free(path);
+    }
+    store_head_free(&stored);
+    return status;
+}
+
+static void digest_text(wi_digest *digest, const char *text)
+{
+    wi_digest_update(digest, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_recipe *recipe,
+                             srv_head **out, wi_error *error)
+{
+    char id[80] = "words ";
+    wi_digest *digest = NULL;
+    *out = NULL;
+    wi_status status = wi_digest_open(&digest, error);
+    if (status != WI_OK) {
+        return status;
+    }
+    digest_text(digest, srv_model_describe(model)->fingerprint);
+    digest_text(digest, recipe->sigmoid ? "sigmoid" : "softmax");
+    for (size_t i = 0; i < recipe->n_labels; i++) {
+        digest_text(digest, recipe->labels[i]);
+    }
+    digest_text(digest, "\n");
+    for (size_t i = 0; i < recipe->n_templates; i++) {
+        digest_text(digest, recipe->templates[i]);
+    }
+    wi_digest_finish(digest, id + 6);
+    wi_digest_close(&digest);
+    return get_or_make(heads, model, id, make_of_words, recipe, out, error);
+}
+
+/* ---- shipped lists ---- */
+
+static int compare_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_list(const char *file)
+{
+    size_t n = strlen(file);
+    return n > 4 && n < 100 && file[0] != '.' && !strcmp(file + n - 4, ".txt") &&
+           !(n > 14 && !strcmp(file + n - 14, ".templates.txt"));
+}
+
+static void free_names(char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(names[i]);
+    }
+    free(names);
+}
+
+wi_status srv_heads_reload(srv_heads *heads, wi_error *error)
+{
+    DIR *folder = heads->server->config.heads ? opendir(heads->server->config.heads) : NULL;
+    struct dirent *entry;
+    char **names = NULL;
+    size_t n = 0;
+    bool good = true;
+    while (folder && good && (entry = readdir(folder))) {
+        char **more = is_list(entry->d_name) ? realloc(names, (n + 1) * sizeof *names) : NULL;
+        if (more) {
+            names = more;
+            names[n] = strndup(entry->d_name, strlen(entry->d_name) - 4);
+            good = names[n] != NULL;
+            n += good;
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    if (!good) {
+        free_names(names, n);
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    if (n > 1) {
+        qsort(names, n, sizeof *names, compare_text);
+    }
+    pthread_mutex_lock(&heads->mutex);
+    char **old = heads->shipped;
+    size_t n_old = heads->n_shipped;
+    heads->shipped = names;
+    heads->n_shipped = n;
+    for (size_t i = heads->n_kept; i-- > 0;) {
+        srv_head *head = heads->kept[i];
+        if (head->n_users == 0) {
+            unlist(heads, head);
+            free_head(head);
+        } else if (head->head) {
+            unlist(heads, head);
+        }
+    }
+    pthread_mutex_unlock(&heads->mutex);
+    free_names(old, n_old);
+    return WI_OK;
+}
+
+char *srv_heads_shipped_at(srv_heads *heads, size_t index)
+{
+    pthread_mutex_lock(&heads->mutex);
+    char *name = index < heads->n_shipped ? strdup(heads->shipped[index]) : NULL;
+    pthread_mutex_unlock(&heads->mutex);
+    return name;
+}
+
+bool srv_heads_is_shipped(srv_heads *heads, const char *name)
+{
+    pthread_mutex_lock(&heads->mutex);
+    bool found = heads->n_shipped > 0 && bsearch(&name, heads->shipped, heads->n_shipped,
+                                                 sizeof *heads->shipped, compare_text);
+    pthread_mutex_unlock(&heads->mutex);
+    return found;
+}
+
+wi_status srv_heads_open(srv_server *server, srv_heads **out, wi_error *error)
+{
+    srv_heads *heads = calloc(1, sizeof *heads);
+    if (!heads) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    heads->server = server;
+    pthread_mutex_init(&heads->mutex, NULL);
+    pthread_cond_init(&heads->made, NULL);
+    *out = heads;
+    return srv_heads_reload(heads, error);
+}
+
+void srv_heads_close(srv_heads **heads)
+{
+    if (!*heads) {
+        return;
+    }
+    for (size_t i = 0; i < (*heads)->n_kept; i++) {
+        free_head((*heads)->kept[i]);
+    }
+    free_names((*heads)->shipped, (*heads)->n_shipped);
+    pthread_cond_destroy(&(*heads)->made);
+    pthread_mutex_destroy(&(*heads)->mutex);
+    free(*heads);
+    *heads = NULL;
+}

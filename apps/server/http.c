@@ -1,0 +1,587 @@
+#define _GNU_SOURCE
+#include "http.h"
+#include "exchange.h"
+#include "metrics.h"
+#include "models.h"
+#include "router.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    MEMORY_A_CONNECTION = 32 << 10,
+    MAX_ALL_BODIES = 512 << 20,
+    FIRST_BODY_BYTES = 64 << 10,
+    SLOWEST_BYTES_A_MS = 32, /* what a client must manage to send */
+    TICK_MS = 100
+};
+
+/* ---- answers ---- */
+
+static bool is_allowed(const srv_config *config, const char *origin)
+{
+    for (size_t i = 0; origin && i < config->n_origins; i++) {
+        if (!strcmp(config->origins[i], origin) || !strcmp(config->origins[i], "*")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_header(const srv_response *response, const char *name)
+{
+    for (size_t i = 0; i < response->n_headers; i++) {
+        if (!strcasecmp(response->headers[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void srv_http_common_headers(const srv_request *request, srv_response *response)
+{
+    const srv_config *config = &request->server->config;
+    const char *origin = srv_pairs_get(&request->headers, "Origin");
+    bool shared = is_allowed(config, origin);
+    srv_header(response, "X-Content-Type-Options", "nosniff");
+    srv_header(response, "Referrer-Policy", "no-referrer");
+    srv_header(response, "Cross-Origin-Resource-Policy", shared ? "cross-origin" : "same-origin");
+    if (!has_header(response, "Content-Security-Policy")) {
+        srv_header(response, "Content-Security-Policy",
+                   "default-src 'none'; frame-ancestors 'none'");
+    }
+    if (!has_header(response, "Cache-Control")) {
+        srv_header(response, "Cache-Control", "no-store");
+    }
+    if (config->n_origins > 0) {
+        srv_header(response, "Vary", "Origin");
+    }
+    if (shared) {
+        srv_header(response, "Access-Control-Allow-Origin", origin);
+        srv_header(response, "Access-Control-Expose-Headers",
+                   "ETag, Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, "
+                   "RateLimit-Reset");
+    }
+    if (request->server->draining) {
+        srv_header(response, "Connection", "close");
+    }
+}
+
+/* Takes what the response owns. */
+static struct MHD_Response *make_response(srv_exchange *x)
+{
+    srv_response *from = &x->response;
+    struct MHD_Response *out = NULL;
+    if (from->events_of_job) {
+        out = srv_stream_open(x->http, x->connection, from->events_of_job);
+        if (!out) {
+            free(from->events_of_job);
+            from->events_of_job = NULL;
+            srv_error(&x->request, from, 503, "too_many_streams", "too many streams are open");
+        }
+    }
+    if (!out && from->fd >= 0) {
+        out = MHD_create_response_from_fd_at_offset64(from->n_bytes, from->fd,
+                                                      (uint64_t)from->offset);
+        from->fd = out ? -1 : from->fd;
+    } else if (!out && from->fixed_body) {
+        out = MHD_create_response_from_buffer(from->n_body, (void *)(uintptr_t)from->fixed_body,
+                                              MHD_RESPMEM_PERSISTENT);
+    } else if (!out && from->body) {
+        out = MHD_create_response_from_buffer(from->n_body, from->body, MHD_RESPMEM_MUST_FREE);
+        from->body = out ? NULL : from->body;
+    } else if (!out) {
+        out = MHD_create_response_from_buffer(0, (void *)(uintptr_t)"", MHD_RESPMEM_PERSISTENT);
+    }
+    return out;
+}
+
+static enum MHD_Result send_answer(srv_exchange *x)
+{
+    srv_http_common_headers(&x->request, &x->response);
+    srv_metrics_count(x->http->server->metrics, x->request.route, x->response.status,
+                      (srv_clock_ms() - x->started_ms) / 1e3);
+    struct MHD_Response *response = make_response(x);
+    if (!response) {
+        return MHD_NO;
+    }
+    for (size_t i = 0; i < x->response.n_headers; i++) {
+        MHD_add_response_header(response, x->response.headers[i].name,
+                                x->response.headers[i].value);
+    }
+    enum MHD_Result result = MHD_queue_response(x->connection, x->response.status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* ---- requests ---- */
+
+static enum MHD_Result add_pair(void *context, enum MHD_ValueKind kind, const char *name,
+                                const char *value)
+{
+    (void)kind;
+    return srv_pairs_add(context, name, value) ? MHD_YES : MHD_NO;
+}
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)address;
+        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+    }
+    const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
+}
+
+/* A proxy on this machine says for whom it asks; nobody else is believed. */
+static void read_address(srv_exchange *x)
+{
+    srv_request *request = &x->request;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const char *proxied = srv_pairs_get(&request->headers, "X-Forwarded-For");
+    bool any_proxy = proxied || srv_pairs_get(&request->headers, "Forwarded") ||
+                     srv_pairs_get(&request->headers, "X-Real-IP") ||
+                     srv_pairs_get(&request->headers, "Via");
+    strcpy(request->address, "?");
+    if (!info || !info->client_addr) {
+        return;
+    }
+    bool local = is_loopback(info->client_addr);
+    request->is_local = local && !any_proxy;
+    if (local && proxied) {
+        const char *comma = strrchr(proxied, ',');
+        const char *last = comma ? comma + 1 : proxied;
+        snprintf(request->address, sizeof request->address, "%s", last + strspn(last, " "));
+        return;
+    }
+    bool is_v4 = info->client_addr->sa_family == AF_INET;
+    const void *bytes =
+        is_v4 ? (const void *)&((struct sockaddr_in *)(void *)info->client_addr)->sin_addr
+              : (const void *)&((struct sockaddr_in6 *)(void *)info->client_addr)->sin6_addr;
+    inet_ntop(is_v4 ? AF_INET : AF_INET6, bytes, request->address, sizeof request->address);
+}
+
+static void preflight(const srv_request *request, srv_response *response)
+{
+    const char *origin = srv_pairs_get(&request->headers, "Origin");
+    if (!is_allowed(&request->server->config, origin)) {
+        srv_error(request, response, 403, "cors",
+                  "requests from other sites' pages are not allowed");
+        return;
+    }
+    srv_header(response, "Access-Control-Allow-Methods", "GET, POST, DELETE");
+    srv_header(response, "Access-Control-Allow-Headers",
+               "Authorization, Content-Type, Prefer, X-Api-Key");
+    srv_header(response, "Access-Control-Max-Age", "86400");
+    srv_empty(response, 204);
+}
+
+/* The answer, when it is known before the body has come. */
+static bool refuse_early(srv_exchange *x)
+{
+    srv_request *request = &x->request;
+    const srv_config *config = &x->http->server->config;
+    const char *length = srv_pairs_get(&request->headers, "Content-Length");
+    char allowed[64];
+    if (length && strtoull(length, NULL, 10) > config->max_body_bytes) {
+        srv_route_find(request, allowed, sizeof allowed);
+        srv_error(request, &x->response, 413, "too_large",
+                  "the body is over the limit of %zu bytes", config->max_body_bytes);
+        return true;
+    }
+    if (!strcmp(request->method, "OPTIONS")) {
+        preflight(request, &x->response);
+        return true;
+    }
+    if (srv_route_find(request, allowed, sizeof allowed)) {
+        return false;
+    }
+    bool reads = !strcmp(request->method, "GET") || request->head_only;
+    if (reads && !allowed[0] && srv_server_web(request->server, request, &x->response)) {
+        return true;
+    }
+    if (allowed[0]) {
+        srv_header(&x->response, "Allow", allowed);
+        srv_error(request, &x->response, 405, "method", "this path takes %s", allowed);
+    } else {
+        srv_error(request, &x->response, 404, "not_found", "there is nothing here");
+    }
+    return true;
+}
+
+static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, const char *url,
+                           const char *method)
+{
+    srv_exchange *x = calloc(1, sizeof *x);
+    if (!x) {
+        return NULL;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    x->http = http;
+    x->connection = connection;
+    x->client = info ? info->socket_context : NULL;
+    x->started_ms = srv_clock_ms();
+    srv_response_init(&x->response);
+    x->request.server = http->server;
+    x->request.method = strdup(method);
+    x->request.path = strdup(url);
+    x->request.head_only = !strcmp(method, "HEAD");
+    if (!x->request.method || !x->request.path) {
+        srv_request_free(&x->request);
+        free(x);
+        return NULL;
+    }
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, add_pair, &x->request.headers);
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_pair, &x->request.query);
+    read_address(x);
+    if (x->client) {
+        pthread_mutex_lock(&http->clients_mutex);
+        x->client->deadline_ms = x->started_ms + http->server->config.timeout_s * 1e3;
+        pthread_mutex_unlock(&http->clients_mutex);
+    }
+    x->refused = refuse_early(x);
+    return x;
+}
+
+static void drop_body(srv_exchange *x)
+{
+    free(x->request.body);
+    x->request.body = NULL;
+    x->request.n_body = x->capacity = 0;
+    atomic_fetch_sub(&x->http->body_bytes, x->counted);
+    x->counted = 0;
+}
+
+static void refuse(srv_exchange *x, unsigned status, const char *code, const char *message)
+{
+    drop_body(x);
+    x->refused = true;
+    srv_error(&x->request, &x->response, status, code, "%s", message);
+}
+
+static void add_body(srv_exchange *x, const char *bytes, size_t n)
+{
+    srv_request *request = &x->request;
+    if (x->refused) {
+        return;
+    }
+    if (n > x->http->server->config.max_body_bytes - request->n_body) {
+        refuse(x, 413, "too_large", "the body is over the limit");
+        return;
+    }
+    if (request->n_body + n > x->capacity) {
+        size_t capacity = x->capacity ? 2 * x->capacity : FIRST_BODY_BYTES;
+        while (capacity < request->n_body + n) {
+            capacity *= 2;
+        }
+        size_t added = capacity - x->counted;
+        bool fits = atomic_fetch_add(&x->http->body_bytes, added) + added <= MAX_ALL_BODIES;
+        x->counted = capacity;
+        uint8_t *larger = fits ? realloc(request->body, capacity) : NULL;
+        if (!larger) {
+            refuse(x, 503, "busy", "too much is being sent at once: try again");
+            return;
+        }
+        request->body = larger;
+        x->capacity = capacity;
+    }
+    memcpy(request->body + request->n_body, bytes, n);
+    request->n_body += n;
+    if (x->client) {
+        pthread_mutex_lock(&x->http->clients_mutex);
+        x->client->deadline_ms += (double)n / SLOWEST_BYTES_A_MS;
+        pthread_mutex_unlock(&x->http->clients_mutex);
+    }
+}
+
+static void set_working(srv_exchange *x, bool working)
+{
+    if (x->client) {
+        pthread_mutex_lock(&x->http->clients_mutex);
+        x->client->working = working;
+        x->client->deadline_ms = 0;
+        x->client->since_ms = srv_clock_ms();
+        pthread_mutex_unlock(&x->http->clients_mutex);
+    }
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *n_upload, void **state)
+{
+    srv_http *http = context;
+    srv_exchange *x = *state;
+    (void)version;
+    if (!x) {
+        x = begin(http, connection, url, method);
+        *state = x;
+        /* A body that nobody wants is not waited for, and the connection closes. */
+        return !x ? MHD_NO : x->refused && x->response.status == 413 ? send_answer(x) : MHD_YES;
+    }
+    if (*n_upload > 0) {
+        add_body(x, upload, *n_upload);
+        *n_upload = 0;
+        return MHD_YES;
+    }
+    if (x->answered || x->refused) {
+        set_working(x, true);
+        return send_answer(x);
+    }
+    set_working(x, true);
+    if (x->request.route->flags & SRV_INLINE) {
+        srv_route_run(&x->request, &x->response);
+        return send_answer(x);
+    }
+    if (!srv_workers_take(http, x)) {
+        srv_error(&x->request, &x->response, 503, "busy", "too many requests wait: try again");
+        return send_answer(x);
+    }
+    return MHD_YES;
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    srv_exchange *x = *state;
+    (void)context;
+    (void)connection;
+    (void)code;
+    if (x) {
+        set_working(x, false);
+        drop_body(x);
+        srv_response_free(&x->response);
+        srv_request_free(&x->request);
+        free(x);
+        *state = NULL;
+    }
+}
+
+/* ---- connections ---- */
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    srv_http *http = context;
+    srv_client *client = *socket_context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        client = calloc(1, sizeof *client);
+        *socket_context = client;
+        if (!client) {
+            return;
+        }
+        client->fd = info ? info->connect_fd : -1;
+        client->since_ms = srv_clock_ms();
+        pthread_mutex_lock(&http->clients_mutex);
+        client->next = http->clients;
+        if (http->clients) {
+            http->clients->previous = client;
+        }
+        http->clients = client;
+        http->n_clients++;
+        pthread_mutex_unlock(&http->clients_mutex);
+    } else if (client) {
+        pthread_mutex_lock(&http->clients_mutex);
+        if (client->previous) {
+            client->previous->next = client->next;
+        } else {
+            http->clients = client->next;
+        }
+        if (client->next) {
+            client->next->previous = client->previous;
+        }
+        http->n_clients--;
+        pthread_mutex_unlock(&http->clients_mutex);
+        free(client);
+        *socket_context = NULL;
+    }
+}
+
+/* Ends connections whose request does not come to its end. */
+static void end_slow_clients(srv_http *http)
+{
+    double now = srv_clock_ms(), patience = http->server->config.timeout_s * 1e3;
+    pthread_mutex_lock(&http->clients_mutex);
+    for (srv_client *client = http->clients; client; client = client->next) {
+        double until = client->deadline_ms > 0 ? client->deadline_ms : client->since_ms + patience;
+        if (!client->working && now > until && client->fd >= 0) {
+            shutdown(client->fd, SHUT_RDWR);
+            client->fd = -1;
+        }
+    }
+    pthread_mutex_unlock(&http->clients_mutex);
+}
+
+static void *tick(void *context)
+{
+    srv_http *http = context;
+    bool stop = false;
+    for (unsigned i = 0; !stop; i++) {
+        usleep(TICK_MS * 1000);
+        pthread_mutex_lock(&http->streams_mutex);
+        stop = http->ticker_stop;
+        pthread_mutex_unlock(&http->streams_mutex);
+        srv_streams_tick(http, stop || http->server->draining);
+        if (i % 5 == 0) {
+            end_slow_clients(http);
+            srv_models_tick(http->server->models);
+        }
+    }
+    return NULL;
+}
+
+/* ---- the daemon ---- */
+
+static wi_status listen_on(const srv_config *config, int *out, uint16_t *port, wi_error *error)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    char service[8];
+    int one = 1;
+    snprintf(service, sizeof service, "%u", config->port);
+    int code = getaddrinfo(config->address, service, &hints, &found);
+    if (code != 0) {
+        return store_fail(error, WI_ERR_IO, "%.100s: %s", config->address, gai_strerror(code));
+    }
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    bool good =
+        fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 1024) == 0;
+    int number = errno;
+    freeaddrinfo(found);
+    struct sockaddr_storage bound;
+    socklen_t n = sizeof bound;
+    if (!good || getsockname(fd, (struct sockaddr *)&bound, &n) != 0) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return store_fail(error, WI_ERR_IO, "cannot listen on %.100s port %u: %s", config->address,
+                          config->port, strerror(number));
+    }
+    *port = ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
+                                             : ((struct sockaddr_in6 *)&bound)->sin6_port);
+    *out = fd;
+    return WI_OK;
+}
+
+static void ignore_log(void *context, const char *format, va_list arguments)
+{
+    (void)context;
+    (void)format;
+    (void)arguments;
+}
+
+static wi_status start_daemon(srv_http *http, wi_error *error)
+{
+    const srv_config *config = &http->server->config;
+    int fd = -1;
+    wi_status status = listen_on(config, &fd, &http->port, error);
+    if (status != WI_OK) {
+        return status;
+    }
+    const struct MHD_OptionItem pool[] = {
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)config->n_io, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    http->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        on_request, http, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+        fd, MHD_OPTION_CONNECTION_LIMIT, config->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        config->timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_A_CONNECTION,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_ARRAY,
+        config->n_io > 1 ? pool : pool + 1, MHD_OPTION_END);
+    if (!http->daemon) {
+        close(fd);
+        return store_fail(error, WI_ERR_IO, "cannot start the HTTP daemon");
+    }
+    return WI_OK;
+}
+
+wi_status srv_http_open(srv_server *server, srv_http **out, wi_error *error)
+{
+    srv_http *http = calloc(1, sizeof *http);
+    if (!http) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    http->server = server;
+    pthread_mutex_init(&http->mutex, NULL);
+    pthread_cond_init(&http->queued, NULL);
+    pthread_mutex_init(&http->clients_mutex, NULL);
+    pthread_mutex_init(&http->streams_mutex, NULL);
+    server->http = http;
+    wi_status status = srv_workers_start(http, error);
+    if (status == WI_OK) {
+        status = start_daemon(http, error);
+    }
+    if (status == WI_OK) {
+        http->has_ticker = pthread_create(&http->ticker, NULL, tick, http) == 0;
+        status =
+            http->has_ticker ? WI_OK : store_fail(error, WI_ERR_NOMEM, "cannot start a thread");
+    }
+    if (status != WI_OK) {
+        srv_http_close(&server->http);
+        return status;
+    }
+    *out = http;
+    return WI_OK;
+}
+
+uint16_t srv_http_port(const srv_http *http)
+{
+    return http->port;
+}
+
+void srv_http_get_load(srv_http *http, srv_http_load *out)
+{
+    pthread_mutex_lock(&http->mutex);
+    out->n_waiting = http->n_waiting;
+    out->n_running = http->n_running;
+    pthread_mutex_unlock(&http->mutex);
+    pthread_mutex_lock(&http->clients_mutex);
+    out->n_connections = http->n_clients;
+    pthread_mutex_unlock(&http->clients_mutex);
+}
+
+void srv_http_stop_listening(srv_http *http)
+{
+    MHD_socket fd = MHD_quiesce_daemon(http->daemon);
+    if (fd != MHD_INVALID_SOCKET) {
+        close(fd);
+    }
+}
+
+void srv_http_close(srv_http **http)
+{
+    srv_http *h = *http;
+    if (!h) {
+        return;
+    }
+    srv_workers_stop(h);
+    if (h->has_ticker) {
+        pthread_mutex_lock(&h->streams_mutex);
+        h->ticker_stop = true;
+        pthread_mutex_unlock(&h->streams_mutex);
+        pthread_join(h->ticker, NULL);
+    }
+    if (h->daemon) {
+        usleep(50000); /* for the last answers to leave */
+        MHD_stop_daemon(h->daemon);
+    }
+    pthread_mutex_destroy(&h->mutex);
+    pthread_cond_destroy(&h->queued);
+    pthread_mutex_destroy(&h->clients_mutex);
+    pthread_mutex_destroy(&h->streams_mutex);
+    free(h);
+    *http = NULL;
+}

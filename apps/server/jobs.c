@@ -1,0 +1,239 @@
+#include "jobs.h"
+#include "heads.h"
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LEASE_MS = 20000, POLL_MS = 1500, REPORT_MS = 300, MAX_OPEN = 256, KEEP_MS = 86400000 };
+
+struct srv_jobs {
+    srv_server *server;
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t added;
+    bool stop;
+    double swept_ms;
+};
+
+typedef struct run {
+    srv_jobs *jobs;
+    store_job *job;
+    double reported_ms;
+    bool cancelled, lost;
+} run;
+
+static bool stopping(srv_jobs *jobs)
+{
+    pthread_mutex_lock(&jobs->mutex);
+    bool stop = jobs->stop;
+    pthread_mutex_unlock(&jobs->mutex);
+    return stop;
+}
+
+static bool report(void *context, uint64_t done, uint64_t total)
+{
+    run *r = context;
+    double now = srv_clock_ms();
+    bool cancel = false;
+    r->job->done = (int64_t)done;
+    r->job->total = (int64_t)total;
+    if (now - r->reported_ms < REPORT_MS) {
+        return !stopping(r->jobs);
+    }
+    r->reported_ms = now;
+    r->job->updated_ms = store_now_ms();
+    r->job->lease_ms = r->job->updated_ms + LEASE_MS;
+    wi_status status = store_job_progress(r->jobs->server->store, r->job, &cancel, NULL);
+    r->cancelled = r->cancelled || cancel;
+    r->lost = r->lost || status == WI_ERR_NOT_FOUND;
+    return !r->cancelled && !r->lost && !stopping(r->jobs);
+}
+
+/* A server that ended between keeping the head and closing the job has made it already. */
+static bool may_replace(srv_jobs *jobs, const store_job *job, const char *name, bool asked)
+{
+    store_head old = {0};
+    bool own = store_head_find(jobs->server->store, name, &old, NULL) == WI_OK &&
+               !strcmp(old.owner, job->owner) && old.created_ms >= job->created_ms;
+    store_head_free(&old);
+    return asked || own;
+}
+
+static wi_status make(run *r, const json_t *request, char **result, wi_error *error)
+{
+    srv_server *server = r->jobs->server;
+    const char *name = json_string_value(json_object_get(request, "name"));
+    wi_progress progress = {.report = report, .context = r};
+    wi_head *head = NULL;
+    store_head stored = {0};
+    wi_status status = name
+                           ? srv_head_build(server, request, SRV_LANE_JOBS, &progress, &head, error)
+                           : store_fail(error, WI_ERR_FORMAT, "the job's request cannot be read");
+    if (status == WI_OK) {
+        bool replace =
+            may_replace(r->jobs, r->job, name, json_is_true(json_object_get(request, "replace")));
+        status = srv_head_store(server, head, name, r->job->owner, replace, &stored, error);
+    }
+    wi_head_close(&head);
+    store_head_free(&stored);
+    if (status == WI_OK) {
+        json_t *value = json_pack("{s:s}", "head", name);
+        *result = json_dumps(value, JSON_COMPACT);
+        json_decref(value);
+    }
+    return status;
+}
+
+static void run_job(srv_jobs *jobs, store_job *job)
+{
+    run r = {.jobs = jobs, .job = job, .reported_ms = srv_clock_ms()};
+    wi_error error = {0};
+    char *result = NULL;
+    json_t *request = json_loads(job->request, 0, NULL);
+    wi_status status = job->cancel ? store_fail(&error, WI_ERR_CANCELLED, "cancelled")
+                                   : make(&r, request, &result, &error);
+    bool interrupted = status == WI_ERR_CANCELLED && !r.cancelled && !job->cancel;
+    if (!interrupted) {
+        char *state = job->state, *old_error = job->error, *old_result = job->result;
+        job->state = status == WI_OK ? "done" : status == WI_ERR_CANCELLED ? "cancelled" : "failed";
+        job->error = status == WI_OK ? "" : error.message;
+        job->result = result ? result : "";
+        job->done = status == WI_OK ? job->total : job->done;
+        job->updated_ms = store_now_ms();
+        store_job_finish(jobs->server->store, job, NULL);
+        job->state = state;
+        job->error = old_error;
+        job->result = old_result;
+    }
+    free(result);
+    json_decref(request);
+}
+
+static void wait_a_moment(srv_jobs *jobs)
+{
+    struct timespec when;
+    clock_gettime(CLOCK_REALTIME, &when);
+    when.tv_nsec += POLL_MS % 1000 * 1000000L;
+    when.tv_sec += POLL_MS / 1000 + when.tv_nsec / 1000000000L;
+    when.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&jobs->mutex);
+    if (!jobs->stop) {
+        pthread_cond_timedwait(&jobs->added, &jobs->mutex, &when);
+    }
+    pthread_mutex_unlock(&jobs->mutex);
+}
+
+static void *work(void *context)
+{
+    srv_jobs *jobs = context;
+    srv_server *server = jobs->server;
+    while (!stopping(jobs)) {
+        store_job job = {0};
+        int64_t now = store_now_ms();
+        wi_status status =
+            store_job_claim(server->store, server->name, now, now + LEASE_MS, &job, NULL);
+        if (status == WI_OK) {
+            run_job(jobs, &job);
+        } else {
+            wait_a_moment(jobs);
+        }
+        store_job_free(&job);
+        if (srv_clock_ms() - jobs->swept_ms > 3600e3) {
+            jobs->swept_ms = srv_clock_ms();
+            store_job_sweep(server->store, now - KEEP_MS, NULL);
+        }
+    }
+    return NULL;
+}
+
+wi_status srv_jobs_open(srv_server *server, srv_jobs **out, wi_error *error)
+{
+    srv_jobs *jobs = calloc(1, sizeof *jobs);
+    if (!jobs) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    jobs->server = server;
+    jobs->swept_ms = -3600e3;
+    pthread_mutex_init(&jobs->mutex, NULL);
+    pthread_cond_init(&jobs->added, NULL);
+    jobs->has_thread = pthread_create(&jobs->thread, NULL, work, jobs) == 0;
+    if (!jobs->has_thread) {
+        srv_jobs_close(&jobs);
+        return store_fail(error, WI_ERR_NOMEM, "cannot start a thread");
+    }
+    *out = jobs;
+    return WI_OK;
+}
+
+void srv_jobs_close(srv_jobs **jobs)
+{
+    if (!*jobs) {
+        return;
+    }
+    pthread_mutex_lock(&(*jobs)->mutex);
+    (*jobs)->stop = true;
+    pthread_cond_broadcast(&(*jobs)->added);
+    pthread_mutex_unlock(&(*jobs)->mutex);
+    if ((*jobs)->has_thread) {
+        pthread_join((*jobs)->thread, NULL);
+    }
+    pthread_cond_destroy(&(*jobs)->added);
+    pthread_mutex_destroy(&(*jobs)->mutex);
+    free(*jobs);
+    *jobs = NULL;
+}
+
+wi_status srv_jobs_add(srv_jobs *jobs, const char *owner, const json_t *request, char *id,
+                       wi_error *error)
+{
+    uint8_t random[16];
+    int64_t n_open = 0;
+    randombytes_buf(random, sizeof random);
+    sodium_bin2hex(id, 33, random, sizeof random);
+    wi_status status = store_job_count(jobs->server->store, NULL, &n_open, error);
+    if (status == WI_OK && n_open >= MAX_OPEN) {
+        return store_fail(error, WI_ERR_CANCELLED, "%d jobs wait already: try again later",
+                          MAX_OPEN);
+    }
+    store_job job = {
+        .id = id,
+        .owner = (char *)(uintptr_t)owner,
+        .kind = "head",
+        .request = json_dumps(request, JSON_COMPACT),
+        .state = "queued",
+        .server = "",
+        .created_ms = store_now_ms(),
+    };
+    job.updated_ms = job.created_ms;
+    if (status == WI_OK) {
+        status = job.request ? store_job_put(jobs->server->store, &job, error)
+                             : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    free(job.request);
+    pthread_mutex_lock(&jobs->mutex);
+    pthread_cond_signal(&jobs->added);
+    pthread_mutex_unlock(&jobs->mutex);
+    return status;
+}
+
+bool srv_job_is_over(const store_job *job)
+{
+    return strcmp(job->state, "queued") && strcmp(job->state, "running");
+}
+
+json_t *srv_job_json(const store_job *job)
+{
+    json_t *result = job->result && job->result[0] ? json_loads(job->result, 0, NULL) : NULL;
+    const char *head = json_string_value(json_object_get(result, "head"));
+    json_t *value = json_pack(
+        "{s:s,s:s,s:s,s:I,s:I,s:s?,s:s?,s:I,s:I}", "id", job->id, "kind", job->kind, "state",
+        job->state, "done", (json_int_t)job->done, "total", (json_int_t)job->total, "head", head,
+        "error", job->error && job->error[0] ? job->error : NULL, "created_ms",
+        (json_int_t)job->created_ms, "updated_ms", (json_int_t)job->updated_ms);
+    json_decref(result);
+    return value;
+}

@@ -1,0 +1,20 @@
+/* Heads that take long, made in the background. Jobs live in the store: when a server ends, another
+ * one (or the same, started again) takes its jobs over once their lease has run out. */
+#ifndef SERVER_JOBS_H
+#define SERVER_JOBS_H
+
+#include "server.h"
+
+wi_status srv_jobs_open(srv_server *server, srv_jobs **out, wi_error *error);
+/* Stops what runs; it stays in the store and goes on elsewhere. */
+void srv_jobs_close(srv_jobs **jobs);
+
+/* request: the body of POST /v1/heads. id is at least 33 bytes. Durable when it returns.
+ * Errors: WI_ERR_CANCELLED: too many wait */
+wi_status srv_jobs_add(srv_jobs *jobs, const char *owner, const json_t *request, char *id,
+                       wi_error *error);
+/* The answer of GET /v1/jobs/{id}. */
+json_t *srv_job_json(const store_job *job);
+bool srv_job_is_over(const store_job *job);
+
+#endif

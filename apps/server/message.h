@@ -1,0 +1,91 @@
+/* One request and its answer, apart from how they travel: HTTP and AWS Lambda both make and read
+ * them. */
+#ifndef SERVER_MESSAGE_H
+#define SERVER_MESSAGE_H
+
+#include "../store/fail.h"
+#include "../store/store.h"
+#include <jansson.h>
+#include <sys/types.h>
+
+struct srv_server;
+struct srv_route;
+
+typedef struct srv_pair {
+    char *name, *value;
+} srv_pair;
+
+typedef struct srv_pairs {
+    srv_pair *items;
+    size_t n, capacity;
+} srv_pairs;
+
+/* Copies; false when memory is out. */
+bool srv_pairs_add(srv_pairs *pairs, const char *name, const char *value);
+/* The first value; names of headers are compared without case. NULL when there is none. */
+const char *srv_pairs_get(const srv_pairs *pairs, const char *name);
+void srv_pairs_free(srv_pairs *pairs);
+
+enum { SRV_MAX_PARAMS = 2 };
+
+typedef struct srv_request {
+    struct srv_server *server;
+    const struct srv_route *route;
+    char *method, *path;
+    srv_pairs query, headers;
+    uint8_t *body;
+    size_t n_body;
+    char address[64];             /* of the client, as far as it is known */
+    bool is_local;                /* came straight from this machine, not through a proxy */
+    bool head_only;               /* HEAD: the answer is wanted without its body */
+    char *params[SRV_MAX_PARAMS]; /* what the route's {names} stood for */
+    store_key key;                /* id NULL: anonymous */
+} srv_request;
+
+void srv_request_free(srv_request *request);
+/* "" for anonymous. */
+const char *srv_request_owner(const srv_request *request);
+
+enum { SRV_MAX_HEADERS = 16 };
+
+typedef struct srv_response {
+    unsigned status;
+    void *body; /* owned */
+    size_t n_body;
+    const void *fixed_body; /* or: lives as long as the program */
+    int fd;                 /* or, >= 0: a part of a file; owned */
+    off_t offset;
+    uint64_t n_bytes;
+    char *events_of_job; /* or: server-sent events about this job; owned */
+    srv_pair headers[SRV_MAX_HEADERS];
+    size_t n_headers;
+} srv_response;
+
+void srv_response_init(srv_response *response);
+void srv_response_free(srv_response *response);
+void srv_header(srv_response *response, const char *name, const char *value);
+
+/* Sets the answer. srv_json takes the reference; NULL becomes a 500. */
+void srv_json(srv_response *response, unsigned status, json_t *value);
+void srv_text(srv_response *response, unsigned status, const char *type, const char *text);
+void srv_empty(srv_response *response, unsigned status);
+
+/* An error in the form of the route's clients. code: a short constant such as "bad_image". */
+#if defined(__GNUC__)
+__attribute__((format(printf, 5, 6)))
+#endif
+void srv_error(const srv_request *request, srv_response *response, unsigned status,
+               const char *code, const char *format, ...);
+/* The same for a status of the library; pictures: the bytes at fault came from the client. */
+void srv_error_of(const srv_request *request, srv_response *response, const wi_error *error);
+
+/* Lower-case hexadecimal SHA-256 into hex[65]. */
+wi_status srv_sha256(const void *bytes, size_t n_bytes, char hex[65], wi_error *error);
+
+/* Does If-None-Match hold this entity tag (given without quotes)? */
+bool srv_etag_matches(const srv_request *request, const char *etag);
+/* Range: *from, *n within n_total. 0: no range asked or not understood; 206; 416. */
+unsigned srv_range(const srv_request *request, const char *etag, uint64_t n_total, uint64_t *from,
+                   uint64_t *n);
+
+#endif

@@ -1,0 +1,255 @@
+#define _GNU_SOURCE /* memmem */
+#include "pictures.h"
+#include <ctype.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_PARTS = 256, MAX_BOUNDARY = 70 };
+
+bool srv_is_type(const srv_request *request, const char *type)
+{
+    const char *given = srv_pairs_get(&request->headers, "Content-Type");
+    size_t n = strlen(type);
+    return given && !strncasecmp(given, type, n) && (!given[n] || strchr("; \t", given[n]));
+}
+
+bool srv_is_multipart(const srv_request *request)
+{
+    return srv_is_type(request, "multipart/form-data");
+}
+
+/* ---- multipart ---- */
+
+/* The value of a parameter such as boundary= or name= in a header's value; quotes are taken off. */
+static bool parameter(const char *header, size_t n_header, const char *name, char *out,
+                      size_t n_out)
+{
+    size_t n_name = strlen(name);
+    const char *end = header + n_header;
+    for (const char *at = header; at + n_name < end; at++) {
+        bool begins = at > header && strchr("; \t", at[-1]);
+        if (!begins || strncasecmp(at, name, n_name) || at[n_name] != '=') {
+            continue;
+        }
+        at += n_name + 1;
+        bool quoted = at < end && *at == '"';
+        at += quoted;
+        size_t n = 0;
+        while (at < end && (quoted ? *at != '"' : !strchr("; \t\r\n", *at))) {
+            if (quoted && *at == '\\' && at + 1 < end) {
+                at++;
+            }
+            if (!*at || n + 1 >= n_out) {
+                return false;
+            }
+            out[n++] = *at++;
+        }
+        out[n] = '\0';
+        return n > 0;
+    }
+    return false;
+}
+
+/* One part's headers up to the empty line. */
+static bool read_part(const uint8_t *bytes, size_t n_bytes, srv_part *part)
+{
+    static const char wanted[] = "content-disposition:";
+    const char *text = (const char *)bytes;
+    const char *body = memmem(text, n_bytes, "\r\n\r\n", 4);
+    char name[200];
+    if (!body) {
+        return false;
+    }
+    part->name = NULL;
+    for (const char *line = text; line && line < body + 2;) {
+        const char *end = memmem(line, (size_t)(body + 2 - line), "\r\n", 2);
+        size_t n = (size_t)((end ? end : body) - line);
+        if (n > sizeof wanted && !strncasecmp(line, wanted, sizeof wanted - 1)) {
+            if (!parameter(line, n, "name", name, sizeof name)) {
+                return false;
+            }
+            part->name = strdup(name);
+            part->is_file = memmem(line, n, "filename", 8) != NULL;
+        }
+        line = end ? end + 2 : NULL;
+    }
+    part->bytes = (const uint8_t *)body + 4;
+    part->n_bytes = n_bytes - (size_t)(part->bytes - bytes);
+    return part->name != NULL;
+}
+
+wi_status srv_parts_read(const srv_request *request, srv_parts *out, wi_error *error)
+{
+    const char *type = srv_pairs_get(&request->headers, "Content-Type");
+    char boundary[MAX_BOUNDARY + 1], mark[MAX_BOUNDARY + 8];
+    *out = (srv_parts){0};
+    if (!type || !parameter(type, strlen(type), "boundary", boundary, sizeof boundary)) {
+        return store_fail(error, WI_ERR_FORMAT, "multipart without a boundary");
+    }
+    size_t n_mark = (size_t)snprintf(mark, sizeof mark, "\r\n--%s", boundary);
+    const uint8_t *at = request->body, *end = request->body ? request->body + request->n_body : at;
+    if (request->n_body < n_mark - 2 || memcmp(at, mark + 2, n_mark - 2) != 0) {
+        /* What stands before the first boundary is to be ignored. */
+        at = request->body ? memmem(at, request->n_body, mark, n_mark) : NULL;
+        if (!at) {
+            return store_fail(error, WI_ERR_FORMAT, "multipart: no boundary in the body");
+        }
+        at += 2;
+    }
+    out->items = calloc(MAX_PARTS, sizeof *out->items);
+    if (!out->items) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    for (at += n_mark - 2; end - at >= 2 && memcmp(at, "--", 2) != 0;) {
+        const uint8_t *line = memmem(at, (size_t)(end - at), "\r\n", 2);
+        const uint8_t *next = line ? memmem(line, (size_t)(end - line), mark, n_mark) : NULL;
+        if (!next || out->n == MAX_PARTS) {
+            return out->n == MAX_PARTS
+                       ? store_fail(error, WI_ERR_LIMIT, "more than %d parts", MAX_PARTS)
+                       : store_fail(error, WI_ERR_FORMAT,
+                                    "multipart: the last boundary is missing");
+        }
+        size_t skip = next > line ? 2 : 0;
+        if (!read_part(line + skip, (size_t)(next - line) - skip, &out->items[out->n])) {
+            free((char *)(uintptr_t)out->items[out->n].name);
+            return store_fail(error, WI_ERR_FORMAT, "multipart: a part has no name");
+        }
+        out->n++;
+        at = next + n_mark;
+    }
+    return WI_OK;
+}
+
+const srv_part *srv_parts_find(const srv_parts *parts, const char *name)
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        if (!strcmp(parts->items[i].name, name)) {
+            return &parts->items[i];
+        }
+    }
+    return NULL;
+}
+
+void srv_parts_free(srv_parts *parts)
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        free((char *)(uintptr_t)parts->items[i].name);
+    }
+    free(parts->items);
+    *parts = (srv_parts){0};
+}
+
+/* ---- base64 ---- */
+
+wi_status srv_base64(const char *text, uint8_t **out, size_t *n, wi_error *error)
+{
+    static const int variants[] = {
+        sodium_base64_VARIANT_ORIGINAL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING,
+        sodium_base64_VARIANT_URLSAFE, sodium_base64_VARIANT_URLSAFE_NO_PADDING};
+    if (!strncasecmp(text, "data:", 5)) {
+        const char *comma = strchr(text, ',');
+        if (!comma || comma - text < 12 || strncasecmp(comma - 7, ";base64", 7)) {
+            return store_fail(error, WI_ERR_FORMAT, "a data: URL that is not base64");
+        }
+        text = comma + 1;
+    }
+    size_t n_text = strlen(text), capacity = n_text / 4 * 3 + 3;
+    uint8_t *bytes = malloc(capacity);
+    if (!bytes) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++) {
+        if (sodium_base642bin(bytes, capacity, text, n_text, "\r\n ", n, NULL, variants[i]) == 0) {
+            *out = bytes;
+            return WI_OK;
+        }
+    }
+    free(bytes);
+    return store_fail(error, WI_ERR_FORMAT, "not base64");
+}
+
+char *srv_to_base64(const void *bytes, size_t n_bytes)
+{
+    size_t capacity = sodium_base64_encoded_len(n_bytes, sodium_base64_VARIANT_ORIGINAL);
+    char *text = malloc(capacity);
+    return text ? sodium_bin2base64(text, capacity, bytes, n_bytes, sodium_base64_VARIANT_ORIGINAL)
+                : NULL;
+}
+
+/* ---- pictures ---- */
+
+wi_status srv_embed_picture(srv_server *server, srv_model *model, const void *bytes, size_t n_bytes,
+                            float *embedding, srv_decoded *decoded, wi_error *error)
+{
+    const srv_model_about *about = srv_model_describe(model);
+    uint8_t *pixels = malloc((size_t)about->image_px * about->image_px * 3);
+    if (!pixels) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    srv_model_expect(model);
+    wi_status status =
+        srv_decode(server->decoder, bytes, n_bytes, &about->preprocess, pixels, decoded, error);
+    if (status == WI_OK) {
+        status = srv_model_encode(model, pixels, embedding, error);
+    } else {
+        srv_model_unexpect(model);
+    }
+    free(pixels);
+    return status;
+}
+
+bool srv_looks_like_picture(const void *bytes, size_t n_bytes)
+{
+    const uint8_t *b = bytes;
+    return n_bytes >= 12 &&
+           (!memcmp(b, "\xff\xd8\xff", 3) || !memcmp(b, "\x89PNG", 4) || !memcmp(b, "GIF8", 4) ||
+            !memcmp(b, "BM", 2) || (!memcmp(b, "RIFF", 4) && !memcmp(b + 8, "WEBP", 4)) ||
+            !memcmp(b + 4, "ftyp", 4));
+}
+
+void srv_picture_error(const srv_request *request, srv_response *response, const void *bytes,
+                       size_t n_bytes, const wi_error *error)
+{
+    if (error->status == WI_ERR_FORMAT || error->status == WI_ERR_UNSUPPORTED) {
+        bool picture = srv_looks_like_picture(bytes, n_bytes);
+        unsigned status = !n_bytes                         ? 400
+                          : !picture                       ? 415
+                          : error->status == WI_ERR_FORMAT ? 400
+                                                           : 422;
+        srv_error(request, response, status, n_bytes && !picture ? "not_a_picture" : "bad_picture",
+                  "the picture: %s", n_bytes ? error->message : "the body is empty");
+        return;
+    }
+    if (error->status == WI_ERR_ARG) {
+        srv_error(request, response, 422, "bad_picture", "the picture: %s", error->message);
+        return;
+    }
+    srv_error_of(request, response, error);
+}
+
+json_t *srv_body_json(const srv_request *request, srv_response *response)
+{
+    json_error_t error;
+    const char *type = srv_pairs_get(&request->headers, "Content-Type");
+    bool is_json = !type || srv_is_type(request, "application/json") ||
+                   srv_is_type(request, "text/plain") ||
+                   srv_is_type(request, "application/x-www-form-urlencoded");
+    if (!is_json) {
+        srv_error(request, response, 415, "not_json", "the body must be application/json");
+        return NULL;
+    }
+    json_t *body =
+        json_loadb((const char *)request->body, request->n_body, JSON_REJECT_DUPLICATES, &error);
+    if (!body) {
+        srv_error(request, response, 400, "bad_json", "the body is not JSON: line %d: %s",
+                  error.line, error.text);
+    } else if (!json_is_object(body)) {
+        srv_error(request, response, 400, "bad_json", "the body must be a JSON object");
+        json_decref(body);
+        body = NULL;
+    }
+    return body;
+}

@@ -1,0 +1,48 @@
+/* What a request's body carries: pictures and fields, whichever way they were wrapped. */
+#ifndef SERVER_PICTURES_H
+#define SERVER_PICTURES_H
+
+#include "decoder.h"
+#include "models.h"
+
+/* One part of a multipart/form-data body; points into the body. */
+typedef struct srv_part {
+    const char *name; /* owned by the list */
+    const uint8_t *bytes;
+    size_t n_bytes;
+    bool is_file;
+} srv_part;
+
+typedef struct srv_parts {
+    srv_part *items;
+    size_t n;
+} srv_parts;
+
+/* Is the body multipart/form-data? */
+bool srv_is_multipart(const srv_request *request);
+/* The Content-Type without its parameters is this one. */
+bool srv_is_type(const srv_request *request, const char *type);
+/* Source: RFC 7578, RFC 2046 section 5.1. Errors: WI_ERR_FORMAT, WI_ERR_LIMIT (over 256 parts) */
+wi_status srv_parts_read(const srv_request *request, srv_parts *out, wi_error *error);
+const srv_part *srv_parts_find(const srv_parts *parts, const char *name);
+void srv_parts_free(srv_parts *parts);
+
+/* Base64, plain or as a data: URL, with or without padding and line ends. Owns: the caller frees *out.
+ * Errors: WI_ERR_FORMAT */
+wi_status srv_base64(const char *text, uint8_t **out, size_t *n, wi_error *error);
+/* The caller frees; NULL when memory is out. */
+char *srv_to_base64(const void *bytes, size_t n_bytes);
+
+/* File bytes -> normalised embedding[dim]. */
+wi_status srv_embed_picture(srv_server *server, srv_model *model, const void *bytes, size_t n_bytes,
+                            float *embedding, srv_decoded *decoded, wi_error *error);
+/* Bytes of a file that are no picture at all (415), not those of one that is broken (400). */
+bool srv_looks_like_picture(const void *bytes, size_t n_bytes);
+/* Answers for a picture that failed. */
+void srv_picture_error(const srv_request *request, srv_response *response, const void *bytes,
+                       size_t n_bytes, const wi_error *error);
+
+/* Answers 415, 400 (JSON is broken) and returns NULL, or returns the body, which the caller decrefs. */
+json_t *srv_body_json(const srv_request *request, srv_response *response);
+
+#endif

@@ -1,0 +1,268 @@
+/* From the JSON of a request to a head, and from a head to the store. */
+#include "heads.h"
+#include "pictures.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <whatsit/train.h>
+
+enum { MAX_LABELS = 100000, MAX_TEMPLATES = 200, MAX_EXAMPLES = 2000 };
+
+/* An array of strings, or one text with commas between; {"label","group"} where groups are wanted. */
+static wi_status read_texts(const json_t *value, const char *what, size_t max, const char ***out,
+                            const char ***groups, size_t *n, wi_error *error)
+{
+    *n = json_array_size(value);
+    if (!json_is_array(value) || *n == 0) {
+        return store_fail(error, WI_ERR_ARG, "'%s' must be a list of texts", what);
+    }
+    if (*n > max) {
+        return store_fail(error, WI_ERR_LIMIT, "'%s' has %zu entries, %zu are allowed", what, *n,
+                          max);
+    }
+    *out = calloc(*n, sizeof **out);
+    if (groups) {
+        *groups = calloc(*n, sizeof **groups);
+    }
+    if (!*out || (groups && !*groups)) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < *n; i++) {
+        const json_t *item = json_array_get(value, i);
+        const char *group = groups ? json_string_value(json_object_get(item, "group")) : NULL;
+        (*out)[i] = json_string_value(
+            groups && json_is_object(item) ? json_object_get(item, "label") : item);
+        if (groups) {
+            (*groups)[i] = group ? group : "";
+        }
+        if (!(*out)[i]) {
+            return store_fail(error, WI_ERR_ARG, "'%s' must be a list of texts", what);
+        }
+    }
+    return WI_OK;
+}
+
+wi_status srv_recipe_read(const json_t *body, srv_recipe *out, wi_error *error)
+{
+    wi_head_recipe *recipe = &out->recipe;
+    const json_t *templates = json_object_get(body, "templates");
+    const char *name = json_string_value(json_object_get(body, "name"));
+    *out = (srv_recipe){0};
+    recipe->name = name ? name : "labels";
+    wi_status status = read_texts(json_object_get(body, "labels"), "labels", MAX_LABELS,
+                                  &out->labels, &out->groups, &recipe->n_labels, error);
+    if (status == WI_OK && templates && !json_is_null(templates) &&
+        !(json_is_array(templates) && json_array_size(templates) == 0)) {
+        status = read_texts(templates, "templates", MAX_TEMPLATES, &out->templates, NULL,
+                            &recipe->n_templates, error);
+    }
+    recipe->labels = out->labels;
+    recipe->groups = out->groups;
+    recipe->templates = out->templates;
+    recipe->sigmoid = json_is_true(json_object_get(body, "multi"));
+    recipe->licence = json_string_value(json_object_get(body, "licence"));
+    recipe->source = json_string_value(json_object_get(body, "source"));
+    recipe->sensitivity = json_string_value(json_object_get(body, "sensitivity"));
+    return status;
+}
+
+void srv_recipe_free(srv_recipe *recipe)
+{
+    free((void *)recipe->labels);
+    free((void *)recipe->groups);
+    free((void *)recipe->templates);
+    *recipe = (srv_recipe){0};
+}
+
+/* ---- examples ---- */
+
+static wi_status label_of(const wi_head *words, const char *label, uint32_t *out, wi_error *error)
+{
+    const char *name;
+    for (size_t i = 0; label && (name = wi_head_label(words, i)); i++) {
+        if (!strcmp(name, label) || !strcmp(wi_head_label_full(words, i), label)) {
+            *out = (uint32_t)i;
+            return WI_OK;
+        }
+    }
+    return store_fail(error, WI_ERR_ARG,
+                      "an example has the label '%.80s', which is not among the labels",
+                      label ? label : "");
+}
+
+static wi_status embed_example(srv_server *server, srv_model *model, const json_t *example,
+                               size_t index, float *embedding, wi_error *error)
+{
+    const char *image = json_string_value(json_object_get(example, "image"));
+    uint8_t *bytes = NULL;
+    size_t n_bytes = 0;
+    srv_decoded decoded;
+    wi_error why = {0};
+    wi_status status = image ? srv_base64(image, &bytes, &n_bytes, &why)
+                             : store_fail(&why, WI_ERR_ARG, "has no image");
+    if (status == WI_OK) {
+        status = srv_embed_picture(server, model, bytes, n_bytes, embedding, &decoded, &why);
+    }
+    free(bytes);
+    return status == WI_OK ? status
+                           : store_fail(error, status, "example %zu: %.200s", index, why.message);
+}
+
+static wi_status add_examples(srv_server *server, srv_model *model, const json_t *examples,
+                              const wi_progress *progress, wi_head **head, wi_error *error)
+{
+    size_t n = json_array_size(examples), dim = srv_model_describe(model)->dim;
+    if (n > MAX_EXAMPLES) {
+        return store_fail(error, WI_ERR_LIMIT, "%zu examples, %d are allowed", n, MAX_EXAMPLES);
+    }
+    float *embeddings = malloc(n * dim * sizeof *embeddings);
+    uint32_t *labels = malloc(n * sizeof *labels);
+    wi_head *with_photos = NULL;
+    wi_status status =
+        embeddings && labels ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < n && status == WI_OK; i++) {
+        const json_t *example = json_array_get(examples, i);
+        status = label_of(*head, json_string_value(json_object_get(example, "label")), &labels[i],
+                          error);
+        if (status == WI_OK) {
+            status = embed_example(server, model, example, i, embeddings + i * dim, error);
+        }
+        if (status == WI_OK && progress->report && !progress->report(progress->context, i + 1, n)) {
+            status = store_fail(error, WI_ERR_CANCELLED, "cancelled");
+        }
+    }
+    if (status == WI_OK) {
+        wi_photos photos = {.embeddings = embeddings, .labels = labels, .n = n, .dim = dim};
+        status = wi_head_add_photos(*head, &photos, &with_photos, error);
+    }
+    if (status == WI_OK) {
+        wi_head_close(head);
+        *head = with_photos;
+    }
+    free(embeddings);
+    free(labels);
+    return status;
+}
+
+wi_status srv_head_build(srv_server *server, const json_t *body, srv_lane lane,
+                         const wi_progress *progress, wi_head **out, wi_error *error)
+{
+    const wi_progress nobody = {0};
+    const char *model_name = json_string_value(json_object_get(body, "model"));
+    const json_t *examples = json_object_get(body, "examples");
+    srv_model *model = srv_models_find(server->models, model_name);
+    srv_recipe recipe;
+    wi_session *session = NULL;
+    wi_head *head = NULL;
+    if (!model) {
+        return store_fail(error, WI_ERR_NOT_FOUND, "there is no model '%.100s'", model_name);
+    }
+    wi_status status = srv_recipe_read(body, &recipe, error);
+    recipe.recipe.progress = progress ? *progress : nobody;
+    if (status == WI_OK) {
+        status = srv_model_text_begin(model, lane, &session, error);
+    }
+    if (status == WI_OK) {
+        status = wi_head_build(session, &recipe.recipe, &head, NULL, error);
+        srv_model_text_end(model, lane);
+    }
+    if (status == WI_OK && json_array_size(examples) > 0) {
+        status = add_examples(server, model, examples, progress ? progress : &nobody, &head, error);
+    }
+    srv_recipe_free(&recipe);
+    if (status != WI_OK) {
+        wi_head_close(&head);
+        return status;
+    }
+    *out = head;
+    return WI_OK;
+}
+
+/* ---- to the store ---- */
+
+static wi_status read_file(const char *path, void **bytes, size_t *n_bytes, wi_error *error)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        int number = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return store_fail(error, WI_ERR_IO, "%.150s: %s", path, strerror(number));
+    }
+    *n_bytes = (size_t)info.st_size;
+    *bytes = malloc(*n_bytes + 1);
+    size_t used = 0;
+    ssize_t n = 1;
+    while (*bytes && used < *n_bytes && n > 0) {
+        n = read(fd, (char *)*bytes + used, *n_bytes - used);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    close(fd);
+    if (!*bytes || used < *n_bytes) {
+        free(*bytes);
+        *bytes = NULL;
+        return store_fail(error, WI_ERR_IO, "%.150s: cannot read", path);
+    }
+    return WI_OK;
+}
+
+wi_status srv_head_file(const wi_head *head, void **bytes, size_t *n_bytes, wi_error *error)
+{
+    const char *base = getenv("TMPDIR");
+    char folder[256], path[300];
+    snprintf(folder, sizeof folder, "%.200s/whatsit-XXXXXX", base && base[0] ? base : "/tmp");
+    if (!mkdtemp(folder)) {
+        return store_fail(error, WI_ERR_IO, "cannot make a temporary folder: %s", strerror(errno));
+    }
+    snprintf(path, sizeof path, "%s/head.safetensors", folder);
+    wi_status status = wi_head_save(head, path, error);
+    if (status == WI_OK) {
+        status = read_file(path, bytes, n_bytes, error);
+    }
+    unlink(path);
+    rmdir(folder);
+    return status;
+}
+
+wi_status srv_head_store(srv_server *server, const wi_head *head, const char *name,
+                         const char *owner, bool replace, store_head *out, wi_error *error)
+{
+    wi_head_info info;
+    void *bytes = NULL;
+    size_t n_bytes = 0;
+    char etag[65];
+    wi_head_get_info(head, &info);
+    wi_status status = srv_head_file(head, &bytes, &n_bytes, error);
+    if (status == WI_OK) {
+        status = srv_sha256(bytes, n_bytes, etag, error);
+    }
+    if (status == WI_OK) {
+        *out = (store_head){
+            .name = strdup(name),
+            .model = strdup(info.model_name),
+            .fingerprint = strdup(info.model_fingerprint),
+            .kind = strdup(srv_head_kind_name(info.kind)),
+            .owner = strdup(owner),
+            .etag = strdup(etag),
+            .n_labels = (int64_t)info.n_labels,
+            .n_bytes = (int64_t)n_bytes,
+            .created_ms = store_now_ms(),
+            .bytes = bytes,
+        };
+        bytes = NULL;
+        status = store_head_put(server->store, out, replace, error);
+        free(out->bytes);
+        out->bytes = NULL;
+        if (status != WI_OK) {
+            store_head_free(out);
+        }
+    }
+    free(bytes);
+    return status;
+}
