@@ -35,15 +35,17 @@ LIBRARIES = {
     r"lbfgs\.h": ["src/head/lbfgs.c"],
     r"curl/.*": ["apps/cli/hub.c", "apps/server/"],
     r"microhttpd\.h": ["apps/server/"],
+    r"sodium\.h": ["apps/server/", "apps/store/"],
+    r"seccomp\.h": ["apps/server/sandbox.c"],
     r"sqlite3\.h": ["apps/store/"],
     r"libpq-fe\.h|postgresql/.*": ["apps/store/"],
 }
 SYSTEM = re.compile(
     r"(assert|complex|ctype|errno|fenv|float|inttypes|limits|locale|math|setjmp|signal|stdalign"
     r"|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|threads|time|wchar"
-    r"|dirent|dlfcn|fcntl|getopt|iconv|langinfo|libgen|netdb|poll|pthread|pwd|sched|semaphore"
+    r"|dirent|dlfcn|fcntl|ftw|getopt|iconv|langinfo|libgen|malloc|netdb|poll|pthread|pwd|sched|semaphore"
     r"|strings|termios|unistd|emmintrin|immintrin|cpuid|arm_neon|wasm_simd128|asm/hwcap"
-    r"|(sys|arpa|netinet|net)/\w+)\.h$"
+    r"|(sys|arpa|netinet|net|linux)/\w+)\.h$"
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
 

@@ -11,9 +11,10 @@ packages_of() {
     build)
         echo "gcc libc6-dev make cmake ninja-build pkg-config libjansson-dev liblbfgs-dev" \
             "libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" \
-            "libjpeg62-turbo-dev|libjpeg-turbo8-dev libspng-dev libwebp-dev libgif-dev libheif-dev"
+            "libjpeg62-turbo-dev|libjpeg-turbo8-dev libspng-dev libwebp-dev libgif-dev libheif-dev" \
+            "libmicrohttpd-dev libsodium-dev libseccomp-dev libsqlite3-dev"
         ;;
-    test) echo "libcmocka-dev python3 bzip2 unicode-data g++" ;;
+    test) echo "libcmocka-dev python3 bzip2 unicode-data g++ libpq-dev" ;;
     lint) echo "python3 git g++ clang-format-19 shellcheck" ;;
     tidy) echo "clang-tidy-19" ;;
     valgrind) echo "valgrind" ;;
