@@ -62,14 +62,18 @@ fuzz:
 install: build
 	cmake --install $(BUILD)
 
+# The core as WebAssembly modules; then what runs them.
 wasm:
-	@test -e wasm/CMakeLists.txt || { echo "there is no WebAssembly build yet" >&2; exit 1; }
-	tools/packages.sh wasm
-	cmake --preset wasm -B $(BUILD)-wasm
+	@test -e wasm/CMakeLists.txt || { echo "there is no WebAssembly build here yet" >&2; exit 1; }
+	tools/packages.sh build wasm
+	cmake -S wasm -B $(BUILD)-wasm -G Ninja
 	cmake --build $(BUILD)-wasm -j $(JOBS)
 
 test-web: wasm
-	$(CTEST) --test-dir $(BUILD)-wasm
+	tools/packages.sh build test
+	cmake --preset release -B $(BUILD) -DWHATSIT_TESTS=ON $(CMAKE_FLAGS)
+	cmake --build $(BUILD) -j $(JOBS)
+	$(CTEST) --test-dir $(BUILD) -R '^(cross_cases|wasm.*|web.*)$$'
 
 clean:
 	cmake -E rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm $(BUILD)-tidy
