@@ -1,0 +1,68 @@
+/* A static host for the tests: the headers that `whatsit serve` gives, byte ranges, and the mishaps
+ * of networks on request. It keeps a list of what was asked. */
+import { createReadStream, promises as fs } from 'node:fs';
+import { createServer } from 'node:http';
+import path from 'node:path';
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.mjs': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8', '.json': 'application/json', '.webmanifest': 'application/manifest+json',
+  '.wasm': 'application/wasm', '.svg': 'image/svg+xml', '.png': 'image/png', '.txt': 'text/plain; charset=utf-8',
+};
+export const CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; " +
+  "media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; " +
+  "form-action 'none'; frame-ancestors 'none'";
+
+function rangeOf(request, size) {
+  const match = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  if (!match) return null;
+  return [Number(match[1]), match[2] ? Number(match[2]) : size - 1];
+}
+
+/* { url, asked: [{ path, range, bytes }], trouble: { cutModelAfter, down, slowModelMs }, close() }
+ * isolate: false leaves the isolation headers out, as plain static hosts do. */
+export async function serveSite(folder, { isolate = true, port = 0 } = {}) {
+  const site = { asked: [], trouble: {} };
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url, 'http://localhost');
+    const file = path.join(folder, path.normalize(decodeURIComponent(url.pathname === '/' ? '/index.html' : url.pathname)));
+    const record = { path: url.pathname, range: request.headers.range, bytes: 0 };
+    site.asked.push(record);
+    if (site.trouble.down) return request.socket.destroy();
+    const stat = file.startsWith(folder) ? await fs.stat(file).catch(() => null) : null;
+    if (!stat?.isFile()) return response.writeHead(404).end('not found');
+    const headers = {
+      'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream', 'Cache-Control': 'no-cache',
+      ETag: `"${stat.size}-${stat.mtimeMs}"`, 'Content-Security-Policy': CSP, 'Accept-Ranges': 'bytes',
+      'X-Content-Type-Options': 'nosniff',
+    };
+    if (isolate) {
+      headers['Cross-Origin-Opener-Policy'] = 'same-origin';
+      headers['Cross-Origin-Embedder-Policy'] = 'require-corp';
+    }
+    if (request.headers['if-none-match'] === headers.ETag) return response.writeHead(304, headers).end();
+    const range = rangeOf(request, stat.size);
+    const [from, to] = range ?? [0, stat.size - 1];
+    headers['Content-Length'] = String(to - from + 1);
+    if (range) headers['Content-Range'] = `bytes ${from}-${to}/${stat.size}`;
+    response.writeHead(range ? 206 : 200, headers);
+    if (request.method === 'HEAD') return response.end();
+    const isModel = url.pathname.endsWith('.gguf');
+    const cut = isModel ? site.trouble.cutModelAfter : undefined;
+    const stream = createReadStream(file, { start: from, end: to });
+    for await (const part of stream) {
+      if (cut !== undefined && from + record.bytes + part.length > cut) return request.socket.destroy();
+      record.bytes += part.length;
+      response.write(part);
+      if (isModel && site.trouble.slowModelMs) await new Promise((resolve) => setTimeout(resolve, site.trouble.slowModelMs));
+    }
+    response.end();
+  });
+  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+  site.url = `http://localhost:${server.address().port}/`;
+  site.close = () => new Promise((resolve) => {
+    server.closeAllConnections();
+    server.close(resolve);
+  });
+  return site;
+}

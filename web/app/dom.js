@@ -1,0 +1,132 @@
+/* Elements without a framework. Texts are set as text, so nothing that a user or a file brings is
+ * ever read as markup. */
+import { t } from './text.js';
+
+/* h('button', { class: 'main', onclick: f }, 'Go', [more]) */
+export function h(tag, props = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(props ?? {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else if (key === 'class') element.className = value;
+    else if (key === 'value' || key === 'checked' || key === 'hidden') element[key] = value;
+    else element.setAttribute(key, value === true ? '' : value);
+  }
+  append(element, children);
+  return element;
+}
+
+export function append(element, children) {
+  for (const child of children.flat(Infinity)) {
+    if (child !== null && child !== undefined && child !== false) element.append(child);
+  }
+}
+
+export function fill(element, ...children) {
+  element.replaceChildren();
+  append(element, children);
+  return element;
+}
+
+const SVG = 'http://www.w3.org/2000/svg';
+export function icon(name) {
+  const svg = document.createElementNS(SVG, 'svg');
+  const use = document.createElementNS(SVG, 'use');
+  use.setAttribute('href', `icons/ui.svg#${name}`);
+  svg.setAttribute('class', 'icon');
+  svg.setAttribute('aria-hidden', 'true');
+  svg.append(use);
+  return svg;
+}
+
+export const button = (label, onclick, { kind = '', name, ...props } = {}) =>
+  h('button', { type: 'button', class: `button ${kind}`, onclick, ...props }, name && icon(name), label);
+
+/* A file input that looks like a button. */
+export function fileButton(label, onfiles, { kind = '', name, accept, capture, multiple } = {}) {
+  const input = h('input', {
+    type: 'file',
+    class: 'unseen',
+    accept,
+    capture,
+    multiple,
+    onchange: () => {
+      const files = [...input.files];
+      input.value = '';
+      if (files.length) onfiles(files);
+    },
+  });
+  return h('label', { class: `button ${kind}` }, name && icon(name), label, input);
+}
+
+/* ---- words to the user ---- */
+
+const spoken = () => document.getElementById('spoken');
+export function say(text) {
+  spoken().textContent = '';
+  requestAnimationFrame(() => (spoken().textContent = text));
+}
+
+let toastTimer;
+export function toast(text, { action, onaction, bad = false } = {}) {
+  const box = document.getElementById('toast');
+  clearTimeout(toastTimer);
+  fill(
+    box,
+    h('span', { class: bad ? 'bad' : '' }, text),
+    action &&
+      button(action, () => {
+        box.hidden = true;
+        onaction();
+      }, { kind: 'plain' }),
+    button(t('close'), () => (box.hidden = true), { kind: 'plain' }),
+  );
+  box.hidden = false;
+  toastTimer = setTimeout(() => (box.hidden = true), action ? 12000 : 7000);
+}
+
+/* A modal dialog; resolves to what `close(value)` is given, or undefined. */
+export function dialog(title, make) {
+  return new Promise((resolve) => {
+    let answer;
+    const id = `dialog-${Math.random().toString(36).slice(2)}`;
+    const box = h('dialog', { class: 'dialog', 'aria-labelledby': id });
+    const close = (value) => {
+      answer = value;
+      box.close();
+    };
+    box.addEventListener('close', () => {
+      box.remove();
+      resolve(answer);
+    });
+    box.addEventListener('click', (event) => event.target === box && close());
+    append(box, [
+      h('div', { class: 'dialog-inside' },
+        h('div', { class: 'dialog-head' },
+          h('h2', { id }, title),
+          h('button', { type: 'button', class: 'button round', 'aria-label': t('close'), onclick: () => close() }, icon('close'))),
+        make(close)),
+    ]);
+    document.body.append(box);
+    box.showModal();
+  });
+}
+
+export const ask = (title, text, yes) =>
+  dialog(title, (close) => [
+    h('p', {}, text),
+    h('div', { class: 'row' },
+      button(yes, () => close(true), { kind: 'danger' }),
+      button(t('cancel'), () => close(false))),
+  ]);
+
+export function progressBar(label) {
+  const bar = h('progress', { 'aria-label': label, max: 1, value: 0 });
+  return bar;
+}
+
+export function download(bytes, name, type = 'application/octet-stream') {
+  const url = URL.createObjectURL(new Blob([bytes], { type }));
+  h('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}

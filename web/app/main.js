@@ -1,0 +1,172 @@
+/* The app: which screen is shown, how photos come in, and what the model is doing. */
+import { button, fill, h, icon, toast } from './dom.js';
+import { engine, fetchModel, pauseModel, start, whatsit } from './engine.js';
+import { heads, loadHeads } from './heads.js';
+import { cameraScreen } from './screen_camera.js';
+import { headScreen, headsScreen } from './screen_heads.js';
+import { historyScreen, moreScreen } from './screen_more.js';
+import { newScreen } from './screen_new.js';
+import { photoScreen, take } from './screen_photo.js';
+import { searchScreen } from './screen_search.js';
+import { bytes, loadTexts, t } from './text.js';
+
+/* route -> [screen, tab, title] */
+const ROUTES = {
+  photo: [photoScreen, 'photo', 'photo'],
+  camera: [cameraScreen, 'camera', 'camera'],
+  heads: [headsScreen, 'heads', 'heads'],
+  head: [headScreen, 'heads', 'head'],
+  new: [newScreen, 'heads', 'new_head'],
+  search: [searchScreen, 'search', 'search'],
+  more: [moreScreen, 'more', 'more'],
+  history: [historyScreen, 'more', 'history'],
+};
+const TABS = ['photo', 'camera', 'heads', 'search', 'more'];
+
+const main = document.getElementById('main');
+let leave = () => {};
+let first = true;
+
+function go() {
+  const [, route, rest] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
+  const [screen, tab, title] = ROUTES[route] ?? ROUTES.photo;
+  leave();
+  leave = screen(main, rest === undefined ? undefined : decodeURIComponent(rest)) ?? (() => {});
+  for (const link of document.querySelectorAll('#tabs a')) {
+    if (link.dataset.tab === tab) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  document.title = `${t(title)} · whatsit`;
+  if (!first) {
+    scrollTo(0, 0);
+    main.focus({ preventScroll: true });
+  }
+  first = false;
+}
+
+function drawTabs() {
+  const tabs = document.getElementById('tabs');
+  tabs.setAttribute('aria-label', t('tabs'));
+  fill(tabs, TABS.map((tab) => h('a', { href: `#/${tab}`, 'data-tab': tab }, icon(tab), h('span', {}, t(tab)))));
+  const skip = document.getElementById('skip');
+  skip.textContent = t('skip');
+  skip.addEventListener('click', (event) => {
+    event.preventDefault();
+    main.focus();
+  });
+}
+
+/* ---- the model on its way ---- */
+
+function modelText() {
+  const { phase, model, progress, error } = engine;
+  const values = { name: model?.name ?? '', size: model?.n_bytes ? bytes(model.n_bytes) : '' };
+  switch (phase) {
+    case 'asking': return t('model_ask', values);
+    case 'paused': return t('model_paused', { ...values, done: bytes(progress?.done ?? 0) });
+    case 'loading':
+      if (progress?.phase === 'verify' || progress?.phase === 'open') return t('model_opening', values);
+      if (progress?.phase === 'storage') return t('model_from_storage', values);
+      return t('model_loading', { ...values, done: bytes(progress?.done ?? 0) });
+    case 'failed': return {
+      none: t('model_none'), network: t('model_network'), format: t('model_damaged'), nomem: t('no_memory'),
+    }[error?.code] ?? t('model_failed', { why: error?.message ?? '' });
+    default: return '';
+  }
+}
+
+/* Rebuilt when the phase changes; while it loads only the numbers change. */
+let drawnPhase = '';
+function drawModel() {
+  const box = document.getElementById('model');
+  const { phase, progress } = engine;
+  document.documentElement.dataset.model = phase;
+  if (phase !== drawnPhase) {
+    drawnPhase = phase;
+    box.hidden = phase === 'ready' || phase === 'finding';
+    fill(box,
+      h('p', { class: 'model-text' }, modelText()),
+      phase === 'loading' && h('progress', { 'aria-label': t('model_progress'), max: 1, value: 0 }),
+      phase === 'loading' && button(t('pause'), pauseModel, { kind: 'small' }),
+      phase === 'asking' && button(t('download'), fetchModel, { kind: 'main small' }),
+      phase === 'paused' && button(t('resume'), fetchModel, { kind: 'main small' }),
+      phase === 'failed' && button(t('try_again'), () => (engine.model ? fetchModel() : start()), { kind: 'main small' }));
+    if (phase === 'ready' && engine.whatsit.info.notKept) {
+      toast(t(engine.whatsit.info.notKept === 'full' ? 'model_no_room' : 'model_no_storage'));
+    }
+    if (phase === 'ready') performance.mark('whatsit-ready');
+  }
+  const bar = box.querySelector('progress');
+  if (bar && progress?.total) {
+    bar.value = progress.done / progress.total;
+    box.querySelector('.model-text').textContent = modelText();
+  }
+}
+
+/* ---- photos that come without a button ---- */
+
+const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
+
+function listenForPhotos() {
+  const cover = document.getElementById('dropping');
+  cover.textContent = t('drop_here');
+  addEventListener('dragover', (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    cover.hidden = false;
+  });
+  addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) cover.hidden = true;
+  });
+  addEventListener('drop', (event) => {
+    cover.hidden = true;
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    take(event.dataTransfer.files);
+  });
+  addEventListener('paste', (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length) take(files);
+  });
+}
+
+/* What another app shared was put aside by the service worker. */
+async function takeShared() {
+  if (!new URLSearchParams(location.search).has('shared')) return;
+  history.replaceState(null, '', `${location.pathname}#/photo`);
+  const cache = await globalThis.caches?.open('whatsit-shared').catch(() => null);
+  const files = [];
+  for (const request of (await cache?.keys()) ?? []) {
+    const response = await cache.match(request);
+    const name = decodeURIComponent(response.headers.get('X-Name') ?? '');
+    files.push(new File([await response.blob()], name, { type: response.headers.get('Content-Type') }));
+    await cache.delete(request);
+  }
+  if (files.length) take(files);
+}
+
+function registerWorker() {
+  const worker = navigator.serviceWorker;
+  if (!worker || !isSecureContext) return;
+  worker.register(new URL('../sw.js', import.meta.url)).catch(() => {});
+  /* Once the model is open: this device's variants of the core, and the lists, for offline use. */
+  whatsit().then(async ({ info }) => {
+    const registration = await worker.ready;
+    const plain = info.module.replace('-threads', '');
+    const modules = [plain, plain.replace('.wasm', '-threads.wasm')].map((name) => `core/${name}.gz`);
+    const lists = heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`);
+    registration.active?.postMessage({ later: ['core/whatsit-core.mjs', 'core/whatsit-worker.mjs', ...modules, ...lists] });
+  });
+}
+
+engine.addEventListener('change', drawModel);
+start();
+await Promise.all([loadTexts(), loadHeads()]);
+drawTabs();
+drawModel();
+addEventListener('hashchange', go);
+listenForPhotos();
+go();
+takeShared();
+if (document.readyState === 'complete') registerWorker();
+else addEventListener('load', registerWorker);

@@ -1,0 +1,57 @@
+/* Label lists (heads/README.md): reading and writing the plain text from which heads are made. */
+
+const KEYS = ['name', 'title', 'source', 'licence', 'group', 'sensitivity'];
+
+/* { name, title, source, licence, group, sensitivity, labels, templates } */
+export function parseList(text) {
+  const list = { labels: [], templates: [] };
+  for (const key of KEYS) list[key] = '';
+  const seen = new Set();
+  for (const raw of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
+    const line = raw.split('\t')[0].trim();
+    if (line.startsWith('#')) {
+      const match = list.labels.length === 0 && /^#\s*([a-z]+):\s*(.*)$/.exec(line);
+      if (match && match[1] === 'template') list.templates.push(match[2]);
+      else if (match && KEYS.includes(match[1])) list[match[1]] = match[2];
+    } else if (line) {
+      const first = line.split('|')[0].trim();
+      if (first && !seen.has(first)) {
+        seen.add(first);
+        list.labels.push(line);
+      }
+    }
+  }
+  return list;
+}
+
+/* What a person typed: lines, or commas when there is one line. Doubles are left out. */
+export function parseTyped(text) {
+  const parts = text.includes('\n') ? text.split('\n') : text.split(',');
+  const seen = new Set();
+  const labels = [];
+  for (const part of parts) {
+    const names = part.split('|').map((name) => name.replace(/\s+/g, ' ').trim()).filter(Boolean);
+    const label = names.join('|').replace(/^#+\s*/, '').trim();
+    if (label && !seen.has(names[0])) {
+      seen.add(names[0]);
+      labels.push(label);
+    }
+  }
+  return labels;
+}
+
+const oneLine = (value) => String(value ?? '').replace(/[\r\n\t]+/g, ' ').trim();
+
+export function writeList(recipe) {
+  const lines = [];
+  for (const key of KEYS) if (recipe[key]) lines.push(`# ${key}: ${oneLine(recipe[key])}`);
+  for (const template of recipe.templates ?? []) lines.push(`# template: ${oneLine(template)}`);
+  lines.push('');
+  for (const label of recipe.labels) {
+    const line = oneLine(label);
+    if (line) lines.push(line.startsWith('#') ? line.replace(/^#+\s*/, '') : line);
+  }
+  return lines.join('\n') + '\n';
+}
+
+export const firstName = (label) => label.split('|')[0];

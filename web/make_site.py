@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Puts the web app together as one folder that any static host, or `whatsit serve`, can deliver:
+
+    web/make_site.py SITE --core build-wasm [--model nano.gguf] [--whatsit build/whatsit]
+
+The app's files are copied as they are. --core: the folder with the built .wasm modules. --model: a model
+file, put beside the app; without it the app asks the server for its model. --whatsit: the program, which
+makes the everyday head's file ahead, so that the first answer need not wait for it."""
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+LEFT_OUT = {"make_site.py", "make_icons.py", "__pycache__", "whatsit.d.ts"}
+MODULES = ["whatsit.wasm", "whatsit-relaxed.wasm", "whatsit-threads.wasm", "whatsit-relaxed-threads.wasm"]
+GLUE = ["whatsit-core.mjs", "whatsit-worker.mjs"]
+KEYS = ("name", "title", "group", "source", "licence", "sensitivity")
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        for part in iter(lambda: f.read(1 << 20), b""):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def copy_app(site):
+    for folder, folders, files in os.walk(HERE):
+        folders[:] = [one for one in folders if one not in LEFT_OUT]
+        to = os.path.join(site, os.path.relpath(folder, HERE))
+        os.makedirs(to, exist_ok=True)
+        for name in files:
+            if name not in LEFT_OUT and not name.startswith("."):
+                shutil.copyfile(os.path.join(folder, name), os.path.join(to, name))
+
+
+def copy_core(site, build):
+    to = os.path.join(site, "core")
+    os.makedirs(to, exist_ok=True)
+    for name in GLUE:
+        shutil.copyfile(os.path.join(ROOT, "wasm", name), os.path.join(to, name))
+    for name in MODULES:
+        with open(os.path.join(build, name), "rb") as f:
+            module = f.read()
+        with open(os.path.join(to, name), "wb") as f:
+            f.write(module)
+        with open(os.path.join(to, name + ".gz"), "wb") as f:
+            f.write(gzip.compress(module, 9, mtime=0))
+
+
+def read_list(path):
+    head = {"templates": 0, "n_labels": 0}
+    seen = set()
+    with open(path, encoding="utf-8-sig") as f:
+        for raw in f:
+            line = raw.split("\t")[0].strip()
+            match = re.match(r"#\s*([a-z]+):\s*(.*)$", line) if not seen else None
+            if match and match[1] in KEYS:
+                head[match[1]] = match[2]
+            elif line and not line.startswith("#"):
+                seen.add(line.split("|")[0].strip())
+    head["n_labels"] = len(seen)
+    return head
+
+
+def copy_heads(site, extra):
+    """heads/*.txt, and the list of them. The everyday head is the first of nano-concepts and nouns."""
+    folder, heads = os.path.join(site, "heads"), []
+    os.makedirs(folder, exist_ok=True)
+    lists = {name[:-4]: os.path.join(ROOT, "heads", name) for name in sorted(os.listdir(os.path.join(ROOT, "heads")))
+             if name.endswith(".txt")}
+    if extra:
+        lists = {"everyday": extra, **lists}
+    for name, path in lists.items():
+        shutil.copyfile(path, os.path.join(folder, name + ".txt"))
+        about = read_list(path)
+        title = about.get("title") or ("Everyday things" if name == "everyday" else name)
+        entry = {"name": name, "title": title, "group": about.get("group") or "everyday",
+                 "n_labels": about["n_labels"]}
+        if about.get("sensitivity"):
+            entry["sensitivity"] = about["sensitivity"]
+        heads.append(entry)
+    return {"everyday": "everyday" if extra else "nouns", "heads": heads}
+
+
+def halve(data):
+    """A head file with its f32 matrices as f16, which readers widen again."""
+    n = struct.unpack_from("<Q", data)[0]
+    header, body, parts, at = json.loads(data[8:8 + n]), data[8 + n:], [], 0
+    for name, about in header.items():
+        if name == "__metadata__":
+            continue
+        begin, end = about["data_offsets"]
+        part = body[begin:end]
+        if about["dtype"] == "F32" and len(about["shape"]) == 2:
+            count = len(part) // 4
+            part = struct.pack(f"<{count}e", *struct.unpack(f"<{count}f", part))
+            about["dtype"] = "F16"
+        about["data_offsets"] = [at, at + len(part)]
+        at += len(part)
+        parts.append(part)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + b"".join(parts)
+
+
+def build_everyday(site, index, program, model):
+    name = index["everyday"]
+    with tempfile.TemporaryDirectory() as home:
+        env = {**os.environ, "HOME": home, "XDG_DATA_HOME": home, "XDG_CACHE_HOME": home, "XDG_CONFIG_HOME": home}
+        env.pop("WHATSIT_HOME", None)
+        labels = os.path.join(site, "heads", name + ".txt")
+        subprocess.run([program, "head", "new", "everyday-site", "--labels", labels, "--model", model, "--quiet"],
+                       env=env, check=True)
+        found = [os.path.join(folder, one) for folder, _, files in os.walk(home) for one in files
+                 if one == "everyday-site.safetensors"]
+        with open(found[0], "rb") as f:
+            data = f.read()
+    n = struct.unpack_from("<Q", data)[0]
+    header = json.loads(data[8:8 + n])
+    header["__metadata__"]["name"] = name
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    data = halve(struct.pack("<Q", len(text)) + text + data[8 + n:])
+    fingerprint = header["__metadata__"]["model_fingerprint"]
+    path = f"heads/{name}-{fingerprint[:16]}.safetensors"
+    with open(os.path.join(site, path), "wb") as f:
+        f.write(data)
+    for entry in index["heads"]:
+        if entry["name"] == name:
+            entry["built"] = {fingerprint: path}
+
+
+def copy_model(site, model):
+    digest = sha256(model)
+    name = os.path.splitext(os.path.basename(model))[0]
+    path = f"models/{name}-{digest[:16]}.gguf"
+    os.makedirs(os.path.join(site, "models"), exist_ok=True)
+    shutil.copyfile(model, os.path.join(site, path))
+    return [{"name": name, "url": path, "sha256": digest, "n_bytes": os.path.getsize(model)}]
+
+
+def stamp_worker(site):
+    """The service worker learns the site's hash, so that a new site replaces an old one in one step."""
+    path = os.path.join(site, "sw.js")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    digest = hashlib.sha256()
+    for folder, folders, files in os.walk(site):
+        folders.sort()
+        if os.path.basename(folder) == "models":
+            continue
+        for name in sorted(files):
+            digest.update(os.path.relpath(os.path.join(folder, name), site).encode())
+            digest.update(sha256(os.path.join(folder, name)).encode())
+    write(path, text.replace("const VERSION = 'dev';", f"const VERSION = '{digest.hexdigest()[:16]}';"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Puts the web app together as one folder.")
+    parser.add_argument("site")
+    parser.add_argument("--core", required=True, help="folder with the built .wasm modules")
+    parser.add_argument("--model", help="a model file (GGUF)")
+    parser.add_argument("--everyday", help="label list of the everyday head (default: heads/nouns.txt)")
+    parser.add_argument("--whatsit", help="the program, to make the everyday head's file ahead")
+    args = parser.parse_args()
+    if os.path.exists(args.site) and os.listdir(args.site):
+        sys.exit(f"{args.site} is there already and not empty")
+    everyday = args.everyday
+    concepts = os.path.join(ROOT, "models", "nano-concepts.txt")
+    if not everyday and args.model and "nano" in os.path.basename(args.model) and os.path.exists(concepts):
+        everyday = concepts
+    copy_app(args.site)
+    copy_core(args.site, args.core)
+    index = copy_heads(args.site, everyday)
+    models = []
+    if args.model:
+        models = copy_model(args.site, args.model)
+        if args.whatsit:
+            build_everyday(args.site, index, args.whatsit, os.path.join(args.site, models[0]["url"]))
+    write(os.path.join(args.site, "heads/index.json"), json.dumps(index, ensure_ascii=False, separators=(",", ":")) + "\n")
+    write(os.path.join(args.site, "models.json"), json.dumps({"models": models}, indent=1) + "\n")
+    stamp_worker(args.site)
+
+
+if __name__ == "__main__":
+    main()

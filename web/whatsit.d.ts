@@ -1,0 +1,180 @@
+/** whatsit in a page: what is in this picture? Everything runs on this device. */
+
+export interface ModelSource {
+  /** Where the GGUF file is. */
+  url: string;
+  /** 64 hex digits. Checked when the download is complete; a file that differs is thrown away. */
+  sha256?: string;
+  /** The file's size in bytes, when it is known before. */
+  n_bytes?: number;
+  name?: string;
+}
+
+export interface LoadProgress {
+  phase: 'download' | 'storage' | 'verify' | 'open';
+  /** Bytes; `total` is 0 while it is not known. */
+  done: number;
+  total: number;
+}
+
+export interface LoadOptions {
+  model: string | ModelSource;
+  /** The core's glue; by default core/whatsit-core.mjs beside whatsit.js. */
+  core?: string;
+  /** Default: one per processor core (at most 4) on cross-origin isolated pages, else 1. */
+  threads?: number;
+  /** False: never write the model to the browser's storage. */
+  keep?: boolean;
+  onprogress?(progress: LoadProgress): void;
+  /** Stops the download; what has arrived is kept, and the next load goes on from there. */
+  signal?: AbortSignal;
+}
+
+export interface ModelInfo {
+  name: string;
+  fingerprint: string;
+  licence: string;
+  source: string;
+  /** "int8", "f16", ... */
+  weights: string;
+  dim: number;
+  imagePx: number;
+  /** The text tower is there: heads can be made and sentences searched on this device. */
+  hasText: boolean;
+  fileBytes: number;
+  threads: number;
+  /** "simd" or "relaxed-simd". */
+  simd: string;
+  /** The file came from storage, not over the network. */
+  fromStorage: boolean;
+  /** Why the file could not be kept, if it could not. */
+  notKept?: string;
+}
+
+export type Picture =
+  | Blob
+  | ImageBitmap
+  | ImageData
+  | HTMLImageElement
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | HTMLVideoElement
+  | VideoFrame;
+
+export interface Answer {
+  /** The label's first name. */
+  label: string;
+  index: number;
+  /** Probability: softmax over the head's labels, or independent for heads made with `multi`. */
+  score: number;
+  /** NaN for heads that are not made of words. */
+  cosine: number;
+}
+
+export interface HeadAnswers {
+  head: number;
+  name: string;
+  /** None of the head's labels fits. Only heads that can tell ever say so. */
+  none: boolean;
+  answers: Answer[];
+}
+
+export interface Classified {
+  /** Length 1. */
+  embedding: Float32Array;
+  width: number;
+  height: number;
+  answers: HeadAnswers[];
+  /** The picture, at most `preview` px on its longer side. */
+  preview?: ImageBitmap;
+  /** Milliseconds for decoding, preprocessing and the network. */
+  ms: { decode: number; preprocess: number; encode: number };
+}
+
+export interface HeadRecipe {
+  name: string;
+  /** "cat|kitty" are two names for one label. */
+  labels: string[];
+  /** Sentences with {} for the label. Default: "a photo of a {}." */
+  templates?: string[];
+  /** Judge each label for itself, yes or no. */
+  multi?: boolean;
+  source?: string;
+  licence?: string;
+  /** Shown with every answer of a head about people. */
+  sensitivity?: string;
+}
+
+export interface Example {
+  /** Index into the head's labels. */
+  label: number;
+  embedding: Float32Array;
+}
+
+export class Head {
+  readonly id: number;
+  readonly name: string;
+  readonly kind: 'zero-shot' | 'linear' | 'few-shot';
+  /** With synonyms: "cat|kitty". */
+  readonly labels: string[];
+  readonly templates: string[];
+  readonly multi: boolean;
+  readonly nExamples: number;
+  /** The head can answer "none of these". */
+  readonly knowsNone: boolean;
+  readonly model: string;
+  readonly fingerprint: string;
+  readonly licence: string;
+  readonly source: string;
+  readonly sensitivity: string;
+  toFile(): Promise<Uint8Array>;
+  teach(examples: Example[]): Promise<Head>;
+  scores(embedding: Float32Array): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+export interface HeatMap {
+  columns: number;
+  rows: number;
+  /** rows * columns, 0..1: how much the label's score falls when this part is hidden. */
+  values: Float32Array;
+  /** The part of the picture that the model sees, as shares of its width and height. */
+  crop: { x: number; y: number; width: number; height: number };
+}
+
+export class Whatsit {
+  readonly info: ModelInfo;
+  classify(
+    image: Picture,
+    options?: { heads?: Head | Head[]; top?: number; preview?: number; signal?: AbortSignal },
+  ): Promise<Classified>;
+  answer(
+    embedding: Float32Array,
+    options?: { heads?: Head | Head[]; top?: number },
+  ): Promise<HeadAnswers[]>;
+  embed(what: string | Picture, options?: { signal?: AbortSignal }): Promise<Float32Array>;
+  embed(what: (string | Picture)[], options?: { signal?: AbortSignal }): Promise<Float32Array[]>;
+  makeHead(
+    recipe: HeadRecipe,
+    options?: { onprogress?(p: { done: number; total: number }): void; signal?: AbortSignal },
+  ): Promise<Head>;
+  openHead(bytes: Uint8Array | ArrayBuffer): Promise<Head>;
+  heatMap(
+    image: Picture,
+    options: {
+      head: Head;
+      label: number;
+      steps?: number;
+      onprogress?(p: { done: number; total: number }): void;
+      signal?: AbortSignal;
+    },
+  ): Promise<HeatMap>;
+  close(): void;
+}
+
+export class WhatsitError extends Error {
+  /** "network", "storage", "format", "mismatch", "nomem", "arg", "unsupported", "cancelled", ... */
+  readonly code: string;
+}
+
+export function load(options: LoadOptions): Promise<Whatsit>;
