@@ -11,44 +11,7 @@
 
 #include <stdlib.h>
 
-#if defined(__wasm__)
-
-struct wi_pool {
-    int n_threads;
-};
-
-wi_status wi_pool_open(int n_threads, wi_pool **out, wi_error *error)
-{
-    (void)n_threads;
-    wi_pool *pool = calloc(1, sizeof *pool);
-    if (!pool)
-        return wi_fail_nomem(error, sizeof *pool, "the thread pool");
-    pool->n_threads = 1;
-    *out = pool;
-    return WI_OK;
-}
-
-void wi_pool_close(wi_pool **pool)
-{
-    if (pool) {
-        free(*pool);
-        *pool = NULL;
-    }
-}
-
-int wi_pool_threads(const wi_pool *pool)
-{
-    return pool->n_threads;
-}
-
-void wi_pool_run(wi_pool *pool, size_t n_jobs, wi_pool_job *job, void *context)
-{
-    (void)pool;
-    for (size_t i = 0; i < n_jobs; i++)
-        job(context, i, 0);
-}
-
-#else
+#if !defined(__wasm__) /* pool_wasm.c */
 
 #include <pthread.h>
 #include <sched.h>

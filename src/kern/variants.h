@@ -16,6 +16,10 @@
 #define WI_KERN_VARIANTS(X)                                                                        \
     X("neon", WI_CPU_NEON, wi_kern_neon)                                                           \
     X("dotprod", WI_CPU_NEON | WI_CPU_DOTPROD, wi_kern_dotprod)
+#elif defined(__wasm_relaxed_simd__)
+#define WI_KERN_VARIANTS(X)                                                                        \
+    X("wasm", WI_CPU_WASM_SIMD, wi_kern_wasm)                                                      \
+    X("relaxed", WI_CPU_WASM_SIMD | WI_CPU_WASM_RELAXED, wi_kern_relaxed)
 #elif defined(__wasm_simd128__)
 #define WI_KERN_VARIANTS(X) X("wasm", WI_CPU_WASM_SIMD, wi_kern_wasm)
 #else

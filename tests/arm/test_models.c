@@ -127,6 +127,28 @@ static void check_tokens(const run_of *r, cursor *c, char **text)
     memcpy(*text, bytes, n_bytes);
 }
 
+static void check_photos(const run_of *r, cursor *c, const wi_preprocess *how)
+{
+    const size_t n_out = (size_t)r->px * r->px * 3;
+    unsigned char *out = malloc(n_out);
+    wi_error error = {0};
+    const uint32_t n = take_u32(c);
+    if (!out || n == 0)
+        die("no photos");
+    for (uint32_t i = 0; i < n; i++) {
+        wi_image *image = NULL;
+        const uint32_t width = take_u32(c), height = take_u32(c);
+        const unsigned char *rgb = take(c, (size_t)width * height * 3), *want = take(c, n_out);
+        if (wi_image_from_rgb(rgb, width, height, &image, &error) != WI_OK ||
+            wi_image_preprocess(image, how, out, &error) != WI_OK)
+            die(error.message);
+        if (memcmp(out, want, n_out) != 0)
+            die("other pixels");
+        wi_image_close(&image);
+    }
+    free(out);
+}
+
 static void check_model(wi_engine *engine, const char *path)
 {
     char case_path[1024];
@@ -159,6 +181,7 @@ static void check_model(wi_engine *engine, const char *path)
     char *texts[MAX_TEXTS];
     for (uint32_t i = 0; i < r.n_texts; i++)
         check_tokens(&r, &c, &texts[i]);
+    check_photos(&r, &c, &info.preprocess);
     const wi_session_options options = {.max_images = 4};
     if (wi_session_open(model, &options, &r.session, &error) != WI_OK)
         die(error.message);

@@ -5,7 +5,9 @@
  * CASE.case, little-endian: "WICASE1\n"; u32 px, n_images, n_texts, dim, has_reference; pixels
  * [n_images,px,px,3] u8; f32 native image [n_images,dim], native text [n_texts,dim], and, with
  * has_reference, the original's of both; then each text as u32 n_bytes and its bytes, and its token
- * ids as u32 n_ids and i32 ids. */
+ * ids as u32 n_ids and i32 ids; then u32 n_photos, and each as u32 width, height, RGB pixels and the
+ * input pixels [px,px,3] that preprocessing makes of them. MODEL.head is a head file of this machine.
+ */
 #include "model/test_source_make.h"
 #include "support/golden.h"
 #include "support/scratch.h"
@@ -74,6 +76,59 @@ static void put_text(FILE *f, const wi_model *model, const char *text)
     put(f, ids, n_ids * sizeof *ids);
 }
 
+/* Noise with some structure: what resampling could get wrong shows. */
+static void put_photo(FILE *f, const wi_preprocess *how, uint32_t width, uint32_t height)
+{
+    wi_image *image = NULL;
+    const size_t n = (size_t)width * height * 3, n_out = (size_t)how->size_px * how->size_px * 3;
+    uint8_t *rgb = malloc(n), *out = malloc(n_out);
+    uint32_t state = width * 31 + height;
+    assert_true(rgb && out);
+    for (size_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        rgb[i] = (uint8_t)(i / 3 % width * 255 / width / 2 + (state >> 25));
+    }
+    assert_int_equal(wi_image_from_rgb(rgb, width, height, &image, NULL), WI_OK);
+    assert_int_equal(wi_image_preprocess(image, how, out, NULL), WI_OK);
+    put_u32(f, width);
+    put_u32(f, height);
+    put(f, rgb, n);
+    put(f, out, n_out);
+    wi_image_close(&image);
+    free(rgb);
+    free(out);
+}
+
+static void put_photos(FILE *f, const wi_model *model)
+{
+    static const uint32_t sizes[][2] = {{320, 240}, {61, 97}, {5, 3}};
+    wi_model_info info;
+    assert_int_equal(wi_model_get_info(model, &info, NULL), WI_OK);
+    put_u32(f, sizeof sizes / sizeof *sizes);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        put_photo(f, &info.preprocess, sizes[i][0], sizes[i][1]);
+}
+
+static void write_head(const wi_model *model, const char *path)
+{
+    static const char *const labels[] = {"cat|kitty", "dog", "fox", "an old car"};
+    static const char *const templates[] = {"a photo of a {}.", "a drawing of a {}."};
+    const wi_head_recipe wanted = {.name = "animals",
+                                   .labels = labels,
+                                   .n_labels = 4,
+                                   .templates = templates,
+                                   .n_templates = 2};
+    wi_session *session = NULL;
+    wi_head *head = NULL;
+    wi_error error = {0};
+    if (wi_session_open(model, NULL, &session, &error) != WI_OK ||
+        wi_head_build(session, &wanted, &head, NULL, &error) != WI_OK ||
+        wi_head_save(head, path, &error) != WI_OK)
+        fail_msg("%s: %s", path, error.message);
+    wi_head_close(&head);
+    wi_session_close(&session);
+}
+
 static void write_case(const wi_model *model, const example *e, const char *path)
 {
     wi_session *session = NULL;
@@ -102,6 +157,7 @@ static void write_case(const wi_model *model, const example *e, const char *path
     }
     for (size_t i = 0; i < N_TEXTS; i++)
         put_text(f, model, e->texts[i]);
+    put_photos(f, model);
     assert_int_equal(fclose(f), 0);
     wi_session_close(&session);
     free(image);
@@ -117,7 +173,7 @@ static void export_model(wi_engine *engine, const char *from, const char *name, 
         wi_weights weights;
     } types[] = {{"f32", WI_WEIGHTS_F32}, {"int8", WI_WEIGHTS_INT8}};
     for (size_t i = 0; i < 2; i++) {
-        char path[700], case_path[720];
+        char path[700], case_path[720], head_path[720];
         wi_model *model = NULL;
         wi_error error = {0};
         const wi_convert_options options = {.weights = types[i].weights};
@@ -134,6 +190,8 @@ static void export_model(wi_engine *engine, const char *from, const char *name, 
         if (types[i].weights != WI_WEIGHTS_F32)
             mine.image = mine.text = NULL;
         write_case(model, &mine, case_path);
+        snprintf(head_path, sizeof head_path, "%.600s.head", path);
+        write_head(model, head_path);
         wi_model_close(&model);
     }
 }

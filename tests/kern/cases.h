@@ -5,7 +5,9 @@
 
 #include "kern/kern.h"
 
-#include <setjmp.h>
+#if !defined(__wasm__)
+#include <setjmp.h> /* cmocka wants it */
+#endif
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
