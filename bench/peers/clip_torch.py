@@ -54,7 +54,7 @@ class ImageTower(nn.Module):
         super().__init__()
         self.t = nn.ParameterDict({k.replace(".", "_"): nn.Parameter(v) for k, v in {
             "patch": t["vision_model.embeddings.patch_embedding.weight"],
-            "class": t["vision_model.embeddings.class_embedding"],
+            "class_token": t["vision_model.embeddings.class_embedding"],
             "pos": t["vision_model.embeddings.position_embedding.weight"],
             "pre_w": t["vision_model.pre_layrnorm.weight"], "pre_b": t["vision_model.pre_layrnorm.bias"],
             "post_w": t["vision_model.post_layernorm.weight"], "post_b": t["vision_model.post_layernorm.bias"],
@@ -65,7 +65,7 @@ class ImageTower(nn.Module):
     def forward(self, pixels):
         x = F.conv2d(pixels, self.t["patch"], stride=self.patch).flatten(2).transpose(1, 2)
         w = x.shape[2]
-        x = torch.cat([self.t["class"].expand(x.shape[0], 1, w), x], dim=1) + self.t["pos"]
+        x = torch.cat([self.t["class_token"].expand(x.shape[0], 1, w), x], dim=1) + self.t["pos"]
         x = F.layer_norm(x, (w,), self.t["pre_w"], self.t["pre_b"])
         for block in self.blocks:
             x = block(x)
