@@ -41,11 +41,12 @@ typedef struct wi_training_report {
 /* L2 multinomial logistic regression by L-BFGS. The strength is the one with the least held-out log
  * loss in a stratified cross-validation of up to five folds, the temperature is fitted to the
  * held-out answers, and the head keeps each label's mean embedding to tell known photos from
- * unknown ones. Deterministic. Owns: the caller closes *out, and report->tally (report may be NULL)
+ * unknown ones. Deterministic.
+ * Owns: the caller closes *out, and report->tally (report may be NULL)
  * Errors: WI_ERR_ARG (one label only, a label without photos, a photo without direction),
- * WI_ERR_MISMATCH (embeddings of another model), WI_ERR_UNSUPPORTED (built without liblbfgs),
- * WI_ERR_CANCELLED, WI_ERR_LIMIT, WI_ERR_NOMEM Source: scikit-learn's LogisticRegression; Guo et
- * al. (arXiv:1706.04599) for the temperature */
+ *     WI_ERR_MISMATCH (embeddings of another model), WI_ERR_UNSUPPORTED (built without
+ *     liblbfgs), WI_ERR_CANCELLED, WI_ERR_LIMIT, WI_ERR_NOMEM
+ * Source: scikit-learn's LogisticRegression; Guo et al. (arXiv:1706.04599) for temperature */
 WI_API wi_status wi_head_train(const wi_model *model, const wi_training *training, wi_head **out,
                                wi_training_report *report, wi_error *error);
 
@@ -53,16 +54,18 @@ WI_API wi_status wi_head_train(const wi_model *model, const wi_training *trainin
 
 /* A head from words and example photos. words is a zero-shot head, whose labels the photos belong
  * to; a label without photos answers by its words alone. With two photos for enough labels the
- * weight of the photos is chosen by leaving one out. Errors: WI_ERR_ARG, WI_ERR_MISMATCH
- * (embeddings of another length), WI_ERR_LIMIT, WI_ERR_NOMEM Source: Tip-Adapter
- * (arXiv:2111.03930), with the mean over a label's photos in place of the sum */
+ * weight of the photos is chosen by leaving one out.
+ * Errors: WI_ERR_ARG, WI_ERR_MISMATCH (embeddings of another length), WI_ERR_LIMIT,
+ *     WI_ERR_NOMEM
+ * Source: Tip-Adapter (arXiv:2111.03930), with the mean over a label's photos in place of the
+ *     sum */
 WI_API wi_status wi_head_add_photos(const wi_head *words, const wi_photos *photos, wi_head **out,
                                     wi_error *error);
 
 /* A head from example photos alone: each label's mean photo, normalised. Every label needs one.
  * Uses name, labels, groups, licence, source, sensitivity and photos of the training.
- * wi_head_add_photos improves it. Source: nearest class mean, e.g. Snell et al. (arXiv:1703.05175)
- * without the training */
+ * wi_head_add_photos improves it.
+ * Source: nearest class mean, e.g. Snell et al. (arXiv:1703.05175) without the training */
 WI_API wi_status wi_head_from_photos(const wi_model *model, const wi_training *training,
                                      wi_head **out, wi_error *error);
 
@@ -76,17 +79,19 @@ typedef struct wi_calibration {
 
 /* A copy of the head whose threshold lets at most `rate` of photos like the unknown ones pass as
  * known. In sigmoid heads each label gets a bias, so that unknown photos reach a score of 0.5 for
- * it at that rate. Errors: WI_ERR_ARG (too few photos for the rate: at least 1 / rate - 1),
- * WI_ERR_MISMATCH, WI_ERR_NOMEM Source: split conformal prediction: the ceil((n+1)(1-rate))-th
- * smallest value of the unknown photos */
+ * it at that rate.
+ * Errors: WI_ERR_ARG (too few photos for the rate: at least 1 / rate - 1), WI_ERR_MISMATCH,
+ *     WI_ERR_NOMEM
+ * Source: split conformal prediction: the ceil((n+1)(1-rate))-th smallest value of the unknown
+ *     photos */
 WI_API wi_status wi_head_calibrate(const wi_head *head, const wi_calibration *calibration,
                                    wi_head **out, wi_error *error);
 
 /* How sure the head is that any of its labels fits: larger is surer; comparable within one head
  * only. *none (nullable): the value is below the head's threshold; always false while it has none.
  * With background words: ln of the labels' share against theirs (NegLabel, arXiv:2403.20078). With
- * stored photos: the largest cosine to one. Else the largest cosine to a label. Errors: as
- * wi_head_answer */
+ * stored photos: the largest cosine to one. Else the largest cosine to a label.
+ * Errors: as wi_head_answer */
 WI_API wi_status wi_head_known(const wi_head *head, const float *embedding, size_t dim,
                                float *known, bool *none, wi_error *error);
 

@@ -2,6 +2,7 @@
  *
  * An image that is closer to them than to every label shows none of the labels. In a sigmoid head
  * made with a model that was trained for softmax they are what each label's yes is weighed against.
+ *
  * Source: NegLabel (arXiv:2403.20078), which takes words far from the labels as negatives */
 #ifndef WI_HEAD_BACKGROUND_H
 #define WI_HEAD_BACKGROUND_H
@@ -17,8 +18,8 @@ typedef struct wi_background {
 } wi_background;
 
 /* Chooses the words: the recipe's distractors without those that are a label's name, or neutral
- * ones for a sigmoid head that has none and needs them. Checks them. Owns: freed with
- * wi_background_free, also after a failure */
+ * ones for a sigmoid head that has none and needs them. Checks them.
+ * Owns: freed with wi_background_free, also after a failure */
 wi_status wi_background_list(wi_background *background, const wi_head_model *model,
                              const wi_head_recipe *recipe, const wi_label_name *labels,
                              size_t n_labels, wi_error *error);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* What mixes words and photos when nothing can be left out; alpha in units of the logit scale. */
-static const float default_alpha = 0.1f, default_beta = 5.5f;
+static const float default_alpha = 0.2f, default_beta = 5.5f;
 static const float alphas[] = {0, 0.01f, 0.02f, 0.05f, 0.1f, 0.2f, 0.5f, 1, 2};
 static const float betas[] = {1, 2, 4, 8, 16, 32};
 /* Cosines of photos among themselves spread less than this scale needs to be fitted from. */

@@ -88,9 +88,10 @@ struct wi_head {
 void wi_head_parts_init(wi_head_parts *parts);
 
 /* Copies the texts, borrows the tensors and checks everything.
- * Owns: on success the head owns block (malloc, may be NULL), which holds the tensors; on failure
- * nothing. Errors: status_of_bad (WI_ERR_ARG for callers' parts, WI_ERR_FORMAT for a file's),
- * WI_ERR_NOMEM */
+ * Owns: on success the head owns block (malloc, may be NULL), which holds the tensors; on
+ *     failure nothing.
+ * Errors: status_of_bad (WI_ERR_ARG for callers' parts, WI_ERR_FORMAT for a file's),
+ *     WI_ERR_NOMEM */
 wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status status_of_bad,
                          wi_head **out, wi_error *error);
 

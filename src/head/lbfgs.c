@@ -10,6 +10,7 @@
 typedef struct callback {
     wi_minimise_fn *value;
     void *context;
+    double tolerance;
 } callback;
 
 static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsfloatval_t *gradient,
@@ -18,6 +19,18 @@ static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsf
     const callback *c = instance;
     (void)step;
     return c->value(c->context, x, gradient, (size_t)n);
+}
+
+/* The library's own test is relative to |x|, which grows with a weak penalty until it asks for nothing. */
+static int is_done(void *instance, const lbfgsfloatval_t *x, const lbfgsfloatval_t *gradient,
+                   const lbfgsfloatval_t value, const lbfgsfloatval_t x_norm,
+                   const lbfgsfloatval_t gradient_norm, const lbfgsfloatval_t step, int n, int k,
+                   int n_evaluations)
+{
+    const callback *c = instance;
+    (void)x, (void)gradient, (void)value, (void)x_norm, (void)step, (void)n, (void)k,
+        (void)n_evaluations;
+    return gradient_norm < c->tolerance ? LBFGS_STOP : 0;
 }
 
 wi_status wi_minimise(wi_minimise_fn *value, void *context, double *x, size_t n, double tolerance,
@@ -33,10 +46,10 @@ wi_status wi_minimise(wi_minimise_fn *value, void *context, double *x, size_t n,
     memcpy(aligned, x, n * sizeof *x);
     lbfgs_parameter_t how;
     lbfgs_parameter_init(&how);
-    how.epsilon = tolerance;
+    how.epsilon = 1e-12;
     how.max_iterations = max_steps;
-    callback c = {value, context};
-    int end = lbfgs((int)n, aligned, NULL, evaluate, NULL, &c, &how);
+    callback c = {value, context, tolerance};
+    int end = lbfgs((int)n, aligned, NULL, evaluate, is_done, &c, &how);
     memcpy(x, aligned, n * sizeof *x);
     lbfgs_free(aligned);
     switch (end) {

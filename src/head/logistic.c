@@ -129,7 +129,9 @@ static void add_block_gradient(const wi_logistic *p, size_t begin, double *gradi
 static double objective(void *context, const double *wb, double *gradient, size_t n)
 {
     const wi_logistic *p = context;
-    double loss = 0, squares = 0, penalty = 1 / (p->strength * p->total);
+    /* Two labels are one yes/no question with w = w1 - w0, of which both rows hold a half: |w|^2 / 2 is twice
+     * what they add up to. */
+    double loss = 0, squares = 0, penalty = (p->n_labels == 2 ? 2 : 1) / (p->strength * p->total);
     memset(gradient, 0, n * sizeof *gradient);
     narrow_weights(p, wb);
     for (size_t begin = 0; begin < p->n; begin += BLOCK) {

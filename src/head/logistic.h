@@ -27,9 +27,10 @@ wi_status wi_logistic_init(wi_logistic *problem, const float *embeddings, const 
                            size_t n, size_t dim, size_t n_labels, wi_error *error);
 void wi_logistic_free(wi_logistic *problem);
 
-/* Minimises strength * sum_i weight[i] * -ln softmax(W x_i + b)[truth_i] + |W|^2 / 2.
- * Shapes: wb[n_labels, dim + 1], each row a label's weights and its bias; the start, then the
- * result Source: scikit-learn's LogisticRegression, whose C is strength */
+/* Minimises strength * sum_i weight[i] * -ln softmax(W x_i + b)[truth_i] + |W|^2 / 2; with two
+ * labels the penalty is |W[1] - W[0]|^2 / 2.
+ * Shapes: wb[n_labels, dim + 1], each row a label's weights and bias; the start, then the result
+ * Source: scikit-learn's LogisticRegression, whose C is strength */
 wi_status wi_logistic_fit(wi_logistic *problem, double *wb, double tolerance, int max_steps,
                           wi_error *error);
 

@@ -10,13 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FOLDS = 5, IN_NO_FOLD = 255, SWEEP_STEPS = 100, FINAL_STEPS = 500 };
+enum { MAX_FOLDS = 5, IN_NO_FOLD = 255, SWEEP_STEPS = 150, FINAL_STEPS = 400 };
 
 /* On unit embeddings; the ends are reached by very clean and by very noisy labels only. */
-static const double strengths[] = {0.1, 1, 10, 100, 1e3, 1e4, 1e5};
+static const double strengths[] = {1, 10, 100, 1e3, 1e4, 1e5};
 enum { N_STRENGTHS = sizeof strengths / sizeof *strengths };
 static const double default_strength = 10; /* when nothing can be held out */
-static const double sweep_tolerance = 1e-4, final_tolerance = 1e-5;
+/* Of the gradient of the mean loss. One for all fits: what stops earlier is penalised more, and the last fit
+ * must not differ from those that chose its strength. */
+static const double tolerance = 1e-4;
 
 typedef struct sweep {
     const wi_training *training;
@@ -165,7 +167,7 @@ static wi_status try_strength(sweep *s, double strength, double *loss, wi_error 
         double *wb = s->wb + f * n_wb;
         for (size_t i = 0; i < p->n; i++)
             p->weight[i] = s->fold[i] == f ? 0 : s->label_weight[p->truth[i]];
-        wi_status status = wi_logistic_fit(p, wb, sweep_tolerance, SWEEP_STEPS, error);
+        wi_status status = wi_logistic_fit(p, wb, tolerance, SWEEP_STEPS, error);
         if (status == WI_OK)
             status = count_fit(s, error);
         if (status != WI_OK)
@@ -185,8 +187,7 @@ static wi_status try_strength(sweep *s, double strength, double *loss, wi_error 
     return WI_OK;
 }
 
-/* Decades first, until the loss has risen twice in a row, then half a decade to both sides of the
- * best. */
+/* Decades first, until the loss rises, then half a decade to both sides of the best. */
 static wi_status choose_strength(sweep *s, wi_error *error)
 {
     double loss, before = INFINITY;
@@ -196,12 +197,12 @@ static wi_status choose_strength(sweep *s, wi_error *error)
         return WI_OK;
     if (s->training->strength > 0)
         return try_strength(s, s->training->strength, &loss, error);
-    int n_rises = 0;
-    for (int i = 0; i < N_STRENGTHS && n_rises < 2; i++) {
+    bool rises = false;
+    for (int i = 0; i < N_STRENGTHS && !rises; i++) {
         wi_status status = try_strength(s, strengths[i], &loss, error);
         if (status != WI_OK)
             return status;
-        n_rises = loss > before ? n_rises + 1 : 0;
+        rises = loss > before;
         before = loss;
     }
     double best = s->best_strength, root = sqrt(10.0);
@@ -240,7 +241,7 @@ static wi_status finish(sweep *s, wi_head_parts *parts, wi_head **out, wi_error 
         p->weight[i] = s->label_weight[p->truth[i]];
     p->strength = s->best_strength;
     memset(s->wb, 0, k * (d + 1) * sizeof *s->wb);
-    wi_status status = wi_logistic_fit(p, s->wb, final_tolerance, FINAL_STEPS, error);
+    wi_status status = wi_logistic_fit(p, s->wb, tolerance, FINAL_STEPS, error);
     if (status == WI_OK)
         status = count_fit(s, error);
     if (status != WI_OK)
