@@ -258,7 +258,7 @@ void gemm_f32_does_not_depend_on_its_split(void **unused)
 }
 
 /* A number that is not finite reaches the outputs that use it, as in the reference, and no others.
- */
+ * (Sums that overflow may do so earlier without fused multiplications.) */
 static void odd_numbers_f32(const char *isa, wi_gemm_f32_fn *gemm, guard_side side)
 {
     static const float odd[] = {NAN, INFINITY, -INFINITY, 1e-42f, -1e-45f, 3e38f};
@@ -280,7 +280,7 @@ static void odd_numbers_f32(const char *isa, wi_gemm_f32_fn *gemm, guard_side si
                 const float x = o.c[i * o.ldc + j], y = want[i * o.ldc + j];
                 if (isfinite(y) && fabsf(y) < 1e30f)
                     case_near("c", i * o.columns + j, x, y, 1e-3);
-                else if (!isfinite(y) && !case_same_kind(x, y))
+                else if (!isfinite(odd[t]) && !isfinite(y) && !case_same_kind(x, y))
                     fail_msg("%s: c[%zu,%zu] is %g, the reference has %g", case_now(), i, j,
                              (double)x, (double)y);
             }
