@@ -47,7 +47,7 @@ class Pull(Case):
 
 class Good(Pull):
     def test_brings_converts_and_cleans_up(self):
-        result = self.pulled()
+        result = self.pulled("--type", "f16")
         lines = result.error_lines()
         self.assertRegex(lines[0], r"tiny-clip: \d\.\d MB in \d files from http://127.0.0.1:\d+/acme/tiny-clip$")
         self.assertIn("--model tiny-clip", lines[1])
@@ -56,8 +56,12 @@ class Good(Pull):
         a, b = (self.ok(*words, "--model", model).json()[0]["heads"] for model in ("tiny-clip", self.model))
         self.assertEqual(a, b)
         info = self.ok("model", "info", "tiny-clip", "--json").json()[0]
-        self.assertEqual((info["name"], info["weights"]), ("tiny-clip", "int8"))
+        self.assertEqual((info["name"], info["weights"]), ("tiny-clip", "f16"))
         self.assertIn(self.repository, info["source"])
+
+    def test_int8_unless_told_otherwise(self):
+        self.pulled()
+        self.assertEqual(self.ok("model", "info", "tiny-clip", "--json").json()[0]["weights"], "int8")
 
     def test_here_already(self):
         self.pulled()
