@@ -5,6 +5,7 @@
 #include "output.h"
 #include "term.h"
 #include "verbs.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,6 +141,11 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
                            &error) != WI_OK) {
             j->status = cli_failed(j->app, item->path, &error);
             return true;
+        }
+        head->none = false;
+        head->known = (float)NAN;
+        if (isfinite(head->info.none_threshold)) {
+            wi_head_known(head->head, embedding, dim, &head->known, &head->none, &error);
         }
     }
     cli_result result = {

@@ -1,9 +1,11 @@
 /* Looking at heads: list, show, rm. Making them is in cmd_head_new.c. */
 #include "heads.h"
 #include "output.h"
+#include "photos.h"
 #include "term.h"
 #include "verbs.h"
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@ static const cli_option show_options[] = {
 
 /* A head as it is listed: a file of the user's, or a shipped list. */
 typedef struct entry {
+    const wi_head_info *file; /* NULL for a shipped list */
     const char *name, *title, *model, *fingerprint, *kind, *licence, *source, *sensitivity;
     const char *const *labels, *const *templates;
     size_t n_labels, n_templates;
@@ -44,6 +47,14 @@ static json_t *json_entry(const entry *e, bool full)
                   "model", cli_json_text(e->model), "fingerprint", e->fingerprint, "licence",
                   cli_json_text(e->licence), "source", cli_json_text(e->source), "sensitivity",
                   cli_json_text(e->sensitivity));
+    if (object && e->file) {
+        const wi_head_info *info = e->file;
+        json_object_set_new(object, "multi", json_boolean(info->sigmoid));
+        json_object_set_new(object, "n_photos", json_integer((json_int_t)info->n_examples));
+        json_object_set_new(object, "temperature", cli_json_number(info->temperature));
+        json_object_set_new(object, "none_threshold", cli_json_number(info->none_threshold));
+        json_object_set_new(object, "none_rate", cli_json_number(info->none_rate));
+    }
     if (object && full) {
         json_object_set_new(object, "templates", json_strings(e->templates, e->n_templates));
         json_object_set_new(object, "labels", json_strings(e->labels, e->n_labels));
@@ -91,7 +102,8 @@ static int with_file(cli_app *app, const char *path, const char *name,
     for (size_t i = 0; i < info.n_templates; i++) {
         labels[info.n_labels + i] = wi_head_template(head, i);
     }
-    entry e = {.name = name,
+    entry e = {.file = &info,
+               .name = name,
                .title = "",
                .model = info.model_name,
                .fingerprint = info.model_fingerprint,
@@ -245,13 +257,28 @@ static void print_field(const char *name, const char *value)
     }
 }
 
-static void show_entry(const entry *e, const cli_args *args)
+static void print_file_facts(const wi_head_info *info)
 {
-    char text[1024];
-    if (cli_args_has(args, "json")) {
-        cli_json_line(json_entry(e, true));
-        return;
+    printf("%-13s %s\n", "answers",
+           info->sigmoid ? "yes or no for each label" : "one of its labels");
+    if (info->n_examples > 0) {
+        printf("%-13s %zu\n", "photos", info->n_examples);
     }
+    if (fabsf(info->temperature - 1) > 1e-6F) {
+        printf("%-13s %.4g\n", "temperature", (double)info->temperature);
+    }
+    if (isfinite(info->none_threshold)) {
+        printf("%-13s at %.4g", "none of these", (double)info->none_threshold);
+        if (isfinite(info->none_rate)) {
+            printf("; %.3g %% of unknown photos pass", 100 * (double)info->none_rate);
+        }
+        printf("\n");
+    }
+}
+
+/* All but the labels themselves. */
+static void print_facts(const entry *e)
+{
     print_field("name", e->name);
     print_field("title", e->title);
     print_field("kind", e->kind);
@@ -260,17 +287,40 @@ static void show_entry(const entry *e, const cli_args *args)
     print_field("source", e->source);
     print_field("licence", e->licence);
     print_field("note", e->sensitivity);
+    if (e->file) {
+        print_file_facts(e->file);
+    }
     for (size_t i = 0; i < e->n_templates; i++) {
         print_field(i == 0 ? "templates" : "", e->templates[i]);
     }
     printf("%-13s %zu\n", "labels", e->n_labels);
+}
+
+static void show_entry(const entry *e, const cli_args *args)
+{
+    char text[1024];
+    if (cli_args_has(args, "json")) {
+        cli_json_line(json_entry(e, true));
+        return;
+    }
+    print_facts(e);
     for (size_t i = 0; i < e->n_labels; i++) {
         cli_printable(e->labels[i], text, sizeof text);
         printf("  %s\n", text);
     }
 }
 
-static int run_show(cli_app *app, const cli_args *args)
+static void show_facts(const entry *e, const cli_args *args)
+{
+    if (cli_args_has(args, "json")) {
+        cli_json_line(json_entry(e, false));
+    } else {
+        print_facts(e);
+    }
+}
+
+static int show_with(cli_app *app, const cli_args *args,
+                     void (*show)(const entry *e, const cli_args *args))
 {
     const char *name = args->operands[0];
     bool is_path = strchr(name, '/') || cli_ends_with(name, ".safetensors");
@@ -278,11 +328,11 @@ static int run_show(cli_app *app, const cli_args *args)
     char *shipped = is_path ? NULL : cli_shipped_head_path(name);
     int status;
     if (is_path) {
-        status = with_file(app, name, name, show_entry, args);
+        status = with_file(app, name, name, show, args);
     } else if (own && cli_exists(own)) {
-        status = with_file(app, own, name, show_entry, args);
+        status = with_file(app, own, name, show, args);
     } else if (shipped) {
-        status = with_list(app, shipped, name, show_entry, args);
+        status = with_list(app, shipped, name, show, args);
     } else {
         cli_error(app, "there is no head '%s': 'whatsit head list' shows all", name);
         status = CLI_FAILED;
@@ -290,6 +340,16 @@ static int run_show(cli_app *app, const cli_args *args)
     free(own);
     free(shipped);
     return status;
+}
+
+static int run_show(cli_app *app, const cli_args *args)
+{
+    return show_with(app, args, show_entry);
+}
+
+static int run_info(cli_app *app, const cli_args *args)
+{
+    return show_with(app, args, show_facts);
 }
 
 static int run_rm(cli_app *app, const cli_args *args)
@@ -300,6 +360,11 @@ static int run_rm(cli_app *app, const cli_args *args)
         char *path = cli_name_ok(name) ? cli_user_head_path(name) : NULL;
         char *shipped = cli_shipped_head_path(name);
         if (path && unlink(path) == 0) {
+            char *photos = cli_photo_list_path(name);
+            if (photos) {
+                unlink(photos); /* there is none for a head of words */
+            }
+            free(photos);
             cli_note(app, "removed head '%s'", name);
         } else if (path && errno != ENOENT) {
             cli_error(app, "%s: %s", path, strerror(errno));
@@ -339,6 +404,19 @@ const cli_verb cli_verb_head_show = {
     .max_operands = 1,
     .options = show_options,
     .run = run_show,
+};
+
+const cli_verb cli_verb_head_info = {
+    .name = "head info",
+    .operands = "NAME",
+    .summary = "show what a head is: kind, model, source, licence, threshold",
+    .details = "The same as 'head show' without the labels.",
+    .examples = "whatsit head info ./jobs.safetensors\n    before taking in a file\n",
+    .complete = "@head",
+    .min_operands = 1,
+    .max_operands = 1,
+    .options = show_options,
+    .run = run_info,
 };
 
 const cli_verb cli_verb_head_rm = {

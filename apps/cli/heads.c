@@ -34,10 +34,44 @@ char *cli_shipped_head_path(const char *name)
     return path;
 }
 
+char *cli_new_head_path(cli_app *app, const cli_args *args, const char *name)
+{
+    char *folder = cli_data_path("heads"), *path = NULL;
+    if (!folder) {
+        cli_error(app, "no home folder to keep heads in: set HOME or XDG_DATA_HOME");
+    } else if (!cli_make_folders(folder)) {
+        cli_error(app, "%s: cannot make the folder: %s", folder, strerror(errno));
+    } else {
+        path = cli_user_head_path(name);
+    }
+    if (path && cli_exists(path) && !cli_args_has(args, "force")) {
+        cli_error(app, "there is a head '%s' already: --force replaces it", name);
+        free(path);
+        path = NULL;
+    }
+    free(folder);
+    return path;
+}
+
+char *cli_own_head_path(cli_app *app, const char *name)
+{
+    bool is_path = strchr(name, '/') || cli_ends_with(name, ".safetensors");
+    char *path = is_path             ? cli_text("%s", name)
+                 : cli_name_ok(name) ? cli_user_head_path(name)
+                                     : NULL;
+    if (!path || !cli_exists(path)) {
+        cli_error(app, "there is no head '%s' of yours", name);
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
 void cli_recipe_free(cli_recipe *recipe)
 {
     wi_label_list_close(&recipe->list);
     wi_label_list_close(&recipe->beside);
+    wi_label_list_close(&recipe->distractors);
     free((void *)recipe->templates);
     free(recipe->name);
     *recipe = (cli_recipe){0};
@@ -156,6 +190,21 @@ int cli_recipe_from_labels(cli_app *app, const cli_args *args, const char *spec,
         status = use_list(app, "labels", out);
     }
     return status == CLI_OK ? use_given_templates(args, out) : status;
+}
+
+void cli_recipe_add_distractors(cli_app *app, cli_recipe *recipe)
+{
+    wi_label_list_info info;
+    wi_error error = {0};
+    char *path = cli_share_path("heads/nouns.txt");
+    if (path && wi_label_list_open(path, &recipe->distractors, &error) != WI_OK) {
+        cli_note(app, "%s: %s", path, error.message);
+    } else if (path) {
+        wi_label_list_get_info(recipe->distractors, &info);
+        recipe->recipe.distractors = info.labels;
+        recipe->recipe.n_distractors = info.n_labels;
+    }
+    free(path);
 }
 
 int cli_head_build(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out)

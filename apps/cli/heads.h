@@ -12,7 +12,8 @@
 typedef struct cli_recipe {
     wi_head_recipe recipe;
     wi_label_list *list, *beside; /* beside: its templates, from a file of their own */
-    const char **templates;       /* typed ones: borrowed from the arguments */
+    wi_label_list *distractors;
+    const char **templates; /* typed ones: borrowed from the arguments */
     char *name;
 } cli_recipe;
 
@@ -22,6 +23,10 @@ int cli_recipe_from_labels(cli_app *app, const cli_args *args, const char *spec,
 /* A label list; path's own templates may lie beside it in NAME.templates.txt. */
 int cli_recipe_from_file(cli_app *app, const char *path, cli_recipe *out);
 void cli_recipe_free(cli_recipe *recipe);
+
+/* Gives the recipe some thousand everyday nouns as words for what the head is not about, so that it
+ * can answer none-of-these. Nothing where the shipped nouns are missing. */
+void cli_recipe_add_distractors(cli_app *app, cli_recipe *recipe);
 
 /* Builds the head, showing progress. */
 int cli_head_build(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out);
@@ -36,6 +41,11 @@ int cli_head_everyday(const cli_runtime *runtime, bool sigmoid, wi_head **out);
 
 /* The user's head file for this name (not checked to exist); NULL without a home folder. */
 char *cli_user_head_path(const char *name);
+/* Where the user's new head goes, its folder made; NULL after saying why not: there is one already
+ * (and no --force), or no home folder. The caller frees. */
+char *cli_new_head_path(cli_app *app, const cli_args *args, const char *name);
+/* A head of the user's, or a head file, that is there; NULL after saying that it is not. */
+char *cli_own_head_path(cli_app *app, const char *name);
 /* The shipped list called name, or NULL. */
 char *cli_shipped_head_path(const char *name);
 /* The folder of the shipped lists, or NULL. */

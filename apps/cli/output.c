@@ -71,14 +71,24 @@ static json_t *json_answers(const cli_head_answers *head)
     return answers;
 }
 
+/* none and known are told by heads that can answer none-of-these only. */
+static json_t *json_head(const cli_head_answers *head)
+{
+    json_t *object = json_pack("{s:o,s:s}", "name", cli_json_text(head->info.name), "kind",
+                               cli_head_kind_name(head->info.kind));
+    if (object && isfinite(head->info.none_threshold)) {
+        json_object_set_new(object, "none", json_boolean(head->none));
+        json_object_set_new(object, "known", cli_json_number((double)head->known));
+    }
+    json_object_set_new(object, "answers", json_answers(head));
+    return object;
+}
+
 static bool write_json(const cli_result *result)
 {
     json_t *heads = json_array();
     for (size_t i = 0; i < result->n_heads; i++) {
-        const cli_head_answers *head = &result->heads[i];
-        json_array_append_new(
-            heads, json_pack("{s:o,s:s,s:o}", "name", cli_json_text(head->info.name), "kind",
-                             cli_head_kind_name(head->info.kind), "answers", json_answers(head)));
+        json_array_append_new(heads, json_head(&result->heads[i]));
     }
     return cli_json_line(json_pack(
         "{s:o,s:o,s:i,s:i,s:o,s:{s:f,s:f,s:f,s:f}}", "image", cli_json_text(result->image), "model",
@@ -103,25 +113,39 @@ static void write_csv_field(const char *text)
     fputc('"', stdout);
 }
 
-static void write_tsv_field(const char *text)
+void cli_write_tsv(FILE *out, const char *text)
 {
     for (; *text; text++) {
         switch (*text) {
         case '\t':
-            fputs("\\t", stdout);
+            fputs("\\t", out);
             break;
         case '\n':
-            fputs("\\n", stdout);
+            fputs("\\n", out);
             break;
         case '\r':
-            fputs("\\r", stdout);
+            fputs("\\r", out);
             break;
         case '\\':
-            fputs("\\\\", stdout);
+            fputs("\\\\", out);
             break;
         default:
-            fputc(*text, stdout);
+            fputc(*text, out);
         }
+    }
+}
+
+static void write_tsv_field(const char *text)
+{
+    cli_write_tsv(stdout, text);
+}
+
+void cli_write_field(cli_format format, const char *text)
+{
+    if (format == CLI_CSV) {
+        write_csv_field(text);
+    } else {
+        write_tsv_field(text);
     }
 }
 
@@ -131,6 +155,12 @@ static void write_rows(cli_format format, const cli_result *result)
     void (*write_field)(const char *) = format == CLI_CSV ? write_csv_field : write_tsv_field;
     for (size_t i = 0; i < result->n_heads; i++) {
         const cli_head_answers *head = &result->heads[i];
+        if (head->none) {
+            write_field(result->image);
+            fputc(mark, stdout);
+            write_field(head->info.name);
+            printf("%c0%cnone of these%c%c%c\n", mark, mark, mark, mark, mark);
+        }
         for (size_t j = 0; j < head->n_answers; j++) {
             const wi_answer *answer = &head->answers[j];
             write_field(result->image);
@@ -188,6 +218,9 @@ static void write_text(const cli_app *app, const cli_result *result)
             cli_printable(head->info.name, text, sizeof text);
             printf("  %sas %s:%s\n", dim, text, plain);
         }
+        if (head->none) {
+            printf("  %snone of these%s%s; the nearest would be%s\n", bold, plain, dim, plain);
+        }
         for (size_t j = 0; j < head->n_answers; j++) {
             const wi_answer *answer = &head->answers[j];
             cli_printable(wi_head_label(head->head, answer->label), text, sizeof text);
@@ -197,7 +230,8 @@ static void write_text(const cli_app *app, const cli_result *result)
                 write_bar(answer->score);
                 fputs(plain, stdout);
             }
-            printf("%s%s%s\n", j == 0 ? bold : "", text, j == 0 ? plain : "");
+            bool first = j == 0 && !head->none;
+            printf("%s%s%s\n", first ? bold : "", text, first ? plain : "");
         }
         if (head->info.sensitivity[0]) {
             cli_printable(head->info.sensitivity, text, sizeof text);

@@ -15,6 +15,8 @@ typedef struct cli_head_answers {
     wi_head_info info;
     wi_answer *answers;
     size_t n_answers;
+    float known; /* how sure the head is that any label fits; NaN: it cannot tell */
+    bool none;   /* none of them does */
 } cli_head_answers;
 
 typedef struct cli_result {
@@ -29,6 +31,10 @@ typedef struct cli_result {
 void cli_write_header(cli_format format);
 /* One picture's answers. False when memory is out. */
 bool cli_write_result(cli_app *app, cli_format format, const cli_result *result);
+
+/* A field of CSV or TSV, quoted or escaped as that takes. */
+void cli_write_field(cli_format format, const char *text);
+void cli_write_tsv(FILE *out, const char *text);
 
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *cli_json_text(const char *text);

@@ -22,6 +22,12 @@ int cli_engine_open(cli_app *app, const cli_args *args, wi_engine **out)
 
 int cli_runtime_open(cli_app *app, const cli_args *args, uint32_t towers, cli_runtime *out)
 {
+    return cli_runtime_open_model(app, args, cli_args_value(args, "model"), towers, out);
+}
+
+int cli_runtime_open_model(cli_app *app, const cli_args *args, const char *model, uint32_t towers,
+                           cli_runtime *out)
+{
     wi_error error = {0};
     wi_model_options options = {.towers = towers};
     *out = (cli_runtime){.app = app};
@@ -29,7 +35,7 @@ int cli_runtime_open(cli_app *app, const cli_args *args, uint32_t towers, cli_ru
     if (status != CLI_OK) {
         return status;
     }
-    out->path = cli_model_path(app, cli_args_value(args, "model"));
+    out->path = cli_model_path(app, model);
     if (!out->path) {
         return CLI_FAILED;
     }

@@ -16,6 +16,9 @@ typedef struct cli_runtime {
 int cli_engine_open(cli_app *app, const cli_args *args, wi_engine **out);
 /* The same and --model. towers: WI_TOWER_... or 0 for both. */
 int cli_runtime_open(cli_app *app, const cli_args *args, uint32_t towers, cli_runtime *out);
+/* The same for a model by name; NULL: the default one. */
+int cli_runtime_open_model(cli_app *app, const cli_args *args, const char *model, uint32_t towers,
+                           cli_runtime *out);
 void cli_runtime_close(cli_runtime *runtime);
 
 /* --weights; fallback when it is not given. Returns an exit code. */

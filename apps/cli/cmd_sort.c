@@ -1,0 +1,267 @@
+/* Pictures into folders by what a head says. Nothing happens without --go, nothing is ever
+ * overwritten, and a log beside the folders takes everything back. */
+#include "heads.h"
+#include "inputs.h"
+#include "output.h"
+#include "place.h"
+#include "term.h"
+#include "vectors.h"
+#include "verbs.h"
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const cli_option options[] = {
+    {"as", 'a', "HEAD", false, "sort by this head's answers", "@head"},
+    {"into", 'o', "DIR", false, "the folder in which a folder per label is made", "@dir"},
+    {"copy", 0, NULL, false, "copy the pictures (the default)", NULL},
+    {"link", 0, NULL, false, "make symbolic links to them", NULL},
+    {"move", 0, NULL, false, "move them", NULL},
+    {"min", 0, "SCORE", false, "below this score a picture goes to 'unsure' (default: 0)", NULL},
+    {"go", 0, NULL, false, "do it; without this, only say what would be done", NULL},
+    {"undo", 0, "LOG", false, "take back what the log tells", "@file"},
+    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
+    {0},
+};
+
+typedef struct job {
+    cli_app *app;
+    const cli_args *args;
+    cli_list paths;
+    cli_place_how how;
+    double min;
+    bool go;
+    FILE *log;
+    char *log_path;
+    size_t n_done, n_failed;
+} job;
+
+static int read_options(job *j)
+{
+    const cli_args *args = j->args;
+    const char *min = cli_args_value(args, "min");
+    bool copy = cli_args_has(args, "copy"), link = cli_args_has(args, "link"),
+         move = cli_args_has(args, "move");
+    char *end = NULL;
+    if (copy + link + move > 1) {
+        return cli_usage(args->verb, "only one of --copy, --link and --move");
+    }
+    if (!cli_args_has(args, "as") || !cli_args_has(args, "into") || args->n_operands == 0) {
+        return cli_usage(args->verb, "needs --as HEAD, pictures or folders, and --into DIR");
+    }
+    j->min = min ? strtod(min, &end) : 0;
+    if (min && (end == min || *end || !(j->min >= 0 && j->min <= 1))) {
+        return cli_usage(args->verb, "--min takes a number from 0 to 1, not '%s'", min);
+    }
+    j->how = move ? CLI_PLACE_MOVE : link ? CLI_PLACE_LINK : CLI_PLACE_COPY;
+    j->go = cli_args_has(args, "go");
+    return CLI_OK;
+}
+
+/* The folder's name for an answer: a label may hold what a file name cannot. The caller frees. */
+static char *folder_name(const char *label)
+{
+    char *name = cli_text("%s%s", label[0] == '.' ? "_" : "", label);
+    for (char *c = name; c && *c; c++) {
+        if (*c == '/' || *c == '\\') {
+            *c = '-';
+        }
+    }
+    return name;
+}
+
+static int open_log(job *j, const char *into)
+{
+    char stamp[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    localtime_r(&now, &parts);
+    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &parts);
+    if (!cli_make_folders(into)) {
+        cli_error(j->app, "%s: cannot make the folder: %s", into, strerror(errno));
+        return CLI_FAILED;
+    }
+    j->log_path = cli_text("%s/whatsit-sort-%s-%ld.tsv", into, stamp, (long)getpid());
+    j->log = j->log_path ? fopen(j->log_path, "wx") : NULL;
+    if (!j->log) {
+        cli_error(j->app, "%s: cannot write the log: %s", into, strerror(errno));
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+/* The log tells of a step before it is done, so that nothing is ever done that it does not tell. */
+static bool place(job *j, const char *from, const char *folder)
+{
+    wi_error error = {0};
+    const char *slash = strrchr(from, '/');
+    char *to = NULL;
+    if (!cli_make_folders(folder)) {
+        cli_error(j->app, "%s: cannot make the folder: %s", folder, strerror(errno));
+        return false;
+    }
+    wi_status status =
+        cli_place_file(j->how, from, folder, slash ? slash + 1 : from, j->log, &to, &error);
+    if (status != WI_OK) {
+        cli_failed(j->app, from, &error);
+    }
+    free(to);
+    return status == WI_OK;
+}
+
+static bool sort_one(job *j, const wi_head *head, const char *path, const float *embedding,
+                     size_t dim)
+{
+    wi_error error = {0};
+    wi_answer best = {0};
+    size_t n = 0;
+    float known;
+    bool none = false;
+    wi_status status = wi_head_answer(head, embedding, dim, 1, &best, &n, &error);
+    if (status == WI_OK) {
+        status = wi_head_known(head, embedding, dim, &known, &none, &error);
+    }
+    if (status != WI_OK) {
+        cli_failed(j->app, path, &error);
+        return false;
+    }
+    char *name = none                          ? cli_text("none of these")
+                 : (double)best.score < j->min ? cli_text("unsure")
+                                               : folder_name(wi_head_label(head, best.label));
+    char *folder = name ? cli_text("%s/%s", cli_args_value(j->args, "into"), name) : NULL;
+    bool done = folder != NULL;
+    if (done && j->go) {
+        done = place(j, path, folder);
+    } else if (done) {
+        char text[1024];
+        cli_printable(path, text, sizeof text);
+        printf("%5.1f %%  %s -> ", 100 * (double)best.score, text);
+        cli_printable(folder, text, sizeof text);
+        printf("%s/\n", text);
+    }
+    free(name);
+    free(folder);
+    return done;
+}
+
+static int sort_all(job *j, const cli_runtime *runtime, const wi_head *head)
+{
+    cli_vectors v = {0};
+    cli_vectors_options how = {.ignore_exif = cli_args_has(j->args, "no-exif")};
+    int read = cli_vectors_open(runtime, &j->paths, &how, &v);
+    int status = read != CLI_INTERRUPTED && v.n_good > 0 ? CLI_OK : read;
+    if (status == CLI_OK && j->go) {
+        status = open_log(j, cli_args_value(j->args, "into"));
+    }
+    for (size_t i = 0; i < v.n && status == CLI_OK && !cli_interrupted(); i++) {
+        if (v.good[i] && sort_one(j, head, j->paths.items[i], v.rows + i * v.dim, v.dim)) {
+            j->n_done++;
+        } else {
+            j->n_failed++;
+        }
+        if (j->go) {
+            cli_progress(j->app, "pictures", i + 1, v.n);
+        }
+    }
+    cli_progress_clear(j->app);
+    cli_vectors_free(&v);
+    return status == CLI_OK ? read : status;
+}
+
+static void say_done(job *j)
+{
+    static const char *const verbs[] = {"copied", "linked", "moved"};
+    const char *s = j->n_done == 1 ? "" : "s";
+    if (j->go) {
+        cli_note(j->app, "%zu picture%s %s; take it back with: whatsit sort --undo '%s'", j->n_done,
+                 s, verbs[j->how], j->log_path);
+    } else if (j->n_done > 0) {
+        cli_note(j->app, "nothing was done: with --go, %zu picture%s would be %s", j->n_done, s,
+                 verbs[j->how]);
+    }
+}
+
+static int run_sort(cli_app *app, const cli_args *args)
+{
+    job j = {.app = app, .args = args};
+    cli_runtime runtime = {0};
+    wi_head *head = NULL;
+    int listed = CLI_OK, status = read_options(&j);
+    for (size_t i = 0; i < args->n_operands && status == CLI_OK; i++) {
+        int added = cli_inputs_add(app, args->operands[i], &j.paths);
+        listed = added == CLI_OK ? listed : added;
+    }
+    if (status == CLI_OK) {
+        status = j.paths.n > 0 ? cli_runtime_open(app, args, 0, &runtime) : CLI_FAILED;
+    }
+    if (status == CLI_OK) {
+        status = cli_head_open(&runtime, cli_args_value(args, "as"), false, &head);
+    }
+    if (status == CLI_OK) {
+        status = sort_all(&j, &runtime, head);
+    }
+    if (j.log && fclose(j.log) != 0) {
+        cli_error(app, "%s: cannot write: %s", j.log_path, strerror(errno));
+        status = CLI_FAILED;
+    }
+    if (j.log || !j.go) {
+        say_done(&j);
+    }
+    wi_head_close(&head);
+    cli_runtime_close(&runtime);
+    cli_list_free(&j.paths);
+    free(j.log_path);
+    status = status == CLI_OK ? listed : status;
+    return status == CLI_OK && j.n_failed > 0 ? CLI_FAILED : status;
+}
+
+/* ---- undo ---- */
+
+static int run_undo(cli_app *app, const char *log)
+{
+    wi_error error = {0};
+    size_t n_undone = 0, n_kept = 0;
+    wi_status status = cli_place_undo(log, app, &n_undone, &n_kept, &error);
+    if (status != WI_OK) {
+        return cli_failed(app, log, &error);
+    }
+    cli_note(app, "%zu step%s taken back%s", n_undone, n_undone == 1 ? "" : "s",
+             n_kept > 0 ? "; what is named above was left as it is" : "");
+    return n_kept > 0 ? CLI_FAILED : CLI_OK;
+}
+
+static int run(cli_app *app, const cli_args *args)
+{
+    const char *log = cli_args_value(args, "undo");
+    if (log && (args->n_operands > 0 || args->n_given > 1 + cli_args_count(args, "quiet"))) {
+        return cli_usage(args->verb, "--undo goes alone");
+    }
+    return log ? run_undo(app, log) : run_sort(app, args);
+}
+
+const cli_verb cli_verb_sort = {
+    .name = "sort",
+    .operands = "[IMAGE|DIR...]",
+    .summary = "put pictures into folders by a head's answers",
+    .details =
+        "Makes a folder per label in the folder given by --into, 'none of these' for pictures that "
+        "no label fits (heads that can tell), and 'unsure' for those below --min. Without --go it "
+        "only shows what it would do.\n\n"
+        "Nothing is ever overwritten: a name that is taken gets a number. A log in the folder "
+        "tells every step before it is done, and --undo takes them back; a copy that was changed "
+        "since is kept.",
+    .examples = "whatsit sort --as flowers ~/Pictures/new --into sorted\n"
+                "    what would go where?\n"
+                "whatsit sort --as flowers ~/Pictures/new --into sorted --move --min 0.5 --go\n"
+                "    do it, and leave what is not clear for a second look\n"
+                "whatsit sort --undo sorted/whatsit-sort-20260314-101500-4711.tsv\n"
+                "    take it back\n",
+    .complete = "@file",
+    .max_operands = SIZE_MAX,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .options = options,
+    .run = run,
+};

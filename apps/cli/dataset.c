@@ -1,0 +1,264 @@
+#include "dataset.h"
+#include "inputs.h"
+#include "term.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LINE = 1 << 16 };
+
+void cli_dataset_free(cli_dataset *data)
+{
+    cli_list_free(&data->paths);
+    cli_list_free(&data->names);
+    free(data->labels);
+    *data = (cli_dataset){0};
+}
+
+/* The label's number, new at the end if need be; UINT32_MAX when memory is out. Photos mostly come
+ * label by label, so the last one is tried first. */
+static uint32_t number_of(cli_dataset *data, const char *label)
+{
+    for (size_t i = data->names.n; i-- > 0;) {
+        if (!strcmp(data->names.items[i], label)) {
+            return (uint32_t)i;
+        }
+    }
+    return cli_list_add(&data->names, cli_text("%s", label)) ? (uint32_t)(data->names.n - 1)
+                                                             : UINT32_MAX;
+}
+
+bool cli_dataset_add(cli_dataset *data, char *path, const char *label)
+{
+    uint32_t number = path ? number_of(data, label) : UINT32_MAX;
+    size_t n = data->paths.n;
+    if (number == UINT32_MAX) {
+        free(path);
+        return false;
+    }
+    if ((n & (n - 1)) == 0) { /* room for the next power of two */
+        uint32_t *labels = realloc(data->labels, (n ? 2 * n : 1) * sizeof *labels);
+        if (!labels) {
+            free(path);
+            return false;
+        }
+        data->labels = labels;
+    }
+    if (!cli_list_add(&data->paths, path)) {
+        return false;
+    }
+    data->labels[n] = number;
+    return true;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+bool cli_dataset_sort(cli_dataset *data)
+{
+    cli_list sorted = {0};
+    uint32_t *place = calloc(data->names.n + 1, sizeof *place);
+    bool done = place != NULL;
+    for (size_t i = 0; i < data->names.n && done; i++) {
+        done = cli_list_add(&sorted, cli_text("%s", data->names.items[i]));
+    }
+    if (!done) {
+        free(place);
+        cli_list_free(&sorted);
+        return false;
+    }
+    cli_list_sort(&sorted);
+    for (size_t i = 0; i < data->names.n; i++) {
+        char **found =
+            bsearch(&data->names.items[i], sorted.items, sorted.n, sizeof *found, compare_names);
+        place[i] = (uint32_t)(found - sorted.items);
+    }
+    for (size_t i = 0; i < data->paths.n; i++) {
+        data->labels[i] = place[data->labels[i]];
+    }
+    free(place);
+    cli_list_free(&data->names);
+    data->names = sorted;
+    return true;
+}
+
+static int out_of_memory(cli_app *app)
+{
+    cli_error(app, "out of memory");
+    return CLI_FAILED;
+}
+
+/* ---- a folder per label ---- */
+
+static int add_label_folder(cli_app *app, const char *folder, const char *label, cli_dataset *out)
+{
+    cli_list photos = {0};
+    int status = cli_inputs_add(app, folder, &photos);
+    for (size_t i = 0; i < photos.n && status != CLI_INTERRUPTED; i++) {
+        char *path = photos.items[i];
+        photos.items[i] = NULL;
+        if (!cli_dataset_add(out, path, label)) {
+            status = out_of_memory(app);
+            break;
+        }
+    }
+    cli_list_free(&photos);
+    return status;
+}
+
+static int read_folder(cli_app *app, const char *folder, cli_dataset *out)
+{
+    DIR *directory = opendir(folder);
+    if (!directory) {
+        cli_error(app, "%s: %s", folder, strerror(errno));
+        return CLI_FAILED;
+    }
+    cli_list names = {0};
+    struct dirent *entry;
+    int status = CLI_OK;
+    while ((entry = readdir(directory))) {
+        if (entry->d_name[0] != '.' && !cli_list_add(&names, cli_text("%s", entry->d_name))) {
+            status = out_of_memory(app);
+            break;
+        }
+    }
+    closedir(directory);
+    cli_list_sort(&names);
+    for (size_t i = 0; i < names.n && !cli_interrupted(); i++) {
+        char *path = cli_text("%s/%s", folder, names.items[i]);
+        if (path && cli_is_folder(path)) {
+            int added = add_label_folder(app, path, names.items[i], out);
+            status = added == CLI_OK ? status : added;
+        }
+        free(path);
+    }
+    cli_list_free(&names);
+    return status;
+}
+
+/* ---- a table ---- */
+
+static bool is_header(const char *first, const char *second)
+{
+    static const char *const names[] = {"file", "path", "image", "filename", "photo"};
+    bool known = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        known = known || !strcmp(first, names[i]);
+    }
+    return known && (!strcmp(second, "label") || !strcmp(second, "class"));
+}
+
+/* line: path<TAB>label[<TAB>...], without its end. */
+static int add_line(cli_app *app, const char *table, size_t number, char *line, cli_dataset *out)
+{
+    if (number == 1 && !strncmp(line, "\xef\xbb\xbf", 3)) {
+        line += 3;
+    }
+    char *label = strchr(line, '\t');
+    if (!line[0] || line[0] == '#') {
+        return CLI_OK;
+    }
+    if (!label) {
+        cli_error(app, "%s: line %zu: not a path, a tab and a label", table, number);
+        return CLI_FAILED;
+    }
+    *label++ = '\0';
+    label[strcspn(label, "\t")] = '\0';
+    if (number == 1 && is_header(line, label)) {
+        return CLI_OK;
+    }
+    if (!line[0] || !label[0]) {
+        cli_error(app, "%s: line %zu: the %s is empty", table, number, line[0] ? "label" : "path");
+        return CLI_FAILED;
+    }
+    const char *slash = strrchr(table, '/');
+    char *path = line[0] == '/' || !slash ? cli_text("%s", line)
+                                          : cli_text("%.*s/%s", (int)(slash - table), table, line);
+    return cli_dataset_add(out, path, label) ? CLI_OK : out_of_memory(app);
+}
+
+static int read_table(cli_app *app, const char *path, cli_dataset *out)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        cli_error(app, "%s: %s", path, strerror(errno));
+        return CLI_FAILED;
+    }
+    char *line = malloc(MAX_LINE);
+    int status = line ? CLI_OK : out_of_memory(app);
+    for (size_t number = 1; status == CLI_OK && fgets(line, MAX_LINE, file); number++) {
+        size_t n = strlen(line);
+        if (n + 1 == MAX_LINE || (n == 0 && !feof(file))) {
+            cli_error(app, "%s: line %zu: not a table of paths and labels", path, number);
+            status = CLI_FAILED;
+            break;
+        }
+        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) {
+            line[--n] = '\0';
+        }
+        status = add_line(app, path, number, line, out);
+    }
+    if (status == CLI_OK && ferror(file)) {
+        cli_error(app, "%s: cannot read: %s", path, strerror(errno));
+        status = CLI_FAILED;
+    }
+    free(line);
+    fclose(file);
+    return status;
+}
+
+int cli_dataset_open(cli_app *app, const char *path, cli_dataset *out)
+{
+    *out = (cli_dataset){0};
+    char *inside = cli_is_folder(path) ? cli_text("%s/labels.tsv", path) : NULL;
+    int status = inside && cli_exists(inside) ? read_table(app, inside, out)
+                 : cli_is_folder(path)        ? read_folder(app, path, out)
+                                              : read_table(app, path, out);
+    free(inside);
+    if (out->paths.n == 0 && status == CLI_OK) {
+        cli_error(app, "%s: no labelled photos: a folder per label, or a table of path, tab, label",
+                  path);
+        status = CLI_FAILED;
+    }
+    if (out->paths.n > 0 && !cli_dataset_sort(out)) {
+        status = out_of_memory(app);
+    }
+    return status;
+}
+
+/* ---- labels of a head ---- */
+
+static int folded(char c)
+{
+    return c == '_' || c == '-' ? ' ' : c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
+}
+
+static bool same_name(const char *a, size_t n_a, const char *b)
+{
+    size_t i = 0;
+    while (i < n_a && b[i] && folded(a[i]) == folded(b[i])) {
+        i++;
+    }
+    return i == n_a && !b[i];
+}
+
+size_t cli_head_find_label(const wi_head *head, const char *name)
+{
+    size_t found = SIZE_MAX;
+    const char *label;
+    for (size_t i = 0; (label = wi_head_label(head, i)); i++) {
+        if (!strcmp(label, name)) {
+            return i;
+        }
+        /* "cat|kitty|tomcat": each name up to its bar. */
+        for (const char *part = wi_head_label_full(head, i); part && found == SIZE_MAX;) {
+            size_t n = strcspn(part, "|");
+            found = same_name(part, n, name) ? i : SIZE_MAX;
+            part = part[n] ? part + n + 1 : NULL;
+        }
+    }
+    return found;
+}

@@ -1,0 +1,221 @@
+#include "photos.h"
+#include "inputs.h"
+#include "save.h"
+#include "term.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void cli_photos_free(cli_photos *photos)
+{
+    cli_dataset_free(&photos->data);
+    free(photos->embeddings);
+    free(photos->labels);
+    *photos = (cli_photos){0};
+}
+
+wi_photos cli_photos_view(const cli_photos *photos)
+{
+    return (wi_photos){photos->embeddings, photos->labels, photos->n, photos->dim};
+}
+
+int cli_photos_embed(const cli_runtime *runtime, bool ignore_exif, cli_photos *photos)
+{
+    cli_vectors vectors;
+    cli_vectors_options options = {.ignore_exif = ignore_exif};
+    const cli_dataset *data = &photos->data;
+    int status = cli_vectors_open(runtime, &data->paths, &options, &vectors);
+    photos->dim = vectors.dim;
+    photos->labels = calloc(vectors.n + 1, sizeof *photos->labels);
+    if (status != CLI_INTERRUPTED && photos->labels && vectors.n_good > 0) {
+        size_t used = 0;
+        for (size_t i = 0; i < vectors.n; i++) {
+            if (vectors.good[i]) {
+                memmove(vectors.rows + used * vectors.dim, vectors.rows + i * vectors.dim,
+                        vectors.dim * sizeof *vectors.rows);
+                photos->labels[used++] = data->labels[i];
+            }
+        }
+        photos->embeddings = vectors.rows;
+        vectors.rows = NULL;
+        photos->n = used;
+        photos->n_left_out = vectors.n - used;
+        photos->seconds = vectors.seconds;
+        photos->n_embedded = used - vectors.n_cached;
+        status = CLI_OK;
+    } else if (status != CLI_INTERRUPTED) {
+        status = CLI_FAILED;
+    }
+    cli_vectors_free(&vectors);
+    return status;
+}
+
+int cli_train(const cli_runtime *runtime, const cli_training *how, const cli_photos *photos,
+              wi_head **out, wi_training_report *report)
+{
+    wi_error error = {0};
+    cli_meter meter = {runtime->app, "fitting"};
+    const cli_dataset *data = &photos->data;
+    size_t *count = calloc(data->names.n + 1, sizeof *count);
+    int status = count ? CLI_OK : CLI_FAILED;
+    for (size_t i = 0; i < photos->n && count; i++) {
+        count[photos->labels[i]]++;
+    }
+    for (size_t i = 0; i < data->names.n && status == CLI_OK; i++) {
+        if (count[i] == 0) {
+            cli_error(runtime->app, "none of the photos of '%s' can be read: nothing was made",
+                      data->names.items[i]);
+            status = CLI_FAILED;
+        }
+    }
+    free(count);
+    wi_training training = {
+        .name = how->name,
+        .labels = (const char *const *)data->names.items,
+        .n_labels = data->names.n,
+        .licence = how->licence,
+        .source = how->source,
+        .sensitivity = how->note,
+        .photos = cli_photos_view(photos),
+        .strength = how->strength,
+        .balanced = how->balanced,
+        .progress = cli_meter_progress(&meter),
+    };
+    if (status == CLI_OK &&
+        wi_head_train(runtime->model, &training, out, report, &error) != WI_OK) {
+        status = cli_failed(runtime->app, NULL, &error);
+    }
+    cli_progress_clear(runtime->app);
+    return status;
+}
+
+/* ---- none of these ---- */
+
+int cli_rate_option(const cli_args *args, double *rate)
+{
+    const char *value = cli_args_value(args, "rate");
+    char *end = NULL;
+    *rate = value ? strtod(value, &end) : 0.05;
+    if (value && (end == value || *end || !(*rate > 0 && *rate < 1))) {
+        return cli_usage(args->verb, "--rate takes a number between 0 and 1, not '%s'", value);
+    }
+    return CLI_OK;
+}
+
+int cli_unknown_photos(cli_app *app, const cli_args *args, cli_dataset *out)
+{
+    const char *folder;
+    size_t position = 0;
+    int status = CLI_OK;
+    while (status == CLI_OK && (folder = cli_args_next(args, "unknown", &position))) {
+        cli_list paths = {0};
+        status = cli_inputs_add(app, folder, &paths);
+        for (size_t i = 0; i < paths.n && status == CLI_OK; i++) {
+            char *path = paths.items[i];
+            paths.items[i] = NULL;
+            if (!cli_dataset_add(out, path, "unknown")) {
+                cli_error(app, "out of memory");
+                status = CLI_FAILED;
+            }
+        }
+        cli_list_free(&paths);
+    }
+    return status;
+}
+
+int cli_head_calibrate_by(const cli_runtime *runtime, const cli_args *args, wi_head **head)
+{
+    wi_error error = {0};
+    cli_photos unknown = {0};
+    wi_calibration how = {0};
+    int status = cli_rate_option(args, &how.rate);
+    if (status == CLI_OK) {
+        status = cli_unknown_photos(runtime->app, args, &unknown.data);
+    }
+    if (status == CLI_OK && unknown.data.paths.n > 0) {
+        wi_head *calibrated = NULL;
+        status = cli_photos_embed(runtime, false, &unknown);
+        how.unknown = unknown.embeddings;
+        how.n = unknown.n;
+        how.dim = unknown.dim;
+        if (status == CLI_OK && wi_head_calibrate(*head, &how, &calibrated, &error) != WI_OK) {
+            status = cli_failed(runtime->app, "--unknown", &error);
+        } else if (status == CLI_OK) {
+            wi_head_close(head);
+            *head = calibrated;
+        }
+    }
+    cli_photos_free(&unknown);
+    return status;
+}
+
+/* ---- the list beside a head ---- */
+
+static const char list_title[] = "# photos of a head";
+
+char *cli_photo_list_path(const char *name)
+{
+    char *folder = cli_data_path("heads");
+    char *path = folder ? cli_text("%s/%s.photos.tsv", folder, name) : NULL;
+    free(folder);
+    return path;
+}
+
+static bool write_row(FILE *out, const char *path, const char *label)
+{
+    char *absolute = realpath(path, NULL);
+    bool good = absolute && !strpbrk(absolute, "\t\r\n") && !strpbrk(label, "\t\r\n");
+    if (good) {
+        fprintf(out, "%s\t%s\n", absolute, label);
+    }
+    free(absolute);
+    return good;
+}
+
+void cli_photo_list_save(cli_app *app, const char *name, const cli_dataset *data,
+                         const char *options)
+{
+    wi_error error = {0};
+    cli_save save = {0};
+    char *path = cli_photo_list_path(name);
+    size_t n_lost = 0;
+    wi_status status = path ? cli_save_open(&save, path, &error) : WI_ERR_NOMEM;
+    if (status == WI_OK) {
+        fprintf(save.stream, "%s %s\n", list_title, options);
+        for (size_t i = 0; i < data->paths.n; i++) {
+            n_lost +=
+                !write_row(save.stream, data->paths.items[i], data->names.items[data->labels[i]]);
+        }
+        status = cli_save_commit(&save, &error);
+    }
+    cli_save_abandon(&save);
+    if (status != WI_OK || n_lost > 0) {
+        cli_note(app, "head '%s' works, but %s not kept for 'whatsit head rebuild'%s%s", name,
+                 status != WI_OK ? "where its photos lie is" : "some of its photos' places are",
+                 status != WI_OK && error.message[0] ? ": " : "", error.message);
+    }
+    free(path);
+}
+
+int cli_photo_list_open(cli_app *app, const char *name, cli_dataset *out, bool *balanced)
+{
+    char *path = cli_photo_list_path(name), first[128] = "";
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    int status = CLI_FAILED;
+    *out = (cli_dataset){0};
+    if (!file) {
+        cli_error(app,
+                  "head '%s' was made from photos, and where they lie is not known here: make it "
+                  "again from them",
+                  name);
+    } else {
+        *balanced = fgets(first, sizeof first, file) && strstr(first, " balanced");
+        status = cli_dataset_open(app, path, out);
+    }
+    if (file) {
+        fclose(file);
+    }
+    free(path);
+    return status;
+}
