@@ -1,6 +1,7 @@
 """Called with CMAKE SOURCE BUILD COMPILER SANITIZE. Installs into a folder, moves the folder, and uses what
 is there: the program, and a C program built with pkg-config (shared, static) and with CMake (both)."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,16 @@ class Installed(unittest.TestCase):
             self.assertTrue(os.path.exists(os.path.join(self.prefix, path)), path)
         for name in ("libwhatsit.a", "libwhatsit.so", "libwhatsit.so.0", "cmake/whatsit/whatsit-config.cmake"):
             self.assertTrue(os.path.exists(os.path.join(self.lib, name)), name)
+
+    def test_the_readme_shows_this_example(self):
+        with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as readme, open(EXAMPLE) as example:
+            shown = re.search(r"^```c\n(.*?)^```$", readme.read(), flags=re.M | re.S).group(1)
+            calls = re.findall(r"wi_\w+\(.*?\)", example.read())
+        for call in re.findall(r"^wi_\w+\(", shown, flags=re.M):
+            self.assertTrue(any(c.startswith(call) for c in calls), call)
+        order = [c.split("(")[0] for c in calls]
+        names = re.findall(r"^(wi_\w+)\(", shown, flags=re.M)
+        self.assertEqual(names, [name for name in order if name in names])
 
     def test_the_program_finds_its_heads(self):
         program = os.path.join(self.prefix, "bin/whatsit")
