@@ -5,6 +5,7 @@
 #include "fmt/json.h"
 
 #include "base/error.h"
+#include "base/map.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -381,6 +382,24 @@ wi_status wi_json_parse(const char *file, const void *bytes, size_t n_bytes, wi_
                    (int)(p.at - start), p.fault);
 }
 
+wi_status wi_json_read(const char *path, size_t max_bytes, wi_json **out, wi_error *error)
+{
+    wi_map map = {NULL, 0};
+    wi_status status = wi_map_open(path, &map, error);
+    if (status != WI_OK)
+        return status;
+    if (map.n_bytes > max_bytes)
+        status =
+            wi_fail(error, WI_ERR_LIMIT, "%s: %zu bytes of JSON, more than the %zu that are read",
+                    path, map.n_bytes, max_bytes);
+    else if (map.n_bytes == 0)
+        status = wi_fail(error, WI_ERR_FORMAT, "%s: the file is empty", path);
+    else
+        status = wi_json_parse(path, map.bytes, map.n_bytes, out, error);
+    wi_map_close(&map);
+    return status;
+}
+
 void wi_json_free(wi_json **root)
 {
     if (!root)
@@ -475,23 +494,38 @@ wi_json_member wi_json_next(const wi_json *object, wi_json_member member)
 
 /* ---- writing ---- */
 
+/* One character as it stands in a JSON text; returns the bytes that it takes. */
+static size_t escape(const char *at, size_t length, char out[8])
+{
+    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt", digits[] = "0123456789ABCDEF";
+    const unsigned char c = (unsigned char)*at;
+    const char *found = strchr(from, c);
+    if (found) {
+        out[0] = '\\';
+        out[1] = to[found - from];
+        return 2;
+    }
+    if (c < 0x20) {
+        memcpy(out, "\\u00", 4);
+        out[4] = digits[c >> 4];
+        out[5] = digits[c & 15];
+        return 6;
+    }
+    memcpy(out, at, length);
+    return length;
+}
+
 wi_status wi_json_append_string(wi_buffer *buffer, const char *text, wi_error *error)
 {
     const size_t n_before = buffer->n_bytes, n = strlen(text);
     wi_status status = wi_buffer_append(buffer, "\"", 1, error);
     for (size_t i = 0; i < n && status == WI_OK;) {
-        const unsigned char c = (unsigned char)text[i];
-        static const char digits[] = "0123456789abcdef";
-        const char control[] = {'\\', 'u', '0', '0', digits[c >> 4 & 1], digits[c & 15]};
-        const size_t length = c < 0x80 ? 1 : utf8_length(text + i, text + n);
+        char out[8];
+        const size_t length = (unsigned char)text[i] < 0x80 ? 1 : utf8_length(text + i, text + n);
         if (length == 0)
             status = wi_fail(error, WI_ERR_ARG, "'%s' is not UTF-8", text);
-        else if (c < 0x20)
-            status = wi_buffer_append(buffer, control, sizeof control, error);
-        else if (c == '"' || c == '\\')
-            status = wi_buffer_append(buffer, (const char[]){'\\', (char)c}, 2, error);
         else
-            status = wi_buffer_append(buffer, text + i, length, error);
+            status = wi_buffer_append(buffer, out, escape(text + i, length, out), error);
         i += length;
     }
     if (status == WI_OK)
