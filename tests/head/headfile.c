@@ -180,7 +180,7 @@ static void truncated_anywhere_fails(void **state)
     remove(path);
 }
 
-/* Every byte of the header changed in eight ways: opened or refused, never worse. */
+/* Every byte changed in three ways: opened or refused, never worse. */
 static void damaged_bytes_do_no_harm(void **state)
 {
     (void)state;
@@ -191,7 +191,7 @@ static void damaged_bytes_do_no_harm(void **state)
     assert_int_equal(wi_head_save(head, path, NULL), WI_OK);
     uint8_t *bytes = read_whole(path, &n);
     for (size_t i = 0; i < n; i++)
-        for (int bit = 0; bit < 8; bit++) {
+        for (int bit = 0; bit < 8; bit += 3) {
             wi_head *out = NULL;
             bytes[i] ^= (uint8_t)(1 << bit);
             if (open_exact(bytes, n, &out, NULL) == WI_OK) {

@@ -112,7 +112,7 @@ static void auc_counts_pairs(void **state)
 static void intervals_cover(void **state)
 {
     (void)state;
-    enum { N = 120, ROUNDS = 200 };
+    enum { N = 120, ROUNDS = 100 };
     dice d = {17};
     int covered = 0;
     for (int round = 0; round < ROUNDS; round++) {
@@ -123,10 +123,10 @@ static void intervals_cover(void **state)
             positive[i] = i % 2 == 0;
             score[i] = (float)(dice_gaussian(&d) + (positive[i] ? 1 : 0));
         }
-        assert_int_equal(wi_auc(score, positive, N, 300, &auc, &low, &high, NULL), WI_OK);
+        assert_int_equal(wi_auc(score, positive, N, 200, &auc, &low, &high, NULL), WI_OK);
         covered += low <= 0.7602499 && 0.7602499 <= high; /* Phi(1 / sqrt 2) */
     }
-    assert_in_range(covered, 178, 198);
+    assert_in_range(covered, 88, 99);
 }
 
 /* Scores that saturate f32's 1 still rank. */
