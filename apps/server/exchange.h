@@ -24,7 +24,8 @@ typedef struct srv_exchange {
     srv_request request;
     srv_response response;
     size_t capacity, counted; /* of the body; what of it is counted in body_bytes */
-    bool refused; /* the answer is known before the body is read, which is then dropped */
+    bool refused;  /* the answer is known before the body is read, which is then dropped */
+    bool hopeless; /* and the body is too long even for that: the connection is closed */
     bool answered;
     double started_ms;
     struct srv_exchange *next;

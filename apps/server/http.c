@@ -20,6 +20,7 @@ enum {
     MAX_ALL_BODIES = 512 << 20,
     FIRST_BODY_BYTES = 64 << 10,
     SLOWEST_BYTES_A_MS = 32, /* what a client must manage to send */
+    MAX_DROPPED_BYTES = 64 << 20,
     TICK_MS = 100
 };
 
@@ -192,6 +193,8 @@ static bool refuse_early(srv_exchange *x)
     const char *length = srv_pairs_get(&request->headers, "Content-Length");
     char allowed[64];
     if (length && strtoull(length, NULL, 10) > config->max_body_bytes) {
+        /* Most clients read no answer before they have sent all: what is not too much is dropped as it comes. */
+        x->hopeless = strtoull(length, NULL, 10) > config->max_body_bytes + MAX_DROPPED_BYTES;
         srv_route_find(request, allowed, sizeof allowed);
         srv_error(request, &x->response, 413, "too_large",
                   "the body is over the limit of %zu bytes", config->max_body_bytes);
@@ -271,6 +274,11 @@ static void refuse(srv_exchange *x, unsigned status, const char *code, const cha
 static void add_body(srv_exchange *x, const char *bytes, size_t n)
 {
     srv_request *request = &x->request;
+    if (x->client) {
+        pthread_mutex_lock(&x->http->clients_mutex);
+        x->client->deadline_ms += (double)n / SLOWEST_BYTES_A_MS;
+        pthread_mutex_unlock(&x->http->clients_mutex);
+    }
     if (x->refused) {
         return;
     }
@@ -296,11 +304,6 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
     }
     memcpy(request->body + request->n_body, bytes, n);
     request->n_body += n;
-    if (x->client) {
-        pthread_mutex_lock(&x->http->clients_mutex);
-        x->client->deadline_ms += (double)n / SLOWEST_BYTES_A_MS;
-        pthread_mutex_unlock(&x->http->clients_mutex);
-    }
 }
 
 static void set_working(srv_exchange *x, bool working)
@@ -324,8 +327,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (!x) {
         x = begin(http, connection, url, method);
         *state = x;
-        /* A body that nobody wants is not waited for, and the connection closes. */
-        return !x ? MHD_NO : x->refused && x->response.status == 413 ? send_answer(x) : MHD_YES;
+        return !x ? MHD_NO : x->hopeless ? send_answer(x) : MHD_YES;
     }
     if (*n_upload > 0) {
         add_body(x, upload, *n_upload);

@@ -1,0 +1,271 @@
+/* whatsit serve: heads and answers over HTTP. */
+#include "../server/decoder.h"
+#include "../server/http.h"
+#include "heads.h"
+#include "paths.h"
+#include "serving.h"
+#include "term.h"
+#include "verbs.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const cli_option options[] = {
+    {"listen", 'l', "ADDR:PORT", false, "where to listen (127.0.0.1:8080; port 0: any free one)",
+     NULL},
+    {"model", 'm', "MODEL", true, "a model to serve; the first one is the default", "@model"},
+    {"alias", 0, "NAME=MODEL", true, "another name by which clients ask for a model", NULL},
+    {"db", 0, "FILE|URL", false, "heads, keys, usage and jobs: a file, or postgres://...", "@file"},
+    {"web", 0, "DIR", false, "serve the files of this folder as well: the web app", "@dir"},
+    {"require-key", 0, NULL, false, "not even requests from this machine go without a key", NULL},
+    {"anonymous", 0, NULL, false, "anybody may ask without a key, slowly", NULL},
+    {"rate", 0, "N", false, "with --anonymous: requests a second of one address (5)", NULL},
+    {"cors", 0, "ORIGIN", true, "allow this site's pages, such as https://example.org, to ask",
+     NULL},
+    {"host", 0, "NAME", false, "this machine's own name, for requests without a key", NULL},
+    {"max-body", 0, "MB", false, "largest request (20)", NULL},
+    {"max-pixels", 0, "MILLIONS", false, "largest picture (50)", NULL},
+    {"workers", 0, "N", false, "requests worked on at once (32)", NULL},
+    {"queue", 0, "N", false, "requests that may wait (256)", NULL},
+    {"batch", 0, "N", false, "pictures encoded at once (16)", NULL},
+    {"idle", 0, "SECONDS", false,
+     "give a model's memory back after so long without use (600; 0: never)", NULL},
+    {"timeout", 0, "SECONDS", false, "for slow clients (30)", NULL},
+    {"no-sandbox", 0, NULL, false, "decode pictures in this process", NULL},
+    {0},
+};
+
+static int read_listen(const cli_args *args, char *address, size_t n_address, srv_config *config)
+{
+    const char *text = cli_args_value(args, "listen");
+    const char *colon = text ? strrchr(text, ':') : NULL;
+    char *end;
+    if (!text) {
+        return CLI_OK;
+    }
+    size_t n = colon ? (size_t)(colon - text) : 0;
+    bool bracket = n >= 2 && text[0] == '[' && text[n - 1] == ']';
+    long port = colon ? strtol(colon + 1, &end, 10) : -1;
+    if (n == 0 || n >= n_address || port < 0 || port > 65535 || !colon[1] || *end) {
+        return cli_usage(args->verb, "--listen is ADDR:PORT, such as 127.0.0.1:8080, not '%s'",
+                         text);
+    }
+    snprintf(address, n_address, "%.*s", (int)(n - 2 * bracket), text + bracket);
+    config->address = address;
+    config->port = (uint16_t)port;
+    return CLI_OK;
+}
+
+static int read_numbers(const cli_args *args, srv_config *config)
+{
+    long body = 0, pixels = 0, workers = 0, queue = 0, batch = 0, idle = 0, timeout = 0, rate = 0,
+         threads = 0;
+    int status = cli_args_number(args, "max-body", 1, 1000, 20, &body);
+    status = status ? status : cli_args_number(args, "max-pixels", 1, 1000, 50, &pixels);
+    status = status ? status : cli_args_number(args, "workers", 1, 256, 32, &workers);
+    status = status ? status : cli_args_number(args, "queue", 1, 65536, 256, &queue);
+    status = status ? status : cli_args_number(args, "batch", 1, 256, 16, &batch);
+    status = status ? status : cli_args_number(args, "idle", 0, 1000000, 600, &idle);
+    status = status ? status : cli_args_number(args, "timeout", 1, 3600, 30, &timeout);
+    status = status ? status : cli_args_number(args, "rate", 1, 100000, 5, &rate);
+    status = status ? status : cli_args_number(args, "threads", 1, 256, 0, &threads);
+    config->max_body_bytes = (size_t)body << 20;
+    config->max_pixels = (uint64_t)pixels * 1000000;
+    config->n_workers = (unsigned)workers;
+    config->max_queue = (unsigned)queue;
+    config->max_batch = (unsigned)batch;
+    config->idle_s = (unsigned)idle;
+    config->timeout_s = (unsigned)timeout;
+    config->rate = (double)rate;
+    config->burst = 4.0 * (double)rate;
+    config->n_threads = (int)threads;
+    return status;
+}
+
+static int read_models(cli_app *app, const cli_args *args, cli_serving *out)
+{
+    const char *name;
+    size_t position = 0;
+    do {
+        name = cli_args_next(args, "model", &position);
+        if (!name && out->config.n_models > 0) {
+            return CLI_OK;
+        }
+        if (out->config.n_models == SRV_MAX_MODELS) {
+            return cli_usage(args->verb, "at most %d models", SRV_MAX_MODELS);
+        }
+        char *path = cli_model_path(app, name);
+        if (!path) {
+            return CLI_FAILED;
+        }
+        out->model_paths[out->config.n_models] = path;
+        out->config.models[out->config.n_models++].path = path;
+    } while (name);
+    return CLI_OK;
+}
+
+static int read_names(const cli_args *args, cli_serving *out)
+{
+    size_t position = 0;
+    const char *text;
+    srv_config *config = &out->config;
+    while ((text = cli_args_next(args, "alias", &position))) {
+        const char *equals = strchr(text, '=');
+        if (!equals || equals == text || config->n_aliases == SRV_MAX_ALIASES) {
+            return cli_usage(args->verb, "--alias is NAME=MODEL, at most %d times",
+                             SRV_MAX_ALIASES);
+        }
+        char *name = cli_text("%.*s", (int)(equals - text), text);
+        out->alias_names[config->n_aliases] = name;
+        config->aliases[config->n_aliases++] = (srv_named_path){name ? name : "", equals + 1};
+    }
+    position = 0;
+    while ((text = cli_args_next(args, "cors", &position))) {
+        if (config->n_origins == SRV_MAX_ORIGINS) {
+            return cli_usage(args->verb, "--cors at most %d times", SRV_MAX_ORIGINS);
+        }
+        config->origins[config->n_origins++] = text;
+    }
+    return CLI_OK;
+}
+
+/* The database of this user, when none is named. */
+char *cli_serving_database(cli_app *app, const cli_args *args)
+{
+    const char *given = cli_args_value(args, "db");
+    char *folder = given ? NULL : cli_data_path("server");
+    char *path = given ? cli_text("%s", given) : folder ? cli_text("%s/store.db", folder) : NULL;
+    if (!path) {
+        cli_error(app, "there is no home folder: say where the database is with --db FILE");
+    } else if (folder && !cli_make_folders(folder)) {
+        cli_error(app, "%s: cannot make the folder: %s", folder, strerror(errno));
+        free(path);
+        path = NULL;
+    }
+    free(folder);
+    return path;
+}
+
+int cli_serving_read(cli_app *app, const cli_args *args, cli_serving *out)
+{
+    *out = (cli_serving){0};
+    srv_config_defaults(&out->config);
+    srv_config *config = &out->config;
+    int status = read_listen(args, out->address, sizeof out->address, config);
+    status = status ? status : read_numbers(args, config);
+    status = status ? status : read_names(args, out);
+    status = status ? status : read_models(app, args, out);
+    if (status != CLI_OK) {
+        return status;
+    }
+    config->isa = cli_args_value(args, "isa");
+    config->web = cli_args_value(args, "web");
+    config->host = cli_args_value(args, "host");
+    config->require_key = cli_args_has(args, "require-key");
+    config->anonymous = cli_args_has(args, "anonymous");
+    config->no_sandbox = cli_args_has(args, "no-sandbox");
+    config->heads = out->heads = cli_shipped_heads_folder();
+    bool nano = strstr(config->models[0].path, "whatsit-nano") != NULL;
+    out->everyday = nano ? cli_share_path("models/nano-concepts.txt") : NULL;
+    out->everyday = out->everyday ? out->everyday : cli_share_path("heads/nouns.txt");
+    config->everyday = out->everyday;
+    config->database = out->database = cli_serving_database(app, args);
+    return config->database ? CLI_OK : CLI_FAILED;
+}
+
+void cli_serving_free(cli_serving *serving)
+{
+    for (size_t i = 0; i < SRV_MAX_MODELS; i++) {
+        free(serving->model_paths[i]);
+    }
+    for (size_t i = 0; i < SRV_MAX_ALIASES; i++) {
+        free(serving->alias_names[i]);
+    }
+    free(serving->heads);
+    free(serving->everyday);
+    free(serving->database);
+}
+
+static void tell(cli_app *app, const srv_server *server)
+{
+    const srv_config *config = &server->config;
+    bool v6 = strchr(config->address, ':') != NULL;
+    cli_note(app, "listening on http://%s%s%s:%u (decoding: %s, database: %s)", v6 ? "[" : "",
+             config->address, v6 ? "]" : "", srv_http_port(server->http),
+             srv_decoder_kind(server->decoder), store_kind(server->store));
+    if (config->anonymous) {
+        cli_note(app, "anybody may ask, %.0f requests a second from each address", config->rate);
+    }
+}
+
+/* Signals are waited for here and nowhere else: every thread inherits that they are blocked. */
+static void serve(cli_app *app, srv_server *server, const sigset_t *signals)
+{
+    int number = 0;
+    tell(app, server);
+    do {
+        sigwait(signals, &number);
+        if (number == SIGHUP) {
+            srv_server_reload(server);
+            cli_note(app, "reloaded");
+        }
+    } while (number == SIGHUP);
+    cli_note(app, "finishing what is under way; once more ends it at once");
+    sigset_t again = *signals;
+    sigdelset(&again, SIGHUP);
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigaction(SIGINT, &plain, NULL);
+    sigaction(SIGTERM, &plain, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &again, NULL);
+    srv_server_drain(server, 30);
+}
+
+static int run(cli_app *app, const cli_args *args)
+{
+    cli_serving serving;
+    srv_server *server = NULL;
+    wi_error error = {0};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    int status = cli_serving_read(app, args, &serving);
+    if (status == CLI_OK) {
+        pthread_sigmask(SIG_BLOCK, &signals, NULL);
+        wi_status opened = srv_server_open(&serving.config, &server, &error);
+        if (opened == WI_OK) {
+            opened = srv_http_open(server, &server->http, &error);
+        }
+        if (opened == WI_OK) {
+            serve(app, server, &signals);
+        } else {
+            status = cli_failed(app, NULL, &error);
+        }
+    }
+    srv_server_close(&server);
+    cli_serving_free(&serving);
+    return status;
+}
+
+const cli_verb cli_verb_serve = {
+    .name = "serve",
+    .operands = "",
+    .summary = "answer over HTTP, for phones and other programs",
+    .details = "Only this machine can ask unless --listen says otherwise, and others need a key "
+               "('whatsit keys new') unless --anonymous says otherwise. /openapi.json describes "
+               "the interface; clients of OpenAI's embeddings, of Hugging Face's zero-shot image "
+               "classification and of Immich's machine learning work as they are.\n\n"
+               "SIGTERM finishes what is under way, SIGHUP reads models, heads and web files anew.",
+    .examples = "whatsit serve\n"
+                "    on http://127.0.0.1:8080\n"
+                "curl --data-binary @photo.jpg 'http://127.0.0.1:8080/v1/classify?head=foods'\n"
+                "    ask it\n"
+                "whatsit serve --listen 0.0.0.0:8080 --db postgres://db/whatsit\n"
+                "    for others, with keys, next to other servers of the same database\n",
+    .shared = CLI_TAKES_THREADS,
+    .options = options,
+    .run = run,
+};
