@@ -211,6 +211,10 @@ void srv_error(const srv_request *request, srv_response *response, unsigned stat
 void srv_error_of(const srv_request *request, srv_response *response, const wi_error *error)
 {
     unsigned status = 500;
+    if (error->status == WI_ERR_IO && !strncmp(error->message, "database:", 9)) {
+        srv_error(request, response, 503, "database", "the database does not answer");
+        return;
+    }
     switch (error->status) {
     case WI_ERR_ARG:
     case WI_ERR_FORMAT:

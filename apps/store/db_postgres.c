@@ -68,12 +68,13 @@ static wi_status script(db_connection *connection, const char *sql, wi_error *er
     return status;
 }
 
-/* A server that restarted has cut the connection, which shows at the first statement only. */
+/* A server that restarted has cut the connection, which shows at the first statement only, and not
+ * always in the connection's status. */
 static wi_status begin(db_connection *connection, bool durable, wi_error *error)
 {
     (void)durable; /* synchronous_commit is the server's choice, on by default */
     wi_status status = script(connection, "BEGIN", error);
-    if (status != WI_OK && PQstatus(connection->server) != CONNECTION_OK) {
+    if (status != WI_OK) {
         PQreset(connection->server);
         status = script(connection, "BEGIN", error);
     }

@@ -1,0 +1,272 @@
+"""Every path of /v1, and what surrounds them."""
+import hashlib
+import json
+import os
+import signal
+import struct
+import threading
+import time
+
+import serving
+from serving import multipart, text_of, tiny_model, wait_until
+
+
+def test_classify(room):
+    ask = room.serve().client().call
+    raw = ask("POST", "/v1/classify?top=3", room.picture, {"Content-Type": "image/png"}, 200).json
+    assert raw["picture"] == {"width": 48, "height": 40, "format": "png"}, raw
+    assert raw["results"][0]["head"] == "nouns" and len(raw["results"][0]["answers"]) == 3
+    scores = [a["score"] for a in raw["results"][0]["answers"]]
+    assert scores == sorted(scores, reverse=True)
+    body, kind = multipart([("top", b"3")], [("image", room.picture)])
+    assert ask("POST", "/v1/classify", body, {"Content-Type": kind}, 200).json == raw
+    body = {"image": text_of(room.picture), "top": 3}
+    assert ask("POST", "/v1/classify", body, expect=200).json == raw
+    body["image"] = "data:image/png;base64," + body["image"]
+    assert ask("POST", "/v1/classify", body, expect=200).json == raw
+    two = ask("POST", "/v1/classify?head=fruits,nouns&explain=1&top=2", room.picture, expect=200).json
+    assert [r["head"] for r in two["results"]] == ["fruits", "nouns"]
+    assert {"cosine", "logit", "group"} <= set(two["results"][0]["answers"][0])
+    full = {a["label_full"] for a in
+            ask("POST", "/v1/classify?head=fruits&explain=1", room.picture, expect=200).json["results"][0]["answers"]}
+    assert full == {"apple", "pear|nashi", "plum"}
+    typed = ask("POST", "/v1/classify?labels=red,green,blue&template=the+colour+%7B%7D", room.picture, expect=200).json
+    assert sum(a["score"] for a in typed["results"][0]["answers"]) > 0.999
+    multi = ask("POST", "/v1/classify", {"image": text_of(room.picture), "labels": ["red", "blue"], "multi": True},
+                expect=200).json
+    assert multi["results"][0]["multi"] is True
+
+
+def test_bad_requests(room):
+    ask = room.serve("--max-body", "1", "--max-pixels", "1").client().call
+    for body, status in ((b"", 400), (b"hello, this is no picture at all", 415), (room.picture[:200], 400),
+                         (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, 400)):
+        ask("POST", "/v1/classify", body, {"Content-Type": "image/png"}, status)
+    bomb = bytearray(room.picture)
+    bomb[16:24] = struct.pack(">II", 30000, 30000)
+    bomb[29:33] = struct.pack(">I", __import__("zlib").crc32(bytes(bomb[12:29])))
+    ask("POST", "/v1/classify", bytes(bomb), expect=413)
+    ask("POST", "/v1/classify", b"x" * (1 << 20) + b"y", expect=413)
+    ask("POST", "/v1/classify", {"image": "%%%"}, expect=400)
+    ask("POST", "/v1/classify", {"top": 3}, expect=400)
+    ask("POST", "/v1/classify?top=0", room.picture, expect=400)
+    ask("POST", "/v1/classify?head=nothing", room.picture, expect=404)
+    ask("POST", "/v1/classify?model=nothing", room.picture, expect=404)
+    ask("POST", "/v1/classify?head=..%2F..%2Fetc%2Fpasswd", room.picture, expect=404)
+    ask("POST", "/v1/classify", b"{", {"Content-Type": "application/json"}, 400)
+    ask("POST", "/v1/classify", b"x", {"Content-Type": "multipart/form-data"}, 400)
+    ask("PUT", "/v1/classify", b"x", expect=405)
+    ask("GET", "/nothing", expect=404)
+    ask("GET", "/../../etc/passwd", expect=404)
+    ask("POST", "/v1/heads", {"labels": ["a"]}, expect=422)
+    ask("POST", "/v1/heads", {"name": "../x", "labels": ["a"]}, expect=422)
+    ask("POST", "/v1/heads", {"name": "x"}, expect=400)
+    ask("POST", "/v1/heads", {"name": "x", "labels": ["a"], "templates": ["none"]}, expect=400)
+    ask("POST", "/v1/heads", {"name": "x", "labels": ["a", "a"]}, expect=400)
+    ask("POST", "/v1/heads", b"<xml/>", {"Content-Type": "application/xml"}, 415)
+    ask("POST", "/v1/classify?top=1", room.picture, expect=200)
+
+
+def test_heads(room):
+    server = room.serve()
+    ask = server.client().call
+    made = ask("POST", "/v1/heads", {"name": "näme 1", "labels": ["cat|kitty", {"label": "dog", "group": "animal"}],
+                                     "templates": ["a {}.", "the {}."], "licence": "CC0-1.0"}, expect=201)
+    assert made.headers["Location"] == "/v1/heads/n%C3%A4me%201"
+    url = made.headers["Location"]
+    head = ask("GET", url, expect=200).json
+    assert head["labels"] == [{"label": "cat|kitty", "group": None}, {"label": "dog", "group": "animal"}]
+    assert head["templates"] == ["a {}.", "the {}."] and head["licence"] == "CC0-1.0"
+    ask("POST", "/v1/heads", {"name": "näme 1", "labels": ["x"]}, expect=409)
+    ask("POST", "/v1/heads", {"name": "fruits", "labels": ["x"]}, expect=409)
+    file = ask("GET", url, headers={"Accept": "application/octet-stream"}, expect=200)
+    assert hashlib.sha256(file.body).hexdigest() == made.json["etag"] == file.headers["ETag"].strip('"')
+    path = os.path.join(room.path, "head.safetensors")
+    with open(path, "wb") as out:
+        out.write(file.body)
+    tensors, metadata = tiny_model.read_safetensors(path)
+    assert tensors["weight"][1] == [3, 16], tensors["weight"][1]
+    same = {"Accept": "application/octet-stream", "If-None-Match": file.headers["ETag"]}
+    ask("GET", url, headers=same, expect=304)
+    part = ask("GET", url + "?format=safetensors", headers={"Range": "bytes=10-19"}, expect=206)
+    assert part.body == file.body[10:20] and part.headers["Content-Range"] == f"bytes 10-19/{len(file.body)}"
+    ask("GET", url + "?format=safetensors", headers={"Range": "bytes=999999-"}, expect=416)
+    before = ask("POST", "/v1/classify?head=n%C3%A4me%201", room.picture, expect=200).json
+    ask("POST", "/v1/heads", {"name": "näme 1", "labels": ["x", "y"], "replace": True}, expect=201)
+    after = ask("POST", "/v1/classify?head=n%C3%A4me%201", room.picture, expect=200).json
+    assert before != after and {a["label"] for a in after["results"][0]["answers"]} == {"x", "y"}
+    names = [h["name"] for h in ask("GET", "/v1/heads", expect=200).json["heads"]]
+    assert names == ["fruits", "nouns", "näme 1"], names
+    server.kill()  # SIGKILL: what was acknowledged is there
+    ask = server.again().client().call
+    assert ask("GET", url, expect=200).json["n_labels"] == 2
+    ask("DELETE", url, expect=204)
+    ask("DELETE", url, expect=404)
+    ask("POST", "/v1/classify?head=n%C3%A4me%201", room.picture, expect=404)
+    for i in range(5):
+        ask("POST", "/v1/heads", {"name": f"h{i}", "labels": ["a", "b"]}, expect=201)
+    page = ask("GET", "/v1/heads?limit=2&after=", expect=200).json
+    assert [h["name"] for h in page["heads"]] == ["h0", "h1"] and page["next"] == "h1"
+    page = ask("GET", "/v1/heads?limit=3&after=h1", expect=200).json
+    assert [h["name"] for h in page["heads"]] == ["h2", "h3", "h4"] and page["next"] is None
+
+
+def test_examples(room):
+    ask = room.serve().client().call
+    pictures = [tiny_model.png(40, 40, seed) for seed in range(4)]
+    body = {"name": "shots", "labels": ["one", "two"],
+            "examples": [{"label": "one", "image": text_of(pictures[0])}, {"label": "one", "image": text_of(pictures[1])},
+                         {"label": "two", "image": text_of(pictures[2])}, {"label": "two", "image": text_of(pictures[3])}]}
+    made = ask("POST", "/v1/heads", body, expect=201).json
+    assert made["kind"] == "few-shot"
+    assert ask("GET", "/v1/heads/shots", expect=200).json["n_examples"] == 4
+    ask("POST", "/v1/classify?head=shots", pictures[0], expect=200)
+    body["examples"][0]["label"] = "three"
+    ask("POST", "/v1/heads", {**body, "name": "wrong"}, expect=400)
+    body["examples"][0] = {"label": "one", "image": text_of(b"no picture")}
+    ask("POST", "/v1/heads", {**body, "name": "wrong"}, expect=400)
+
+
+def events_of(server, path):
+    sock = serving.connect(server.port)
+    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    text = sock.makefile("rb").read().decode()
+    assert text.startswith("HTTP/1.1 200") and "text/event-stream" in text, text[:300]
+    return [(line, json.loads(data[6:])) for line, data in
+            zip(text.splitlines(), text.splitlines()[1:]) if line.startswith("event:")]
+
+
+def test_jobs(room):
+    server = room.serve()
+    ask = server.client().call
+    body = {"name": "later", "labels": [f"label {i}" for i in range(300)], "templates": ["a {}.", "the {}."]}
+    answer = ask("POST", "/v1/heads", body, expect=202)
+    url = answer.headers["Location"]
+    events = events_of(server, url + "/events")
+    assert events[-1][0] == "event: end" and events[-1][1]["state"] == "done", events
+    assert ask("GET", url, expect=200).json["head"] == "later"
+    assert ask("GET", "/v1/heads/later", expect=200).json["n_labels"] == 300
+    ask("GET", "/v1/jobs/nothing", expect=404)
+    big = {"name": "long", "labels": [f"a rather long label with number {i}" for i in range(50000)]}
+    url = ask("POST", "/v1/heads", big, expect=202).headers["Location"]
+    wait_until(lambda: ask("GET", url).json["state"] == "running")
+    ask("DELETE", url, expect=202)
+    wait_until(lambda: ask("GET", url).json["state"] == "cancelled")
+    ask("GET", "/v1/heads/long", expect=404)
+    ask("DELETE", url, expect=200)
+    failing = ask("POST", "/v1/heads", {"name": "f", "labels": ["a", "a"]}, {"Prefer": "respond-async"}, 202)
+    wait_until(lambda: ask("GET", failing.headers["Location"]).json["state"] == "failed")
+    # a job outlives its server: another one goes on when the lease has run out
+    big["labels"] = big["labels"][:20000]
+    url = ask("POST", "/v1/heads", big, expect=202).headers["Location"]
+    wait_until(lambda: ask("GET", url).json["state"] == "running")
+    server.kill()
+    ask = server.again().client().call
+    wait_until(lambda: ask("GET", url).json["state"] == "done", 120)
+    assert ask("GET", "/v1/heads/long", expect=200).json["n_labels"] == 20000
+
+
+def test_models(room):
+    ask = room.serve("--alias", "other=tiny").client().call
+    model = ask("GET", "/v1/models", expect=200).json["data"][0]
+    with open(room.model, "rb") as file:
+        data = file.read()
+    assert model["file"]["sha256"] == hashlib.sha256(data).hexdigest() and model["file"]["n_bytes"] == len(data)
+    whole = ask("GET", model["file"]["url"], expect=200)
+    assert whole.body == data and "immutable" in whole.headers["Cache-Control"]
+    part = ask("GET", model["file"]["url"], headers={"Range": "bytes=-100"}, expect=206)
+    assert part.body == data[-100:]
+    ask("GET", model["file"]["url"], headers={"If-None-Match": whole.headers["ETag"]}, expect=304)
+    ask("GET", model["file"]["url"], headers={"Range": f"bytes={len(data)}-"}, expect=416)
+    ask("GET", "/v1/models/tiny/file/" + "0" * 64, expect=404)
+    ask("HEAD", "/v1/models/tiny/file", expect=200)
+    assert ask("GET", "/v1/models/other", expect=200).json["id"] == "tiny"
+    ask("GET", "/v1/models/none", expect=404)
+
+
+def test_embed(room):
+    ask = room.serve().client().call
+    one = ask("POST", "/v1/embed", room.picture, expect=200).json
+    assert one["dim"] == 16 and abs(sum(x * x for x in one["embeddings"][0]) - 1) < 1e-4
+    several = ask("POST", "/v1/embed", {"images": [text_of(room.picture)] * 2, "texts": ["a", "b"]}, expect=200).json
+    assert several["embeddings"][0] == several["embeddings"][1] == one["embeddings"][0]
+    assert len(several["embeddings"]) == 4
+    body, kind = multipart([], [("image", room.picture), ("image", room.picture)])
+    assert len(ask("POST", "/v1/embed", body, {"Content-Type": kind}, 200).json["embeddings"]) == 2
+    ask("POST", "/v1/embed", {}, expect=400)
+
+
+def test_around(room):
+    web = os.path.join(room.path, "web")
+    os.makedirs(os.path.join(web, "app"))
+    for name, text in (("index.html", "<p>hello"), ("app/main.js", "1;"), (".secret", "no")):
+        with open(os.path.join(web, name), "w") as file:
+            file.write(text)
+    os.symlink("/etc/passwd", os.path.join(web, "link.txt"))
+    server = room.serve("--web", web, "--cors", "https://good.example")
+    client = server.client()
+    ask = client.call
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/ping", "/"):
+        ask("GET", path, expect=200)
+    page = client.ask("GET", "/", headers={"Accept": "text/html"})
+    assert page.body == b"<p>hello" and page.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert client.ask("GET", "/app/main.js").headers["Content-Type"].startswith("text/javascript")
+    assert client.ask("GET", "/app/main.js", headers={"If-None-Match": client.ask("GET", "/app/main.js").headers["ETag"]}).status == 304
+    for path in ("/.secret", "/link.txt", "/app/../.secret", "/app/%2e%2e/.secret", "/app"):
+        assert client.ask("GET", path).status == 404, path
+    good = client.ask("OPTIONS", "/v1/classify", headers={"Origin": "https://good.example"})
+    assert good.status == 204 and good.headers["Access-Control-Allow-Origin"] == "https://good.example"
+    bad = client.ask("OPTIONS", "/v1/classify", headers={"Origin": "https://bad.example"})
+    assert bad.status == 403 and "Access-Control-Allow-Origin" not in bad.headers
+    with open(os.path.join(web, "new.txt"), "w") as file:
+        file.write("new")
+    assert client.ask("GET", "/new.txt").status == 404
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: client.ask("GET", "/new.txt").status == 200)
+    ask("POST", "/v1/classify", room.picture, expect=200)
+
+
+def test_reload_and_shutdown(room):
+    """Under load: a reload drops nothing; SIGTERM answers what is under way and ends with 0."""
+    server = room.serve()
+    statuses, refused, stop = [], [], threading.Event()
+
+    def load():
+        client = server.client()
+        while not stop.is_set():
+            try:
+                statuses.append(client.ask("POST", "/v1/classify", room.picture).status)
+            except OSError:
+                refused.append(1)
+                return
+
+    threads = [threading.Thread(target=load) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGHUP)
+    n = len(statuses)
+    assert set(statuses) == {200} and n > 20 and not refused, (set(statuses), n, refused)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=40) == 0
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200}, set(statuses)
+
+
+def test_idle(room):
+    server = room.serve("--idle", "1")
+    ask = server.client().call
+    ask("POST", "/v1/classify", room.picture, expect=200)
+    towers = 'whatsit_towers_open{model="tiny"} '
+    assert towers + "2" in ask("GET", "/metrics").body.decode()
+    wait_until(lambda: towers + "0" in ask("GET", "/metrics").body.decode())
+    ask("POST", "/v1/classify?head=fruits", room.picture, expect=200)
+
+
+if __name__ == "__main__":
+    serving.main([test_classify, test_bad_requests, test_heads, test_examples, test_jobs, test_models, test_embed,
+                  test_around, test_reload_and_shutdown, test_idle])

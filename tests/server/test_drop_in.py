@@ -1,0 +1,151 @@
+"""Clients that exist: the forms they send, and the clients themselves where they are installed
+(pip: openai, huggingface_hub; npm: @huggingface/inference, openai, found through NODE_PATH)."""
+import importlib.util
+import json
+import os
+import shutil
+import struct
+import subprocess
+
+import serving
+from serving import SKIPPED, multipart, text_of
+
+
+def test_hugging_face_form(room):
+    ask = room.serve("--alias", "openai/clip-vit-base-patch32=tiny").client().call
+    body = {"inputs": text_of(room.picture), "parameters": {"candidate_labels": ["cat", "dog", "boat"],
+                                                            "hypothesis_template": "This is a photo of {}."}}
+    for path in ("/models/tiny", "/models/openai/clip-vit-base-patch32", "/hf"):
+        answers = ask("POST", path, body, expect=200).json
+        assert {a["label"] for a in answers} == {"cat", "dog", "boat"}
+        assert abs(sum(a["score"] for a in answers) - 1) < 1e-4
+        assert [a["score"] for a in answers] == sorted((a["score"] for a in answers), reverse=True)
+    body["inputs"] = {"image": body["inputs"]}
+    assert ask("POST", "/hf", body, expect=200).json == answers
+    ours = ask("POST", "/v1/classify", {"image": text_of(room.picture), "labels": ["cat", "dog", "boat"],
+                                        "templates": ["This is a photo of {}."]}, expect=200).json
+    assert [a["label"] for a in ours["results"][0]["answers"]] == [a["label"] for a in answers]
+    ask("POST", "/models/nothing", body, expect=404)
+    ask("POST", "/hf", {"inputs": "x"}, expect=400)
+    ask("POST", "/hf", {"inputs": text_of(b"not a picture!"), "parameters": {"candidate_labels": ["a"]}}, expect=415)
+
+
+def test_openai_form(room):
+    ask = room.serve().client().call
+    one = ask("POST", "/v1/embeddings", {"model": "tiny", "input": "a cat"}, expect=200).json
+    assert one["data"][0]["index"] == 0 and one["usage"]["prompt_tokens"] == 4, one["usage"]
+    packed = ask("POST", "/v1/embeddings", {"model": "tiny", "input": ["a cat", "a dog"], "encoding_format": "base64"},
+                 expect=200).json
+    import base64
+    numbers = struct.unpack("<16f", base64.b64decode(packed["data"][0]["embedding"]))
+    assert all(abs(a - b) < 1e-6 for a, b in zip(numbers, one["data"][0]["embedding"]))
+    direct = ask("POST", "/v1/embed", room.picture, expect=200).json["embeddings"][0]
+    uri = "data:image/png;base64," + text_of(room.picture)
+    for body in ({"input": uri, "modality": "image"}, {"input": [uri]}, {"input": [{"image": text_of(room.picture)}]}):
+        assert ask("POST", "/v1/embeddings", {"model": "tiny", **body}, expect=200).json["data"][0]["embedding"] == direct
+    mixed = ask("POST", "/v1/embeddings", {"model": "tiny", "input": [{"text": "a cat"}, {"image": uri}]}, expect=200).json
+    assert mixed["data"][0]["embedding"] == one["data"][0]["embedding"] and mixed["data"][1]["embedding"] == direct
+    ask("POST", "/v1/embeddings", {"model": "none", "input": "a"}, expect=404)
+    ask("POST", "/v1/embeddings", {"model": "tiny", "input": []}, expect=400)
+    ask("POST", "/v1/embeddings", {"model": "tiny", "input": [1, 2, 3]}, expect=400)
+    ask("POST", "/v1/embeddings", {"model": "tiny", "input": "a", "dimensions": 8}, expect=400)
+
+
+def test_immich_form(room):
+    ask = room.serve("--alias", "ViT-B-32__openai=tiny").client().call
+    assert ask("GET", "/ping", expect=200).body == b"pong"
+    assert ask("GET", "/", expect=200).json == {"message": "Immich ML"}
+
+    def predict(entries, expect, files=(), fields=()):
+        body, kind = multipart([("entries", json.dumps(entries).encode()), *fields], files)
+        return ask("POST", "/predict", body, {"Content-Type": kind}, expect)
+
+    name = {"modelName": "ViT-B-32__openai"}
+    seen = predict({"clip": {"visual": name}}, 200, [("image", room.picture)]).json
+    assert (seen["imageHeight"], seen["imageWidth"]) == (40, 48)
+    direct = ask("POST", "/v1/embed", room.picture, expect=200).json["embeddings"][0]
+    assert json.loads(seen["clip"]) == direct
+    said = predict({"clip": {"textual": {**name, "options": {"language": "de"}}}}, 200, fields=[("text", "ein Hund".encode())])
+    assert len(json.loads(said.json["clip"])) == 16
+    assert predict({"clip": {"visual": name}}, 400).json == {"detail": "Either image or text must be provided"}
+    assert predict({"clip": {}}, 422).json == {"detail": "Invalid request format."}
+    assert predict({"clip": {"visual": {"modelName": "x"}}}, 500, [("image", room.picture)]).json == {
+        "detail": "Failed to load model 'x'"}
+    ask("POST", "/predict", b"{}", {"Content-Type": "application/json"}, 422)
+
+
+def lacks(name):
+    if importlib.util.find_spec(name):
+        return False
+    print(f"skipped: the Python package {name} is not installed")
+    return True
+
+
+def test_openai_python(room):
+    if lacks("openai"):
+        return SKIPPED
+    import openai
+    client = openai.OpenAI(api_key="none", base_url=f"http://127.0.0.1:{room.serve().port}/v1")
+    client = client.with_options(default_headers={"Authorization": ""})
+    answer = client.embeddings.create(model="tiny", input=["a cat", "a dog"])
+    assert len(answer.data) == 2 and len(answer.data[0].embedding) == 16
+    assert [m.id for m in client.models.list().data] == ["tiny"]
+    try:
+        client.embeddings.create(model="none", input="a")
+        raise AssertionError("no error")
+    except openai.NotFoundError as error:
+        assert "there is no model" in str(error)
+
+
+def test_hugging_face_python(room):
+    if lacks("huggingface_hub"):
+        return SKIPPED
+    from huggingface_hub import InferenceClient
+    path = os.path.join(room.path, "p.png")
+    with open(path, "wb") as file:
+        file.write(room.picture)
+    client = InferenceClient(model=f"http://127.0.0.1:{room.serve().port}/models/tiny")
+    answers = client.zero_shot_image_classification(path, candidate_labels=["cat", "dog"])
+    assert {a.label for a in answers} == {"cat", "dog"} and answers[0].score >= answers[1].score
+
+
+SCRIPT = """
+const [port, file] = process.argv.slice(2);
+const inputs = new Blob([require('fs').readFileSync(file)]);
+(async () => {
+  const { HfInference, InferenceClient } = await import(require.resolve('@huggingface/inference'));
+  const Client = InferenceClient ?? HfInference;
+  const answers = await new Client().zeroShotImageClassification({
+    endpointUrl: `http://127.0.0.1:${port}/models/tiny`, model: 'tiny',
+    inputs: { image: inputs }, parameters: { candidate_labels: ['cat', 'dog'] } });
+  const OpenAI = require('openai').default ?? require('openai');
+  const client = new OpenAI({ apiKey: KEY, baseURL: `http://127.0.0.1:${port}/v1` });
+  const embedded = await client.embeddings.create({ model: 'tiny', input: 'a cat' });
+  console.log(JSON.stringify({ answers, dim: embedded.data[0].embedding.length }));
+})().catch(error => { console.error(error); process.exit(1); });
+"""
+
+
+def test_javascript(room):
+    node = shutil.which("node")
+    found = node and subprocess.run(
+        [node, "-e", "require.resolve('@huggingface/inference'); require.resolve('openai')"],
+        capture_output=True).returncode == 0
+    if not found:
+        print("skipped: node with @huggingface/inference and openai in NODE_PATH is not there")
+        return SKIPPED
+    script, picture = os.path.join(room.path, "ask.js"), os.path.join(room.path, "p.png")
+    with open(script, "w") as file:
+        file.write(SCRIPT.replace("KEY", json.dumps(room.key())))
+    with open(picture, "wb") as file:
+        file.write(room.picture)
+    server = room.serve()
+    done = subprocess.run([node, script, str(server.port), picture], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert {a["label"] for a in said["answers"]} == {"cat", "dog"} and said["dim"] == 16
+
+
+if __name__ == "__main__":
+    serving.main([test_hugging_face_form, test_openai_form, test_immich_form, test_openai_python,
+                  test_hugging_face_python, test_javascript])

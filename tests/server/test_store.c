@@ -1,0 +1,398 @@
+/* The store, on whichever database $WHATSIT_STORE_URL names; test_store.py runs it on each. Every test starts
+ * from an empty database: a fresh file, or a schema of its own. */
+#include "../../apps/store/db.h"
+#include "../../apps/store/store.h"
+#include "../../apps/store/tx.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char url[512];
+static wi_error error;
+#define OK(call) assert_int_equal(call, WI_OK)
+
+static bool is_postgres(void)
+{
+    return !strncmp(url, "postgres", 8);
+}
+
+static const db_driver *driver(void)
+{
+    return is_postgres() ? &db_postgres : &db_sqlite;
+}
+
+/* Runs a script on a connection of its own. */
+static void script(const char *sql)
+{
+    db_connection *connection = NULL;
+    OK(driver()->open(url, &connection, &error));
+    wi_status status = driver()->script(connection, sql, &error);
+    if (status != WI_OK) {
+        fail_msg("%s: %s", sql, error.message);
+    }
+    driver()->close(&connection);
+}
+
+static int empty(void **state)
+{
+    (void)state;
+    error = (wi_error){0};
+    if (is_postgres()) {
+        script("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    } else {
+        static const char *const ends[] = {"", "-wal", "-shm"};
+        for (size_t i = 0; i < 3; i++) {
+            char path[600];
+            snprintf(path, sizeof path, "%s%s", url, ends[i]);
+            unlink(path);
+        }
+    }
+    return 0;
+}
+
+static store *open_store(void)
+{
+    store *st = NULL;
+    if (store_open(url, &st, &error) != WI_OK) {
+        fail_msg("%s", error.message);
+    }
+    return st;
+}
+
+static store_head head_of(const char *name, const char *owner, const char *bytes)
+{
+    return (store_head){
+        .name = (char *)(uintptr_t)name,
+        .model = "m",
+        .fingerprint = "f",
+        .kind = "zero-shot",
+        .owner = (char *)(uintptr_t)owner,
+        .etag = "e",
+        .n_labels = 2,
+        .n_bytes = (int64_t)strlen(bytes) + 1,
+        .created_ms = 5000000000,
+        .bytes = (void *)(uintptr_t)bytes,
+    };
+}
+
+static void heads(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    store_head got = {0}, *list = NULL;
+    size_t n = 0;
+    store_head one = head_of("one", "", ""), two = head_of("zw\xc3\xb6lf", "k", "");
+    one.bytes = (void *)(uintptr_t)"a\0b";
+    one.n_bytes = 4;
+    OK(store_head_put(st, &one, false, &error));
+    OK(store_head_put(st, &two, false, &error));
+    assert_int_equal(store_head_put(st, &one, false, &error), WI_ERR_MISMATCH);
+    OK(store_head_get(st, "one", &got, &error));
+    assert_int_equal(got.n_bytes, 4);
+    assert_memory_equal(got.bytes, "a\0b\0", 4);
+    assert_int_equal(got.created_ms, 5000000000);
+    store_head_free(&got);
+    one.owner = "thief";
+    assert_int_equal(store_head_put(st, &one, true, &error), WI_ERR_MISMATCH);
+    one.owner = "";
+    one.etag = "new";
+    OK(store_head_put(st, &one, true, &error));
+    OK(store_head_find(st, "one", &got, &error));
+    assert_string_equal(got.etag, "new");
+    assert_null(got.bytes);
+    store_head_free(&got);
+    OK(store_head_list(st, "", 10, &list, &n, &error));
+    assert_int_equal(n, 2);
+    assert_string_equal(list[1].name, "zw\xc3\xb6lf");
+    store_heads_free(&list, n);
+    OK(store_head_list(st, "one", 10, &list, &n, &error));
+    assert_int_equal(n, 1);
+    store_heads_free(&list, n);
+    assert_int_equal(store_head_delete(st, "zw\xc3\xb6lf", "", &error), WI_ERR_MISMATCH);
+    OK(store_head_delete(st, "zw\xc3\xb6lf", NULL, &error));
+    assert_int_equal(store_head_delete(st, "zw\xc3\xb6lf", NULL, &error), WI_ERR_NOT_FOUND);
+    assert_int_equal(store_head_get(st, "nobody'; DROP TABLE heads; --", &got, &error),
+                     WI_ERR_NOT_FOUND);
+    store_close(&st);
+    st = open_store();
+    OK(store_head_find(st, "one", &got, &error));
+    store_head_free(&got);
+    store_close(&st);
+}
+
+static void keys(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    store_key key = {.id = "id", .name = "name", .plan = {1, 2, 3, 4, 5, 6}, .created_ms = 7},
+              got = {0}, *list;
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof key.hash; i++) {
+        key.hash[i] = (uint8_t)(255 - i);
+    }
+    OK(store_key_put(st, &key, &error));
+    assert_int_equal(store_key_put(st, &key, &error), WI_ERR_MISMATCH);
+    OK(store_key_get(st, "id", &got, &error));
+    assert_memory_equal(got.hash, key.hash, sizeof key.hash);
+    assert_memory_equal(&got.plan, &key.plan, sizeof key.plan);
+    store_key_free(&got);
+    OK(store_key_revoke(st, "id", 99, &error));
+    assert_int_equal(store_key_revoke(st, "id", 99, &error), WI_ERR_NOT_FOUND);
+    OK(store_key_list(st, &list, &n, &error));
+    assert_int_equal(n, 1);
+    assert_int_equal(list[0].revoked_ms, 99);
+    store_keys_free(&list, n);
+    assert_int_equal(store_key_get(st, "other", &got, &error), WI_ERR_NOT_FOUND);
+    store_close(&st);
+}
+
+enum { N_THREADS = 8, N_EACH = 60, LIMIT = 300 };
+
+typedef struct taker {
+    pthread_t thread;
+    store *st;
+    int n_taken;
+    bool failed;
+} taker;
+
+static void *take(void *context)
+{
+    taker *t = context;
+    const store_plan plan = {LIMIT, -1, -1, -1, -1, -1};
+    const store_usage cost = {.day = 3, .requests = 1, .bytes = 10};
+    for (int i = 0; i < N_EACH; i++) {
+        bool taken = false;
+        store_usage now;
+        t->failed = t->failed ||
+                    store_usage_take(t->st, "k", &cost, &plan, &taken, &now, NULL) != WI_OK ||
+                    now.requests > LIMIT;
+        t->n_taken += taken;
+    }
+    return NULL;
+}
+
+/* Two stores of one database, as two servers would have. */
+static void usage(void **state)
+{
+    (void)state;
+    store *stores[2] = {open_store(), open_store()};
+    taker takers[N_THREADS];
+    int n_taken = 0;
+    store_usage days[4];
+    size_t n = 0;
+    for (int i = 0; i < N_THREADS; i++) {
+        takers[i] = (taker){.st = stores[i % 2]};
+        assert_int_equal(pthread_create(&takers[i].thread, NULL, take, &takers[i]), 0);
+    }
+    for (int i = 0; i < N_THREADS; i++) {
+        pthread_join(takers[i].thread, NULL);
+        assert_false(takers[i].failed);
+        n_taken += takers[i].n_taken;
+    }
+    assert_int_equal(n_taken, LIMIT);
+    OK(store_usage_get(stores[0], "k", 4, days, &n, &error));
+    assert_int_equal(n, 1);
+    assert_int_equal(days[0].requests, LIMIT);
+    assert_int_equal(days[0].bytes, 10 * LIMIT);
+    bool taken = true;
+    const store_plan none = {0, -1, -1, -1, -1, -1}, heads_only = {-1, 1, -1, -1, -1, -1};
+    const store_usage head = {.day = 4, .requests = 1, .heads = 1};
+    OK(store_usage_take(stores[0], "new", &head, &none, &taken, days, &error));
+    assert_false(taken);
+    OK(store_usage_take(stores[0], "new", &head, &heads_only, &taken, days, &error));
+    assert_true(taken);
+    OK(store_usage_take(stores[1], "new", &head, &heads_only, &taken, days, &error));
+    assert_false(taken);
+    assert_int_equal(days[0].heads, 1);
+    store_close(&stores[0]);
+    store_close(&stores[1]);
+}
+
+static store_job job_of(const char *id, int64_t created_ms)
+{
+    return (store_job){.id = (char *)(uintptr_t)id,
+                       .owner = "o",
+                       .kind = "head",
+                       .request = "{}",
+                       .state = "queued",
+                       .server = "",
+                       .created_ms = created_ms,
+                       .updated_ms = created_ms};
+}
+
+static void jobs(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    store_job a = job_of("a", 1), b = job_of("b", 2), got = {0}, late = {0};
+    bool cancel = false;
+    int64_t n = 0;
+    OK(store_job_put(st, &b, &error));
+    OK(store_job_put(st, &a, &error));
+    OK(store_job_count(st, "o", &n, &error));
+    assert_int_equal(n, 2);
+    OK(store_job_claim(st, "s1", 100, 200, &got, &error));
+    assert_string_equal(got.id, "a");
+    assert_string_equal(got.request, "{}");
+    got.done = 5;
+    got.total = 9;
+    got.lease_ms = 300;
+    OK(store_job_progress(st, &got, &cancel, &error));
+    assert_false(cancel);
+    OK(store_job_cancel(st, "a", 3, &error));
+    OK(store_job_progress(st, &got, &cancel, &error));
+    assert_true(cancel);
+    OK(store_job_cancel(st, "b", 3, &error));
+    assert_int_equal(store_job_claim(st, "s2", 299, 400, &late, &error), WI_ERR_NOT_FOUND);
+    /* the lease of the first server runs out */
+    OK(store_job_claim(st, "s2", 301, 400, &late, &error));
+    assert_string_equal(late.id, "a");
+    assert_int_equal(store_job_progress(st, &got, &cancel, &error), WI_ERR_NOT_FOUND);
+    assert_int_equal(store_job_finish(st, &got, &error), WI_ERR_NOT_FOUND);
+    free(late.state);
+    late.state = strdup("done");
+    OK(store_job_finish(st, &late, &error));
+    store_job_free(&got);
+    store_job_free(&late);
+    OK(store_job_get(st, "a", &got, &error));
+    assert_string_equal(got.state, "done");
+    assert_null(got.request);
+    store_job_free(&got);
+    OK(store_job_get(st, "b", &got, &error));
+    assert_string_equal(got.state, "cancelled");
+    store_job_free(&got);
+    OK(store_job_sweep(st, 1000, &error));
+    assert_int_equal(store_job_get(st, "a", &got, &error), WI_ERR_NOT_FOUND);
+    assert_int_equal(store_job_cancel(st, "a", 1, &error), WI_ERR_NOT_FOUND);
+    store_close(&st);
+}
+
+typedef struct claimer {
+    pthread_t thread;
+    store *st;
+    int n;
+} claimer;
+
+static void *claim(void *context)
+{
+    claimer *c = context;
+    store_job got = {0};
+    while (store_job_claim(c->st, "s", 0, 1000, &got, NULL) == WI_OK) {
+        c->n++;
+        store_job_free(&got);
+    }
+    return NULL;
+}
+
+/* No job is given to two servers. */
+static void claims(void **state)
+{
+    (void)state;
+    store *stores[2] = {open_store(), open_store()};
+    claimer claimers[6];
+    int n = 0, n_least = 0;
+    for (int i = 0; i < 40; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "%d", i);
+        store_job job = job_of(id, i);
+        OK(store_job_put(stores[0], &job, &error));
+    }
+    for (int i = 0; i < 6; i++) {
+        claimers[i] = (claimer){.st = stores[i % 2]};
+        assert_int_equal(pthread_create(&claimers[i].thread, NULL, claim, &claimers[i]), 0);
+    }
+    for (int i = 0; i < 6; i++) {
+        pthread_join(claimers[i].thread, NULL);
+        n += claimers[i].n;
+    }
+    /* A claimer that met another one at a row may stop early: what it left is there still. */
+    claimer last = {.st = stores[0]};
+    claim(&last);
+    n_least = n + last.n;
+    assert_int_equal(n_least, 40);
+    store_close(&stores[0]);
+    store_close(&stores[1]);
+}
+
+/* What a program of version 1 or 2 has left behind. */
+static const char *const left_behind[] = {
+    "INSERT INTO heads VALUES ('h','m','f','zero-shot','','e',1,3,4,'abc');"
+    "INSERT INTO keys (id, name, salt, hash, requests_a_day, heads_a_day, bytes_a_day, "
+    "concurrency, created_ms,"
+    " revoked_ms) VALUES "
+    "('k','n','0123456789abcdef','0123456789abcdef0123456789abcdef',1,2,3,4,5,0)",
+    "INSERT INTO usage VALUES ('k', 7, 8, 9, 10)",
+};
+
+static void migrations(void **state)
+{
+    for (int from = 0; from < STORE_VERSION; from++) {
+        empty(state);
+        store *st = NULL;
+        OK(store_open_at(url, from, &st, &error));
+        store_close(&st);
+        for (int i = 0; i < from; i++) {
+            script(left_behind[i]);
+        }
+        st = open_store();
+        store_head head = {0};
+        store_key key = {0};
+        store_usage day = {0};
+        size_t n = 0;
+        if (from >= 1) {
+            OK(store_head_get(st, "h", &head, &error));
+            assert_memory_equal(head.bytes, "abc", 3);
+            OK(store_key_get(st, "k", &key, &error));
+            assert_int_equal(key.plan.concurrency, 4);
+            assert_int_equal(key.plan.rate_milli, -1);
+            store_head_free(&head);
+            store_key_free(&key);
+        }
+        OK(store_usage_get(st, "k", 1, &day, &n, &error));
+        assert_int_equal(n, from >= 2);
+        assert_int_equal(day.bytes, from >= 2 ? 10 : 0);
+        OK(store_ping(st, &error));
+        store_job job = job_of("j", 1);
+        OK(store_job_put(st, &job, &error));
+        store_close(&st);
+        st = open_store(); /* a second time changes nothing */
+        store_close(&st);
+    }
+}
+
+static void newer(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    store_close(&st);
+    script("UPDATE schema_version SET version = 99");
+    assert_int_equal(store_open(url, &st, &error), WI_ERR_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "99"));
+    assert_int_equal(store_open("/nothing/here/x.db", &st, &error), WI_ERR_IO);
+}
+
+int main(void)
+{
+    const char *given = getenv("WHATSIT_STORE_URL");
+    if (!given || !given[0] || strlen(given) >= sizeof url) {
+        fprintf(stderr, "WHATSIT_STORE_URL must name a database that may be emptied\n");
+        return 2;
+    }
+    strcpy(url, given);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(heads, empty),  cmocka_unit_test_setup(keys, empty),
+        cmocka_unit_test_setup(usage, empty),  cmocka_unit_test_setup(jobs, empty),
+        cmocka_unit_test_setup(claims, empty), cmocka_unit_test(migrations),
+        cmocka_unit_test_setup(newer, empty),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
