@@ -68,26 +68,37 @@ static wi_status check_sizes(const wi_head_parts *parts, wi_status bad, wi_error
     return WI_OK;
 }
 
-/* unit: rows must have length 1, within what half precision leaves of it. */
-static wi_status check_rows(const char *what, const float *rows, size_t n, size_t dim, bool unit,
+/* Says which number of a row is wrong; the row is known to be bad. */
+static wi_status refuse_row(const char *what, const float *row, size_t index, size_t dim,
                             wi_status bad, wi_error *error)
 {
+    double squares = 0;
+    for (size_t j = 0; j < dim; j++) {
+        if (!in_range(row[j], -max_weight, max_weight))
+            return wi_fail(error, bad, "%s row %zu holds %g", what, index, (double)row[j]);
+        squares += (double)row[j] * (double)row[j];
+    }
+    return wi_fail(error, bad, "%s row %zu has length %g", what, index, sqrt(squares));
+}
+
+/* unit: rows must have length 1, within what half precision leaves of it. A row's squared length tells all: it
+ * is NaN or infinite as soon as one number is. */
+static wi_status check_rows(wi_dots_fn *dots, const char *what, const float *rows, size_t n,
+                            size_t dim, bool unit, wi_status bad, wi_error *error)
+{
+    float low = unit ? 0.98f : 0, high = unit ? 1.02f : max_weight * max_weight;
     for (size_t i = 0; rows && i < n; i++) {
-        double squares = 0;
-        for (size_t j = 0; j < dim; j++) {
-            float x = rows[i * dim + j];
-            if (!in_range(x, -max_weight, max_weight))
-                return wi_fail(error, bad, "%s row %zu holds %g", what, i, (double)x);
-            squares += (double)x * (double)x;
-        }
-        if (unit && !(fabs(squares - 1) < 0.02))
-            return wi_fail(error, bad, "%s row %zu has length %g in place of 1", what, i,
-                           sqrt(squares));
+        const float *row = rows + i * dim;
+        float squares;
+        dots(1, dim, row, dim, row, &squares);
+        if (!in_range(squares, low, high))
+            return refuse_row(what, row, i, dim, bad, error);
     }
     return WI_OK;
 }
 
-static wi_status check_tensors(const wi_head_parts *parts, wi_status bad, wi_error *error)
+static wi_status check_tensors(const wi_head_parts *parts, wi_dots_fn *dots, wi_status bad,
+                               wi_error *error)
 {
     int32_t next = 0; /* every label needs a row, in order */
     for (size_t i = 0; parts->weight && parts->row_label && i < parts->n_rows; i++) {
@@ -105,14 +116,14 @@ static wi_status check_tensors(const wi_head_parts *parts, wi_status bad, wi_err
                            (int)parts->key_label[i], parts->n_labels);
     bool unit = parts->kind != WI_HEAD_LINEAR;
     wi_status status =
-        check_rows("weight", parts->weight, parts->n_rows, parts->dim, unit, bad, error);
+        check_rows(dots, "weight", parts->weight, parts->n_rows, parts->dim, unit, bad, error);
     if (status == WI_OK)
-        status = check_rows("bias", parts->bias, 1, parts->n_labels, false, bad, error);
+        status = check_rows(dots, "bias", parts->bias, 1, parts->n_labels, false, bad, error);
     if (status == WI_OK)
-        status = check_rows("keys", parts->keys, parts->n_keys, parts->dim, true, bad, error);
+        status = check_rows(dots, "keys", parts->keys, parts->n_keys, parts->dim, true, bad, error);
     if (status == WI_OK)
-        status = check_rows("background", parts->background, parts->n_background, parts->dim, true,
-                            bad, error);
+        status = check_rows(dots, "background", parts->background, parts->n_background, parts->dim,
+                            true, bad, error);
     return status;
 }
 
@@ -217,15 +228,16 @@ wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status bad,
         status = check_numbers(parts, bad, error);
     if (status == WI_OK)
         status = check_sizes(parts, bad, error);
+    wi_dots_fn *dots = status == WI_OK ? wi_score_dots() : NULL;
     if (status == WI_OK)
-        status = check_tensors(parts, bad, error);
+        status = check_tensors(parts, dots, bad, error);
     if (status != WI_OK)
         return status;
     wi_head *head = calloc(1, sizeof *head);
     if (!head)
         return wi_fail_nomem(error, sizeof *head, "a head");
     head->parts = *parts;
-    head->dots = wi_score_dots();
+    head->dots = dots;
     status = copy_texts(parts, head, error);
     if (status == WI_OK)
         status = count_keys(head, error);
