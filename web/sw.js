@@ -27,7 +27,7 @@ async function fetchAll(paths, cacheName, optional = false) {
 }
 
 self.addEventListener('install', (event) => {
-  event.waitUntil(fetchAll(FILES, CACHE).then(() => self.skipWaiting()));
+  event.waitUntil(Promise.all([fetchAll(FILES, CACHE), fetchAll(['heads/index.json'], CACHE, true)]).then(() => self.skipWaiting()));
 });
 
 self.addEventListener('activate', (event) => {

@@ -46,6 +46,8 @@ function go() {
 
 function drawTabs() {
   const tabs = document.getElementById('tabs');
+  document.getElementById('model').setAttribute('aria-label', t('model'));
+  document.getElementById('toast').setAttribute('aria-label', t('message'));
   tabs.setAttribute('aria-label', t('tabs'));
   fill(tabs, TABS.map((tab) => h('a', { href: `#/${tab}`, 'data-tab': tab }, icon(tab), h('span', {}, t(tab)))));
   const skip = document.getElementById('skip');
@@ -155,6 +157,7 @@ function registerWorker() {
     const plain = info.module.replace('-threads', '');
     const modules = [plain, plain.replace('.wasm', '-threads.wasm')].map((name) => `core/${name}.gz`);
     const lists = heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`);
+    if (engine.model.served) lists.push('v1/models', 'v1/heads');
     registration.active?.postMessage({ later: ['core/whatsit-core.mjs', 'core/whatsit-worker.mjs', ...modules, ...lists] });
   });
 }

@@ -11,7 +11,7 @@ function entryRow(entry, urls) {
   return h('li', { class: 'entry' },
     h('img', { src: url, alt: '', class: 'thumb-img', loading: 'lazy' }),
     h('div', {}, h('p', { class: 'hint' }, when(entry.time)),
-      entry.answers.map((one) => h('div', {}, h('h3', {}, one.title), bars(one, 1)))));
+      entry.answers.map((one) => h('div', {}, h('h2', {}, one.title), bars(one, 1)))));
 }
 
 export function historyScreen(main) {

@@ -1,0 +1,32 @@
+#!/bin/sh
+# The web app in a real browser: tests/web/run.sh [FILE...]. Needs node, npm, Chromium, the built modules and the
+# native program. CORE, WHATSIT, MODEL name them where they lie elsewhere.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+CORE=${CORE:-$root/build-wasm}
+WHATSIT=${WHATSIT:-$root/build/whatsit}
+CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
+for file in "$CORE/whatsit.wasm" "$WHATSIT" "$CHROMIUM"; do
+    if [ ! -e "$file" ]; then
+        echo "tests/web: $file is missing" >&2
+        exit 1
+    fi
+done
+cd "$here"
+if [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/axe-core ]; then
+    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if [ -z "${MODEL:-}" ]; then
+    MODEL=$work/nano.gguf
+    "$WHATSIT" model convert "$root/models/whatsit-nano" -o "$MODEL" --type int8 --quiet
+fi
+python3 "$root/web/make_site.py" "$work/site" --core "$CORE" --model "$MODEL" --whatsit "$WHATSIT"
+export CHROMIUM WHATSIT WHATSIT_SITE="$work/site" WHATSIT_TEST_MODEL="$MODEL"
+# One browser at a time: the suite also runs on small machines.
+if [ $# -eq 0 ]; then
+    set -- ./*.test.mjs
+fi
+node --test --test-concurrency=1 "$@"
