@@ -5,6 +5,7 @@
 
 #include <whatsit/digest.h>
 #include <whatsit/engine.h>
+#include <whatsit/explain.h>
 #include <whatsit/head.h>
 #include <whatsit/image.h>
 #include <whatsit/labels.h>

@@ -1,0 +1,11 @@
+/* PNG files: the only user of libspng in the program. */
+#ifndef CLI_PNG_H
+#define CLI_PNG_H
+
+#include "cli.h"
+
+/* Writes rgb[height,width,3] to any path that cli_save_open takes. */
+wi_status cli_png_write(const char *path, const uint8_t *rgb, uint32_t width_px, uint32_t height_px,
+                        wi_error *error);
+
+#endif
