@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a job needs, by Debian package name, and only what is missing. Asks nothing.
 #
-#     tools/packages.sh build|test|lint|valgrind|fuzz|wasm|arm...
+#     tools/packages.sh build|test|more|lint|tidy|valgrind|bench|fuzz|wasm|arm...
 #
 # "a|b" means that either will do.
 set -eu
@@ -15,6 +15,7 @@ packages_of() {
             "libmicrohttpd-dev libsodium-dev libseccomp-dev libsqlite3-dev"
         ;;
     test) echo "libcmocka-dev python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev postgresql nginx-light|nginx openssl" ;;
+    more) echo "mandoc zsh fish" ;; # what some tests of the command line compare with, when there
     lint) echo "python3 git g++ clang-format-19 shellcheck" ;;
     tidy) echo "clang-tidy-19" ;;
     valgrind) echo "valgrind" ;;
