@@ -39,6 +39,10 @@ static void check_answers(const wi_head *head, const wi_head_info *info)
         require(answers[i].score >= 0 && answers[i].score <= 1 && !isnan(answers[i].logit));
         require(i == 0 || answers[i].logit <= answers[i - 1].logit);
     }
+    float known;
+    bool none;
+    require(wi_head_known(head, embedding, info->dim, &known, &none, NULL) == WI_OK);
+    require(!isnan(known) && (!none || known <= info->none_threshold));
     free(answers);
     free(embedding);
 }
