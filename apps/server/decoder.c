@@ -308,6 +308,9 @@ wi_status srv_decode(srv_decoder *decoder, const void *bytes, size_t n_bytes,
         return store_fail(error, WI_ERR_LIMIT, "a picture of %zu bytes is over the limit of %zu",
                           n_bytes, decoder->options.max_bytes);
     }
+    if (n_bytes == 0) {
+        return store_fail(error, WI_ERR_FORMAT, "empty");
+    }
     slot *s = borrow(decoder);
     wi_status status;
     if (decoder->keeper <= 0) {

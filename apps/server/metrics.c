@@ -92,20 +92,21 @@ static void write_requests(srv_metrics *metrics, FILE *out)
 
 static void write_models(srv_server *server, FILE *out)
 {
-    static const char *const names[] = {"batches_total", "images_total", "images_waiting",
-                                        "towers_open"};
+    static const char *const names[] = {"batches_total", "images_total", "encode_seconds_total",
+                                        "images_waiting", "towers_open"};
     for (size_t kind = 0; kind < sizeof names / sizeof names[0]; kind++) {
-        fprintf(out, "# TYPE whatsit_%s %s\n", names[kind], kind < 2 ? "counter" : "gauge");
+        fprintf(out, "# TYPE whatsit_%s %s\n", names[kind], kind < 3 ? "counter" : "gauge");
         srv_model *model;
         for (size_t i = 0; (model = srv_models_at(server->models, i)); i++) {
-            uint64_t n_images = 0, n_batches = srv_model_batches(model, &n_images);
+            uint64_t n_images = 0;
+            double seconds = 0;
+            uint64_t n_batches = srv_model_batches(model, &n_images, &seconds);
             unsigned towers = srv_model_towers_open(model);
-            uint64_t value = kind == 0   ? n_batches
-                             : kind == 1 ? n_images
-                             : kind == 2 ? srv_model_waiting(model)
-                                         : (towers & 1u) + (towers >> 1);
-            fprintf(out, "whatsit_%s{model=\"%s\"} %llu\n", names[kind],
-                    srv_model_describe(model)->name, (unsigned long long)value);
+            double values[] = {(double)n_batches, (double)n_images, seconds,
+                               (double)srv_model_waiting(model),
+                               (double)((towers & 1u) + (towers >> 1))};
+            fprintf(out, "whatsit_%s{model=\"%s\"} %.15g\n", names[kind],
+                    srv_model_describe(model)->name, values[kind]);
         }
     }
 }

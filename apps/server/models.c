@@ -36,7 +36,7 @@ struct srv_model {
     uint8_t *batch;
     float *embeddings;
     atomic_bool image_open;
-    atomic_uint_fast64_t n_batches, n_images;
+    atomic_uint_fast64_t n_batches, n_images, encode_us;
     /* text tower: model guarded by text_mutex, a lane's session by its lane's mutex */
     pthread_mutex_t text_mutex, lanes[SRV_N_LANES];
     wi_model *text;
@@ -111,6 +111,7 @@ static void encode_batch(srv_model *model, waiter **items, size_t n)
     wi_error error = {0};
     size_t n_pixels = (size_t)model->about.image_px * model->about.image_px * 3;
     size_t dim = model->about.dim;
+    double start = srv_clock_ms();
     wi_status status = open_image(model, &error);
     if (status == WI_OK) {
         for (size_t i = 0; i < n; i++) {
@@ -126,6 +127,7 @@ static void encode_batch(srv_model *model, waiter **items, size_t n)
         }
         atomic_fetch_add(&model->n_batches, 1);
         atomic_fetch_add(&model->n_images, n);
+        atomic_fetch_add(&model->encode_us, (uint64_t)((srv_clock_ms() - start) * 1e3));
     }
     for (size_t i = 0; i < n; i++) {
         items[i]->status = status;
@@ -523,9 +525,10 @@ unsigned srv_model_towers_open(srv_model *model)
     return open | (model->image_open ? WI_TOWER_IMAGE : 0);
 }
 
-uint64_t srv_model_batches(srv_model *model, uint64_t *n_images)
+uint64_t srv_model_batches(srv_model *model, uint64_t *n_images, double *seconds)
 {
     *n_images = model->n_images;
+    *seconds = (double)model->encode_us / 1e6;
     return model->n_batches;
 }
 

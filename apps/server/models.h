@@ -32,7 +32,8 @@ srv_model *srv_models_at(srv_models *models, size_t index);
 const srv_model_about *srv_model_describe(const srv_model *model);
 /* WI_TOWER_...: what is held now; 0 after idling. */
 unsigned srv_model_towers_open(srv_model *model);
-uint64_t srv_model_batches(srv_model *model, uint64_t *n_images);
+/* Batches, the pictures in them, and how long the encoder worked on them. */
+uint64_t srv_model_batches(srv_model *model, uint64_t *n_images, double *seconds);
 size_t srv_model_waiting(srv_model *model);
 
 /* Pixels are on their way to srv_model_encode: the encoder waits for them a moment, so that they fit

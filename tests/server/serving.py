@@ -77,28 +77,37 @@ class Server:
         self.start(0)
 
     def start(self, port):
-        self.process = subprocess.Popen([self.room.program, "serve", "--listen", f"127.0.0.1:{port}", *self.options],
-                                        env=self.room.environment, stderr=subprocess.PIPE, text=True)
-        self.said = []
-        while True:
-            line = self.process.stderr.readline()
-            self.said.append(line)
-            if not line:
-                raise AssertionError("the server did not start: " + "".join(self.said))
-            found = re.search(r"listening on http://127\.0\.0\.1:(\d+)", line)
-            if found:
-                self.port = int(found.group(1))
-                return self
+        self.log = os.path.join(self.room.path, f"log-{len(self.room.servers)}-{time.monotonic_ns()}")
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                [self.room.program, "serve", "--listen", f"127.0.0.1:{port}", *self.options],
+                env=self.room.environment, stderr=log)
+        found = None
+        while not found:
+            ended = self.process.poll() is not None
+            found = re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.said())
+            if ended and not found:
+                raise AssertionError("the server did not start: " + self.said())
+            time.sleep(0.01)
+        self.port = int(found.group(1))
+        return self
+
+    def said(self):
+        with open(self.log) as log:
+            return log.read()
 
     def again(self):
         """After a kill: the same port, the same database."""
         return self.start(self.port)
 
     def kill(self, number=signal.SIGKILL):
-        if self.process.poll() is None:
+        """Ends a server, and says so when it had ended by itself."""
+        status = self.process.poll()
+        if status is None:
             self.process.send_signal(number)
             self.process.wait(timeout=60)
-        self.process.stderr.close()
+        elif status not in (0, -signal.SIGKILL):
+            print(f"the server has ended with {status}: {self.said()[-4000:]}", flush=True)
 
     def client(self, key=None):
         return Client(self.port, key)

@@ -97,7 +97,7 @@ def test_malformed(room):
                     source.choice((0, 5, 500)))
             else:
                 path, body, kind = source.choice(bodies)
-                body = mutate(source, body)
+                body = mutate(source, body) if source.random() < 0.8 else body
                 data = (f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}"
                         "\r\nConnection: close\r\n\r\n").encode() + body
                 if source.random() < 0.1:
@@ -203,7 +203,7 @@ def test_decoders_are_replaced(room):
         with open(f"/proc/{pid}/status") as file:
             status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         assert status["NoNewPrivs"] == "1", "no-new-privs is not set"
-        if "seccomp" in "".join(server.said):
+        if "seccomp" in server.said():
             assert status["Seccomp"] == "2", "there is no filter"
         os.kill(pid, 9)
     serving.wait_until(lambda: set(children_of(keeper)).isdisjoint(decoders) and
