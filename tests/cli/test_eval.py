@@ -1,0 +1,72 @@
+"""Heads and models measured on labelled photos."""
+import os
+
+import pictures
+import tiny_model
+from harness import Case, main
+
+
+class Eval(Case):
+    def setUp(self):
+        super().setUp()
+        self.data = pictures.write_folders(self, "data", {"red": 5, "blue": 5})
+        self.test = pictures.write_folders(self, "test", {"red": 3, "blue": 2}, first=100)
+        self.ok("head", "train", "c", "--data", self.data)
+
+    def test_one_head(self):
+        report = self.ok("eval", "--head", "c", "--data", self.test, "--json").json()[0]
+        self.assertEqual((report["photos"], report["top1"], report["left_out"]), (5, 1.0, 0))
+        self.assertEqual({entry["label"]: entry["photos"] for entry in report["labels"]}, {"red": 3, "blue": 2})
+        self.assertEqual(report["confusion"], [[0, 0, 2], [1, 1, 3]])
+        text = self.ok("eval", "--head", "c", "--data", self.test).out
+        self.assertIn("100.00 %", text)
+
+    def test_throughput_is_told_for_what_was_embedded(self):
+        self.ok("eval", "--head", "c", "--data", self.test)
+        self.assertIsNone(self.ok("eval", "--head", "c", "--data", self.test, "--json").json()[0]["photos_per_s"])
+        fresh = self.ok("eval", "--head", "c", "--data", self.test, "--json", "--fresh").json()[0]
+        self.assertGreater(fresh["photos_per_s"], 0)
+
+    def test_several_heads_and_models_make_a_table(self):
+        self.ok("head", "new", "words", "--labels", "red,blue,green")
+        page = self.path("p.html")
+        text = self.ok("eval", "--head", "c", "--head", "words", "--data", self.test, "--report", page).out
+        self.assertEqual([line.split()[0] for line in text.splitlines()], ["head", "c", "words"])
+        with open(page, encoding="utf-8") as file:
+            self.assertEqual(file.read().count("<svg"), 2)
+        other = tiny_model.write_model(self.path("other"), seed=2)
+        self.write("share/heads/shades.txt", "red\nblue\n")
+        text = self.ok("eval", "--head", "shades", "--data", self.test, "--model", self.model, "--model", other).out
+        self.assertEqual(len(text.splitlines()), 3)
+        result = self.fails("eval", "--head", "c", "--head", "shades", "--data", self.test, "--model", other, "--json",
+                            says="rebuild")
+        self.assertEqual([line["head"] for line in result.json()], ["shades"])
+
+    def test_folder_names(self):
+        self.ok("head", "new", "w", "--labels", "deep red|crimson,Blue")
+        photo = pictures.plain("red", 1)
+        for name in ("t/Deep_Red/1.png", "t/crimson/2.png", "t/blue/3.png", "t/other/4.png"):
+            self.write(name, photo)
+        report = self.ok("eval", "--head", "w", "--data", self.path("t"), "--json", "--quiet").json()[0]
+        self.assertEqual((report["photos"], report["left_out"]), (3, 1))
+        self.assertEqual([entry["photos"] for entry in report["labels"]], [2, 1])
+        for name in ("n/n01440764/1.png", "n/n01443537/2.png", "m/0/1.png", "m/1/2.png"):
+            self.write(name, photo)
+        for folder in ("n", "m"):
+            report = self.ok("eval", "--head", "w", "--data", self.path(folder), "--json").json()[0]
+            self.assertEqual([entry["photos"] for entry in report["labels"]], [1, 1])
+
+    def test_mistakes(self):
+        self.wrong("eval", "--data", self.test, says="--head")
+        self.wrong("eval", "--head", "c", says="--data")
+        self.fails("eval", "--head", "gone", "--data", self.test, says="gone")
+        self.ok("head", "new", "pets", "--labels", "cat,dog")
+        self.fails("eval", "--head", "pets", "--data", self.test, says="none of the 2 labels")
+        self.write("test/red/bad.png", b"x")
+        result = self.fails("eval", "--head", "c", "--data", self.test, "--json", says="bad.png")
+        self.assertEqual(result.json()[0]["photos"], 5)
+        self.assertTrue(os.path.exists(self.path("test")))
+
+
+if __name__ == "__main__":
+    main()
