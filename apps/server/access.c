@@ -54,14 +54,16 @@ bool srv_key_matches(const store_key *key, const char *text)
     return sodium_memcmp(hash, key->hash, sizeof hash) == 0 && key->revoked_ms == 0;
 }
 
+/* Clients of other interfaces must send a key of some kind: what is not one of ours counts as none. */
 static const char *key_text(const srv_request *request)
 {
-    const char *header = srv_pairs_get(&request->headers, "Authorization");
-    if (header && !strncasecmp(header, "Bearer ", 7)) {
-        header += 7;
-        return header + strspn(header, " ");
+    const char *text = srv_pairs_get(&request->headers, "Authorization");
+    if (text && !strncasecmp(text, "Bearer ", 7)) {
+        text += 7 + strspn(text + 7, " ");
+    } else {
+        text = srv_pairs_get(&request->headers, "X-Api-Key");
     }
-    return srv_pairs_get(&request->headers, "X-Api-Key");
+    return text && !strncmp(text, "wk_", 3) ? text : NULL;
 }
 
 /* A page of the web may make a browser send requests to this machine, under a name of its own. */

@@ -112,28 +112,52 @@ static void say(srv_stream *stream, const store_job *job, double now)
     }
 }
 
-static void tick(srv_http *http, srv_stream *stream, double now)
+/* The jobs of the streams that are to be polled; the caller frees. */
+static size_t due(srv_http *http, double now, char *jobs[MAX_STREAMS])
+{
+    size_t n = 0;
+    pthread_mutex_lock(&http->streams_mutex);
+    for (srv_stream *stream = http->streams; stream && n < MAX_STREAMS; stream = stream->next) {
+        if (stream->suspended && now - stream->polled_ms > POLL_MS) {
+            stream->polled_ms = now;
+            jobs[n] = strdup(stream->job);
+            n += jobs[n] != NULL;
+        }
+    }
+    pthread_mutex_unlock(&http->streams_mutex);
+    return n;
+}
+
+/* The database is asked without the mutex, which the threads that read requests need too. */
+static void poll_job(srv_http *http, const char *id, double now)
 {
     store_job job = {0};
-    stream->polled_ms = now;
-    wi_status status = store_job_get(http->server->store, stream->job, &job, NULL);
-    if (status == WI_OK) {
-        say(stream, &job, now);
-    } else if (status == WI_ERR_NOT_FOUND) {
-        stream->over = true;
+    wi_status status = store_job_get(http->server->store, id, &job, NULL);
+    pthread_mutex_lock(&http->streams_mutex);
+    for (srv_stream *stream = http->streams; stream; stream = stream->next) {
+        if (stream->suspended && !strcmp(stream->job, id)) {
+            stream->over = stream->over || status == WI_ERR_NOT_FOUND;
+            if (status == WI_OK) {
+                say(stream, &job, now);
+            }
+        }
     }
+    pthread_mutex_unlock(&http->streams_mutex);
     store_job_free(&job);
 }
 
 void srv_streams_tick(srv_http *http, bool end)
 {
+    char *jobs[MAX_STREAMS];
     double now = srv_clock_ms();
+    size_t n = end ? 0 : due(http, now, jobs);
+    for (size_t i = 0; i < n; i++) {
+        poll_job(http, jobs[i], now);
+        free(jobs[i]);
+    }
     pthread_mutex_lock(&http->streams_mutex);
     http->streams_end = http->streams_end || end;
     for (srv_stream *stream = http->streams; stream; stream = stream->next) {
-        if (!end && stream->suspended && now - stream->polled_ms > POLL_MS) {
-            tick(http, stream, now);
-        }
         if (stream->suspended && (end || stream->over || stream->sent < stream->n)) {
             stream->suspended = false;
             MHD_resume_connection(stream->connection);

@@ -15,7 +15,7 @@ def test_access(room):
     answer = ask("POST", "/v1/classify", room.picture, expect=200)
     assert answer.headers["RateLimit-Limit"] == "1000" and answer.headers["RateLimit-Remaining"] == "999"
     assert ask("GET", "/v1/models", headers={"Authorization": "", "X-Api-Key": key}, expect=200)
-    for wrong in (key[:-1] + ("0" if key[-1] != "0" else "1"), "wk_", "nothing", key + "0", "wk_0000000000000000_0"):
+    for wrong in (key[:-1] + ("0" if key[-1] != "0" else "1"), "wk_", key + "0", "wk_0000000000000000_0"):
         server.client(wrong).call("GET", "/v1/models", expect=401)
     plain = server.client().call
     plain("GET", "/v1/models", expect=200)
@@ -25,7 +25,9 @@ def test_access(room):
     plain("GET", "/v1/models", headers={"Origin": "http://evil.example"}, expect=403)
     plain("GET", "/v1/models", headers={"Host": f"localhost:{server.port}", "Origin": f"http://localhost:{server.port}"},
           expect=200)
-    plain("GET", "/v1/models", headers={"Authorization": "Basic eDp5"}, expect=200)
+    for other in ("Basic eDp5", "Bearer sk-of-another-service"):
+        plain("GET", "/v1/models", headers={"Authorization": other}, expect=200)
+        plain("GET", "/v1/models", headers={"Authorization": other, "X-Forwarded-For": "192.0.2.1"}, expect=401)
     room.run("keys", "revoke", key, "--db", room.database)
     ask("GET", "/v1/models", expect=401)
     assert "revoked" in room.run("keys", "list", "--db", room.database)
