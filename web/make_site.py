@@ -3,7 +3,7 @@
 
     web/make_site.py SITE --core build-wasm [--model nano.gguf] [--whatsit build/whatsit]
 
-The app's files are copied as they are. --core: the folder with the built .wasm modules. --model: a model
+The app's files are copied, scripts and styles without comments and indentation. --core: the folder with the built .wasm modules. --model: a model
 file, put beside the app; without it the app asks the server for its model. --whatsit: the program, which
 makes the everyday head's file ahead, so that the first answer need not wait for it."""
 import argparse
@@ -40,14 +40,25 @@ def write(path, text):
         f.write(text)
 
 
+def shorten(path):
+    """Leaves out comments that have lines of their own, and indentation; nothing else changes."""
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    text = re.sub(r"(?ms)^[ \t]*/\*.*?\*/[ \t]*\n", "", text)
+    write(path, re.sub(r"(?m)^[ \t]+|^\n", "", text))
+
+
 def copy_app(site):
     for folder, folders, files in os.walk(HERE):
         folders[:] = [one for one in folders if one not in LEFT_OUT]
         to = os.path.join(site, os.path.relpath(folder, HERE))
         os.makedirs(to, exist_ok=True)
         for name in files:
-            if name not in LEFT_OUT and not name.startswith("."):
-                shutil.copyfile(os.path.join(folder, name), os.path.join(to, name))
+            if name in LEFT_OUT or name.startswith("."):
+                continue
+            shutil.copyfile(os.path.join(folder, name), os.path.join(to, name))
+            if name.endswith((".js", ".css")):
+                shorten(os.path.join(to, name))
 
 
 def copy_core(site, build):

@@ -4,12 +4,12 @@
 
 const VERSION = 'dev';
 const FILES = [
-  './', 'index.html', 'app.css', 'manifest.webmanifest', 'whatsit.js', 'models.json', 'messages/en.json',
+  './', 'app.css', 'manifest.webmanifest', 'whatsit.js', 'models.json', 'messages/en.json',
   'app/answers.js', 'app/db.js', 'app/dom.js', 'app/engine.js', 'app/heads.js', 'app/main.js', 'app/photos.js',
   'app/screen_camera.js', 'app/screen_heads.js', 'app/screen_more.js', 'app/screen_new.js', 'app/screen_photo.js',
   'app/screen_search.js', 'app/site.js', 'app/text.js', 'app/theme.js',
   'lib/download.js', 'lib/labels.js', 'lib/pixels.js', 'lib/sha256.js', 'lib/worker.js',
-  'icons/icon.svg', 'icons/icon-192.png', 'icons/ui.svg',
+  'icons/icon.svg', 'icons/ui.svg',
 ];
 const CACHE = `whatsit-app-${VERSION}`;
 const KEPT = new Set([CACHE, 'whatsit-models', 'whatsit-shared', 'whatsit-lists']);

@@ -99,6 +99,8 @@ export interface HeadRecipe {
   templates?: string[];
   /** Judge each label for itself, yes or no. */
   multi?: boolean;
+  /** Words for what the head is not about, about as many as labels: it can then answer "none of these". */
+  distractors?: string[];
   source?: string;
   licence?: string;
   /** Shown with every answer of a head about people. */

@@ -79,6 +79,21 @@ test('a new head is made here and used at once; exported, removed, imported', as
   await page.getByText('This is not a head file').waitFor();
 });
 
+test('none of these', async (t) => {
+  const { page } = await visit(t);
+  await ready(page);
+  await ask(page, sample('pizza.jpg'));
+  await go(page, 'new');
+  await page.getByLabel('Name').fill('far away');
+  await page.getByLabel('Labels').fill('galaxy, circuit board, handwriting');
+  await page.getByLabel('May answer').check();
+  await page.getByRole('button', { name: 'Make it' }).click();
+  await page.getByText('None of these.').waitFor();
+  await page.locator('.none').scrollIntoViewIfNeeded();
+  await shoot(page, 'phone-none');
+  await accessible(page, 'none of these');
+});
+
 test('example photos: one tap teaches, undo takes it back, it stays after a reload', async (t) => {
   const { page, site } = await visit(t);
   await ready(page);

@@ -79,7 +79,7 @@ export function toast(text, { action, onaction, bad = false } = {}) {
         box.hidden = true;
         onaction();
       }, { kind: 'plain' }),
-    button(t('close'), () => (box.hidden = true), { kind: 'plain' }),
+    h('button', { type: 'button', class: 'button round', 'aria-label': t('close'), onclick: () => (box.hidden = true) }, icon('close')),
   );
   box.hidden = false;
   toastTimer = setTimeout(() => (box.hidden = true), action ? 12000 : 7000);

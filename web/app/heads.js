@@ -148,6 +148,14 @@ async function keepOwn(record) {
 
 export const nameIsFree = (name) => !find(name);
 
+/* Everyday words for what a head is not about: with about as many of them as labels it can say that
+ * none of its labels fits. */
+export async function otherThings(nLabels) {
+  const { labels } = await describe(heads.everyday);
+  const n = Math.min(labels.length, Math.max(24, Math.min(200, 2 * nLabels)));
+  return Array.from({ length: n }, (_, i) => labels[Math.floor((i * labels.length) / n)].split('|')[0]);
+}
+
 /* Made on this device when the text tower is there, else by the server. */
 export async function make(recipe, options) {
   const engineNow = await whatsit();

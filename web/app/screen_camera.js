@@ -27,6 +27,7 @@ export function cameraScreen(main) {
   let stream = null, running = true, facing = 'environment';
   const video = h('video', { class: 'video', playsinline: true, muted: true, 'aria-label': t('camera_view') });
   video.muted = true;
+  const viewfinder = h('div', { class: 'viewfinder' }, video);
   const panels = h('div', { class: 'live' });
   const speed = h('p', { class: 'hint speed' });
   const state = h('div', { role: 'status' });
@@ -57,7 +58,7 @@ export function cameraScreen(main) {
 
   function refuse(error) {
     controls.hidden = true;
-    video.hidden = true;
+    viewfinder.hidden = true;
     fill(state, h('div', { class: 'card refusal', role: 'alert' },
       h('h2', {}, t('no_camera')), h('p', {}, refusal(error)),
       h('div', { class: 'row' },
@@ -75,7 +76,7 @@ export function cameraScreen(main) {
       }
       stream = got;
       video.srcObject = stream;
-      video.hidden = false;
+      viewfinder.hidden = false;
       controls.hidden = false;
       await video.play();
       fill(state);
@@ -137,7 +138,7 @@ export function cameraScreen(main) {
 
   fill(main, h('section', { class: 'camera' },
     h('h1', { class: 'unseen' }, t('camera')),
-    h('div', { class: 'viewfinder' }, video), state, controls, panels, speed));
+    viewfinder, state, controls, panels, speed));
   begin();
   return () => {
     running = false;

@@ -25,6 +25,7 @@ export function newScreen(main) {
   const labels = h('textarea', { id: 'new-labels', class: 'field', rows: 6, required: true, autocapitalize: 'off', 'aria-describedby': 'hint-labels wrong-labels' });
   const templates = h('textarea', { id: 'new-sentence', class: 'field', rows: 2, autocapitalize: 'off', 'aria-describedby': 'hint-sentence wrong-templates' }, SENTENCE);
   const multi = h('input', { type: 'checkbox', class: 'switch', id: 'new-multi' });
+  const none = h('input', { type: 'checkbox', class: 'switch', id: 'new-none' });
   const count = h('p', { class: 'hint', id: 'hint-labels' });
   const sample = h('p', { class: 'hint', id: 'hint-sentence' });
   const status = h('div', { role: 'status' });
@@ -60,6 +61,7 @@ export function newScreen(main) {
     if (recipe.templates.length === 0) recipe.templates = [SENTENCE];
     if (!show(check(recipe))) return;
     stopper = new AbortController();
+    if (none.checked) recipe.distractors = await heads.otherThings(recipe.labels.length);
     const bar = h('progress', { 'aria-label': t('making_head') });
     const note = h('span', { class: 'hint' });
     go.disabled = true;
@@ -84,6 +86,12 @@ export function newScreen(main) {
   };
 
   const go = h('button', { type: 'submit', class: 'button main' }, icon('plus'), t('make_head'));
+  for (const [key, field] of Object.entries(fields)) {
+    field.addEventListener('input', () => {
+      wrongs[key].textContent = '';
+      field.removeAttribute('aria-invalid');
+    });
+  }
   labels.addEventListener('input', preview);
   templates.addEventListener('input', preview);
   fill(main,
@@ -97,6 +105,7 @@ export function newScreen(main) {
       h('label', { for: 'new-labels' }, t('new_labels')), labels, count, wrongs.labels,
       h('label', { for: 'new-sentence' }, t('sentence')), templates, sample, wrongs.templates,
       h('label', { class: 'use', for: 'new-multi' }, multi, t('multi')),
+      h('label', { class: 'use', for: 'new-none' }, none, t('can_say_none')),
       h('div', { class: 'row' }, go), status));
   preview();
   return () => stopper?.abort();
