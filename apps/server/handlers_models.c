@@ -63,32 +63,6 @@ void srv_handle_model(srv_request *request, srv_response *response)
     }
 }
 
-static void answer_part(const srv_request *request, const srv_model_about *about, int fd,
-                        srv_response *response)
-{
-    char range[80];
-    uint64_t from, n, total = about->file_bytes;
-    unsigned status = srv_range(request, about->file_sha256, total, &from, &n);
-    if (status == 416) {
-        snprintf(range, sizeof range, "bytes */%llu", (unsigned long long)total);
-        srv_header(response, "Content-Range", range);
-        srv_error(request, response, 416, "range", "the file has %llu bytes",
-                  (unsigned long long)total);
-        close(fd);
-        return;
-    }
-    if (status == 206) {
-        snprintf(range, sizeof range, "bytes %llu-%llu/%llu", (unsigned long long)from,
-                 (unsigned long long)(from + n - 1), (unsigned long long)total);
-        srv_header(response, "Content-Range", range);
-    }
-    srv_header(response, "Content-Type", "application/octet-stream");
-    response->status = status ? status : 200;
-    response->fd = fd;
-    response->offset = (off_t)from;
-    response->n_bytes = n;
-}
-
 /* The path is the server's own; the request chooses among models by name only. */
 void srv_handle_model_file(srv_request *request, srv_response *response)
 {
@@ -108,7 +82,6 @@ void srv_handle_model_file(srv_request *request, srv_response *response)
     }
     snprintf(tag, sizeof tag, "\"%s\"", about->file_sha256);
     srv_header(response, "ETag", tag);
-    srv_header(response, "Accept-Ranges", "bytes");
     srv_header(response, "Cache-Control",
                request->params[1] ? "public, max-age=31536000, immutable" : "no-cache");
     if (srv_etag_matches(request, about->file_sha256)) {
@@ -124,7 +97,8 @@ void srv_handle_model_file(srv_request *request, srv_response *response)
                   "the model's file has changed: reload the server");
         return;
     }
-    answer_part(request, about, fd, response);
+    srv_header(response, "Content-Type", "application/octet-stream");
+    srv_file_answer(request, response, about->file_sha256, fd, about->file_bytes);
 }
 
 /* ---- the server itself ---- */

@@ -208,7 +208,7 @@ static bool refuse_early(srv_exchange *x)
         return false;
     }
     bool reads = !strcmp(request->method, "GET") || request->head_only;
-    if (reads && !allowed[0] && srv_server_web(request->server, request, &x->response)) {
+    if (reads && srv_server_web(request->server, request, &x->response)) {
         return true;
     }
     if (allowed[0]) {

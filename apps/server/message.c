@@ -298,3 +298,29 @@ unsigned srv_range(const srv_request *request, const char *etag, uint64_t n_tota
     *n = last - first + 1;
     return 206;
 }
+
+void srv_file_answer(const srv_request *request, srv_response *response, const char *etag, int fd,
+                     uint64_t n_total)
+{
+    char range[80];
+    uint64_t from, n;
+    unsigned status = srv_range(request, etag, n_total, &from, &n);
+    srv_header(response, "Accept-Ranges", "bytes");
+    if (status == 416) {
+        snprintf(range, sizeof range, "bytes */%llu", (unsigned long long)n_total);
+        srv_header(response, "Content-Range", range);
+        srv_error(request, response, 416, "range", "the file has %llu bytes",
+                  (unsigned long long)n_total);
+        close(fd);
+        return;
+    }
+    if (status == 206) {
+        snprintf(range, sizeof range, "bytes %llu-%llu/%llu", (unsigned long long)from,
+                 (unsigned long long)(from + n - 1), (unsigned long long)n_total);
+        srv_header(response, "Content-Range", range);
+    }
+    response->status = status ? status : 200;
+    response->fd = fd;
+    response->offset = (off_t)from;
+    response->n_bytes = n;
+}

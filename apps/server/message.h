@@ -88,4 +88,8 @@ bool srv_etag_matches(const srv_request *request, const char *etag);
 unsigned srv_range(const srv_request *request, const char *etag, uint64_t n_total, uint64_t *from,
                    uint64_t *n);
 
+/* The file, or the part that was asked for: takes fd, answers 200, 206 or 416. */
+void srv_file_answer(const srv_request *request, srv_response *response, const char *etag, int fd,
+                     uint64_t n_total);
+
 #endif

@@ -8,8 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <whatsit/digest.h>
 
-enum { MAX_FILES = 4096, MAX_HASHED_BYTES = 64 << 20 };
+enum { MAX_FILES = 4096, MAX_FILE_BYTES = 1 << 30 };
 
 typedef struct file {
     char *url, *path; /* "/app/main.js"; where it lies */
@@ -54,20 +55,23 @@ static pthread_mutex_t walk_mutex = PTHREAD_MUTEX_INITIALIZER;
 static srv_web *walked;
 static size_t walked_root;
 
-static int hash_file(const char *path, const struct stat *info, char etag[65])
+static int hash_file(const char *path, char etag[65])
 {
-    int failed = -1;
+    char buffer[1 << 16];
+    ssize_t n = -1;
+    wi_digest *digest = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t n = (size_t)info->st_size;
-    char *bytes = fd >= 0 ? malloc(n + 1) : NULL;
-    if (bytes && read(fd, bytes, n) == (ssize_t)n) {
-        failed = srv_sha256(bytes, n, etag, NULL) != WI_OK;
+    if (fd >= 0 && wi_digest_open(&digest, NULL) == WI_OK) {
+        while ((n = read(fd, buffer, sizeof buffer)) > 0) {
+            wi_digest_update(digest, buffer, (size_t)n);
+        }
+        wi_digest_finish(digest, etag);
     }
+    wi_digest_close(&digest);
     if (fd >= 0) {
         close(fd);
     }
-    free(bytes);
-    return failed;
+    return n == 0 ? 0 : -1;
 }
 
 static int visit(const char *path, const struct stat *info, int kind, struct FTW *where)
@@ -75,14 +79,14 @@ static int visit(const char *path, const struct stat *info, int kind, struct FTW
     (void)where;
     const char *url = path + walked_root;
     if (kind != FTW_F || strstr(url, "/.") || walked->n == MAX_FILES ||
-        info->st_size > MAX_HASHED_BYTES) {
+        info->st_size > MAX_FILE_BYTES) {
         return 0;
     }
     file *f = &walked->files[walked->n];
     f->url = strdup(url);
     f->path = strdup(path);
     f->n_bytes = (uint64_t)info->st_size;
-    if (!f->url || !f->path || hash_file(path, info, f->etag) != 0) {
+    if (!f->url || !f->path || hash_file(path, f->etag) != 0) {
         free(f->url);
         free(f->path);
         *f = (file){0};
@@ -177,9 +181,6 @@ bool srv_web_answer(srv_web *web, const srv_request *request, srv_response *resp
         return true;
     }
     srv_header(response, "Content-Type", type_of(f->path));
-    response->status = 200;
-    response->fd = fd;
-    response->offset = 0;
-    response->n_bytes = f->n_bytes;
+    srv_file_answer(request, response, f->etag, fd, f->n_bytes);
     return true;
 }

@@ -199,7 +199,8 @@ def test_embed(room):
 def test_around(room):
     web = os.path.join(room.path, "web")
     os.makedirs(os.path.join(web, "app"))
-    for name, text in (("index.html", "<p>hello"), ("app/main.js", "1;"), (".secret", "no")):
+    os.makedirs(os.path.join(web, "models"))
+    for name, text in (("index.html", "<p>hello"), ("app/main.js", "1;"), (".secret", "no"), ("models/a.gguf", "0123456789")):
         with open(os.path.join(web, name), "w") as file:
             file.write(text)
     os.symlink("/etc/passwd", os.path.join(web, "link.txt"))
@@ -213,6 +214,8 @@ def test_around(room):
     assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert client.ask("GET", "/app/main.js").headers["Content-Type"].startswith("text/javascript")
     assert client.ask("GET", "/app/main.js", headers={"If-None-Match": client.ask("GET", "/app/main.js").headers["ETag"]}).status == 304
+    part = client.ask("GET", "/models/a.gguf", headers={"Range": "bytes=2-4"})
+    assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"234", "bytes 2-4/10")
     for path in ("/.secret", "/link.txt", "/app/../.secret", "/app/%2e%2e/.secret", "/app"):
         assert client.ask("GET", path).status == 404, path
     good = client.ask("OPTIONS", "/v1/classify", headers={"Origin": "https://good.example"})
