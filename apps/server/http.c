@@ -62,7 +62,7 @@ void srv_http_common_headers(const srv_request *request, srv_response *response)
         srv_header(response, "Cache-Control", "no-store");
     }
     if (config->n_origins > 0) {
-        srv_header(response, "Vary", "Origin");
+        srv_header(response, "Vary", "Origin, Accept-Encoding");
     }
     if (shared) {
         srv_header(response, "Access-Control-Allow-Origin", origin);

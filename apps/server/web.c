@@ -143,13 +143,33 @@ void srv_web_close(srv_web **web)
     *web = NULL;
 }
 
+static const file *find(const srv_web *web, const char *url)
+{
+    file wanted = {.url = (char *)(uintptr_t)url};
+    return web && web->n ? bsearch(&wanted, web->files, web->n, sizeof wanted, compare_files)
+                         : NULL;
+}
+
+/* NAME.gz beside NAME, for who takes it; parts are those of the plain file. */
+static const file *find_packed(const srv_web *web, const srv_request *request, const char *url)
+{
+    char packed[1024];
+    const char *takes = srv_pairs_get(&request->headers, "Accept-Encoding");
+    bool wanted = takes && strstr(takes, "gzip") && !srv_pairs_get(&request->headers, "Range") &&
+                  strlen(url) + 4 < sizeof packed;
+    if (!wanted) {
+        return NULL;
+    }
+    strcpy(packed, url);
+    return find(web, strcat(packed, ".gz"));
+}
+
 bool srv_web_answer(srv_web *web, const srv_request *request, srv_response *response)
 {
     const char *url = !strcmp(request->path, "/") ? "/index.html" : request->path;
-    file wanted = {.url = (char *)(uintptr_t)url};
+    const file *plain = find(web, url), *packed = plain ? find_packed(web, request, url) : NULL;
+    const file *f = packed ? packed : plain;
     char tag[70];
-    const file *f =
-        web && web->n ? bsearch(&wanted, web->files, web->n, sizeof wanted, compare_files) : NULL;
     if (!f) {
         return false;
     }
@@ -158,6 +178,10 @@ bool srv_web_answer(srv_web *web, const srv_request *request, srv_response *resp
     strcat(tag, "\"");
     srv_header(response, "ETag", tag);
     srv_header(response, "Cache-Control", "no-cache");
+    srv_header(response, "Vary", "Accept-Encoding");
+    if (packed) {
+        srv_header(response, "Content-Encoding", "gzip");
+    }
     /* Shared memory between WebAssembly threads needs the first two; nothing is loaded from
      * elsewhere. */
     srv_header(response, "Cross-Origin-Opener-Policy", "same-origin");
@@ -180,7 +204,7 @@ bool srv_web_answer(srv_web *web, const srv_request *request, srv_response *resp
         srv_error(request, response, 503, "changed", "this file has changed: try again later");
         return true;
     }
-    srv_header(response, "Content-Type", type_of(f->path));
+    srv_header(response, "Content-Type", type_of(plain->path));
     srv_file_answer(request, response, f->etag, fd, f->n_bytes);
     return true;
 }

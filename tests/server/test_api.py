@@ -200,7 +200,8 @@ def test_around(room):
     web = os.path.join(room.path, "web")
     os.makedirs(os.path.join(web, "app"))
     os.makedirs(os.path.join(web, "models"))
-    for name, text in (("index.html", "<p>hello"), ("app/main.js", "1;"), (".secret", "no"), ("models/a.gguf", "0123456789")):
+    for name, text in (("index.html", "<p>hello"), ("app/main.js", "1;"), (".secret", "no"), ("models/a.gguf", "0123456789"),
+                       ("app/main.js.gz", "packed")):
         with open(os.path.join(web, name), "w") as file:
             file.write(text)
     os.symlink("/etc/passwd", os.path.join(web, "link.txt"))
@@ -214,6 +215,9 @@ def test_around(room):
     assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert client.ask("GET", "/app/main.js").headers["Content-Type"].startswith("text/javascript")
     assert client.ask("GET", "/app/main.js", headers={"If-None-Match": client.ask("GET", "/app/main.js").headers["ETag"]}).status == 304
+    packed = client.ask("GET", "/app/main.js", headers={"Accept-Encoding": "br, gzip"})
+    assert (packed.body, packed.headers["Content-Encoding"]) == (b"packed", "gzip")
+    assert packed.headers["Content-Type"].startswith("text/javascript")
     part = client.ask("GET", "/models/a.gguf", headers={"Range": "bytes=2-4"})
     assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"234", "bytes 2-4/10")
     for path in ("/.secret", "/link.txt", "/app/../.secret", "/app/%2e%2e/.secret", "/app"):
