@@ -169,7 +169,8 @@ static inline vi vi_dot4(vi acc, vi q, vi w)
 #endif
 }
 
-/* Engines on x86 give 16 registers: 3*4 sums, and the weights come from memory. */
-enum { TILE_ROWS = 3, TILE_PANELS = 1, TILE_ROWS_S8 = 3, TILE_PANELS_S8 = 1 };
+/* Engines on x86 have 15 registers to give: 2*4 sums, 4 weights, 2 row values. A third row spills
+ * and takes up to twice the time; on AArch64 8 sums are as many as two pipes of latency 4 need. */
+enum { TILE_ROWS = 2, TILE_PANELS = 1, TILE_ROWS_S8 = 2, TILE_PANELS_S8 = 1 };
 
 #endif
