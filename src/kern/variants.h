@@ -15,7 +15,8 @@
 #elif defined(__aarch64__)
 #define WI_KERN_VARIANTS(X)                                                                        \
     X("neon", WI_CPU_NEON, wi_kern_neon)                                                           \
-    X("dotprod", WI_CPU_NEON | WI_CPU_DOTPROD, wi_kern_dotprod)
+    X("dotprod", WI_CPU_NEON | WI_CPU_DOTPROD, wi_kern_dotprod)                                    \
+    X("i8mm", WI_CPU_NEON | WI_CPU_DOTPROD | WI_CPU_I8MM, wi_kern_i8mm)
 #elif defined(__wasm_relaxed_simd__)
 #define WI_KERN_VARIANTS(X)                                                                        \
     X("wasm", WI_CPU_WASM_SIMD, wi_kern_wasm)                                                      \

@@ -26,6 +26,6 @@ run() {
 run "$build/test_kern"
 set -- "$cases"/*.gguf
 [ -e "$1" ] || { echo "no models in $cases"; exit 1; }
-for isa in neon dotprod; do
+for isa in neon dotprod i8mm; do
     run "$build/test_models" "$isa" "$@"
 done

@@ -126,7 +126,12 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
                     const char *ahead)
 {
     vi sum[TILE_ROWS_S8][TILE_PANELS_S8 * PANEL_VECTORS];
-    const size_t n_vectors = panels * PANEL_VECTORS, panel_bytes = k4 * WI_PANEL * 4;
+    const size_t n_vectors = panels * PANEL_VECTORS;
+#if defined(SUMS_S8) /* an ISA that multiplies whole blocks has its own way through k */
+    (void)ahead;
+    SUMS_S8(rows, k4, q, lda, b, sum);
+#else
+    const size_t panel_bytes = k4 * WI_PANEL * 4;
     UNROLL()
     for (size_t i = 0; i < rows; i++)
         UNROLL()
@@ -153,6 +158,7 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
                 sum[i][v] = vi_dot4(sum[i][v], x, w[v]);
         }
     }
+#endif
     UNROLL()
     for (size_t v = 0; v < n_vectors; v++) {
         vf start = bias ? v_load(bias + v * LANES) : v_set(0.0f);
