@@ -2,7 +2,7 @@
 
     python concepts.py --model FOLDER --vocabulary FILE.gz --data DIR --out models/nano-concepts.txt
 
-A name stays when, among all candidate names, the model puts it into the first ten for at least
+A name stays when, among all candidate names, the model puts it into the first `--first` for at least
 `--keep` of the pictures of its class (validation pictures, filled up with training pictures where
 those are few).
 """
@@ -71,7 +71,8 @@ def main():
     ap.add_argument("--vocabulary", required=True)
     ap.add_argument("--data", type=Path, required=True)
     ap.add_argument("--out", type=Path, required=True)
-    ap.add_argument("--keep", type=float, default=0.45)
+    ap.add_argument("--first", type=int, default=3)
+    ap.add_argument("--keep", type=float, default=0.5)
     ap.add_argument("--pictures", type=int, default=20, help="per class")
     a = ap.parse_args()
     torch.set_num_threads(1)
@@ -84,7 +85,7 @@ def main():
     for i, key in enumerate(keys):
         dataset, classes, name, synonyms = found[key]
         e = model.embed_images([pics.image(k) for k in sample(pics, classes, a.pictures, rng)])
-        first = (F.normalize(e, dim=-1) @ head.T).topk(10, dim=1).indices
+        first = (F.normalize(e, dim=-1) @ head.T).topk(a.first, dim=1).indices
         if (first == i).any(1).float().mean().item() >= a.keep:
             kept.setdefault(dataset, []).append("|".join([name, *synonyms[:1]]))
         else:

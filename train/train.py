@@ -461,7 +461,7 @@ def main():
         log.write(line + "\n")
         log.flush()
 
-    last_save, clock, clock_seen, sums = time.time(), time.time(), seen, np.zeros(4)
+    last_save, clock, clock_seen, sums = time.time(), time.time(), seen, np.zeros(5)
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     while seen < min(a.images, a.stop_at or a.images) and not stop:
@@ -496,17 +496,17 @@ def main():
         step, seen = step + 1, seen + a.batch
         hit = (logits.masked_fill(fits.scatter(1, first[:, None], False), -1e4)
                .argmax(1) == first).float().mean()
-        sums += (loss1.item(), loss2.item(), hit.item(), time.time() - t2)
+        sums += (loss1.item(), loss2.item(), hit.item(), time.time() - t2, 1)
         if step % 20 == 0:
             now = time.time()
-            l1, l2, acc, topt = sums / 20
+            l1, l2, acc, topt = sums[:4] / sums[4]
             line = (f"{time.strftime('%H:%M:%S')}\t{step}\t{seen:.0f}\t{x.shape[-1]}\t{l1:.4f}\t{l2:.4f}"
                     f"\t{acc:.4f}\t{model.logit_scale.exp().item():.2f}"
                     f"\t{(seen-clock_seen)/(now-clock):.0f}\t{len(prompts)}\t{topt:.3f}")
             steps.write(line + "\n")
             steps.flush()
             print(line, flush=True)
-            clock, clock_seen, sums = now, seen, np.zeros(4)
+            clock, clock_seen, sums = now, seen, np.zeros(5)
             a.images = planned(a)
         if time.time() - last_save > a.save_every:
             checkpoint()
