@@ -237,7 +237,7 @@ static int run(cli_app *app, const cli_args *args)
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
         wi_status opened = srv_server_open(&serving.config, &server, &error);
         if (opened == WI_OK) {
-            opened = srv_http_open(server, &server->http, &error);
+            opened = srv_http_open(server, &error);
         }
         if (opened == WI_OK) {
             serve(app, server, &signals);

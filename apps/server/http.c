@@ -510,7 +510,7 @@ static wi_status start_daemon(srv_http *http, wi_error *error)
     return WI_OK;
 }
 
-wi_status srv_http_open(srv_server *server, srv_http **out, wi_error *error)
+wi_status srv_http_open(srv_server *server, wi_error *error)
 {
     srv_http *http = calloc(1, sizeof *http);
     if (!http) {
@@ -533,10 +533,8 @@ wi_status srv_http_open(srv_server *server, srv_http **out, wi_error *error)
     }
     if (status != WI_OK) {
         srv_http_close(&server->http);
-        return status;
     }
-    *out = http;
-    return WI_OK;
+    return status;
 }
 
 uint16_t srv_http_port(const srv_http *http)

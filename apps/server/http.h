@@ -9,8 +9,8 @@ typedef struct srv_http_load {
     unsigned n_connections, n_waiting, n_running;
 } srv_http_load;
 
-/* Listens and answers. Errors: WI_ERR_IO (the port is taken), WI_ERR_NOMEM */
-wi_status srv_http_open(srv_server *server, srv_http **out, wi_error *error);
+/* Listens and answers; sets server->http. Errors: WI_ERR_IO (the port is taken), WI_ERR_NOMEM */
+wi_status srv_http_open(srv_server *server, wi_error *error);
 uint16_t srv_http_port(const srv_http *http);
 void srv_http_get_load(srv_http *http, srv_http_load *out);
 /* Takes no more connections, and asks those there are to close. */

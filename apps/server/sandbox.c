@@ -8,8 +8,8 @@
 #include <seccomp.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-/* AddressSanitizer reserves terabytes and asks the kernel for things of its own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* Sanitizers reserve terabytes and ask the kernel for things of their own. */
 enum { SANITIZED = 1 };
 #else
 enum { SANITIZED = 0 };
