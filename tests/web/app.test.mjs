@@ -88,7 +88,7 @@ test('none of these', async (t) => {
   await page.getByLabel('Labels').fill('galaxy, circuit board, handwriting');
   await page.getByLabel('May answer').check();
   await page.getByRole('button', { name: 'Make it' }).click();
-  await page.getByText('None of these.').waitFor();
+  await page.getByText('None of these.', { exact: true }).waitFor();
   await page.locator('.none').scrollIntoViewIfNeeded();
   await shoot(page, 'phone-none');
   await accessible(page, 'none of these');

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The web app in a real browser: tests/web/run.sh [FILE...]. Needs node, npm, Chromium, the built modules and the
-# native program. CORE, WHATSIT, MODEL name them where they lie elsewhere.
+# native program. CORE, WHATSIT, MODEL name them where they lie elsewhere. Exit status 77: one is missing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -10,9 +10,13 @@ CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 for file in "$CORE/whatsit.wasm" "$WHATSIT" "$CHROMIUM"; do
     if [ ! -e "$file" ]; then
         echo "tests/web: $file is missing" >&2
-        exit 1
+        exit 77
     fi
 done
+if ! command -v npm >/dev/null; then
+    echo "tests/web: npm is missing" >&2
+    exit 77
+fi
 cd "$here"
 if [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/axe-core ]; then
     PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
@@ -29,4 +33,4 @@ export CHROMIUM WHATSIT WHATSIT_SITE="$work/site" WHATSIT_TEST_MODEL="$MODEL"
 if [ $# -eq 0 ]; then
     set -- ./*.test.mjs
 fi
-node --test --test-concurrency=1 "$@"
+node --test --test-reporter=spec --test-concurrency=1 "$@"
