@@ -48,7 +48,7 @@ def main():
     ap.add_argument("--vocabulary", required=True)
     ap.add_argument("--checkpoint", type=Path, required=True)
     ap.add_argument("--out", type=Path, required=True)
-    ap.add_argument("--size", type=int, default=96)
+    ap.add_argument("--size", type=int, default=96, help="shipped picture size, a multiple of 32")
     ap.add_argument("--weights", choices=("ema", "model"), default="ema")
     a = ap.parse_args()
     torch.manual_seed(0)
@@ -61,6 +61,10 @@ def main():
     cfg = Config(**c["config"])
     small = CLIP(cfg, token_rows=len(texts.tokens) + 1)
     small.load_state_dict(c[a.weights])
+    if a.size != cfg.image_size:
+        pool = small.visual.attnpool
+        pool.positional_embedding = torch.nn.Parameter(pool.position(a.size // 32).detach())
+        cfg.image_size, pool.side = a.size, a.size // 32
     small.visual.to(memory_format=torch.channels_last)
     recalibrate(small, pics, a.size, seed=0, n=3072)
 
