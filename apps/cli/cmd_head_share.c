@@ -106,10 +106,11 @@ const cli_verb cli_verb_head_export = {
     .name = "head export",
     .operands = "NAME",
     .summary = "write a head as one file, to give away",
-    .details = "The file holds labels, prompts and numbers, never photos; a head made from few "
-               "photos holds their embeddings. It opens in Python with the safetensors package "
-               "alone: tensors weight [n,d], bias [n], keys [m,d] and values, with the labels in "
-               "the metadata.",
+    .details =
+        "The file holds labels, prompts and numbers, never photos; a head made from few "
+        "photos holds their embeddings. It opens in Python with the safetensors package "
+        "alone: tensors weight [n,d], bias [n], keys [m,d] and key_label [m], with the labels in "
+        "the metadata.",
     .examples = "whatsit head export pets -o pets.safetensors\n    for a friend\n",
     .complete = "@head",
     .min_operands = 1,

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""The figures of docs/HEADS.md: heads from photos, measured with the program itself.
+
+    bench/head_figures.py PROGRAM TESTSET [--model M] [--sklearn]
+
+TESTSET holds labels.tsv (file, label, dataset) and the pictures. --sklearn compares linear heads with
+scikit-learn's LogisticRegression on the same embeddings and split. Heads go to a folder of their own."""
+import argparse
+import atexit
+import collections
+import csv
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+arguments = argparse.ArgumentParser()
+arguments.add_argument("program")
+arguments.add_argument("testset")
+arguments.add_argument("--model")
+arguments.add_argument("--sklearn", action="store_true")
+arguments.add_argument("--only", choices=("linear", "few-shot", "none"))
+options = arguments.parse_args()
+folder = tempfile.mkdtemp(prefix="whatsit-figures-")
+atexit.register(shutil.rmtree, folder, True)
+environment = {**os.environ, "XDG_DATA_HOME": folder}
+if options.model:
+    environment["WHATSIT_MODEL"] = options.model
+
+
+def run(*words):
+    done = subprocess.run([options.program, *words, "--quiet"], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{words}: {done.stderr}")
+    return done.stdout
+
+
+rows = collections.defaultdict(list)
+with open(os.path.join(options.testset, "labels.tsv"), encoding="utf-8") as file:
+    for row in csv.DictReader(file, delimiter="\t"):
+        rows[row["dataset"]].append((os.path.abspath(os.path.join(options.testset, row["file"])), row["label"]))
+
+
+def table(name, photos):
+    path = os.path.join(folder, name + ".tsv")
+    with open(path, "w", encoding="utf-8") as out:
+        out.writelines(f"{path}\t{label}\n" for path, label in photos)
+    return path
+
+
+def measure(head, data, *more):
+    return json.loads(run("eval", "--head", head, "--data", data, "--json", *more))
+
+
+def embeddings(photos):
+    path = os.path.join(folder, "e.safetensors")
+    run("embed", *[path for path, _ in photos], "-o", path)
+    with open(path, "rb") as file:
+        n = struct.unpack("<Q", file.read(8))[0]
+        header = json.loads(file.read(n))["image"]
+        numbers = file.read()
+    import numpy
+    first, last = header["data_offsets"]
+    return numpy.frombuffer(numbers[first:last], "<f4").reshape(header["shape"])
+
+
+def sklearn_accuracy(train, test, strength):
+    import numpy
+    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+    x, y = embeddings(train), [label for _, label in train]
+    tx, ty = embeddings(test), numpy.array([label for _, label in test])
+    same = LogisticRegression(C=strength, max_iter=10000, tol=1e-6).fit(x, y)
+    folds = min(5, min(collections.Counter(y).values()))
+    chosen = LogisticRegressionCV(Cs=[10 ** (i / 2) for i in range(-4, 9)], cv=folds, max_iter=10000,
+                                  scoring="neg_log_loss").fit(x, y)
+    return (same.predict(tx) == ty).mean(), (chosen.predict(tx) == ty).mean()
+
+
+def split(photos, n):
+    """The first n photos of each label, and the rest."""
+    seen, train, rest = collections.Counter(), [], []
+    for photo in photos:
+        (train if seen[photo[1]] < n else rest).append(photo)
+        seen[photo[1]] += 1
+    return train, rest
+
+
+def turns(name):
+    """(what to learn from, what to test on): the given parts, or each photo of a label tested once."""
+    if name in rows:
+        for turn in range(4):
+            seen, learn, test = collections.Counter(), [], []
+            for photo in rows[name]:
+                (test if seen[photo[1]] == turn else learn).append(photo)
+                seen[photo[1]] += 1
+            yield learn, test
+    else:
+        yield rows[name + "-train"], rows[name + "-test"]
+
+
+def linear():
+    print("| photos | labels | learnt from | tested on | whatsit | scikit-learn, same strength | "
+          "scikit-learn, its own choice |\n|---|---:|---:|---:|---:|---:|---:|")
+    for name in ("xray", "pneumoniamnist", "pets", "flowers", "professions"):
+        right, n = [0.0] * 3, 0
+        for learn, test in turns(name):
+            report = json.loads(run("head", "train", "lin", "--data", table("train", learn), "--json", "--force"))
+            strength = float(report["how"].split()[1].rstrip(";"))
+            found = [measure("lin", table("test", test))["top1"]]
+            found += sklearn_accuracy(learn, test, strength) if options.sklearn else [0, 0]
+            right = [sum_ + x * len(test) for sum_, x in zip(right, found)]
+            n += len(test)
+        print(f"| {name} | {len({l for _, l in test})} | {len(learn)} | {n} | " +
+              " | ".join(f"{100 * x / n:.1f} %" for x in right) + " |", flush=True)
+
+
+def few_shot():
+    counts = (1, 3, 4, 16)
+    print("\n| photos | tested on | zero-shot | " + " | ".join(f"{n} a label" for n in counts) +
+          " |\n|---|---:|---:|---:|---:|---:|---:|")
+    for name, template in (("pets", "a photo of a {}, a type of pet."), ("flowers", "a photo of a {}, a type of flower."),
+                           ("professions", "a photo of a {} at work."), ("groceries", "a photo of a {} in a shop."),
+                           ("xray", "a chest X-ray, {}."), ("pneumoniamnist", "a chest X-ray, {}.")):
+        cells, n = collections.Counter(), 0
+        for turn, (learn, test) in enumerate(turns(name)):
+            labels = sorted({label for _, label in test})
+            words = ["--labels", table_of_labels(labels), "--template", template]
+            run("head", "new", "z", *words, "--force")
+            cells["zero"] += measure("z", table("test", test))["top1"] * len(test)
+            n += len(test)
+            for shots in counts:
+                draws = 1 if name in rows else 4
+                if len(learn) < shots * len(labels):
+                    continue
+                for draw in range(draws):
+                    mixed = list(learn)
+                    random.Random(4 * turn + draw).shuffle(mixed)
+                    some = split(mixed, shots)[0]
+                    examples = [f"--examples={label}=" + ",".join(p for p, l in some if l == label) for label in labels]
+                    run("head", "new", "f", *words, *examples, "--force")
+                    cells[shots] += measure("f", table("test", test))["top1"] * len(test) / draws
+        print(f"| {name} | {n} | " + " | ".join(f"{100 * cells[x] / n:.1f} %" if x in cells else "-"
+                                                 for x in ("zero", *counts)) + " |", flush=True)
+
+
+def table_of_labels(labels):
+    path = os.path.join(folder, "labels.txt")
+    with open(path, "w", encoding="utf-8") as out:
+        out.writelines(label + "\n" for label in labels)
+    return path
+
+
+def none_of_these():
+    """Every head against the pictures of the other data sets: half of them set the threshold, half are held out."""
+    draws, rate = 5, 0.1
+    print("\n| head | known | unknown | AUROC, words | AUROC, background words | AUROC, 3 photos a label too | "
+          "stated rate | held-out unknown photos that pass | known photos kept |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    names = ("pets", "flowers", "professions", "groceries", "clothing")
+    for name in names:
+        others = [photo for other in names + ("objects",) if other != name for photo in rows[other]]
+        if name == "pets":  # the objects are full of dogs and cats
+            others = [photo for photo in others if "/objects/" not in photo[0]]
+        shots, test = split(rows[name], 3)
+        labels = sorted({label for _, label in test})
+        words = ["--labels", table_of_labels(labels), "--force"]
+        examples = [f"--examples={label}=" + ",".join(p for p, l in shots if l == label) for label in labels]
+        data, cells, passed, kept = table("test", test), [], 0.0, 0.0
+        for kind in ([], ["--none"], ["--none", *examples]):
+            run("head", "new", "n", *words, *kind)
+            for draw in range(draws if examples[0] in kind else 1):
+                random.Random(draw).shuffle(others)
+                half = len(others) // 2
+                run("head", "calibrate", "n", "--rate", str(rate), *[f"--unknown={path}" for path, _ in others[:half]])
+                m = measure("n", data, *[f"--unknown={path}" for path, _ in others[half:]])
+                passed += m["false_accepts"] / draws if examples[0] in kind else 0
+                kept += (1 - m["none"]) / draws if examples[0] in kind else 0
+            cells.append(f"{m['known_auc']:.3f}")
+        print(f"| {name} | {len(test)} | {len(others)} | {' | '.join(cells)} | {100 * rate:.0f} % | {100 * passed:.1f} % | "
+              f"{100 * kept:.1f} % |", flush=True)
+
+
+for name, part in (("linear", linear), ("few-shot", few_shot), ("none", none_of_these)):
+    if options.only in (None, name):
+        part()
