@@ -7,7 +7,8 @@ root=$(cd "$here/../.." && pwd)
 CORE=${CORE:-$root/build-wasm}
 WHATSIT=${WHATSIT:-$root/build/whatsit}
 CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
-for file in "$CORE/whatsit.wasm" "$WHATSIT" "$CHROMIUM"; do
+MODEL=${MODEL:-$root/models/whatsit-nano.gguf}
+for file in "$CORE/whatsit.wasm" "$WHATSIT" "$CHROMIUM" "$MODEL"; do
     if [ ! -e "$file" ]; then
         echo "tests/web: $file is missing" >&2
         exit 77
@@ -23,10 +24,6 @@ if [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/axe-core ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-if [ -z "${MODEL:-}" ]; then
-    MODEL=$work/nano.gguf
-    "$WHATSIT" model convert "$root/models/whatsit-nano" -o "$MODEL" --type int8 --quiet
-fi
 python3 "$root/web/make_site.py" "$work/site" --core "$CORE" --model "$MODEL" --whatsit "$WHATSIT"
 export CHROMIUM WHATSIT WHATSIT_SITE="$work/site" WHATSIT_TEST_MODEL="$MODEL"
 # One browser at a time: the suite also runs on small machines.

@@ -162,10 +162,10 @@ function registerWorker() {
   });
 }
 
-engine.addEventListener('change', drawModel);
 start();
 await Promise.all([loadTexts(), loadHeads()]);
 drawTabs();
+engine.addEventListener('change', drawModel); /* not before there are texts */
 drawModel();
 addEventListener('hashchange', go);
 listenForPhotos();
