@@ -90,14 +90,15 @@ def read_list(path):
     return head
 
 
-def copy_heads(site, extra):
-    """heads/*.txt, and the list of them. The everyday head is the first of nano-concepts and nouns."""
+def copy_heads(site, everyday):
+    """heads/*.txt, and the list of them. The everyday head is nouns, and nano-concepts for whatsit-nano."""
     folder, heads = os.path.join(site, "heads"), []
     os.makedirs(folder, exist_ok=True)
     lists = {name[:-4]: os.path.join(ROOT, "heads", name) for name in sorted(os.listdir(os.path.join(ROOT, "heads")))
              if name.endswith(".txt")}
-    if extra:
-        lists = {"everyday": extra, **lists}
+    concepts = everyday or os.path.join(ROOT, "models", "nano-concepts.txt")
+    if os.path.exists(concepts):
+        lists = {"everyday": concepts, **lists}
     for name, path in lists.items():
         shutil.copyfile(path, os.path.join(folder, name + ".txt"))
         about = read_list(path)
@@ -107,7 +108,10 @@ def copy_heads(site, extra):
         if about.get("sensitivity"):
             entry["sensitivity"] = about["sensitivity"]
         heads.append(entry)
-    return {"everyday": "everyday" if extra else "nouns", "heads": heads}
+    index = {"everyday": "everyday" if everyday else "nouns", "heads": heads}
+    if "everyday" in lists and not everyday:
+        index["everyday_of"] = {"whatsit-nano": "everyday"}
+    return index
 
 
 def halve(data):
@@ -131,8 +135,8 @@ def halve(data):
     return struct.pack("<Q", len(text)) + text + b"".join(parts)
 
 
-def build_everyday(site, index, program, model):
-    name = index["everyday"]
+def build_everyday(site, index, program, model, model_name):
+    name = index.get("everyday_of", {}).get(model_name, index["everyday"])
     with tempfile.TemporaryDirectory() as home:
         env = {**os.environ, "HOME": home, "XDG_DATA_HOME": home, "XDG_CACHE_HOME": home, "XDG_CONFIG_HOME": home}
         env.pop("WHATSIT_HOME", None)
@@ -188,23 +192,19 @@ def main():
     parser.add_argument("site")
     parser.add_argument("--core", required=True, help="folder with the built .wasm modules")
     parser.add_argument("--model", help="a model file (GGUF)")
-    parser.add_argument("--everyday", help="label list of the everyday head (default: heads/nouns.txt)")
+    parser.add_argument("--everyday", help="label list of the everyday head (default: the model's own, else heads/nouns.txt)")
     parser.add_argument("--whatsit", help="the program, to make the everyday head's file ahead")
     args = parser.parse_args()
     if os.path.exists(args.site) and os.listdir(args.site):
         sys.exit(f"{args.site} is there already and not empty")
-    everyday = args.everyday
-    concepts = os.path.join(ROOT, "models", "nano-concepts.txt")
-    if not everyday and args.model and "nano" in os.path.basename(args.model) and os.path.exists(concepts):
-        everyday = concepts
     copy_app(args.site)
     copy_core(args.site, args.core)
-    index = copy_heads(args.site, everyday)
+    index = copy_heads(args.site, args.everyday)
     models = []
     if args.model:
         models = copy_model(args.site, args.model)
         if args.whatsit:
-            build_everyday(args.site, index, args.whatsit, os.path.join(args.site, models[0]["url"]))
+            build_everyday(args.site, index, args.whatsit, os.path.join(args.site, models[0]["url"]), models[0]["name"])
     write(os.path.join(args.site, "heads/index.json"), json.dumps(index, ensure_ascii=False, separators=(",", ":")) + "\n")
     write(os.path.join(args.site, "models.json"), json.dumps({"models": models}, indent=1) + "\n")
     stamp_worker(args.site)

@@ -4,7 +4,7 @@
 
 const VERSION = 'dev';
 const FILES = [
-  './', 'app.css', 'manifest.webmanifest', 'whatsit.js', 'models.json', 'messages/en.json',
+  'index.html', 'app.css', 'manifest.webmanifest', 'whatsit.js', 'models.json', 'messages/en.json',
   'app/answers.js', 'app/db.js', 'app/dom.js', 'app/engine.js', 'app/heads.js', 'app/main.js', 'app/photos.js',
   'app/screen_camera.js', 'app/screen_heads.js', 'app/screen_more.js', 'app/screen_new.js', 'app/screen_photo.js',
   'app/screen_search.js', 'app/site.js', 'app/text.js', 'app/theme.js',
@@ -66,9 +66,9 @@ async function fromNetwork(request, cacheName) {
 
 async function answer(request, url) {
   const isCore = url.href.startsWith(address('core/'));
-  const isApp = isCore || FILES.includes(url.pathname.slice(new URL(self.registration.scope).pathname.length) || './');
+  const isApp = isCore || FILES.includes(url.pathname.slice(new URL(self.registration.scope).pathname.length));
   const isPage = request.mode === 'navigate';
-  const key = isPage ? address('./') : request;
+  const key = isPage ? address('index.html') : request; /* './' may be something else without a page's Accept */
   if (isPage || isApp) {
     const cached = await caches.match(key, { cacheName: CACHE });
     if (cached && VERSION !== 'dev') return cached;

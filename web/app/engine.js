@@ -17,12 +17,17 @@ function change(values) {
   engine.dispatchEvent(new Event('change'));
 }
 
+/* Resolves when it is known which model the host has, to null when there is none. */
+let foundOut;
+export const found = new Promise((resolve) => (foundOut = resolve));
+
 /* Resolves when the model is open. */
 export const whatsit = () => ready;
 
 export async function start() {
   change({ phase: 'finding', error: null });
   const model = await findModel();
+  foundOut(model);
   if (!model) {
     change({ phase: 'failed', error: { code: navigator.onLine ? 'none' : 'network' } });
     return;

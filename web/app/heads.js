@@ -2,7 +2,7 @@
  * opened when it is first asked; one from words is made once and then kept. */
 import { WhatsitError } from '../whatsit.js';
 import * as db from './db.js';
-import { engine, whatsit } from './engine.js';
+import { engine, found as modelFound, whatsit } from './engine.js';
 import * as site from './site.js';
 import { parseList } from '../lib/labels.js';
 
@@ -18,9 +18,9 @@ const opened = new Map(); /* name -> promise of a Head; least recently used firs
 const changed = () => heads.dispatchEvent(new Event('change'));
 
 export async function loadHeads() {
-  const [found, own] = await Promise.all([site.findHeads(), db.all('heads').catch(() => [])]);
+  const [found, own, model] = await Promise.all([site.findHeads(), db.all('heads').catch(() => []), modelFound]);
   heads.shipped = found.heads;
-  heads.everyday = found.everyday;
+  heads.everyday = found.everyday_of?.[model?.name] ?? found.everyday;
   heads.own = own;
   const chosen = await db.setting('chosen', [heads.everyday]);
   heads.chosen = chosen.filter((name) => find(name));

@@ -24,7 +24,7 @@ export async function findModel() {
   return { name: model.id, url: new URL(url, root).href, sha256, n_bytes, served: true };
 }
 
-/* { heads: [{ name, title, group, n_labels, ... }], everyday } */
+/* { heads: [{ name, title, group, n_labels, ... }], everyday, everyday_of: { model: head } } */
 export async function findHeads() {
   const own = await json('heads/index.json');
   if (own?.heads?.length) return own;
