@@ -1,5 +1,7 @@
 #include "cpu/cpu.h"
 
+#include <stdbool.h>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -53,6 +55,20 @@ wi_cpu_features wi_cpu_detect(void)
 }
 
 #elif defined(__wasm__)
+#if defined(__wasm_relaxed_simd__)
+#include <wasm_simd128.h>
+
+/* The standard leaves open what the relaxed dot product does with a second operand of more than seven
+ * bits, and so shows the instruction behind it: pmaddubsw, which saturates, needs others around it;
+ * dot instructions do not saturate. */
+static bool has_dot_instruction(void)
+{
+    volatile int8_t first = 127, second = -1;
+    const v128_t sum = wasm_i32x4_relaxed_dot_i8x16_i7x16_add(
+        wasm_i8x16_splat(first), wasm_i8x16_splat(second), wasm_i32x4_splat(0));
+    return wasm_i32x4_extract_lane(sum, 0) != 2 * INT16_MAX;
+}
+#endif
 
 wi_cpu_features wi_cpu_detect(void)
 {
@@ -62,6 +78,8 @@ wi_cpu_features wi_cpu_detect(void)
 #endif
 #if defined(__wasm_relaxed_simd__)
     features |= WI_CPU_WASM_RELAXED;
+    if (has_dot_instruction())
+        features |= WI_CPU_WASM_DOT;
 #endif
     return features;
 }

@@ -15,7 +15,8 @@ enum {
     WI_CPU_DOTPROD = 1u << 5,
     WI_CPU_I8MM = 1u << 6,
     WI_CPU_WASM_SIMD = 1u << 7, /* what the module was compiled with */
-    WI_CPU_WASM_RELAXED = 1u << 8
+    WI_CPU_WASM_RELAXED = 1u << 8,
+    WI_CPU_WASM_DOT = 1u << 9 /* the engine turns the relaxed dot product into one instruction */
 };
 
 /* Cheap, and the same each time. The operating system's support for the wide registers is checked

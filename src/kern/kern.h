@@ -111,7 +111,8 @@ typedef struct wi_kern_use {
  * and named in `use`. */
 void wi_kern_init(wi_kern *kern, wi_kern_use use[WI_N_OPERATIONS], wi_cpu_features features);
 
-/* The features that an ISA's name allows ("scalar", "avx2", "avx512", "neon", "dotprod", "i8mm", "wasm"),
+/* The features that an ISA's name allows ("scalar", "avx2", "avx512", "neon", "dotprod", "i8mm", "wasm",
+ * "relaxed", "dot"),
  * cut to what is there; false for an unknown name or an ISA that this processor lacks altogether.
  */
 bool wi_kern_limit(const char *isa, wi_cpu_features there, wi_cpu_features *out);

@@ -20,7 +20,8 @@
 #elif defined(__wasm_relaxed_simd__)
 #define WI_KERN_VARIANTS(X)                                                                        \
     X("wasm", WI_CPU_WASM_SIMD, wi_kern_wasm)                                                      \
-    X("relaxed", WI_CPU_WASM_SIMD | WI_CPU_WASM_RELAXED, wi_kern_relaxed)
+    X("relaxed", WI_CPU_WASM_SIMD | WI_CPU_WASM_RELAXED, wi_kern_relaxed)                          \
+    X("dot", WI_CPU_WASM_SIMD | WI_CPU_WASM_RELAXED | WI_CPU_WASM_DOT, wi_kern_relaxed_dot)
 #elif defined(__wasm_simd128__)
 #define WI_KERN_VARIANTS(X) X("wasm", WI_CPU_WASM_SIMD, wi_kern_wasm)
 #else
