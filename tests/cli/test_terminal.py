@@ -11,6 +11,10 @@ from harness import Case, main
 LABELS = ("--labels", "cat,dog")
 
 
+# The shipped model on one thread without vector instructions: slow enough on any machine to be watched.
+NANO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "models", "whatsit-nano.gguf")
+SLOWLY = ("--model", NANO, "--isa", "scalar", "--threads", "1")
+
 class Terminal(Case):
     def on_terminal(self, *words, env=None, out=True, err=True):
         """Both streams of a pseudo-terminal as one text, and the exit status."""
@@ -75,8 +79,8 @@ class Terminal(Case):
         self.assertEqual(self.on_terminal(*pictures, *LABELS, "--json", "--quiet", out=False)[1], "")
 
     def test_progress_of_a_head(self):
-        labels = self.write("l.txt", "".join(f"label number {i}\n" for i in range(15000)))
-        _, text, _ = self.on_terminal("head", "new", "x", "--labels", labels, out=False)
+        labels = self.write("l.txt", "".join(f"label number {i}\n" for i in range(2500)))
+        _, text, _ = self.on_terminal("head", "new", "x", "--labels", labels, *SLOWLY, out=False)
         self.assertIn("preparing head 'x'", text)
         self.assertIn("%", text)
 
@@ -106,7 +110,7 @@ class Interrupt(Case):
     def test_while_making_a_head(self):
         labels = self.write("l.txt", "".join(f"label number {i} with some more words in it\n" for i in range(60000)))
         self.ok("head", "new", "kept", "--labels", "a,b")
-        process = self.start("head", "new", "kept", "--labels", labels, "--force")
+        process = self.start("head", "new", "kept", "--labels", labels, "--force", *SLOWLY)
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
