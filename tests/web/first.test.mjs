@@ -121,7 +121,6 @@ test('storage is full: it works, and says that nothing is kept', async (t) => {
 
 test('a damaged model is refused', async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'whatsit-site-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   await cp(SITE, folder, { recursive: true });
   const models = path.join(folder, 'models');
   const name = (await readdir(models))[0];
@@ -129,15 +128,16 @@ test('a damaged model is refused', async (t) => {
   await file.write(Buffer.from([1, 2, 3, 4]), 0, 4, 3 << 20);
   await file.close();
   const { page } = await visit(t, { site: { folder } });
+  t.after(() => rm(folder, { recursive: true, force: true }));
   await page.getByText('The model arrived damaged and was thrown away.').waitFor({ timeout: 60000 });
   assert.equal(await page.evaluate(async () => (await (await caches.open('whatsit-models')).keys()).length), 0);
 });
 
 test('no model on the site is said', async (t) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'whatsit-site-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   await cp(SITE, folder, { recursive: true });
   await writeFile(path.join(folder, 'models.json'), '{ "models": [] }');
   const { page } = await visit(t, { site: { folder }, browser: DESKTOP });
+  t.after(() => rm(folder, { recursive: true, force: true }));
   await page.getByText('This site has no model.').waitFor();
 });

@@ -23,7 +23,7 @@ function rangeOf(request, size) {
  * isolate: false leaves the isolation headers out, as plain static hosts do. */
 export async function serveSite(folder, { isolate = true, port = 0 } = {}) {
   const site = { asked: [], trouble: {} };
-  const server = createServer(async (request, response) => {
+  const answer = async (request, response) => {
     const url = new URL(request.url, 'http://localhost');
     const file = path.join(folder, path.normalize(decodeURIComponent(url.pathname === '/' ? '/index.html' : url.pathname)));
     const record = { path: url.pathname, range: request.headers.range, bytes: 0 };
@@ -49,7 +49,7 @@ export async function serveSite(folder, { isolate = true, port = 0 } = {}) {
     if (request.method === 'HEAD') return response.end();
     const isModel = url.pathname.endsWith('.gguf');
     const cut = isModel ? site.trouble.cutModelAfter : undefined;
-    const stream = createReadStream(file, { start: from, end: to });
+    const stream = to < from ? [] : createReadStream(file, { start: from, end: to });
     for await (const part of stream) {
       if (cut !== undefined && from + record.bytes + part.length > cut) return request.socket.destroy();
       record.bytes += part.length;
@@ -57,7 +57,8 @@ export async function serveSite(folder, { isolate = true, port = 0 } = {}) {
       if (isModel && site.trouble.slowModelMs) await new Promise((resolve) => setTimeout(resolve, site.trouble.slowModelMs));
     }
     response.end();
-  });
+  };
+  const server = createServer((request, response) => answer(request, response).catch(() => request.socket.destroy()));
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
   site.url = `http://localhost:${server.address().port}/`;
   site.close = () => new Promise((resolve) => {
