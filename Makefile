@@ -4,8 +4,9 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 MODEL ?=
 CMAKE_FLAGS ?=
+CTEST_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
-CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS)
+CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS) $(CTEST_FLAGS)
 
 .PHONY: all deps build run test test-asan lint tidy bench fuzz install wasm test-web clean
 
