@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import statistics
 import struct
 import subprocess
 import sys
@@ -119,32 +120,33 @@ def linear():
 
 
 def few_shot():
-    counts = (1, 3, 4, 16)
-    print("\n| photos | tested on | zero-shot | " + " | ".join(f"{n} a label" for n in counts) +
-          " |\n|---|---:|---:|---:|---:|---:|---:|")
+    counts, draws = (1, 2, 3, 4, 16), 20
+    print(f"\n(mean of {draws} draws of the photos, and how far one draw lies from it)\n\n"
+          "| photos | tested on | zero-shot | " + " | ".join(f"{n} a label" for n in counts) +
+          " |\n|---|---:|---:|" + "---:|" * len(counts))
     for name, template in (("pets", "a photo of a {}, a type of pet."), ("flowers", "a photo of a {}, a type of flower."),
                            ("professions", "a photo of a {} at work."), ("groceries", "a photo of a {} in a shop."),
                            ("xray", "a chest X-ray, {}."), ("pneumoniamnist", "a chest X-ray, {}.")):
-        cells, n = collections.Counter(), 0
+        zero, n, right = 0.0, 0, collections.defaultdict(lambda: [0.0] * draws)
         for turn, (learn, test) in enumerate(turns(name)):
             labels = sorted({label for _, label in test})
-            words = ["--labels", table_of_labels(labels), "--template", template]
+            words, data = ["--labels", table_of_labels(labels), "--template", template], table("test", test)
             run("head", "new", "z", *words, "--force")
-            cells["zero"] += measure("z", table("test", test))["top1"] * len(test)
+            zero += measure("z", data)["top1"] * len(test)
             n += len(test)
             for shots in counts:
-                draws = 1 if name in rows else 4
                 if len(learn) < shots * len(labels):
                     continue
                 for draw in range(draws):
                     mixed = list(learn)
-                    random.Random(4 * turn + draw).shuffle(mixed)
+                    random.Random(draws * turn + draw).shuffle(mixed)
                     some = split(mixed, shots)[0]
                     examples = [f"--examples={label}=" + ",".join(p for p, l in some if l == label) for label in labels]
                     run("head", "new", "f", *words, *examples, "--force")
-                    cells[shots] += measure("f", table("test", test))["top1"] * len(test) / draws
-        print(f"| {name} | {n} | " + " | ".join(f"{100 * cells[x] / n:.1f} %" if x in cells else "-"
-                                                 for x in ("zero", *counts)) + " |", flush=True)
+                    right[shots][draw] += measure("f", data)["top1"] * len(test)
+        cells = [f"{100 * statistics.mean(right[k]) / n:.1f} ± {100 * statistics.stdev(right[k]) / n:.1f} %" if k in right
+                 else "-" for k in counts]
+        print(f"| {name} | {n} | {100 * zero / n:.1f} % | " + " | ".join(cells) + " |", flush=True)
 
 
 def table_of_labels(labels):

@@ -53,12 +53,13 @@ WI_API wi_status wi_head_train(const wi_model *model, const wi_training *trainin
 /* ---- example photos ---- */
 
 /* A head from words and example photos. words is a zero-shot head, whose labels the photos belong
- * to; a label without photos answers by its words alone. With two photos for enough labels the
- * weight of the photos is chosen by leaving one out.
+ * to; a label without photos answers by its words alone. The photos move the words' answer only as
+ * far as they ask for it: a logistic regression whose prior is the words. With two photos of a label
+ * the temperature is fitted to photos that were held out. Deterministic.
  * Errors: WI_ERR_ARG, WI_ERR_MISMATCH (embeddings of another length), WI_ERR_LIMIT,
  *     WI_ERR_NOMEM
- * Source: Tip-Adapter (arXiv:2111.03930), with the mean over a label's photos in place of the
- *     sum */
+ * Source: Silva-Rodriguez et al. (CVPR 2024, arXiv:2312.12730); src/head/anchor.h has the formula
+ */
 WI_API wi_status wi_head_add_photos(const wi_head *words, const wi_photos *photos, wi_head **out,
                                     wi_error *error);
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "head/anchor.h"
 #include "head/score.h"
 #include "head/train.h"
 
@@ -9,32 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What mixes words and photos when nothing can be left out; alpha in units of the logit scale. */
-static const float default_alpha = 0.2f, default_beta = 5.5f;
-static const float alphas[] = {0, 0.01f, 0.02f, 0.05f, 0.1f, 0.2f, 0.5f, 1, 2};
-static const float betas[] = {1, 2, 4, 8, 16, 32};
 /* Cosines of photos among themselves spread less than this scale needs to be fitted from. */
 static const float photo_scale = 20;
-/* Leaving one out costs queries * labels for each choice: enough to choose by, little enough to
- * wait for. */
-enum { MAX_QUERY_LOGITS = 200000, MIN_QUERIES = 4 };
+/* Photos that were not learnt from tell the temperature: below 4 they say nothing, and above this many logits
+ * answering them again and again takes too long. */
+enum { MAX_FOLDS = 5, MIN_HELD_OUT = 4, MAX_HELD_OUT_LOGITS = 2000000 };
 
-/* The examples of a head under way, and one row of logits per example that can be left out. */
+/* The examples of a head under way, and what is said of those that are held out in turn. */
 typedef struct shots {
     const wi_head_parts *parts;
     float *x;        /* [n, dim] unit rows: all example photos */
     uint32_t *label; /* [n] */
     size_t n;
-    size_t *count; /* [n_labels] */
-    size_t *query; /* [n_queries] examples whose label has another one */
-    size_t n_queries;
-    uint32_t *truth; /* [n_queries] */
-    double *weight;  /* [n_queries] 1 each */
-    float *words;    /* [n_queries, n_labels] logits without photos */
-    float *evidence; /* the same shape: mean affinity to each label's other photos, for one beta */
-    float *logit;    /* the same shape */
-    float *dots;     /* [n] */
+    size_t *count;             /* [n_labels] */
+    double *weight;            /* [n] 1 for those that are held out: labels with a second photo */
+    size_t n_held_out, fewest; /* fewest: photos of such a label */
+    float *logit;              /* [n, n_labels] said of them */
     wi_dots_fn *dot;
+    /* With words: */
+    float *text, *words; /* [n_labels, dim] their rows; [n, n_labels] their logits */
+    float *delta, *bias; /* [n_labels, dim], [n_labels] what the photos add */
 } shots;
 
 static void close_shots(shots *s)
@@ -42,13 +37,12 @@ static void close_shots(shots *s)
     free(s->x);
     free(s->label);
     free(s->count);
-    free(s->query);
-    free(s->truth);
     free(s->weight);
-    free(s->words);
-    free(s->evidence);
     free(s->logit);
-    free(s->dots);
+    free(s->text);
+    free(s->words);
+    free(s->delta);
+    free(s->bias);
 }
 
 /* Old keys first, then the new photos, all of unit length. */
@@ -68,8 +62,7 @@ static wi_status gather(shots *s, const wi_photos *photos, wi_error *error)
                        WI_HEAD_MAX_ROWS);
     s->x = calloc(n_floats, sizeof *s->x);
     s->label = calloc(s->n, sizeof *s->label);
-    s->dots = calloc(s->n, sizeof *s->dots);
-    if (!s->x || !s->label || !s->dots)
+    if (!s->x || !s->label)
         return wi_fail_nomem(error, n_floats * sizeof *s->x, "photos");
     for (size_t i = 0; i < parts->n_keys; i++) {
         memcpy(s->x + i * dim, parts->keys + i * dim, dim * sizeof *s->x);
@@ -86,128 +79,146 @@ static wi_status gather(shots *s, const wi_photos *photos, wi_error *error)
     return WI_OK;
 }
 
-/* Photos to leave out, evenly spread when there are many; none when there are too few to choose by.
- */
-static wi_status pick_queries(shots *s, wi_error *error)
+/* Photos of labels that have another one can be held out, unless they are too few or too many to tell. */
+static wi_status choose_held_out(shots *s, wi_error *error)
 {
-    size_t n_labels = s->parts->n_labels, n_able = 0, most = MAX_QUERY_LOGITS / n_labels;
+    size_t n_labels = s->parts->n_labels;
+    s->fewest = SIZE_MAX;
+    s->weight = calloc(s->n, sizeof *s->weight);
+    if (!s->weight)
+        return wi_fail_nomem(error, s->n * sizeof *s->weight, "photos");
+    for (size_t i = 0; i < s->n; i++) {
+        size_t count = s->count[s->label[i]];
+        s->weight[i] = count >= 2;
+        s->n_held_out += count >= 2;
+        if (count >= 2 && count < s->fewest)
+            s->fewest = count;
+    }
+    if (n_labels < 2 || s->n_held_out < MIN_HELD_OUT || s->n > MAX_HELD_OUT_LOGITS / n_labels)
+        s->n_held_out = 0;
+    if (s->n_held_out == 0)
+        return WI_OK;
+    s->logit = calloc(s->n * n_labels, sizeof *s->logit);
+    return s->logit ? WI_OK : wi_fail_nomem(error, s->n * n_labels * sizeof *s->logit, "photos");
+}
+
+static float fit_temperature(const shots *s)
+{
+    return s->n_held_out == 0 ? 1
+                              : wi_fit_temperature(s->logit, s->label, s->weight, s->n,
+                                                   s->parts->n_labels, wi_smoothing(s->n_held_out));
+}
+
+/* ---- words and photos ---- */
+
+/* What the head says by its words alone. */
+static wi_status ask_words(shots *s, const wi_head *head, wi_error *error)
+{
+    size_t k = s->parts->n_labels, dim = s->parts->dim, n_floats;
+    if (!wi_size_mul(s->n, k, &n_floats) || n_floats > SIZE_MAX / 16)
+        return wi_fail(error, WI_ERR_LIMIT, "too many photos");
+    s->words = calloc(n_floats, sizeof *s->words);
+    s->text = calloc(k * dim, sizeof *s->text); /* as large as the head's rows */
+    s->delta = calloc(k * dim, sizeof *s->delta);
+    s->bias = calloc(k, sizeof *s->bias);
+    float *cosine = calloc(k, sizeof *cosine);
+    if (!s->words || !s->text || !s->delta || !s->bias || !cosine) {
+        free(cosine);
+        return wi_fail_nomem(error, (n_floats + 2 * k * dim) * sizeof(float), "photos");
+    }
+    wi_head plain = *head; /* without what it may have learnt from photos */
+    plain.parts.delta = plain.parts.bias = NULL;
+    plain.parts.logit_scale /= plain.parts.words_weight;
     for (size_t i = 0; i < s->n; i++)
-        n_able += s->count[s->label[i]] >= 2;
-    if (most < 50)
-        most = 50;
-    size_t n = n_able < most ? n_able : most, seen = 0;
-    if (n < MIN_QUERIES || n_labels < 2)
-        return WI_OK;
-    s->query = calloc(n, sizeof *s->query);
-    s->truth = calloc(n, sizeof *s->truth);
-    s->weight = calloc(n, sizeof *s->weight);
-    s->words = calloc(n * n_labels, sizeof *s->words);
-    s->evidence = calloc(n * n_labels, sizeof *s->evidence);
-    s->logit = calloc(n * n_labels, sizeof *s->logit);
-    if (!s->query || !s->truth || !s->weight || !s->words || !s->evidence || !s->logit)
-        return wi_fail_nomem(error, 3 * n * n_labels * sizeof *s->logit, "photos");
-    for (size_t i = 0; i < s->n && s->n_queries < n; i++) {
-        if (s->count[s->label[i]] < 2)
-            continue;
-        if (seen++ * n / n_able <
-            s->n_queries) /* the q-th query is the first photo of the q-th of n parts */
-            continue;
-        s->truth[s->n_queries] = s->label[i];
-        s->weight[s->n_queries] = 1;
-        s->query[s->n_queries++] = i;
+        wi_score_logits(&plain, s->x + i * dim, cosine, s->words + i * k);
+    for (size_t r = s->parts->n_rows; r-- > 0;) { /* the first name's row stays */
+        size_t label = s->parts->row_label ? (size_t)s->parts->row_label[r] : r;
+        memcpy(s->text + label * dim, s->parts->weight + r * dim, dim * sizeof *s->text);
     }
-    return WI_OK;
-}
-
-/* evidence[q, c] = mean of exp(-beta * (1 - cosine)) over the photos of c other than q. */
-static void measure_evidence(shots *s, float beta)
-{
-    size_t n_labels = s->parts->n_labels, dim = s->parts->dim;
-    memset(s->evidence, 0, s->n_queries * n_labels * sizeof *s->evidence);
-    for (size_t q = 0; q < s->n_queries; q++) {
-        size_t self = s->query[q];
-        float *row = s->evidence + q * n_labels;
-        s->dot(s->n, dim, s->x, dim, s->x + self * dim, s->dots);
-        for (size_t i = 0; i < s->n; i++)
-            if (i != self)
-                row[s->label[i]] += expf(-beta * (1 - s->dots[i]));
-        for (size_t c = 0; c < n_labels; c++) {
-            size_t others = s->count[c] - (c == s->label[self]);
-            if (others > 0)
-                row[c] /= (float)others;
-        }
-    }
-}
-
-/* The mix whose left-out photos have the least log loss, each at its best temperature. */
-static wi_status choose_mix(shots *s, const wi_head *words, wi_head_parts *parts, wi_error *error)
-{
-    size_t n = s->n_queries * parts->n_labels;
-    parts->alpha = default_alpha * parts->logit_scale;
-    parts->beta = default_beta;
-    parts->temperature = 1;
-    if (s->n_queries == 0)
-        return WI_OK;
-    float *cosine = calloc(parts->n_labels, sizeof *cosine);
-    if (!cosine)
-        return wi_fail_nomem(error, parts->n_labels * sizeof *cosine, "photos");
-    wi_head plain = *words; /* without the photos that it may have */
-    plain.parts.alpha = 0;
-    for (size_t q = 0; q < s->n_queries; q++)
-        wi_score_logits(&plain, s->x + s->query[q] * parts->dim, cosine,
-                        s->words + q * parts->n_labels);
     free(cosine);
-    double best = INFINITY;
-    for (size_t b = 0; b < sizeof betas / sizeof *betas; b++) {
-        measure_evidence(s, betas[b]);
-        for (size_t a = 0; a < sizeof alphas / sizeof *alphas; a++) {
-            float alpha = alphas[a] * parts->logit_scale;
-            for (size_t i = 0; i < n; i++)
-                s->logit[i] = s->words[i] + alpha * s->evidence[i];
-            float t = wi_fit_temperature(s->logit, s->truth, s->weight, s->n_queries,
-                                         parts->n_labels, wi_smoothing(s->n_queries));
-            double loss = wi_log_loss(s->logit, s->truth, s->weight, s->n_queries, parts->n_labels,
-                                      (double)t, wi_smoothing(s->n_queries));
-            if (loss < best) {
-                best = loss;
-                parts->alpha = alpha;
-                parts->beta = betas[b];
-                parts->temperature = t;
-            }
-        }
-    }
     return WI_OK;
 }
 
-/* Each label's mean photo as its weights, and the temperature from left-out photos. mean[n_labels,
- * dim]. */
-static wi_status use_means(shots *s, float *mean, wi_head_parts *parts, wi_error *error)
+/* The logits of the photos of one fold, by a fit to the others. */
+static wi_status answer_fold(shots *s, const wi_anchor *anchor, const bool *skip, wi_error *error)
 {
-    size_t k = parts->n_labels, dim = parts->dim;
-    for (size_t c = 0; c < k; c++)
-        if (s->count[c] == 0)
-            return wi_fail(error, WI_ERR_ARG, "label '%.100s' has no photos", parts->labels[c]);
-    if (!wi_photos_means(s->x, s->label, s->n, dim, k, mean))
-        return wi_fail(error, WI_ERR_ARG, "photos of a label cancel each other out");
-    parts->weight = mean;
-    parts->n_rows = k;
-    parts->logit_scale = photo_scale;
-    parts->logit_bias = 0;
-    parts->alpha = parts->beta = 0;
-    parts->temperature = 1;
-    if (s->n_queries == 0)
-        return WI_OK;
+    size_t k = anchor->n_labels, dim = anchor->dim;
+    float lambda;
+    wi_status status = wi_anchor_fit(anchor, skip, s->delta, s->bias, &lambda, error);
+    for (size_t i = 0; i < s->n && status == WI_OK; i++) {
+        float *row = s->logit + i * k;
+        if (!skip[i])
+            continue;
+        s->dot(k, dim, s->delta, dim, s->x + i * dim, row);
+        for (size_t c = 0; c < k; c++)
+            row[c] += lambda * s->words[i * k + c] + s->bias[c];
+    }
+    return status;
+}
+
+/* Deals each label's photos to the folds in turn and has every fold answered. */
+static wi_status answer_held_out(shots *s, const wi_anchor *anchor, wi_error *error)
+{
+    size_t n_folds = s->fewest < MAX_FOLDS ? s->fewest : MAX_FOLDS;
+    bool *skip = calloc(s->n, sizeof *skip);
+    size_t *seen = calloc(anchor->n_labels, sizeof *seen);
+    wi_status status = skip && seen ? WI_OK : wi_fail_nomem(error, s->n, "photos");
+    for (size_t fold = 0; fold < n_folds && status == WI_OK; fold++) {
+        memset(seen, 0, anchor->n_labels * sizeof *seen);
+        for (size_t i = 0; i < s->n; i++)
+            skip[i] = s->weight[i] > 0 && seen[s->label[i]]++ % n_folds == fold;
+        status = answer_fold(s, anchor, skip, error);
+    }
+    free(skip);
+    free(seen);
+    return status;
+}
+
+static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts, wi_error *error)
+{
+    wi_status status = ask_words(s, words, error);
+    if (status != WI_OK)
+        return status;
+    wi_anchor anchor = {.n = s->n,
+                        .dim = parts->dim,
+                        .n_labels = parts->n_labels,
+                        .x = s->x,
+                        .label = s->label,
+                        .words = s->words,
+                        .text = s->text,
+                        .independent = parts->sigmoid};
+    if (s->n_held_out > 0 && !parts->sigmoid) {
+        status = answer_held_out(s, &anchor, error);
+        parts->temperature = fit_temperature(s);
+    }
+    float before = parts->words_weight;
+    if (status == WI_OK)
+        status = wi_anchor_fit(&anchor, NULL, s->delta, s->bias, &parts->words_weight, error);
+    parts->logit_scale *= parts->words_weight / before;
+    parts->delta = s->delta;
+    parts->bias = s->bias;
+    return status;
+}
+
+/* ---- photos alone ---- */
+
+/* What each held-out photo would be told: its label's mean is taken without it. */
+static wi_status answer_by_means(shots *s, const float *mean, wi_error *error)
+{
+    size_t k = s->parts->n_labels, dim = s->parts->dim;
     float *rest = calloc(dim, sizeof *rest);
     if (!rest)
         return wi_fail_nomem(error, dim * sizeof *rest, "photos");
-    for (size_t q = 0; q < s->n_queries; q++) {
-        const float *x = s->x + s->query[q] * dim;
-        uint32_t own = s->truth[q];
+    for (size_t q = 0; q < s->n; q++) {
+        const float *x = s->x + q * dim;
+        uint32_t own = s->label[q];
         float *row = s->logit + q * k;
+        if (s->weight[q] == 0)
+            continue;
         s->dot(k, dim, mean, dim, x, row);
         memset(rest, 0, dim * sizeof *rest);
         for (size_t i = 0; i < s->n; i++)
-            for (size_t j = 0; s->label[i] == own && i != s->query[q] && j < dim; j++)
+            for (size_t j = 0; s->label[i] == own && i != q && j < dim; j++)
                 rest[j] += s->x[i * dim + j];
         if (wi_score_normalise(rest, dim, rest, NULL) == WI_OK)
             s->dot(1, dim, rest, dim, x, &row[own]);
@@ -215,9 +226,25 @@ static wi_status use_means(shots *s, float *mean, wi_head_parts *parts, wi_error
             row[c] *= photo_scale;
     }
     free(rest);
-    parts->temperature = wi_fit_temperature(s->logit, s->truth, s->weight, s->n_queries, k,
-                                            wi_smoothing(s->n_queries));
     return WI_OK;
+}
+
+/* Each label's mean photo as its weights. mean[n_labels, dim]. */
+static wi_status use_means(shots *s, float *mean, wi_head_parts *parts, wi_error *error)
+{
+    for (size_t c = 0; c < parts->n_labels; c++)
+        if (s->count[c] == 0)
+            return wi_fail(error, WI_ERR_ARG, "label '%.100s' has no photos", parts->labels[c]);
+    if (!wi_photos_means(s->x, s->label, s->n, parts->dim, parts->n_labels, mean))
+        return wi_fail(error, WI_ERR_ARG, "photos of a label cancel each other out");
+    parts->weight = mean;
+    parts->n_rows = parts->n_labels;
+    parts->logit_scale = photo_scale;
+    parts->logit_bias = 0;
+    wi_status status = s->n_held_out > 0 ? answer_by_means(s, mean, error) : WI_OK;
+    if (status == WI_OK)
+        parts->temperature = fit_temperature(s);
+    return status;
 }
 
 /* words: NULL when the head is made of photos alone. */
@@ -229,11 +256,12 @@ static wi_status make_head(const wi_head *words, const wi_head_parts *from, cons
     float *mean = NULL;
     wi_status status = gather(&s, photos, error);
     if (status == WI_OK)
-        status = pick_queries(&s, error);
+        status = choose_held_out(&s, error);
     parts.kind = WI_HEAD_FEW_SHOT;
+    parts.temperature = 1;
     parts.none_threshold = parts.none_rate = NAN; /* set for other numbers */
     if (status == WI_OK && words) {
-        status = choose_mix(&s, words, &parts, error);
+        status = mix_words(&s, words, &parts, error);
     } else if (status == WI_OK) {
         mean = calloc(parts.n_labels * parts.dim, sizeof *mean);
         status = mean ? use_means(&s, mean, &parts, error)

@@ -17,7 +17,7 @@ void wi_head_parts_init(wi_head_parts *parts)
     memset(parts, 0, sizeof *parts);
     parts->name = parts->model_name = parts->model_fingerprint = "";
     parts->licence = parts->source = parts->sensitivity = "";
-    parts->logit_scale = parts->temperature = 1;
+    parts->logit_scale = parts->temperature = parts->words_weight = 1;
     parts->none_threshold = parts->none_rate = NAN;
 }
 
@@ -36,8 +36,7 @@ static wi_status check_numbers(const wi_head_parts *parts, wi_status bad, wi_err
         {"logit scale", parts->logit_scale, 1e-6f, 1e6f, false},
         {"logit bias", parts->logit_bias, -1e6f, 1e6f, false},
         {"temperature", parts->temperature, 1e-3f, 1e3f, false},
-        {"alpha", parts->alpha, 0, 1e6f, false},
-        {"beta", parts->beta, 0, 1e3f, false},
+        {"words' weight", parts->words_weight, 1e-6f, 1e6f, false},
         {"none-of-these threshold", parts->none_threshold, -1e9f, 1e9f, true},
         {"false-accept rate", parts->none_rate, 0, 1, true},
     };
@@ -52,7 +51,7 @@ static wi_status check_numbers(const wi_head_parts *parts, wi_status bad, wi_err
 
 static wi_status check_sizes(const wi_head_parts *parts, wi_status bad, wi_error *error)
 {
-    if (!parts->weight && (!parts->keys || parts->kind != WI_HEAD_FEW_SHOT))
+    if (!parts->weight)
         return wi_fail(error, bad, "a head without weights");
     if (parts->dim == 0 || parts->dim > WI_HEAD_MAX_DIM)
         return wi_fail(error, bad, "embeddings of %zu numbers; 1 to %d are possible", parts->dim,
@@ -119,6 +118,9 @@ static wi_status check_tensors(const wi_head_parts *parts, wi_dots_fn *dots, wi_
         check_rows(dots, "weight", parts->weight, parts->n_rows, parts->dim, unit, bad, error);
     if (status == WI_OK)
         status = check_rows(dots, "bias", parts->bias, 1, parts->n_labels, false, bad, error);
+    if (status == WI_OK)
+        status =
+            check_rows(dots, "delta", parts->delta, parts->n_labels, parts->dim, false, bad, error);
     if (status == WI_OK)
         status = check_rows(dots, "keys", parts->keys, parts->n_keys, parts->dim, true, bad, error);
     if (status == WI_OK)
@@ -207,19 +209,6 @@ static wi_status copy_texts(const wi_head_parts *from, wi_head *head, wi_error *
     return WI_OK;
 }
 
-static wi_status count_keys(wi_head *head, wi_error *error)
-{
-    const wi_head_parts *parts = &head->parts;
-    if (!parts->keys)
-        return WI_OK;
-    head->key_count = calloc(parts->n_labels, sizeof *head->key_count);
-    if (!head->key_count)
-        return wi_fail_nomem(error, parts->n_labels * sizeof *head->key_count, "example counts");
-    for (size_t i = 0; i < parts->n_keys; i++)
-        head->key_count[parts->key_label[i]]++;
-    return WI_OK;
-}
-
 wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status bad, wi_head **out,
                          wi_error *error)
 {
@@ -239,8 +228,6 @@ wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status bad,
     head->parts = *parts;
     head->dots = dots;
     status = copy_texts(parts, head, error);
-    if (status == WI_OK)
-        status = count_keys(head, error);
     if (status != WI_OK) {
         wi_head_close(&head);
         return status;
@@ -266,7 +253,8 @@ wi_status wi_head_copy(const wi_head_parts *parts, wi_head **out, wi_error *erro
     size_t dim = parts->dim;
     /* No overflow: all that is counted exists in memory. */
     size_t n = (parts->weight ? parts->n_rows * dim : 0) + (parts->row_label ? parts->n_rows : 0) +
-               (parts->bias ? parts->n_labels : 0) + (parts->keys ? parts->n_keys * (dim + 1) : 0) +
+               (parts->bias ? parts->n_labels : 0) + (parts->delta ? parts->n_labels * dim : 0) +
+               (parts->keys ? parts->n_keys * (dim + 1) : 0) +
                (parts->background ? parts->n_background * dim : 0);
     uint32_t *block = malloc(n ? n * sizeof *block : 1), *at = block;
     if (!block)
@@ -274,6 +262,7 @@ wi_status wi_head_copy(const wi_head_parts *parts, wi_head **out, wi_error *erro
     copy.weight = move_to(&at, parts->weight, parts->n_rows * dim);
     copy.row_label = move_to(&at, parts->row_label, parts->n_rows);
     copy.bias = move_to(&at, parts->bias, parts->n_labels);
+    copy.delta = move_to(&at, parts->delta, parts->n_labels * dim);
     copy.keys = move_to(&at, parts->keys, parts->n_keys * dim);
     copy.key_label = move_to(&at, parts->keys ? parts->key_label : NULL, parts->n_keys);
     copy.background = move_to(&at, parts->background, parts->n_background * dim);
@@ -308,7 +297,6 @@ void wi_head_close(wi_head **head)
         h->close_file(h->file);
     free(h->block);
     free(h->origin);
-    free(h->key_count);
     free(h->strings);
     free(h);
     *head = NULL;

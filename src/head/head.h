@@ -8,7 +8,7 @@
  * How a head answers, x being the normalised image embedding:
  *   cosine[l] = max over the rows r of label l of weight[r] . x      (one row per synonym)
  *   logit[l]  = logit_scale * cosine[l] + logit_bias + bias[l]
- *             + alpha * mean over the keys k of label l of exp(-beta * (1 - keys[k] . x))
+ *             + delta[l] . x
  *             - in sigmoid heads: ln of the sum over the background b of exp(logit_scale * b . x +
  * logit_bias) score     = softmax(logit / temperature) over the labels, or sigmoid(logit /
  * temperature) each Absent tensors contribute nothing. In linear heads weight[r] . x is not a
@@ -49,7 +49,7 @@ typedef struct wi_head_parts {
     wi_head_kind kind;
     bool sigmoid;
     float logit_scale, logit_bias, temperature;
-    float alpha, beta;    /* of keys */
+    float words_weight; /* what photos left of the words' own scale: logit_scale holds it already */
     float none_threshold; /* of the head's known measure; NaN: not calibrated */
     float none_rate;      /* false accepts per unknown picture that the threshold was set for; NaN:
                              unknown */
@@ -59,6 +59,7 @@ typedef struct wi_head_parts {
     const int32_t *row_label; /* [n_rows] ascending, or NULL: row i is label i */
     size_t n_rows;
     const float *bias;        /* [n_labels] or NULL */
+    const float *delta;       /* [n_labels, dim] or NULL: what example photos add to words */
     const float *keys;        /* [n_keys, dim] or NULL: unit embeddings of the example photos */
     const int32_t *key_label; /* [n_keys] */
     size_t n_keys;
@@ -76,10 +77,9 @@ struct wi_head {
     char *strings;             /* one block: the texts and the arrays that point to them */
     const char *const *firsts; /* [n_labels] each label's first name */
     wi_dots_fn *dots;
-    uint32_t *key_count; /* [n_labels] keys per label; NULL without keys */
-    char *origin;        /* the file's path, or NULL: put before messages */
-    void *block;         /* memory of tensors that are not in the file, or NULL */
-    void *file;          /* the mapped file that tensors point into, or NULL */
+    char *origin; /* the file's path, or NULL: put before messages */
+    void *block;  /* memory of tensors that are not in the file, or NULL */
+    void *file;   /* the mapped file that tensors point into, or NULL */
     void (*close_file)(void *file);
 };
 

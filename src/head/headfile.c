@@ -10,16 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WEIGHT, ROW_LABEL, BIAS, KEYS, KEY_LABEL, BACKGROUND, N_TENSORS };
+enum { WEIGHT, ROW_LABEL, BIAS, DELTA, KEYS, KEY_LABEL, BACKGROUND, N_TENSORS };
 
 static const struct {
     const char *name;
     wi_safetensors_type type; /* in memory */
     uint32_t rank;
 } layout[N_TENSORS] = {
-    [WEIGHT] = {"weight", WI_ST_F32, 2},       [ROW_LABEL] = {"row_label", WI_ST_I32, 1},
-    [BIAS] = {"bias", WI_ST_F32, 1},           [KEYS] = {"keys", WI_ST_F32, 2},
-    [KEY_LABEL] = {"key_label", WI_ST_I32, 1}, [BACKGROUND] = {"background", WI_ST_F32, 2},
+    [WEIGHT] = {"weight", WI_ST_F32, 2},
+    [ROW_LABEL] = {"row_label", WI_ST_I32, 1},
+    [BIAS] = {"bias", WI_ST_F32, 1},
+    [DELTA] = {"delta", WI_ST_F32, 2},
+    [KEYS] = {"keys", WI_ST_F32, 2},
+    [KEY_LABEL] = {"key_label", WI_ST_I32, 1},
+    [BACKGROUND] = {"background", WI_ST_F32, 2},
 };
 
 /* ---- saving ---- */
@@ -50,6 +54,7 @@ wi_status wi_headfile_save(const wi_head *head, const char *path, wi_error *erro
     put_tensor(tensors, &n, WEIGHT, parts->weight, parts->n_rows, parts->dim);
     put_tensor(tensors, &n, ROW_LABEL, parts->row_label, parts->n_rows, 0);
     put_tensor(tensors, &n, BIAS, parts->bias, parts->n_labels, 0);
+    put_tensor(tensors, &n, DELTA, parts->delta, parts->n_labels, parts->dim);
     put_tensor(tensors, &n, KEYS, parts->keys, parts->n_keys, parts->dim);
     put_tensor(tensors, &n, KEY_LABEL, parts->key_label, parts->n_keys, 0);
     put_tensor(tensors, &n, BACKGROUND, parts->background, parts->n_background, parts->dim);
@@ -142,7 +147,10 @@ static wi_status check_shapes(const tensor_view views[N_TENSORS], size_t n_label
     const struct {
         int which;
         size_t want;
-    } rows[] = {{ROW_LABEL, views[WEIGHT].rows}, {BIAS, n_labels}, {KEY_LABEL, views[KEYS].rows}};
+    } rows[] = {{ROW_LABEL, views[WEIGHT].rows},
+                {BIAS, n_labels},
+                {DELTA, n_labels},
+                {KEY_LABEL, views[KEYS].rows}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (views[rows[i].which].found && views[rows[i].which].rows != rows[i].want)
             return wi_fail(error, WI_ERR_FORMAT, "tensor '%s' has %zu entries in place of %zu",
@@ -176,6 +184,7 @@ static wi_status read_tensors(const wi_safetensors *st, wi_head_parts *parts, vo
     parts->n_rows = views[WEIGHT].rows;
     parts->row_label = views[ROW_LABEL].data;
     parts->bias = views[BIAS].data;
+    parts->delta = views[DELTA].data;
     parts->keys = views[KEYS].data;
     parts->key_label = views[KEY_LABEL].data;
     parts->n_keys = views[KEYS].rows;

@@ -1,10 +1,10 @@
 /* Head files: safetensors that open anywhere, with everything else as text metadata.
  *
  * Tensors: weight f32 [n_rows, d]; row_label i32 [n_rows] when labels have synonyms; bias f32
- * [n_labels]; keys f32 [m, d] and key_label i32 [m] (few-shot); background f32 [b, d]. f16 and bf16
- * are read too. Metadata (all strings; numbers as decimal text, lists as JSON arrays): format
+ * [n_labels]; delta f32 [n_labels, d], keys f32 [m, d] and key_label i32 [m] (few-shot); background
+ * f32 [b, d]. f16 and bf16 are read too. Metadata (all strings; numbers as decimal text, lists as JSON arrays): format
  * "whatsit head", format_version "1", name, kind "zero-shot" | "linear" | "few-shot", labels,
- * groups, templates, model, model_fingerprint, logit_scale, logit_bias, temperature, alpha, beta,
+ * groups, templates, model, model_fingerprint, logit_scale, logit_bias, temperature, words_weight,
  * scores "softmax" | "sigmoid", none_threshold, none_rate, licence, source, sensitivity. What is
  * absent has the value of wi_head_parts_init; format, format_version, kind and labels are required.
  * A reader refuses a format_version that it does not know, and ignores keys that it does not know.

@@ -86,9 +86,11 @@ wi_status wi_headmeta_write(const wi_head_parts *parts, wi_headmeta *out, wi_err
         const char *key;
         float value;
     } numbers[] = {
-        {"logit_scale", parts->logit_scale},       {"logit_bias", parts->logit_bias},
-        {"temperature", parts->temperature},       {"alpha", parts->keys ? parts->alpha : NAN},
-        {"beta", parts->keys ? parts->beta : NAN}, {"none_threshold", parts->none_threshold},
+        {"logit_scale", parts->logit_scale},
+        {"logit_bias", parts->logit_bias},
+        {"temperature", parts->temperature},
+        {"words_weight", parts->delta ? parts->words_weight : NAN},
+        {"none_threshold", parts->none_threshold},
         {"none_rate", parts->none_rate},
     };
     wi_status status = add_list(out, "labels", parts->labels, parts->n_labels, error);
@@ -216,20 +218,24 @@ wi_status wi_headmeta_read(wi_headmeta_get *get, const void *context, wi_head_pa
     wi_status status = read_kind(get, context, parts, error);
     if (status == WI_OK)
         status = read_lists(get, context, parts, lists, error);
+    float alpha = 0;
     const struct {
         const char *key;
         float *value;
     } numbers[] = {
+        {"alpha", &alpha},
         {"logit_scale", &parts->logit_scale},
         {"logit_bias", &parts->logit_bias},
         {"temperature", &parts->temperature},
-        {"alpha", &parts->alpha},
-        {"beta", &parts->beta},
+        {"words_weight", &parts->words_weight},
         {"none_threshold", &parts->none_threshold},
         {"none_rate", &parts->none_rate},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == WI_OK; i++)
         status = read_number(get, context, numbers[i].key, numbers[i].value, error);
+    if (status == WI_OK && alpha > 0)
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "a few-shot head of an early form: make it anew from its photos");
     const struct {
         const char *key;
         const char **value;

@@ -54,21 +54,16 @@ static void score_rows(const wi_head *head, const float *x, float *best)
     }
 }
 
-/* logit[l] += alpha * mean of exp(-beta * (1 - key . x)) over the keys of l.
- * Source: Tip-Adapter (arXiv:2111.03930) equation 4, with the mean in place of the sum, so that
- * labels with more photos are not favoured for their number. */
-static void add_keys(const wi_head *head, const float *x, float *logit)
+/* logit[l] += delta[l] . x */
+static void add_delta(const wi_head *head, const float *x, float *logit)
 {
     const wi_head_parts *parts = &head->parts;
     float dots[BLOCK_ROWS];
-    for (size_t begin = 0; begin < parts->n_keys; begin += BLOCK_ROWS) {
-        size_t n = parts->n_keys - begin < BLOCK_ROWS ? parts->n_keys - begin : BLOCK_ROWS;
-        head->dots(n, parts->dim, parts->keys + begin * parts->dim, parts->dim, x, dots);
-        for (size_t i = 0; i < n; i++) {
-            size_t label = (size_t)parts->key_label[begin + i];
-            float affinity = expf(-parts->beta * (1 - dots[i]));
-            logit[label] += parts->alpha * affinity / (float)head->key_count[label];
-        }
+    for (size_t begin = 0; begin < parts->n_labels; begin += BLOCK_ROWS) {
+        size_t n = parts->n_labels - begin < BLOCK_ROWS ? parts->n_labels - begin : BLOCK_ROWS;
+        head->dots(n, parts->dim, parts->delta + begin * parts->dim, parts->dim, x, dots);
+        for (size_t i = 0; i < n; i++)
+            logit[begin + i] += dots[i];
     }
 }
 
@@ -113,8 +108,8 @@ void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *
         if (!parts->weight || parts->kind == WI_HEAD_LINEAR)
             cosine[i] = NAN;
     }
-    if (parts->keys && parts->alpha > 0)
-        add_keys(head, x, logit);
+    if (parts->delta)
+        add_delta(head, x, logit);
     if (parts->sigmoid && parts->background) {
         float background = (float)wi_score_background(head, x);
         for (size_t i = 0; i < parts->n_labels; i++)

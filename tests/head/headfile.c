@@ -23,11 +23,12 @@ static void full_parts(wi_head_parts *parts)
     static const char *const templates[] = {"a photo of a {}.", "{}!"};
     static const int32_t row_label[] = {0, 0, 1, 2}, key_label[] = {2, 0};
     static const float bias[] = {0.5f, -1.25f, 1e-7f};
-    static float weight[N_ROWS * DIM], keys[2 * DIM], background[3 * DIM];
+    static float weight[N_ROWS * DIM], keys[2 * DIM], background[3 * DIM], delta[N_LABELS * DIM];
     dice d = {99};
     random_unit_rows(&d, N_ROWS, DIM, weight);
     random_unit_rows(&d, 2, DIM, keys);
     random_unit_rows(&d, 3, DIM, background);
+    random_rows(&d, N_LABELS, DIM, delta);
     wi_head_parts_init(parts);
     *parts = (wi_head_parts){.name = "every field",
                              .model_name = "clip-vit-base-patch32",
@@ -45,8 +46,7 @@ static void full_parts(wi_head_parts *parts)
                              .logit_scale = 99.999992f,
                              .logit_bias = -10.1f,
                              .temperature = 1.7f,
-                             .alpha = 1.17f,
-                             .beta = 5.5f,
+                             .words_weight = 0.75f,
                              .none_threshold = 0.1234567f,
                              .none_rate = 0.05f,
                              .dim = DIM,
@@ -54,6 +54,7 @@ static void full_parts(wi_head_parts *parts)
                              .row_label = row_label,
                              .n_rows = N_ROWS,
                              .bias = bias,
+                             .delta = delta,
                              .keys = keys,
                              .key_label = key_label,
                              .n_keys = 2,

@@ -262,47 +262,41 @@ static void synonyms_share_an_answer(void **state)
     wi_head_close(&head);
 }
 
-static void few_shot_keys_add_evidence(void **state)
+static void photos_add_to_words(void **state)
 {
     (void)state;
     wi_head_parts parts;
     wi_head *head = NULL;
     static const char *const labels[] = {"a", "b"};
-    static const float keys[6] = {1, 0, 0, 1, 0.6f, 0.8f};
-    static const int32_t key_label[3] = {0, 1, 1};
+    static const float weight[4] = {1, 0, 0.6f, 0.8f}, delta[4] = {2, -7, -3, 5},
+                       bias[2] = {0.5f, 1};
     wi_head_parts_init(&parts);
     parts.kind = WI_HEAD_FEW_SHOT;
     parts.labels = labels;
-    parts.n_labels = 2;
+    parts.n_labels = parts.n_rows = 2;
     parts.dim = 2;
-    parts.keys = keys;
-    parts.key_label = key_label;
-    parts.n_keys = 3;
-    parts.alpha = 3;
-    parts.beta = 2;
+    parts.weight = weight;
+    parts.logit_scale = 10;
+    parts.delta = delta;
+    parts.bias = bias;
     assert_int_equal(wi_head_create(&parts, NULL, WI_ERR_ARG, &head, NULL), WI_OK);
-    const float x[2] = {1, 0};
+    const float x[2] = {0, 4};
     float cosine[2], logit[2];
     assert_int_equal(wi_head_scores(head, x, 2, NULL, cosine, logit, NULL), WI_OK);
-    assert_true(isnan(cosine[0]) && isnan(cosine[1]));
-    assert_true(fabs((double)logit[0] - 3) < 1e-6);
-    assert_true(fabs((double)logit[1] - 3 * (exp(-2.0) + exp(-0.8)) / 2) < 1e-6);
+    assert_true(cosine[0] == 0 && cosine[1] == 0.8f);
+    assert_true(fabs((double)logit[0] - (0 - 7 + 0.5)) < 1e-5);
+    assert_true(fabs((double)logit[1] - (8 + 5 + 1)) < 1e-5);
     wi_head_close(&head);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_double_precision),
-        cmocka_unit_test(survives_huge_logits),
-        cmocka_unit_test(temperature_flattens),
-        cmocka_unit_test(length_does_not_matter),
-        cmocka_unit_test(refuses_bad_embeddings),
-        cmocka_unit_test(top_k_is_a_sorted_prefix),
-        cmocka_unit_test(answers_carry_their_numbers),
-        cmocka_unit_test(ties_keep_label_order),
-        cmocka_unit_test(synonyms_share_an_answer),
-        cmocka_unit_test(few_shot_keys_add_evidence),
+        cmocka_unit_test(agrees_with_double_precision), cmocka_unit_test(survives_huge_logits),
+        cmocka_unit_test(temperature_flattens),         cmocka_unit_test(length_does_not_matter),
+        cmocka_unit_test(refuses_bad_embeddings),       cmocka_unit_test(top_k_is_a_sorted_prefix),
+        cmocka_unit_test(answers_carry_their_numbers),  cmocka_unit_test(ties_keep_label_order),
+        cmocka_unit_test(synonyms_share_an_answer),     cmocka_unit_test(photos_add_to_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
