@@ -11,6 +11,12 @@
  * instructions want. The padding is zero. All ISAs read this one layout, hence a model file can be
  * mapped and run anywhere.
  *
+ * Int8 weights are bounded in fours: with w the weights of one channel, for every g the pairs
+ * (w[8g], w[8g+1], w[8g+4], w[8g+5]) and (w[8g+2], w[8g+3], w[8g+6], w[8g+7]) have magnitudes that
+ * add up to at most WI_S8_FOUR. Then four products with activations of 7 bits fit 16 bits, and ISAs
+ * without a dot instruction add two multiplications before they widen. The quantiser sees to it
+ * (model/shrink.c); weights that break the bound give other sums on other ISAs, nothing worse.
+ *
  * Every function writes exactly what it says and reads nothing past its inputs. Vectors of weights
  * (bias, norm weights, column scales) that belong to panels are padded to whole panels. */
 #ifndef WI_KERN_KERN_H
@@ -22,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WI_PANEL = 16 };
+enum { WI_PANEL = 16, WI_S8_FOUR = 32767 / 127 };
 
 /* What happens to a value after it is summed: y = act(sum + bias + before) + after. Transformers
  * add their residual after the activation, ResNets before it. */
@@ -58,7 +64,8 @@ typedef void wi_gemm_f32_fn(size_t m, size_t n_panels, size_t k, const float *a,
 
 /* The same in integers: c = act(rows[i].scale * scale[j] * (sum_k q[i,k] w[j,k] - rows[i].zero *
  * sum[j]) + bias
- * + before) + after. q[m, 4*k4] u7; sum[j] = sum over k of w[j,k]. lda >= 4*k4 bytes. Integer sums
+ * + before) + after. q[m, 4*k4] u7; sum[j] = sum over k of w[j,k]. lda >= 4*k4 bytes. Weights obey
+ * WI_S8_FOUR. Integer sums
  * are exact (|sum| < 2^31 for k <= 131072), the float steps are single multiplications and
  * additions in the order written and are never contracted, so without an activation the results are
  * bit-equal on every ISA. */

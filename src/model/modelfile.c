@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_VERSION = 1, TENSOR_ALIGNMENT = 64 };
+/* Version 2: int8 weights keep the bound WI_S8_FOUR (kern/kern.h). */
+enum { FILE_VERSION = 2, TENSOR_ALIGNMENT = 64 };
 static const char merges_name[] = "tokenizer.merges";
 
 wi_status wi_modelfile_probe(const uint8_t *bytes, size_t n_bytes, bool *ours, wi_error *error)
@@ -282,8 +283,11 @@ static wi_status read_params(const wi_gguf *gguf, wi_params *params, wi_error *e
     uint32_t version = 0;
     wi_status status = wi_gguf_u32(gguf, "whatsit.version", &version, error);
     if (status == WI_OK && version != FILE_VERSION)
-        status = wi_fail(error, WI_ERR_UNSUPPORTED, "model file version %u, this program reads %d",
-                         version, FILE_VERSION);
+        status = wi_fail(
+            error, WI_ERR_UNSUPPORTED,
+            "model file version %u, this program reads %d: convert the original model again, "
+            "or use the program that made the file",
+            version, FILE_VERSION);
     for (size_t i = 0; i < N_KEYS && status == WI_OK; i++)
         status = read_key(gguf, &keys[i], params, error);
     if (status == WI_OK)

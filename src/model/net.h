@@ -37,7 +37,7 @@ typedef struct wi_part {
     wi_mat *mat; /* linear, qkv, conv */
     uint32_t n, k;
     bool has_bias;
-    bool keep_float;      /* never stored as int8: small, and the first or last step */
+    bool keep_float;      /* never stored as int8: small, and where most is lost (net.c) */
     uint32_t conv_size;   /* conv: 1 or 3 */
     const float **vector; /* vector */
     size_t n_floats;

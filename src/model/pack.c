@@ -13,7 +13,7 @@
 
 /* --- memory --- */
 
-static void *own(wi_owned *owned, size_t n, size_t element_bytes, wi_error *error)
+void *wi_own(wi_owned *owned, size_t n, size_t element_bytes, wi_error *error)
 {
     size_t bytes = 0;
     void *block = wi_size_mul(n, element_bytes, &bytes) ? wi_aligned_alloc(bytes) : NULL;
@@ -276,7 +276,7 @@ static wi_status pack_panels(const packer *pk, const wi_part *part, const stacke
     const size_t n_threads = (size_t)wi_pool_threads(pk->engine->pool),
                  n_panels = wi_mat_panels(mat);
     panel_job job = {.part = part, .from = from, .channel_scale = channel_scale, .type = mat->type};
-    job.out = own(pk->owned, n_panels * WI_PANEL * mat->k, type_bytes[mat->type], error);
+    job.out = wi_own(pk->owned, n_panels * WI_PANEL * mat->k, type_bytes[mat->type], error);
     if (!job.out)
         return WI_ERR_NOMEM;
     const size_t scratch = n_threads * (WI_PANEL + 1) * mat->k * sizeof *job.scratch;
@@ -300,14 +300,14 @@ static wi_status pack_matrix(const packer *pk, const wi_part *part, wi_error *er
     const size_t padded = wi_mat_panels(mat) * WI_PANEL, each = part->n / (size_t)from.n;
     float *bias = NULL, *channel_scale = NULL;
     if (from.has_b || part->kind == WI_PART_CONV) {
-        bias = own(pk->owned, padded, sizeof *bias, error);
+        bias = wi_own(pk->owned, padded, sizeof *bias, error);
         if (!bias)
             return WI_ERR_NOMEM;
         memset(bias, 0, padded * sizeof *bias);
         mat->bias = bias;
     }
     if (part->kind == WI_PART_CONV) {
-        channel_scale = own(pk->owned, padded, sizeof *channel_scale, error);
+        channel_scale = wi_own(pk->owned, padded, sizeof *channel_scale, error);
         if (!channel_scale)
             return WI_ERR_NOMEM;
         const wi_status status = fold_batch_norm(pk, part, channel_scale, bias, error);
@@ -328,7 +328,7 @@ static wi_status pack_vector(const packer *pk, const wi_part *part, wi_error *er
     wi_raw raw;
     if (!wi_source_get(pk->source, part->name, &raw))
         return wi_fail(error, WI_ERR_FORMAT, "the tensor for %s is missing", part->name);
-    float *out = own(pk->owned, part->n_floats, sizeof *out, error);
+    float *out = wi_own(pk->owned, part->n_floats, sizeof *out, error);
     if (!out)
         return WI_ERR_NOMEM;
     wi_raw_read_rows(&raw, 0, raw.n_rows, out);
@@ -345,7 +345,7 @@ static wi_status pack_tokens(const packer *pk, const wi_part *part, wi_error *er
     if (!wi_source_get(pk->source, part->name, &raw))
         return wi_fail(error, WI_ERR_FORMAT, "the token table is missing");
     const wi_mat_type type = type_for(pk, part, &raw);
-    uint8_t *out = own(pk->owned, (size_t)part->n * part->k, type_bytes[type], error);
+    uint8_t *out = wi_own(pk->owned, (size_t)part->n * part->k, type_bytes[type], error);
     float *row = malloc(part->k * sizeof *row);
     if (!out || !row) {
         free(row);
@@ -385,177 +385,4 @@ wi_status wi_pack(const wi_engine *engine, const wi_source *source, const wi_par
 {
     packer pk = {engine, source, params, type, owned};
     return wi_net_walk(net, params, pack_part, &pk, error);
-}
-
-/* --- to int8 --- */
-
-typedef struct shrinker {
-    wi_apart_chooser *choose;
-    void *context;
-    wi_owned *owned;
-    bool shrink_tokens;
-} shrinker;
-
-static float panel_value(const wi_mat *mat, size_t row, size_t column)
-{
-    const size_t at = (row / WI_PANEL * mat->k + column) * WI_PANEL + row % WI_PANEL;
-    if (mat->type == WI_MAT_F32)
-        return ((const float *)mat->panels)[at];
-    const uint16_t half = ((const uint16_t *)mat->panels)[at];
-    return mat->type == WI_MAT_F16 ? wi_f16_to_f32(half) : wi_bf16_to_f32(half);
-}
-
-static bool is_apart(const wi_mat *mat, size_t column)
-{
-    for (uint32_t i = 0; i < mat->n_apart; i++)
-        if (mat->apart[i] == column)
-            return true;
-    return false;
-}
-
-static float scale_of(float most)
-{
-    return most > 0.0f ? most / 127.0f : 1.0f;
-}
-
-static int8_t to_s8(float v, float scale)
-{
-    const float q = nearbyintf(v / scale);
-    return (int8_t)(q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q);
-}
-
-/* One output channel: its scale, its integers in their places, their sum. row holds k floats of
- * scratch. */
-static void shrink_row(const wi_mat *from, wi_mat *to, size_t r, float *row, int8_t *panels,
-                       float *scale, int32_t *sum)
-{
-    const size_t k = from->k, k4 = (k + 3) / 4;
-    float most = 0.0f;
-    for (size_t i = 0; i < k; i++) {
-        row[i] = is_apart(to, i) ? 0.0f : panel_value(from, r, i);
-        most = fabsf(row[i]) > most ? fabsf(row[i]) : most;
-    }
-    scale[r] = scale_of(most);
-    sum[r] = 0;
-    for (size_t i = 0; i < k; i++) {
-        const int8_t q = to_s8(row[i], scale[r]);
-        panels[((r / WI_PANEL * k4 + i / 4) * WI_PANEL + r % WI_PANEL) * 4 + i % 4] = q;
-        sum[r] += q;
-    }
-}
-
-static wi_status copy_apart(const wi_mat *from, wi_mat *to, const uint32_t *columns, uint32_t n,
-                            wi_owned *owned, wi_error *error)
-{
-    if (n == 0)
-        return WI_OK;
-    const size_t padded = wi_mat_panels(from) * WI_PANEL;
-    uint32_t *list = own(owned, n, sizeof *list, error);
-    float *panels = own(owned, padded * n, sizeof *panels, error);
-    if (!list || !panels)
-        return WI_ERR_NOMEM;
-    memcpy(list, columns, n * sizeof *list);
-    for (size_t r = 0; r < padded; r++)
-        for (uint32_t i = 0; i < n; i++)
-            panels[(r / WI_PANEL * n + i) * WI_PANEL + r % WI_PANEL] =
-                panel_value(from, r, columns[i]);
-    to->n_apart = n;
-    to->apart = list;
-    to->apart_panels = panels;
-    return WI_OK;
-}
-
-static wi_status shrink_matrix(const shrinker *s, const wi_part *part, wi_error *error)
-{
-    const wi_mat from = *part->mat;
-    wi_mat to = {.type = WI_MAT_S8, .n = from.n, .k = from.k, .bias = from.bias};
-    uint32_t columns[WI_MAX_APART];
-    const uint32_t n_apart = s->choose ? s->choose(s->context, part->mat, columns) : 0;
-    wi_status status = copy_apart(&from, &to, columns, n_apart, s->owned, error);
-    if (status != WI_OK)
-        return status;
-    const size_t padded = wi_mat_panels(&from) * WI_PANEL, bytes = padded * ((from.k + 3) / 4) * 4;
-    int8_t *panels = own(s->owned, bytes, 1, error);
-    float *scale = own(s->owned, padded, sizeof *scale, error), *row = malloc(from.k * sizeof *row);
-    int32_t *sum = own(s->owned, padded, sizeof *sum, error);
-    if (!panels || !scale || !sum || !row) {
-        free(row);
-        return wi_fail_nomem(error, bytes, "int8 weights");
-    }
-    memset(panels, 0, bytes);
-    for (size_t r = 0; r < padded; r++)
-        shrink_row(&from, &to, r, row, panels, scale, sum);
-    free(row);
-    to.panels = panels;
-    to.scale = scale;
-    to.sum = sum;
-    *part->mat = to;
-    return WI_OK;
-}
-
-static wi_status shrink_tokens(const shrinker *s, const wi_part *part, wi_error *error)
-{
-    wi_text_net *t = part->text;
-    int8_t *out = own(s->owned, (size_t)part->n * part->k, 1, error);
-    float *scale = own(s->owned, part->n, sizeof *scale, error);
-    if (!out || !scale)
-        return WI_ERR_NOMEM;
-    for (size_t i = 0; i < part->n; i++) {
-        float most = 0.0f;
-        for (int pass = 0; pass < 2; pass++)
-            for (size_t j = 0; j < part->k; j++) {
-                const size_t at = i * part->k + j;
-                const float v = t->token_type == WI_MAT_F32 ? ((const float *)t->tokens)[at]
-                                : t->token_type == WI_MAT_F16
-                                    ? wi_f16_to_f32(((const uint16_t *)t->tokens)[at])
-                                    : wi_bf16_to_f32(((const uint16_t *)t->tokens)[at]);
-                if (pass == 0)
-                    most = fabsf(v) > most ? fabsf(v) : most;
-                else
-                    out[at] = to_s8(v, scale_of(most));
-            }
-        scale[i] = scale_of(most);
-    }
-    t->token_type = WI_MAT_S8;
-    t->tokens = out;
-    t->token_scale = scale;
-    return WI_OK;
-}
-
-static wi_status shrink_part(void *context, const wi_part *part, wi_error *error)
-{
-    const shrinker *s = context;
-    if (part->kind == WI_PART_TOKENS)
-        return s->shrink_tokens ? shrink_tokens(s, part, error) : WI_OK;
-    if (part->kind == WI_PART_VECTOR || part->keep_float)
-        return WI_OK;
-    return shrink_matrix(s, part, error);
-}
-
-typedef struct table_share {
-    uint64_t table, all;
-} table_share;
-
-/* A large model's token table keeps its precision: rows are read, not multiplied, so it costs no
- * time and only the pages that are touched, while in int8 it would be the text tower's largest
- * error. In a small model the table is most of the file. */
-static wi_status measure_table(void *context, const wi_part *part, wi_error *error)
-{
-    (void)error;
-    table_share *share = context;
-    const uint64_t n = part->kind == WI_PART_VECTOR ? part->n_floats : (uint64_t)part->n * part->k;
-    share->all += n;
-    if (part->kind == WI_PART_TOKENS)
-        share->table = n;
-    return WI_OK;
-}
-
-wi_status wi_pack_to_s8(const wi_params *params, wi_net *net, wi_apart_chooser *choose,
-                        void *context, wi_owned *owned, wi_error *error)
-{
-    shrinker s = {choose, context, owned, false};
-    table_share share = {0, 0};
-    const wi_status status = wi_net_walk(net, params, measure_table, &share, error);
-    s.shrink_tokens = 3 * share.table > share.all;
-    return status == WI_OK ? wi_net_walk(net, params, shrink_part, &s, error) : status;
 }

@@ -29,6 +29,9 @@ typedef struct wi_owned {
 } wi_owned;
 void wi_owned_free(wi_owned *owned);
 
+/* Aligned memory for n elements, kept until wi_owned_free; NULL and an error when there is none. */
+void *wi_own(wi_owned *owned, size_t n, size_t element_bytes, wi_error *error);
+
 /* How the large matrices are to be stored. AUTO keeps each matrix as the checkpoint has it, except
  * that convolutions, into which a batch norm is folded, and ggml's quantised blocks become f32. */
 typedef enum wi_pack_type { WI_PACK_AUTO = 0, WI_PACK_F32, WI_PACK_F16, WI_PACK_BF16 } wi_pack_type;
@@ -44,7 +47,8 @@ wi_status wi_pack(const wi_engine *engine, const wi_source *source, const wi_par
 typedef uint32_t wi_apart_chooser(void *context, const wi_mat *mat, uint32_t columns[WI_MAX_APART]);
 
 /* Replaces the large float matrices, and the token table of a small model, by int8 ones; the float
- * panels stay in *owned. Weights: per output channel, symmetric, round to nearest, -127..127. */
+ * panels stay in *owned. Weights: per output channel, symmetric, -127..127, rounded to nearest where the
+ * bound WI_S8_FOUR allows, at the scale of least squared error (shrink.c). */
 wi_status wi_pack_to_s8(const wi_params *params, wi_net *net, wi_apart_chooser *choose,
                         void *context, wi_owned *owned, wi_error *error);
 

@@ -308,6 +308,33 @@ typedef struct integers {
 } integers;
 
 /* kind 0: any numbers; 1: the largest products of one sign; 2: of the other */
+/* Weights of one panel within the bound of fours, all positive and at the bound (kind 1), or all negative
+ * (kind 2). w[k4][16][4] */
+static void fill_weights(int8_t *w, size_t k4, unsigned kind)
+{
+    static const int8_t at_bound[][4] = {
+        {127, 127, 4, 0}, {0, 4, 127, 127}, {65, 64, 65, 64}, {127, 2, 127, 2}, {1, 127, 3, 127}};
+    for (size_t i = 0; i < k4 * WI_PANEL * 4; i += 2) { /* i: a pair of the earlier group */
+        if (i / (WI_PANEL * 4) % 2)
+            continue;
+        const bool alone = i / (WI_PANEL * 4) + 1 == k4;
+        int8_t *four[4] = {w + i, w + i + 1, w + i + WI_PANEL * 4, w + i + WI_PANEL * 4 + 1};
+        const int8_t *limit = at_bound[case_random(COUNT(at_bound))];
+        int sum = 0, v[4];
+        for (int j = 0; j < 4; j++) {
+            v[j] = kind == 0 ? (int)case_random(255) - 127 : kind == 1 ? limit[j] : -limit[j];
+            sum += abs(v[j]);
+        }
+        for (int j = 0; sum > WI_S8_FOUR; j = (j + 1) % 4)
+            if (v[j] != 0) {
+                v[j] -= v[j] > 0 ? 1 : -1;
+                sum--;
+            }
+        for (int j = 0; j < (alone ? 2 : 4); j++)
+            *four[j] = (int8_t)v[j];
+    }
+}
+
 static integers take_integers(const shape *s, unsigned kind, guard_side side)
 {
     const size_t columns = s->panels * WI_PANEL, n = s->panels * s->k * WI_PANEL * 4;
@@ -324,8 +351,8 @@ static integers take_integers(const shape *s, unsigned kind, guard_side side)
         if (kind == 0 && case_random(4) == 0) /* sums of 0, and of -0 where the scale is negative */
             memset(t.q + i * t.lda, t.rows[i].zero, 4 * s->k);
     }
-    for (size_t i = 0; i < n; i++)
-        t.w[i] = (int8_t)(kind == 0 ? (int)case_random(255) - 127 : kind == 1 ? 127 : -127);
+    for (size_t p = 0; p < s->panels; p++)
+        fill_weights(t.w + p * s->k * WI_PANEL * 4, s->k, kind);
     for (size_t j = 0; j < columns; j++) {
         const int8_t *column = t.w + (j / WI_PANEL * s->k * WI_PANEL + j % WI_PANEL) * 4;
         t.scale[j] = case_uniform(-0.02f, 0.02f);

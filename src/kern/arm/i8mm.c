@@ -79,6 +79,8 @@ sums_of_pairs(const size_t rows, size_t k4, const uint8_t *q, size_t lda, const 
         }
 }
 
-#define SUMS_S8 sums_of_pairs
+/* Tiles are one panel wide, and this processor fetches ahead by itself. */
+#define SUMS_S8(rows, panels, k4, q, lda, b, ahead, sum)                                           \
+    ((void)(panels), (void)(ahead), sums_of_pairs(rows, k4, q, lda, b, sum))
 #define TABLE wi_kern_i8mm
 #include "kern/simd/integers.inc.h"

@@ -5,8 +5,7 @@
  * end; rows are split as evenly as the tile allows, so that 50 tokens become 13+13+12+12 and not
  * 14+14+14+8. */
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL(n) _Pragma("GCC unroll 16")
+#include "kern/simd/ahead.h"
 
 enum { PANEL_VECTORS = WI_PANEL / LANES };
 
@@ -16,28 +15,12 @@ static void add_row(size_t n, float *row, const float *other)
         v_store(row + j, v_add(v_load(row + j), v_load(other + j)));
 }
 
-/* Weights come from memory once, in the first tile of rows; the other tiles could meanwhile fetch what
- * is read next. Tile t >= 1 asks for one line a step of the (t-1)-th share of it; a tile without a
- * share asks for lines that it reads anyway. */
-enum { CACHE_LINE = 64 };
-
-typedef struct upcoming {
-    const char *bytes;
-    size_t n_bytes;
-} upcoming;
-
 static inline upcoming after_group(const wi_epilogue *e, const void *panels, size_t group_bytes,
                                    bool is_last)
 {
     if (is_last)
         return (upcoming){e->next, e->next ? e->next_bytes : 0};
     return (upcoming){(const char *)panels + group_bytes, group_bytes};
-}
-
-static inline const char *share_of(upcoming next, const void *otherwise, size_t tile, size_t steps)
-{
-    const size_t at = (tile - 1) * steps * CACHE_LINE;
-    return tile > 0 && at < next.n_bytes ? next.bytes + at : otherwise;
 }
 
 /* What is added to a tile before it is stored: the one of `before` and `after` that may be the
@@ -77,7 +60,7 @@ static void finish_rows(size_t m, size_t n, float *c, size_t ldc, const wi_epilo
 /* rows and panels are compile-time constants at every call. */
 INLINE void tile_f32(const size_t rows, const size_t panels, size_t k, const float *a, size_t lda,
                      const float *b, float *c, size_t ldc, const float *bias, addend add,
-                     const char *ahead)
+                     share ahead)
 {
     vf sum[TILE_ROWS][TILE_PANELS * PANEL_VECTORS];
     const size_t n_vectors = panels * PANEL_VECTORS, panel_floats = k * WI_PANEL;
@@ -92,19 +75,21 @@ INLINE void tile_f32(const size_t rows, const size_t panels, size_t k, const flo
     UNROLL()
     for (size_t g = 0; g < (rows + 2) / 3; g++)
         base[g] = a + 3 * g * lda;
-    for (size_t p = 0; p < k; p++) {
-        __builtin_prefetch(ahead + p * CACHE_LINE, 0, 2);
-        vf w[TILE_PANELS * PANEL_VECTORS];
-        UNROLL()
-        for (size_t v = 0; v < n_vectors; v++)
-            w[v] = v_load(b + v / PANEL_VECTORS * panel_floats + p * WI_PANEL +
-                          v % PANEL_VECTORS * LANES);
-        UNROLL()
-        for (size_t i = 0; i < rows; i++) {
-            vf x = v_set(base[i / 3][i % 3 * lda + p]);
+    for (size_t p = 0, end; p < k; ahead.line += CACHE_LINE) {
+        __builtin_prefetch(ahead.line, 0, 2);
+        for (end = p + ahead.steps < k ? p + ahead.steps : k; p < end; p++) {
+            vf w[TILE_PANELS * PANEL_VECTORS];
             UNROLL()
             for (size_t v = 0; v < n_vectors; v++)
-                sum[i][v] = v_fma(x, w[v], sum[i][v]);
+                w[v] = v_load(b + v / PANEL_VECTORS * panel_floats + p * WI_PANEL +
+                              v % PANEL_VECTORS * LANES);
+            UNROLL()
+            for (size_t i = 0; i < rows; i++) {
+                vf x = v_set(base[i / 3][i % 3 * lda + p]);
+                UNROLL()
+                for (size_t v = 0; v < n_vectors; v++)
+                    sum[i][v] = v_fma(x, w[v], sum[i][v]);
+            }
         }
     }
     UNROLL()
@@ -120,18 +105,14 @@ INLINE void tile_f32(const size_t rows, const size_t panels, size_t k, const flo
     }
 }
 
-INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uint8_t *q, size_t lda,
-                    const wi_row_scale *row, const int8_t *b, const float *scale,
-                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add,
-                    const char *ahead)
+#if !defined(SUMS_S8) /* an ISA may have its own way through k */
+#define SUMS_S8 sums_s8
+/* sum[i] = q[i, 0..4*k4) . b of a tile. */
+INLINE void sums_s8(const size_t rows, const size_t panels, size_t k4, const uint8_t *q, size_t lda,
+                    const int8_t *b, share ahead,
+                    vi sum[TILE_ROWS_S8][TILE_PANELS_S8 * PANEL_VECTORS])
 {
-    vi sum[TILE_ROWS_S8][TILE_PANELS_S8 * PANEL_VECTORS];
-    const size_t n_vectors = panels * PANEL_VECTORS;
-#if defined(SUMS_S8) /* an ISA that multiplies whole blocks has its own way through k */
-    (void)ahead;
-    SUMS_S8(rows, k4, q, lda, b, sum);
-#else
-    const size_t panel_bytes = k4 * WI_PANEL * 4;
+    const size_t n_vectors = panels * PANEL_VECTORS, panel_bytes = k4 * WI_PANEL * 4;
     UNROLL()
     for (size_t i = 0; i < rows; i++)
         UNROLL()
@@ -141,24 +122,36 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
     UNROLL()
     for (size_t g = 0; g < (rows + 2) / 3; g++)
         base[g] = q + 3 * g * lda;
-    for (size_t p = 0; p < k4; p++) {
-        __builtin_prefetch(ahead + p * CACHE_LINE, 0, 2);
-        vi w[TILE_PANELS_S8 * PANEL_VECTORS];
-        UNROLL()
-        for (size_t v = 0; v < n_vectors; v++)
-            w[v] = vi_load(b + v / PANEL_VECTORS * panel_bytes +
-                           (p * WI_PANEL + v % PANEL_VECTORS * LANES) * 4);
-        UNROLL()
-        for (size_t i = 0; i < rows; i++) {
-            int32_t four;
-            __builtin_memcpy(&four, base[i / 3] + i % 3 * lda + 4 * p, 4);
-            vi x = vi_set(four);
+    for (size_t p = 0, end; p < k4; ahead.line += CACHE_LINE) {
+        __builtin_prefetch(ahead.line, 0, 2);
+        for (end = p + ahead.steps < k4 ? p + ahead.steps : k4; p < end; p++) {
+            vi w[TILE_PANELS_S8 * PANEL_VECTORS];
             UNROLL()
             for (size_t v = 0; v < n_vectors; v++)
-                sum[i][v] = vi_dot4(sum[i][v], x, w[v]);
+                w[v] = vi_load(b + v / PANEL_VECTORS * panel_bytes +
+                               (p * WI_PANEL + v % PANEL_VECTORS * LANES) * 4);
+            UNROLL()
+            for (size_t i = 0; i < rows; i++) {
+                int32_t four;
+                __builtin_memcpy(&four, base[i / 3] + i % 3 * lda + 4 * p, 4);
+                vi x = vi_set(four);
+                UNROLL()
+                for (size_t v = 0; v < n_vectors; v++)
+                    sum[i][v] = vi_dot4(sum[i][v], x, w[v]);
+            }
         }
     }
+}
 #endif
+
+INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uint8_t *q, size_t lda,
+                    const wi_row_scale *row, const int8_t *b, const float *scale,
+                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add,
+                    share ahead)
+{
+    vi sum[TILE_ROWS_S8][TILE_PANELS_S8 * PANEL_VECTORS];
+    const size_t n_vectors = panels * PANEL_VECTORS;
+    SUMS_S8(rows, panels, k4, q, lda, b, ahead, sum);
     UNROLL()
     for (size_t v = 0; v < n_vectors; v++) {
         vf start = bias ? v_load(bias + v * LANES) : v_set(0.0f);
@@ -197,7 +190,7 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
 
 INLINE void rows_f32(const size_t panels, size_t rows, size_t k, const float *a, size_t lda,
                      const float *b, float *c, size_t ldc, const float *bias, addend add,
-                     const char *ahead)
+                     share ahead)
 {
     switch (rows) {
         ALL_CASES(CASE_F32)
@@ -207,7 +200,7 @@ INLINE void rows_f32(const size_t panels, size_t rows, size_t k, const float *a,
 INLINE void rows_s8(const size_t panels, size_t rows, size_t k4, const uint8_t *q, size_t lda,
                     const wi_row_scale *row, const int8_t *b, const float *scale,
                     const int32_t *total, float *c, size_t ldc, const float *bias, addend add,
-                    const char *ahead)
+                    share ahead)
 {
     switch (rows) {
         ALL_CASES(CASE_S8)
@@ -230,7 +223,7 @@ static void gemm_f32(size_t m, size_t n_panels, size_t k, const float *a, size_t
             size_t first = m * t / n_tiles, rows = m * (t + 1) / n_tiles - first;
             float *out = c + first * ldc + p * WI_PANEL;
             addend add = stored_addend(e, first, p * WI_PANEL);
-            const char *ahead = share_of(next, b, t, k);
+            const share ahead = share_of(next, b, t, n_tiles, k);
             if (group == TILE_PANELS)
                 rows_f32(TILE_PANELS, rows, k, a + first * lda, lda, b, out, ldc, bias, add, ahead);
             else
@@ -256,7 +249,7 @@ static void gemm_s8(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size
             size_t first = m * t / n_tiles, rows = m * (t + 1) / n_tiles - first;
             float *out = c + first * ldc + column;
             addend add = stored_addend(e, first, column);
-            const char *ahead = share_of(next, b, t, k4);
+            const share ahead = share_of(next, b, t, n_tiles, k4);
             if (group == TILE_PANELS_S8)
                 rows_s8(TILE_PANELS_S8, rows, k4, q + first * lda, lda, row + first, b,
                         scale + column, total + column, out, ldc, bias, add, ahead);

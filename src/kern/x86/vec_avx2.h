@@ -163,8 +163,13 @@ static inline vi vi_dot4(vi acc, vi q, vi w)
 #endif
 }
 
-/* Register tiles: rows at a time, panels at a time. 16 registers: 6*2 sums, 2 weights, 1 row value.
- */
-enum { TILE_ROWS = 6, TILE_PANELS = 1, TILE_ROWS_S8 = 6, TILE_PANELS_S8 = 1 };
+/* Register tiles: rows at a time, panels at a time. f32, and int8 with a dot instruction: 6*2 sums, 2
+ * weights, 1 row value. Int8 without one (avx2.c): 4*2 sums, 4 weights, 4 for a row in work. */
+enum { TILE_ROWS = 6, TILE_PANELS = 1, TILE_PANELS_S8 = 1 };
+#if defined(__AVXVNNI__)
+enum { TILE_ROWS_S8 = 6 };
+#else
+enum { TILE_ROWS_S8 = 4 };
+#endif
 
 #endif
