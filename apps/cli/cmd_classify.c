@@ -1,5 +1,6 @@
 /* The main job: pictures in, answers out. */
 #include "encode.h"
+#include "groups.h"
 #include "heads.h"
 #include "inputs.h"
 #include "output.h"
@@ -18,6 +19,7 @@ static const cli_option options[] = {
      "@file"},
     {"template", 'T', "TEXT", true,
      "prompt for --labels, with {} for the label (default: \"a photo of a {}.\")", NULL},
+    CLI_GROUP_OPTION,
     {"top", 'k', "K", false, "show the K best answers (default: 5)", NULL},
     {"multi", 0, NULL, false, "judge every label for itself, yes or no", NULL},
     {"json", 0, NULL, false, "one JSON object a line", NULL},
@@ -55,6 +57,9 @@ static int check_usage(job *j)
     if (cli_args_has(args, "template") && !cli_args_has(args, "labels")) {
         return cli_usage(args->verb, "--template goes with --labels");
     }
+    if (cli_args_has(args, "group") && !cli_args_has(args, "labels")) {
+        return cli_usage(args->verb, "--group goes with --labels");
+    }
     if (cli_args_count(args, "labels") > 1) {
         return cli_usage(args->verb, "--labels can be given once");
     }
@@ -75,6 +80,9 @@ static int open_typed_head(job *j, const char *spec, wi_head **out)
     if (status == CLI_OK) {
         recipe.recipe.sigmoid = cli_args_has(j->args, "multi");
         status = cli_head_build_cached(&j->runtime, &recipe, out);
+    }
+    if (status == CLI_OK) {
+        status = cli_head_group_by(j->app, j->args, out);
     }
     cli_recipe_free(&recipe);
     return status;
@@ -104,7 +112,8 @@ static int open_heads(job *j)
         wi_head_get_info(j->heads[i], &answers->info);
         size_t k = j->top < answers->info.n_labels ? j->top : answers->info.n_labels;
         answers->answers = calloc(k ? k : 1, sizeof *answers->answers);
-        if (!answers->answers) {
+        answers->groups = calloc(answers->info.n_groups + 1, sizeof *answers->groups);
+        if (!answers->answers || !answers->groups) {
             cli_error(j->app, "out of memory");
             status = CLI_FAILED;
         }
@@ -139,6 +148,11 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
         cli_head_answers *head = &j->answers[i];
         if (wi_head_answer(head->head, embedding, dim, j->top, head->answers, &head->n_answers,
                            &error) != WI_OK) {
+            j->status = cli_failed(j->app, item->path, &error);
+            return true;
+        }
+        if (wi_head_answer_groups(head->head, embedding, dim, j->top, head->groups, &head->n_groups,
+                                  &error) != WI_OK) {
             j->status = cli_failed(j->app, item->path, &error);
             return true;
         }
@@ -178,6 +192,7 @@ static void close_job(job *j)
 {
     for (size_t i = 0; i < j->n_heads; i++) {
         free(j->answers[i].answers);
+        free(j->answers[i].groups);
         wi_head_close(&j->heads[i]);
     }
     cli_runtime_close(&j->runtime);

@@ -83,12 +83,23 @@ typedef struct known_scores {
     size_t n;
 } known_scores;
 
+/* Counts the photo whose likeliest group is that of its label. */
+static wi_status ask_group(const wi_head *head, const float *row, size_t dim, size_t truth,
+                           size_t *n_right, wi_error *error)
+{
+    wi_group_answer best;
+    size_t n = 0;
+    wi_status status = wi_head_answer_groups(head, row, dim, 1, &best, &n, error);
+    *n_right += status == WI_OK && !strcmp(best.group, wi_head_group(head, truth));
+    return status;
+}
+
 /* Tallies the photos whose label the head has; scores[n_labels] is room for one answer. */
 static wi_status tally_photos(const job *j, const wi_head *head, const size_t *place,
                               const cli_vectors *v, float *scores, wi_tally *tally, cli_measured *m,
                               known_scores *known, wi_error *error)
 {
-    size_t n_none = 0, n = 0;
+    size_t n_none = 0, n = 0, n_grouped = 0, n_group_right = 0;
     wi_status status = WI_OK;
     for (size_t i = 0; i < v->n && status == WI_OK; i++) {
         size_t truth = place[j->data.labels[i]];
@@ -109,8 +120,15 @@ static wi_status tally_photos(const job *j, const wi_head *head, const size_t *p
             status = wi_head_known(head, row, v->dim, &known->known[known->n], &none, error);
             known->positive[known->n++] = true;
         }
+        if (status == WI_OK && wi_head_group(head, truth)[0]) {
+            status = ask_group(head, row, v->dim, truth, &n_group_right, error);
+            n_grouped++;
+        }
         n_none += none;
         n++;
+    }
+    if (n_grouped > 0) {
+        m->group_share = (double)n_group_right / (double)n_grouped;
     }
     if (m->can_say_none && n > 0) {
         m->none_share = (double)n_none / (double)n;
@@ -187,6 +205,7 @@ static bool describe(job *j, const cli_runtime *runtime, const char *name, const
     wi_head_get_info(j->heads[at], &info);
     *m = (cli_measured){.n_labels = info.n_labels,
                         .none_share = (double)NAN,
+                        .group_share = (double)NAN,
                         .known_auc = (double)NAN,
                         .false_accepts = (double)NAN,
                         .can_say_none = isfinite(info.none_threshold) != 0};

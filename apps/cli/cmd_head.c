@@ -25,7 +25,7 @@ static const cli_option show_options[] = {
 typedef struct entry {
     const wi_head_info *file; /* NULL for a shipped list */
     const char *name, *title, *model, *fingerprint, *kind, *licence, *source, *sensitivity;
-    const char *const *labels, *const *templates;
+    const char *const *labels, *const *groups, *const *templates; /* groups: NULL without any */
     size_t n_labels, n_templates;
     bool shipped;
 } entry;
@@ -58,6 +58,9 @@ static json_t *json_entry(const entry *e, bool full)
     if (object && full) {
         json_object_set_new(object, "templates", json_strings(e->templates, e->n_templates));
         json_object_set_new(object, "labels", json_strings(e->labels, e->n_labels));
+        if (e->groups) {
+            json_object_set_new(object, "groups", json_strings(e->groups, e->n_labels));
+        }
     }
     return object;
 }
@@ -90,7 +93,7 @@ static int with_file(cli_app *app, const char *path, const char *name,
         return cli_failed(app, path, &error);
     }
     wi_head_get_info(head, &info);
-    const char **labels = calloc(info.n_labels + info.n_templates + 1, sizeof *labels);
+    const char **labels = calloc(2 * info.n_labels + info.n_templates + 1, sizeof *labels);
     if (!labels) {
         wi_head_close(&head);
         cli_error(app, "out of memory");
@@ -98,6 +101,7 @@ static int with_file(cli_app *app, const char *path, const char *name,
     }
     for (size_t i = 0; i < info.n_labels; i++) {
         labels[i] = wi_head_label_full(head, i);
+        labels[info.n_labels + info.n_templates + i] = wi_head_group(head, i);
     }
     for (size_t i = 0; i < info.n_templates; i++) {
         labels[info.n_labels + i] = wi_head_template(head, i);
@@ -112,6 +116,7 @@ static int with_file(cli_app *app, const char *path, const char *name,
                .source = info.source,
                .sensitivity = info.sensitivity,
                .labels = labels,
+               .groups = info.n_groups > 0 ? labels + info.n_labels + info.n_templates : NULL,
                .n_labels = info.n_labels,
                .templates = labels + info.n_labels,
                .n_templates = info.n_templates};
@@ -138,6 +143,7 @@ static int with_list(cli_app *app, const char *path, const char *name,
                    .source = info.source,
                    .sensitivity = info.sensitivity,
                    .labels = info.labels,
+                   .groups = info.groups,
                    .n_labels = info.n_labels,
                    .templates = recipe.recipe.templates,
                    .n_templates = recipe.recipe.n_templates,
@@ -305,6 +311,10 @@ static void show_entry(const entry *e, const cli_args *args)
     }
     print_facts(e);
     for (size_t i = 0; i < e->n_labels; i++) {
+        if (e->groups && (i == 0 || strcmp(e->groups[i - 1], e->groups[i]) != 0)) {
+            cli_printable(e->groups[i], text, sizeof text);
+            printf(" [%s]\n", text);
+        }
         cli_printable(e->labels[i], text, sizeof text);
         printf("  %s\n", text);
     }

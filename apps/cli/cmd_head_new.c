@@ -1,4 +1,5 @@
 /* Making heads from words and example photos: new, add, rebuild. */
+#include "groups.h"
 #include "inputs.h"
 #include "photos.h"
 #include "term.h"
@@ -14,6 +15,7 @@ static const cli_option new_options[] = {
      "a prompt, with {} for the label (default: \"a photo of a {}.\")", NULL},
     {"examples", 'e', "LABEL=PHOTOS", true,
      "photos of a label: files with commas between, or a folder", "@file"},
+    CLI_GROUP_OPTION,
     {"unknown", 'u', "PHOTOS", true, "photos that no label fits, for none-of-these", "@file"},
     {"rate", 0, "R", false, "share of unknown photos that may pass (default: 0.05)", NULL},
     {"none", 0, NULL, false, "answer none-of-these when everyday nouns fit better", NULL},
@@ -91,13 +93,14 @@ static int read_examples(cli_app *app, const cli_args *args, cli_dataset *out)
 static int join_labels(cli_app *app, const cli_dataset *data, wi_head_recipe *recipe,
                        const char ***labels)
 {
-    const char **joined = calloc(recipe->n_labels + data->names.n + 1, sizeof *joined);
+    size_t n = recipe->n_labels, most = n + data->names.n;
+    const char **joined = calloc(2 * most + 1, sizeof *joined), **groups = joined + most;
     if (!joined) {
         return out_of_memory(app);
     }
-    size_t n = recipe->n_labels;
-    for (size_t i = 0; i < n; i++) {
-        joined[i] = recipe->labels[i];
+    for (size_t i = 0; i < most; i++) {
+        joined[i] = i < n ? recipe->labels[i] : NULL;
+        groups[i] = i < n && recipe->groups ? recipe->groups[i] : "";
     }
     for (size_t i = 0; i < data->names.n; i++) {
         size_t k = 0, n_name = strlen(data->names.items[i]);
@@ -110,6 +113,7 @@ static int join_labels(cli_app *app, const cli_dataset *data, wi_head_recipe *re
         }
     }
     recipe->labels = joined;
+    recipe->groups = groups;
     recipe->n_labels = n;
     *labels = joined;
     return CLI_OK;
@@ -247,6 +251,9 @@ static int make_head(cli_app *app, const cli_args *args, const char *path)
     }
     if (status == CLI_OK) {
         status = build(&runtime, &recipe, &photos, &head);
+    }
+    if (status == CLI_OK) {
+        status = cli_head_group_by(app, args, &head);
     }
     if (status == CLI_OK) {
         status = cli_head_calibrate_by(&runtime, args, &head);
@@ -443,6 +450,9 @@ static int rebuild_head(const cli_runtime *runtime, const char *name, const wi_h
         status = info.kind == WI_HEAD_LINEAR ? retrain(runtime, &info, balanced, &photos, &head)
                                              : build(runtime, &recipe, &photos, &head);
     }
+    if (status == CLI_OK) {
+        status = cli_head_group_as(runtime->app, old, &head);
+    }
     if (status == CLI_OK && photos.n_left_out > 0) {
         cli_error(runtime->app, "head '%s': not all of its photos can be read: nothing was changed",
                   name);
@@ -499,7 +509,9 @@ const cli_verb cli_verb_head_new = {
         "A head answers one kind of question: its labels are the possible answers. Prompts put "
         "each label into a sentence; several prompts are averaged, which helps. "
         "'cat|kitty|tomcat' gives one label synonyms. A label file may bring its own prompts in "
-        "lines '# template: ...'.\n\n"
+        "lines '# template: ...', and lines '[name]' that put the labels below them into a group. "
+        "A "
+        "group's probability is the sum of its labels'.\n\n"
         "--examples shows the head photos of a label, one or many. With --labels words and photos "
         "answer together: the photos move the words' answer as far as they ask for it. Without "
         "--labels the photos answer alone.\n\n"

@@ -1,4 +1,5 @@
 /* Heads from many labelled photos: train, and the threshold of none-of-these: calibrate. */
+#include "groups.h"
 #include "photos.h"
 #include "report.h"
 #include "term.h"
@@ -11,6 +12,7 @@ static const cli_option train_options[] = {
     {"data", 'd', "DIR|TSV", false, "a folder per label, or a table of path, tab, label", "@file"},
     {"strength", 'C', "C", false, "how closely to fit (default: chosen by cross-validation)", NULL},
     {"balanced", 0, NULL, false, "labels count the same, however many photos each has", NULL},
+    CLI_GROUP_OPTION,
     {"unknown", 'u', "PHOTOS", true, "photos that no label fits, for none-of-these", "@file"},
     {"rate", 0, "R", false, "share of unknown photos that may pass (default: 0.05)", NULL},
     {"report", 'r', "FILE.html", false, "write a page with the confusion picture", "@file"},
@@ -61,6 +63,7 @@ static int show(const cli_runtime *runtime, const cli_args *args, const cli_phot
                              .n_labels = photos->data.names.n,
                              .tally = report->tally,
                              .none_share = (double)NAN,
+                             .group_share = (double)NAN,
                              .known_auc = (double)NAN,
                              .false_accepts = (double)NAN,
                              .n_left_out = photos->n_left_out};
@@ -97,6 +100,9 @@ static int train_and_save(const cli_runtime *runtime, const cli_args *args, cons
     }
     if (status == CLI_OK) {
         status = cli_train(runtime, &how, photos, &head, &report);
+    }
+    if (status == CLI_OK) {
+        status = cli_head_group_by(runtime->app, args, &head);
     }
     if (status == CLI_OK) {
         status = cli_head_calibrate_by(runtime, args, &head);

@@ -127,6 +127,7 @@ static int use_list(cli_app *app, const char *fallback, cli_recipe *out)
     out->recipe = (wi_head_recipe){
         .name = out->name,
         .labels = info.labels,
+        .groups = info.groups,
         .n_labels = info.n_labels,
         .templates = info.templates,
         .n_templates = info.n_templates,
@@ -247,13 +248,14 @@ static char *cache_path(const cli_runtime *runtime, const wi_head_recipe *recipe
     if (!cli_name_ok(recipe->name) || wi_digest_open(&digest, NULL) != WI_OK) {
         return NULL;
     }
-    snprintf(key, sizeof key, "head cache 1 %d %zu", recipe->sigmoid, recipe->n_labels);
+    snprintf(key, sizeof key, "head cache 2 %d %zu", recipe->sigmoid, recipe->n_labels);
     digest_text(digest, key);
     digest_text(digest, recipe->source);
     digest_text(digest, recipe->licence);
     digest_text(digest, recipe->sensitivity);
     for (size_t i = 0; i < recipe->n_labels; i++) {
         digest_text(digest, recipe->labels[i]);
+        digest_text(digest, recipe->groups ? recipe->groups[i] : "");
     }
     for (size_t i = 0; i < recipe->n_templates; i++) {
         digest_text(digest, recipe->templates[i]);

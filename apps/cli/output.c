@@ -61,14 +61,28 @@ static json_t *json_answers(const cli_head_answers *head)
     json_t *answers = json_array();
     for (size_t i = 0; i < head->n_answers; i++) {
         const wi_answer *answer = &head->answers[i];
-        json_array_append_new(answers,
-                              json_pack("{s:o,s:o,s:o,s:o}", "label",
-                                        cli_json_text(wi_head_label(head->head, answer->label)),
-                                        "score", cli_json_number(answer->score), "cosine",
-                                        cli_json_number(answer->cosine), "logit",
-                                        cli_json_number(answer->logit)));
+        json_t *object = json_pack(
+            "{s:o,s:o,s:o,s:o}", "label", cli_json_text(wi_head_label(head->head, answer->label)),
+            "score", cli_json_number(answer->score), "cosine", cli_json_number(answer->cosine),
+            "logit", cli_json_number(answer->logit));
+        const char *group = wi_head_group(head->head, answer->label);
+        if (object && group[0]) {
+            json_object_set_new(object, "group", cli_json_text(group));
+        }
+        json_array_append_new(answers, object);
     }
     return answers;
+}
+
+static json_t *json_groups(const cli_head_answers *head)
+{
+    json_t *groups = json_array();
+    for (size_t i = 0; i < head->n_groups; i++) {
+        json_array_append_new(groups,
+                              json_pack("{s:o,s:o}", "group", cli_json_text(head->groups[i].group),
+                                        "score", cli_json_number((double)head->groups[i].score)));
+    }
+    return groups;
 }
 
 /* none and known are told by heads that can answer none-of-these only. */
@@ -81,6 +95,9 @@ static json_t *json_head(const cli_head_answers *head)
         json_object_set_new(object, "known", cli_json_number((double)head->known));
     }
     json_object_set_new(object, "answers", json_answers(head));
+    if (head->n_groups > 0) {
+        json_object_set_new(object, "groups", json_groups(head));
+    }
     return object;
 }
 
@@ -205,38 +222,71 @@ static void write_bar(float score)
     fputs("  ", stdout);
 }
 
-static void write_text(const cli_app *app, const cli_result *result)
+/* What colours a line's parts; empty where there are no colours. */
+typedef struct style {
+    const char *bold, *dim, *bar, *plain;
+} style;
+
+/* "  93.1 %  cat" */
+static void write_line(const cli_app *app, const style *s, float score, const char *name,
+                       bool first)
 {
     char text[1024];
-    const char *bold = app->colour ? "\033[1m" : "", *dim = app->colour ? "\033[2m" : "";
-    const char *plain = app->colour ? "\033[0m" : "", *bar = app->colour ? "\033[36m" : "";
+    cli_printable(name, text, sizeof text);
+    printf("  %5.1f %%  ", 100 * (double)score);
+    if (app->out_terminal) {
+        fputs(s->bar, stdout);
+        write_bar(score);
+        fputs(s->plain, stdout);
+    }
+    printf("%s%s%s", first ? s->bold : "", text, first ? s->plain : "");
+}
+
+static void write_head(const cli_app *app, const style *s, const cli_head_answers *head)
+{
+    char text[1024];
+    if (head->none) {
+        printf("  %snone of these%s%s; the nearest would be%s\n", s->bold, s->plain, s->dim,
+               s->plain);
+    }
+    for (size_t i = 0; i < head->n_answers; i++) {
+        const wi_answer *answer = &head->answers[i];
+        const char *group = wi_head_group(head->head, answer->label);
+        write_line(app, s, answer->score, wi_head_label(head->head, answer->label),
+                   i == 0 && !head->none);
+        if (group[0]) {
+            cli_printable(group, text, sizeof text);
+            printf("  %s(%s)%s", s->dim, text, s->plain);
+        }
+        putchar('\n');
+    }
+    if (head->n_groups > 0) {
+        printf("  %sby group:%s\n", s->dim, s->plain);
+    }
+    for (size_t i = 0; i < head->n_groups; i++) {
+        write_line(app, s, head->groups[i].score, head->groups[i].group, i == 0 && !head->none);
+        putchar('\n');
+    }
+    if (head->info.sensitivity[0]) {
+        cli_printable(head->info.sensitivity, text, sizeof text);
+        printf("  %snote: %s%s\n", s->dim, text, s->plain);
+    }
+}
+
+static void write_text(const cli_app *app, const cli_result *result)
+{
+    static const style colours = {"\033[1m", "\033[2m", "\033[36m", "\033[0m"};
+    static const style none = {"", "", "", ""};
+    const style *s = app->colour ? &colours : &none;
+    char text[1024];
     cli_printable(result->image, text, sizeof text);
-    printf("%s%s%s\n", bold, text, plain);
+    printf("%s%s%s\n", s->bold, text, s->plain);
     for (size_t i = 0; i < result->n_heads; i++) {
-        const cli_head_answers *head = &result->heads[i];
         if (result->n_heads > 1) {
-            cli_printable(head->info.name, text, sizeof text);
-            printf("  %sas %s:%s\n", dim, text, plain);
+            cli_printable(result->heads[i].info.name, text, sizeof text);
+            printf("  %sas %s:%s\n", s->dim, text, s->plain);
         }
-        if (head->none) {
-            printf("  %snone of these%s%s; the nearest would be%s\n", bold, plain, dim, plain);
-        }
-        for (size_t j = 0; j < head->n_answers; j++) {
-            const wi_answer *answer = &head->answers[j];
-            cli_printable(wi_head_label(head->head, answer->label), text, sizeof text);
-            printf("  %5.1f %%  ", 100 * (double)answer->score);
-            if (app->out_terminal) {
-                fputs(bar, stdout);
-                write_bar(answer->score);
-                fputs(plain, stdout);
-            }
-            bool first = j == 0 && !head->none;
-            printf("%s%s%s\n", first ? bold : "", text, first ? plain : "");
-        }
-        if (head->info.sensitivity[0]) {
-            cli_printable(head->info.sensitivity, text, sizeof text);
-            printf("  %snote: %s%s\n", dim, text, plain);
-        }
+        write_head(app, s, &result->heads[i]);
     }
 }
 

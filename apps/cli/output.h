@@ -15,6 +15,8 @@ typedef struct cli_head_answers {
     wi_head_info info;
     wi_answer *answers;
     size_t n_answers;
+    wi_group_answer *groups; /* the best ones; none in a head without groups */
+    size_t n_groups;
     float known; /* how sure the head is that any label fits; NaN: it cannot tell */
     bool none;   /* none of them does */
 } cli_head_answers;

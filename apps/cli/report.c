@@ -33,6 +33,7 @@ static void print_summary(const cli_measured *m)
     if (m->n_labels > 5) {
         print_share("in the best five", x->top5);
     }
+    print_share("group right", m->group_share);
     print_share("balanced accuracy", x->balanced);
     print_share("calibration error", x->calibration_error);
     printf("  %-18s %6.4f\n", "log loss", x->log_loss);
@@ -178,6 +179,7 @@ json_t *cli_report_json(const cli_measured *m)
         double value;
     } numbers[] = {{"top1", x->top1},
                    {"top5", x->top5},
+                   {"group", m->group_share},
                    {"balanced", x->balanced},
                    {"log_loss", x->log_loss},
                    {"calibration_error", x->calibration_error},
@@ -235,6 +237,7 @@ static void html_summary(FILE *out, const cli_measured *m)
     fprintf(out, "<table>\n<tr><th>photos</th><td>%llu</td></tr>\n", (unsigned long long)x->n);
     html_share(out, "accuracy (top 1)", x->top1);
     html_share(out, "in the best five", m->n_labels > 5 ? x->top5 : (double)NAN);
+    html_share(out, "group right", m->group_share);
     html_share(out, "balanced accuracy", x->balanced);
     html_share(out, "calibration error", x->calibration_error);
     html_share(out, "none of these", m->none_share);

@@ -15,6 +15,7 @@ typedef struct cli_measured {
     wi_metrics metrics;
     double photos_per_s; /* 0: not measured */
     double none_share;   /* photos that the head called none-of-these; NaN: it never does */
+    double group_share;  /* photos whose group is right; NaN: the head has none */
     size_t n_left_out;   /* photos whose label the head does not have */
     bool can_say_none;
     size_t n_unknown;     /* photos that no label fits */

@@ -227,6 +227,23 @@ static json_t *answer_json(const wi_head *head, const wi_answer *answer, bool ex
     return value;
 }
 
+static wi_status add_groups(const wi_head *head, const float *embedding, size_t dim, size_t top,
+                            json_t *out, wi_error *error)
+{
+    size_t n = 0;
+    wi_group_answer *groups = calloc(top, sizeof *groups);
+    wi_status status = groups ? wi_head_answer_groups(head, embedding, dim, top, groups, &n, error)
+                              : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(list, json_pack("{s:s,s:f}", "group", groups[i].group, "score",
+                                              (double)groups[i].score));
+    }
+    json_object_set_new(out, "groups", list);
+    free(groups);
+    return status;
+}
+
 static wi_status answer_head(const wi_head *head, const float *embedding, size_t dim,
                              const asked *a, json_t **out, wi_error *error)
 {
@@ -250,6 +267,9 @@ static wi_status answer_head(const wi_head *head, const float *embedding, size_t
                          srv_head_kind_name(info.kind), "multi", info.sigmoid, "answers", list);
         json_object_set_new(*out, "none",
                             isfinite(info.none_threshold) ? json_boolean(none) : json_null());
+        if (status == WI_OK && info.n_groups > 0) {
+            status = add_groups(head, embedding, dim, a->top, *out, error);
+        }
         if (info.sensitivity[0]) {
             json_object_set_new(*out, "sensitivity", json_string(info.sensitivity));
         }

@@ -54,6 +54,7 @@ typedef struct wi_head_info {
     const char *name;
     wi_head_kind kind;
     size_t n_labels, dim, n_templates;
+    size_t n_groups; /* that labels belong to */
     const char *model_name, *model_fingerprint;
     const char *licence, *source, *sensitivity; /* "" when there is none */
     bool sigmoid;
@@ -94,6 +95,26 @@ WI_API wi_status wi_head_answer(const wi_head *head, const float *embedding, siz
 /* All scores in label order; each array has n_labels floats and may be NULL. */
 WI_API wi_status wi_head_scores(const wi_head *head, const float *embedding, size_t dim,
                                 float *score, float *cosine, float *logit, wi_error *error);
+
+/* What a picture's answer says of the groups that labels belong to. */
+typedef struct wi_group_answer {
+    const char *group; /* lives as long as the head */
+    float score;       /* the sum of its labels' probabilities; of independent ones the largest */
+} wi_group_answer;
+
+/* The k best groups, best first, equal ones in the order of their names. *n_out = min(k, n_groups):
+ * 0 for a head without groups.
+ * Shapes: embedding[dim]; out[k]
+ * Errors: as wi_head_answer */
+WI_API wi_status wi_head_answer_groups(const wi_head *head, const float *embedding, size_t dim,
+                                       size_t k, wi_group_answer *out, size_t *n_out,
+                                       wi_error *error);
+
+/* A copy of the head with other groups: n_labels of them, "" for none.
+ * Owns: the caller closes *out
+ * Errors: WI_ERR_ARG (a group with control characters), WI_ERR_NOMEM */
+WI_API wi_status wi_head_regroup(const wi_head *head, const char *const *groups, wi_head **out,
+                                 wi_error *error);
 
 #ifdef __cplusplus
 }

@@ -10,7 +10,8 @@ extern "C" {
 
 /* One label a line, synonyms behind '|', comments behind '#'. Comment lines of the form "# key:
  * value" before the first label describe the head: name, title, source, licence, group,
- * sensitivity, and template (any number). A label that came before is left out and counted. */
+ * sensitivity, and template (any number). "[name]" puts the labels below it into a group, "[]" into
+ * none. A label that came before is left out and counted. */
 typedef struct wi_label_list wi_label_list;
 
 /* Owns: the caller closes *out; nothing is borrowed.
@@ -27,6 +28,7 @@ WI_API void wi_label_list_close(wi_label_list **list);
 typedef struct wi_label_list_info {
     const char *name, *title, *source, *licence, *group, *sensitivity;
     const char *const *labels; /* n_labels, with their synonyms */
+    const char *const *groups; /* n_labels, "" for none; NULL when no label has one */
     size_t n_labels;
     const char *const *templates; /* n_templates, each with one {} */
     size_t n_templates;

@@ -1,6 +1,7 @@
 /* The public face of heads: argument checks before the head room does the work. */
 #include "base/error.h"
 #include "base/size.h"
+#include "head/groups.h"
 #include "head/headfile.h"
 #include "head/score.h"
 
@@ -38,6 +39,7 @@ void wi_head_get_info(const wi_head *head, wi_head_info *out)
         .n_labels = parts->n_labels,
         .dim = parts->dim,
         .n_templates = parts->n_templates,
+        .n_groups = head->groups.n,
         .model_name = parts->model_name,
         .model_fingerprint = parts->model_fingerprint,
         .licence = parts->licence,
@@ -82,6 +84,28 @@ wi_status wi_head_answer(const wi_head *head, const float *embedding, size_t dim
         return wi_fail(error, WI_ERR_ARG,
                        "wi_head_answer needs a head, an embedding and room for answers");
     return wi_score_answer(head, embedding, dim, k, out, n_out, error);
+}
+
+wi_status wi_head_answer_groups(const wi_head *head, const float *embedding, size_t dim, size_t k,
+                                wi_group_answer *out, size_t *n_out, wi_error *error)
+{
+    if (!head || !embedding || (!out && k > 0) || !n_out)
+        return wi_fail(error, WI_ERR_ARG,
+                       "wi_head_answer_groups needs a head, an embedding and room for answers");
+    return wi_groups_answer(head, embedding, dim, k, out, n_out, error);
+}
+
+wi_status wi_head_regroup(const wi_head *head, const char *const *groups, wi_head **out,
+                          wi_error *error)
+{
+    if (!head || !groups || !out)
+        return wi_fail(error, WI_ERR_ARG, "wi_head_regroup needs a head and groups");
+    for (size_t i = 0; i < head->parts.n_labels; i++)
+        if (!groups[i])
+            return wi_fail(error, WI_ERR_ARG, "group %zu is missing", i + 1);
+    wi_head_parts parts = head->parts;
+    parts.groups = groups;
+    return wi_head_copy(&parts, out, error);
 }
 
 wi_status wi_head_scores(const wi_head *head, const float *embedding, size_t dim, float *score,

@@ -76,6 +76,7 @@ void wi_label_list_get_info(const wi_label_list *list, wi_label_list_info *out)
         .group = labels->group,
         .sensitivity = labels->sensitivity,
         .labels = labels->labels,
+        .groups = labels->groups,
         .n_labels = labels->n_labels,
         .templates = labels->templates,
         .n_templates = labels->n_templates,

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "head/groups.h"
 #include "head/score.h"
 
 #include <math.h>
@@ -228,6 +229,8 @@ wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status bad,
     head->parts = *parts;
     head->dots = dots;
     status = copy_texts(parts, head, error);
+    if (status == WI_OK)
+        status = wi_groups_find(head, error);
     if (status != WI_OK) {
         wi_head_close(&head);
         return status;
@@ -297,6 +300,7 @@ void wi_head_close(wi_head **head)
         h->close_file(h->file);
     free(h->block);
     free(h->origin);
+    wi_groups_free(&h->groups);
     free(h->strings);
     free(h);
     *head = NULL;

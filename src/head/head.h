@@ -72,10 +72,18 @@ typedef struct wi_head_parts {
 typedef void wi_dots_fn(size_t n, size_t d, const float *rows, size_t ld, const float *q,
                         float *out);
 
+/* Which groups there are, and whose each label is; SIZE_MAX: nobody's. */
+typedef struct wi_groups {
+    const char **names; /* [n], in order */
+    size_t n;
+    size_t *of; /* [n_labels]; NULL without groups */
+} wi_groups;
+
 struct wi_head {
     wi_head_parts parts;
     char *strings;             /* one block: the texts and the arrays that point to them */
     const char *const *firsts; /* [n_labels] each label's first name */
+    wi_groups groups;
     wi_dots_fn *dots;
     char *origin; /* the file's path, or NULL: put before messages */
     void *block;  /* memory of tensors that are not in the file, or NULL */

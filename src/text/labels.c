@@ -10,7 +10,9 @@
 
 typedef struct parser {
     wi_labels found;
-    const char **labels, **templates;
+    const char **labels, **groups, **templates;
+    const char *group; /* of the labels to come */
+    bool grouped;
     uint32_t *slots; /* open addressing over labels: index + 1, 0 is free */
     size_t n_slots;
     wi_lines lines;
@@ -117,9 +119,18 @@ static wi_status read_label(parser *p, char *line, wi_error *error)
     if (p->found.n_labels == WI_LABELS_MAX)
         return wi_fail(error, WI_ERR_LIMIT, "line %zu: more than %d labels", number,
                        (int)WI_LABELS_MAX);
+    p->groups[p->found.n_labels] = p->group;
+    p->grouped = p->grouped || p->group[0];
     p->labels[p->found.n_labels++] = line;
     *slot = (uint32_t)p->found.n_labels;
     return WI_OK;
+}
+
+/* "[ vehicles ]" -> "vehicles" */
+static const char *group_name(char *line)
+{
+    line[strlen(line) - 1] = '\0';
+    return wi_trim(line + 1);
 }
 
 static wi_status read_lines(parser *p, wi_error *error)
@@ -132,6 +143,8 @@ static wi_status read_lines(parser *p, wi_error *error)
             continue;
         if (p->comments && *line == '#')
             status = p->found.n_labels ? WI_OK : read_header(p, line, error);
+        else if (p->comments && *line == '[' && line[strlen(line) - 1] == ']')
+            p->group = group_name(line);
         else
             status = read_label(p, line, error);
         if (status != WI_OK)
@@ -149,9 +162,11 @@ static wi_status parse(const char *text, size_t n_bytes, bool commas, wi_labels 
     size_t n_lines = commas ? n_bytes + 1 : wi_lines_count(text, n_bytes);
     size_t most_labels = n_lines < WI_LABELS_MAX ? n_lines : WI_LABELS_MAX;
     size_t most_templates = n_lines < WI_TEMPLATES_MAX ? n_lines : WI_TEMPLATES_MAX;
-    size_t n_pointers = (most_labels + most_templates) * sizeof(char *);
-    parser p = {
-        .found = {"", "", "", "", "", "", .n_labels = 0}, .n_slots = 64, .comments = !commas};
+    size_t n_pointers = (2 * most_labels + most_templates) * sizeof(char *);
+    parser p = {.found = {"", "", "", "", "", "", .n_labels = 0},
+                .group = "",
+                .n_slots = 64,
+                .comments = !commas};
     while (p.n_slots < 2 * most_labels)
         p.n_slots *= 2;
     char *memory = malloc(n_pointers + n_bytes + 1);
@@ -162,7 +177,8 @@ static wi_status parse(const char *text, size_t n_bytes, bool commas, wi_labels 
         goto out;
     }
     p.labels = (const char **)(void *)memory;
-    p.templates = p.labels + most_labels;
+    p.groups = p.labels + most_labels;
+    p.templates = p.groups + most_labels;
     char *copy = memory + n_pointers;
     for (size_t i = 0; i < n_bytes; i++)
         copy[i] = (char)(commas && text[i] == ',' ? '\n' : text[i]);
@@ -178,6 +194,7 @@ out:
     }
     *out = p.found;
     out->labels = p.labels;
+    out->groups = p.grouped ? p.groups : NULL;
     out->templates = p.templates;
     out->memory = memory;
     return WI_OK;

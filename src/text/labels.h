@@ -6,6 +6,10 @@
  *     cat|kitty|tomcat
  *     dog<TAB>what follows a tab is not read
  *
+ *     [vehicles]
+ *     car
+ *
+ * `[name]` puts the labels below it into a group, `[]` into none.
  * `# key: value` lines before the first label describe the head: name, title, source, licence,
  * group, sensitivity (once each) and template (any number, one {} each). Unknown keys are comments.
  * Empty lines are skipped; CRLF and a byte order mark are allowed. A label that came before (its
@@ -22,6 +26,7 @@ typedef struct wi_labels {
     const char *const *templates; /* n_templates, each checked */
     size_t n_templates;
     const char *const *labels; /* n_labels, at least one */
+    const char *const *groups; /* n_labels, "" for none; NULL when no label has one */
     size_t n_labels;
     size_t n_duplicates, duplicate_line; /* how many were left out, and the first one's line */
     void *memory;

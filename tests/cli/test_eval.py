@@ -21,6 +21,15 @@ class Eval(Case):
         text = self.ok("eval", "--head", "c", "--data", self.test).out
         self.assertIn("100.00 %", text)
 
+    def test_groups_are_counted(self):
+        self.assertIsNone(self.ok("eval", "--head", "c", "--data", self.test, "--json").json()[0]["group"])
+        data = pictures.write_folders(self, "three", {"red": 5, "blue": 5, "green": 5})
+        self.ok("head", "train", "g", "--data", data, "--group", "warm=red", "--group", "cold=blue,green")
+        os.rename(os.path.join(self.test, "blue"), os.path.join(self.test, "green"))  # wrong, but cold
+        report = self.ok("eval", "--head", "g", "--data", self.test, "--json").json()[0]
+        self.assertEqual((report["top1"], report["group"]), (0.6, 1.0))
+        self.assertIn("group right        100.00 %", self.ok("eval", "--head", "g", "--data", self.test).out)
+
     def test_throughput_is_told_for_what_was_embedded(self):
         self.ok("eval", "--head", "c", "--data", self.test)
         self.assertIsNone(self.ok("eval", "--head", "c", "--data", self.test, "--json").json()[0]["photos_per_s"])

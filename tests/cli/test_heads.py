@@ -74,6 +74,29 @@ class Own(Case):
         self.ok("head", "new", "one", "--labels", "a,b,c")
         self.fails(self.picture(), "--as", "one", "--multi", says="--multi")
 
+    def test_groups(self):
+        zoo = self.write("zoo.txt", "[animals]\ncat|kitty\ndog\n[]\npizza\n")
+        self.ok("head", "new", "zoo", "--labels", zoo, "--group", "food=pizza")
+        typed = ("--labels", "cat|kitty,dog,pizza", "--group", "animals=kitty, dog", "--group", "food=pizza")
+        self.fails("head", "new", "x", "--labels", "a,b", "--group", "g=c", says="no label 'c'")
+        self.wrong("head", "new", "x", "--labels", "a,b", "--group", "g", says="--group")
+        self.wrong(self.picture(), "--group", "g=a", says="--labels")
+        other = tiny_model.write_model(self.path("other"), seed=2)
+        for turn in range(2):
+            model = ("--model", other) if turn else ()
+            head = self.ok(self.picture(), "--as", "zoo", "--json", *model).json()[0]["heads"][0]
+            groups = {g["group"]: g["score"] for g in head["groups"]}
+            score = {a["label"]: a["score"] for a in head["answers"]}
+            self.assertAlmostEqual(groups["animals"], score["cat"] + score["dog"], places=6)
+            self.assertEqual({a["label"]: a.get("group") for a in head["answers"]},
+                             {"cat": "animals", "dog": "animals", "pizza": "food"})
+            again = self.ok(self.picture(), *typed, "--json", *model).json()[0]["heads"][0]
+            self.assertEqual(again["groups"], head["groups"])
+            self.ok("head", "rebuild", "zoo", "--model", other)  # which keeps them
+        self.assertIn("by group:", self.ok(self.picture(), "--as", "zoo", "--model", other).out)
+        self.assertEqual(self.ok("head", "show", "zoo", "--json").json()[0]["groups"], ["animals", "animals", "food"])
+        self.assertIn("[animals]\n  cat|kitty\n  dog", self.ok("head", "show", "zoo").out)
+
     def test_names(self):
         for name in ("caf\u00e9", "two words", "a.b", "x" * 100):
             self.ok("head", "new", name, "--labels", "a,b")

@@ -289,14 +289,50 @@ static void photos_add_to_words(void **state)
     wi_head_close(&head);
 }
 
+/* A group's share is the sum of its labels'; of independent answers, the best of them. */
+static void groups_are_summed(void **state)
+{
+    (void)state;
+    static const char *const groups[] = {"b", "", "a", "b", "a"};
+    float x[8], score[5];
+    dice d = {31};
+    for (int sigmoid = 0; sigmoid < 2; sigmoid++) {
+        wi_head *plain = random_head(3, 5, 8, 4, sigmoid), *head = NULL;
+        wi_group_answer out[3];
+        size_t n = 9;
+        random_rows(&d, 1, 8, x);
+        assert_int_equal(wi_head_answer_groups(plain, x, 8, 3, out, &n, NULL), WI_OK);
+        assert_int_equal(n, 0);
+        assert_int_equal(wi_head_regroup(plain, groups, &head, NULL), WI_OK);
+        assert_int_equal(wi_head_scores(head, x, 8, score, NULL, NULL, NULL), WI_OK);
+        assert_int_equal(wi_head_answer_groups(head, x, 8, 3, out, &n, NULL), WI_OK);
+        assert_int_equal(n, 2);
+        float a = sigmoid ? fmaxf(score[2], score[4]) : score[2] + score[4];
+        float b = sigmoid ? fmaxf(score[0], score[3]) : score[0] + score[3];
+        int first = a >= b ? 0 : 1;
+        assert_string_equal(out[first].group, "a");
+        assert_true(fabsf(out[first].score - a) < 1e-6f && fabsf(out[1 - first].score - b) < 1e-6f);
+        assert_int_equal(wi_head_answer_groups(head, x, 8, 1, out, &n, NULL), WI_OK);
+        assert_int_equal(n, 1);
+        wi_head_close(&plain);
+        wi_head_close(&head);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_double_precision), cmocka_unit_test(survives_huge_logits),
-        cmocka_unit_test(temperature_flattens),         cmocka_unit_test(length_does_not_matter),
-        cmocka_unit_test(refuses_bad_embeddings),       cmocka_unit_test(top_k_is_a_sorted_prefix),
-        cmocka_unit_test(answers_carry_their_numbers),  cmocka_unit_test(ties_keep_label_order),
-        cmocka_unit_test(synonyms_share_an_answer),     cmocka_unit_test(photos_add_to_words),
+        cmocka_unit_test(agrees_with_double_precision),
+        cmocka_unit_test(survives_huge_logits),
+        cmocka_unit_test(temperature_flattens),
+        cmocka_unit_test(length_does_not_matter),
+        cmocka_unit_test(refuses_bad_embeddings),
+        cmocka_unit_test(top_k_is_a_sorted_prefix),
+        cmocka_unit_test(answers_carry_their_numbers),
+        cmocka_unit_test(ties_keep_label_order),
+        cmocka_unit_test(synonyms_share_an_answer),
+        cmocka_unit_test(photos_add_to_words),
+        cmocka_unit_test(groups_are_summed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,13 +202,35 @@ static void shipped_heads_are_clean(void **state)
     assert_true(n >= 16);
 }
 
+static void labels_stand_in_groups(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "# title: zoo\nfish\n[ pets ]\ncat|kitty\ndog\n[]\n[odd\n[cars]\nvan\n";
+    static const char *const groups[] = {"", "pets", "pets", "", "cars"};
+    wi_labels labels;
+    assert_int_equal(wi_labels_parse(text, sizeof text - 1, &labels, NULL), WI_OK);
+    assert_int_equal(labels.n_labels, 5);
+    assert_string_equal(labels.labels[3], "[odd");
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(labels.groups[i], groups[i]);
+    wi_labels_free(&labels);
+    assert_int_equal(wi_labels_parse("a\nb\n", 4, &labels, NULL), WI_OK);
+    assert_null(labels.groups);
+    wi_labels_free(&labels);
+    assert_int_equal(wi_labels_parse("[x]\n", 4, &labels, NULL), WI_ERR_FORMAT);
+    assert_int_equal(wi_labels_parse_commas("[x],a", 5, &labels, NULL), WI_OK);
+    assert_string_equal(labels.labels[0], "[x]");
+    wi_labels_free(&labels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(templates_have_one_place), cmocka_unit_test(templates_are_filled),
         cmocka_unit_test(synonyms_are_split),       cmocka_unit_test(lists_are_read),
         cmocka_unit_test(broken_lists_are_refused), cmocka_unit_test(template_lists_are_read),
-        cmocka_unit_test(shipped_heads_are_clean),
+        cmocka_unit_test(shipped_heads_are_clean),  cmocka_unit_test(labels_stand_in_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,86 @@
+#include "head/groups.h"
+
+#include "base/error.h"
+#include "head/score.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct member {
+    const char *group;
+    size_t label;
+} member;
+
+static int by_name(const void *a, const void *b)
+{
+    const member *x = a, *y = b;
+    int order = strcmp(x->group, y->group);
+    return order ? order : (x->label > y->label) - (x->label < y->label);
+}
+
+/* Sorted, so that a file with a million groups takes no longer than one with a million labels. */
+wi_status wi_groups_find(wi_head *head, wi_error *error)
+{
+    const wi_head_parts *parts = &head->parts;
+    wi_groups *groups = &head->groups;
+    size_t n = 0;
+    for (size_t i = 0; parts->groups && i < parts->n_labels; i++)
+        n += parts->groups[i][0] != '\0';
+    if (n == 0)
+        return WI_OK;
+    member *members = calloc(n, sizeof *members);
+    groups->names = calloc(n, sizeof *groups->names);
+    groups->of = calloc(parts->n_labels, sizeof *groups->of);
+    if (!members || !groups->names || !groups->of) {
+        free(members);
+        return wi_fail_nomem(error, n * sizeof *members, "groups");
+    }
+    size_t used = 0;
+    for (size_t i = 0; i < parts->n_labels; i++) {
+        groups->of[i] = SIZE_MAX;
+        if (parts->groups[i][0])
+            members[used++] = (member){parts->groups[i], i};
+    }
+    qsort(members, n, sizeof *members, by_name);
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || strcmp(members[i - 1].group, members[i].group) != 0)
+            groups->names[groups->n++] = members[i].group;
+        groups->of[members[i].label] = groups->n - 1;
+    }
+    free(members);
+    return WI_OK;
+}
+
+void wi_groups_free(wi_groups *groups)
+{
+    free(groups->names);
+    free(groups->of);
+}
+
+wi_status wi_groups_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,
+                           wi_group_answer *out, size_t *n_out, wi_error *error)
+{
+    const wi_groups *groups = &head->groups;
+    size_t n_labels = head->parts.n_labels, n = k < groups->n ? k : groups->n;
+    float *score = calloc(n_labels + groups->n, sizeof *score), *total = score + n_labels;
+    wi_answer *best = calloc(n + 1, sizeof *best);
+    wi_status status = score && best ? wi_score_all(head, embedding, dim, score, NULL, NULL, error)
+                                     : wi_fail_nomem(error, n_labels * sizeof *score, "scores");
+    if (status == WI_OK) {
+        for (size_t i = 0; groups->n > 0 && i < n_labels; i++) {
+            if (groups->of[i] == SIZE_MAX)
+                continue;
+            float *sum = &total[groups->of[i]];
+            if (!head->parts.sigmoid)
+                *sum += score[i];
+            else if (score[i] > *sum)
+                *sum = score[i];
+        }
+        *n_out = wi_score_top(total, groups->n, n, best);
+        for (size_t i = 0; i < *n_out; i++)
+            out[i] = (wi_group_answer){groups->names[best[i].label], best[i].logit};
+    }
+    free(score);
+    free(best);
+    return status;
+}
