@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
-enum { MAX_CACHED = 48, BUSY_MS = 20000 };
+enum { MAX_CACHED = 48, BUSY_MS = 20000, RETRY_MS = 5 };
 
 struct db_connection {
     sqlite3 *file;
@@ -46,6 +46,20 @@ static void close_connection(db_connection **connection)
     *connection = NULL;
 }
 
+/* A new file changes its journal under a lock for which SQLite does not wait, busy timeout or not: of two
+ * programs that open it at once, one would be told that it is locked. */
+static wi_status write_ahead(db_connection *connection, wi_error *error)
+{
+    for (int waited_ms = 0;; waited_ms += RETRY_MS) {
+        wi_status status = script(connection, "PRAGMA journal_mode=WAL", error);
+        bool busy = status != WI_OK && (sqlite3_errcode(connection->file) & 0xff) == SQLITE_BUSY;
+        if (!busy || waited_ms >= BUSY_MS) {
+            return status;
+        }
+        sqlite3_sleep(RETRY_MS);
+    }
+}
+
 static wi_status open_connection(const char *url, db_connection **out, wi_error *error)
 {
     db_connection *connection = calloc(1, sizeof *connection);
@@ -61,10 +75,13 @@ static wi_status open_connection(const char *url, db_connection **out, wi_error 
     }
     sqlite3_extended_result_codes(connection->file, 1);
     sqlite3_busy_timeout(connection->file, BUSY_MS);
-    wi_status status = script(connection,
-                              "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                              "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;",
-                              error);
+    wi_status status = write_ahead(connection, error);
+    if (status == WI_OK) {
+        status = script(connection,
+                        "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
+                        "PRAGMA trusted_schema=OFF;",
+                        error);
+    }
     if (status != WI_OK) {
         close_connection(&connection);
         return status;

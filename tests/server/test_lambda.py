@@ -12,11 +12,11 @@ from serving import text_of
 
 
 class Runtime(http.server.ThreadingHTTPServer):
-    """Hands out events in order, collects answers by the id of their request."""
+    """Hands out events in order, collects what is posted: answers, and that a start has failed."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.events, self.answers, self.failed = queue.Queue(), queue.Queue(), []
+        self.events, self.answers = queue.Queue(), queue.Queue()
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.n = 0
 
@@ -24,7 +24,7 @@ class Runtime(http.server.ThreadingHTTPServer):
         self.n += 1
         self.events.put((f"id-{self.n}", event))
         path, body = self.answers.get(timeout=60)
-        assert f"/invocation/id-{self.n}/" in path, path
+        assert f"/invocation/id-{self.n}/" in path, (path, body)
         return path.rsplit("/", 1)[1], body
 
 
@@ -44,10 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path.endswith("/init/error"):
-            self.server.failed.append(json.loads(body))
-        else:
-            self.server.answers.put((self.path, json.loads(body)))
+        self.server.answers.put((self.path, json.loads(body)))
         self.send_response(202)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -71,8 +68,8 @@ def start(room, runtime, *options):
 
 def test_events(room):
     runtime = Runtime()
-    process = start(room, runtime, "--model", room.model, "--anonymous", "--rate", "1000")
     checker = room.serve().client()
+    process = start(room, runtime, "--model", room.model, "--anonymous", "--rate", "1000")
     try:
         def ask(method, path, expect, *rest, **more):
             kind, said = runtime.ask(event_of(method, path, *rest, **more))
@@ -110,7 +107,8 @@ def test_failed_start(room):
         file.write(b"GGUF and no more")
     process = start(room, runtime, "--model", broken)
     assert process.wait(timeout=30) == 1
-    assert runtime.failed and runtime.failed[0]["errorType"] == "Init", runtime.failed
+    path, body = runtime.answers.get_nowait()
+    assert path.endswith("/init/error") and body["errorType"] == "Init", (path, body)
     runtime.shutdown()
 
 

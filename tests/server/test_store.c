@@ -323,6 +323,48 @@ static void claims(void **state)
     store_close(&stores[1]);
 }
 
+typedef struct opener {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    wi_status status;
+    wi_error error;
+} opener;
+
+static void *open_one(void *context)
+{
+    opener *o = context;
+    store *st = NULL;
+    pthread_barrier_wait(o->start);
+    o->status = store_open(url, &st, &o->error);
+    store_close(&st);
+    return NULL;
+}
+
+/* Servers and commands that meet at a database that nobody has made yet. */
+static void openers(void **state)
+{
+    enum { N = 8 };
+    for (int round = 0; round < 20; round++) {
+        opener all[N];
+        pthread_barrier_t start;
+        empty(state);
+        pthread_barrier_init(&start, NULL, N);
+        for (int i = 0; i < N; i++) {
+            all[i] = (opener){.start = &start};
+            assert_int_equal(pthread_create(&all[i].thread, NULL, open_one, &all[i]), 0);
+        }
+        for (int i = 0; i < N; i++) {
+            pthread_join(all[i].thread, NULL);
+        }
+        for (int i = 0; i < N; i++) {
+            if (all[i].status != WI_OK) {
+                fail_msg("%s", all[i].error.message);
+            }
+        }
+        pthread_barrier_destroy(&start);
+    }
+}
+
 /* What a program of version 1 or 2 has left behind. */
 static const char *const left_behind[] = {
     "INSERT INTO heads VALUES ('h','m','f','zero-shot','','e',1,3,4,'abc');"
@@ -391,8 +433,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(heads, empty),  cmocka_unit_test_setup(keys, empty),
         cmocka_unit_test_setup(usage, empty),  cmocka_unit_test_setup(jobs, empty),
-        cmocka_unit_test_setup(claims, empty), cmocka_unit_test(migrations),
-        cmocka_unit_test_setup(newer, empty),
+        cmocka_unit_test_setup(claims, empty), cmocka_unit_test(openers),
+        cmocka_unit_test(migrations),          cmocka_unit_test_setup(newer, empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
