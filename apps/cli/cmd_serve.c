@@ -207,8 +207,12 @@ static void serve(cli_app *app, srv_server *server, const sigset_t *signals)
     do {
         sigwait(signals, &number);
         if (number == SIGHUP) {
-            srv_server_reload(server);
-            cli_note(app, "reloaded");
+            wi_error error = {0};
+            if (srv_server_reload(server, &error) == WI_OK) {
+                cli_note(app, "reloaded");
+            } else {
+                cli_error(app, "reloading: %s; what was there goes on", error.message);
+            }
         }
     } while (number == SIGHUP);
     cli_note(app, "finishing what is under way; once more ends it at once");

@@ -197,7 +197,7 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
     const char *name = srv_pairs_get(&request->query, "model");
     name = name ? name : json_string_value(json_object_get(a->body, "model"));
     if (good) {
-        a->model = srv_models_find(request->server->models, name);
+        a->model = srv_models_find(request->models, name);
         if (!a->model) {
             srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);
         }

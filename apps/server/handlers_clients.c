@@ -98,7 +98,7 @@ static void classify(const srv_request *request, const json_t *body, srv_model *
 void srv_handle_hugging_face(srv_request *request, srv_response *response)
 {
     json_t *body = srv_body_json(request, response);
-    srv_model *model = srv_models_find(request->server->models, request->params[0]);
+    srv_model *model = srv_models_find(request->models, request->params[0]);
     if (body && !model) {
         srv_error(request, response, 404, "not_found", "Model %.100s does not exist",
                   request->params[0]);
@@ -205,7 +205,7 @@ static void predict(const srv_request *request, const srv_parts *parts, const js
         srv_error(request, response, 400, "arg", "Either image or text must be provided");
         return;
     }
-    srv_model *model = srv_models_find(request->server->models, name);
+    srv_model *model = srv_models_find(request->models, name);
     if (!model) {
         srv_error(request, response, 500, "not_found", "Failed to load model '%.100s'", name);
     } else if (visual) {

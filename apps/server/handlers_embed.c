@@ -129,7 +129,7 @@ static json_t *row_json(const float *row, size_t dim)
 
 static srv_model *find_model(const srv_request *request, const char *name, srv_response *response)
 {
-    srv_model *model = srv_models_find(request->server->models, name);
+    srv_model *model = srv_models_find(request->models, name);
     if (!model) {
         srv_error(request, response, 404, "model_not_found", "there is no model '%.100s'", name);
     }

@@ -61,11 +61,11 @@ void srv_handle_heads_list(srv_request *request, srv_response *response)
 /* ---- new ---- */
 
 /* Everything that can be said at once is checked before a job is made of it. */
-static bool check_new(const srv_request *request, const json_t *body, size_t *n_prompts,
-                      srv_response *response)
+static bool check_new(const srv_request *request, const json_t *body, srv_model **model,
+                      size_t *n_prompts, srv_response *response)
 {
     const char *name = json_string_value(json_object_get(body, "name"));
-    const char *model = json_string_value(json_object_get(body, "model"));
+    const char *wanted = json_string_value(json_object_get(body, "model"));
     const json_t *examples = json_object_get(body, "examples");
     srv_recipe recipe;
     wi_error error = {0};
@@ -74,8 +74,9 @@ static bool check_new(const srv_request *request, const json_t *body, size_t *n_
                   "'name' is 1 to 100 bytes without / \\ , ? # %% \" and no leading . - ~");
         return false;
     }
-    if (!srv_models_find(request->server->models, model)) {
-        srv_error(request, response, 404, "not_found", "there is no model '%.100s'", model);
+    *model = srv_models_find(request->models, wanted);
+    if (!*model) {
+        srv_error(request, response, 404, "not_found", "there is no model '%.100s'", wanted);
         return false;
     }
     if (examples && !json_is_array(examples)) {
@@ -132,13 +133,14 @@ static void location(srv_response *response, const char *base, const char *name)
     srv_header(response, "Location", text);
 }
 
-static void make_now(const srv_request *request, const json_t *body, const char *name, bool replace,
-                     srv_response *response)
+static void make_now(const srv_request *request, srv_model *model, const json_t *body,
+                     const char *name, bool replace, srv_response *response)
 {
     wi_head *head = NULL;
     store_head stored = {0};
     wi_error error = {0};
-    wi_status status = srv_head_build(request->server, body, SRV_LANE_HEADS, NULL, &head, &error);
+    wi_status status =
+        srv_head_build(request->server, model, body, SRV_LANE_HEADS, NULL, &head, &error);
     if (status == WI_OK) {
         status = srv_head_store(request->server, head, name, srv_request_owner(request), replace,
                                 &stored, &error);
@@ -175,8 +177,9 @@ static void make_later(const srv_request *request, const json_t *body, srv_respo
 void srv_handle_head_new(srv_request *request, srv_response *response)
 {
     size_t n_prompts = 0;
+    srv_model *model = NULL;
     json_t *body = srv_body_json(request, response);
-    if (body && check_new(request, body, &n_prompts, response)) {
+    if (body && check_new(request, body, &model, &n_prompts, response)) {
         const char *name = json_string_value(json_object_get(body, "name"));
         const char *prefer = srv_pairs_get(&request->headers, "Prefer");
         bool replace = json_is_true(json_object_get(body, "replace"));
@@ -186,7 +189,7 @@ void srv_handle_head_new(srv_request *request, srv_response *response)
         if (!name_is_free(request, name, replace, response)) {
             /* answered */
         } else if (quick) {
-            make_now(request, body, name, replace, response);
+            make_now(request, model, body, name, replace, response);
         } else {
             make_later(request, body, response);
         }
@@ -282,7 +285,7 @@ static void answer_shipped(const srv_request *request, const char *name, srv_res
     wi_error error = {0};
     srv_head *head = NULL;
     const char *asked = srv_pairs_get(&request->query, "model");
-    srv_model *model = srv_models_find(request->server->models, asked);
+    srv_model *model = srv_models_find(request->models, asked);
     if (!model) {
         srv_error(request, response, 404, "not_found", "there is no model '%.100s'", asked);
         return;

@@ -4,11 +4,9 @@
 #include "models.h"
 #include "openapi.h"
 #include "router.h"
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static json_t *model_json(srv_model *model, bool is_default)
@@ -38,7 +36,7 @@ void srv_handle_models(srv_request *request, srv_response *response)
 {
     json_t *list = json_array();
     srv_model *model;
-    for (size_t i = 0; (model = srv_models_at(request->server->models, i)); i++) {
+    for (size_t i = 0; (model = srv_models_at(request->models, i)); i++) {
         json_array_append_new(list, model_json(model, i == 0));
     }
     srv_json(response, 200, json_pack("{s:s,s:o}", "object", "list", "data", list));
@@ -46,7 +44,7 @@ void srv_handle_models(srv_request *request, srv_response *response)
 
 static srv_model *find(const srv_request *request, srv_response *response)
 {
-    srv_model *model = srv_models_find(request->server->models, request->params[0]);
+    srv_model *model = srv_models_find(request->models, request->params[0]);
     if (!model) {
         srv_error(request, response, 404, "not_found", "there is no model '%.100s'",
                   request->params[0]);
@@ -58,7 +56,7 @@ void srv_handle_model(srv_request *request, srv_response *response)
 {
     srv_model *model = find(request, response);
     if (model) {
-        bool is_default = model == srv_models_at(request->server->models, 0);
+        bool is_default = model == srv_models_at(request->models, 0);
         srv_json(response, 200, model_json(model, is_default));
     }
 }
@@ -68,7 +66,6 @@ void srv_handle_model_file(srv_request *request, srv_response *response)
 {
     srv_model *model = find(request, response);
     const srv_model_about *about = model ? srv_model_describe(model) : NULL;
-    struct stat info;
     char tag[70];
     if (!model) {
         return;
@@ -88,11 +85,8 @@ void srv_handle_model_file(srv_request *request, srv_response *response)
         srv_empty(response, 304);
         return;
     }
-    int fd = open(about->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0 || (uint64_t)info.st_size != about->file_bytes) {
-        if (fd >= 0) {
-            close(fd);
-        }
+    int fd = srv_model_file(model);
+    if (fd < 0) {
         srv_error(request, response, 503, "changed",
                   "the model's file has changed: reload the server");
         return;

@@ -45,8 +45,8 @@ typedef struct srv_recipe {
 /* {"name","labels":[...],"templates":[...],"multi",...}. Errors: WI_ERR_ARG, WI_ERR_LIMIT, WI_ERR_NOMEM */
 wi_status srv_recipe_read(const json_t *body, srv_recipe *out, wi_error *error);
 void srv_recipe_free(srv_recipe *recipe);
-/* Builds what the body of POST /v1/heads asks for. */
-wi_status srv_head_build(srv_server *server, const json_t *body, srv_lane lane,
+/* Builds what the body of POST /v1/heads asks for, for the model that it names. */
+wi_status srv_head_build(srv_server *server, srv_model *model, const json_t *body, srv_lane lane,
                          const wi_progress *progress, wi_head **out, wi_error *error);
 /* Keeps it in the store. *out is what was stored, without its bytes. */
 wi_status srv_head_store(srv_server *server, const wi_head *head, const char *name,

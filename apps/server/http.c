@@ -436,7 +436,7 @@ static void *tick(void *context)
         srv_streams_tick(http, stop || http->server->draining);
         if (i % 5 == 0) {
             end_slow_clients(http);
-            srv_models_tick(http->server->models);
+            srv_models_tick(http->server);
         }
     }
     return NULL;

@@ -70,9 +70,14 @@ static wi_status make(run *r, const json_t *request, char **result, wi_error *er
     wi_progress progress = {.report = report, .context = r};
     wi_head *head = NULL;
     store_head stored = {0};
-    wi_status status = name
-                           ? srv_head_build(server, request, SRV_LANE_JOBS, &progress, &head, error)
-                           : store_fail(error, WI_ERR_FORMAT, "the job's request cannot be read");
+    const char *wanted = json_string_value(json_object_get(request, "model"));
+    srv_models *models = srv_models_hold(server);
+    srv_model *model = srv_models_find(models, wanted);
+    wi_status status =
+        !name    ? store_fail(error, WI_ERR_FORMAT, "the job's request cannot be read")
+        : !model ? store_fail(error, WI_ERR_NOT_FOUND, "there is no model '%.100s'", wanted)
+                 : srv_head_build(server, model, request, SRV_LANE_JOBS, &progress, &head, error);
+    srv_models_release(&models);
     if (status == WI_OK) {
         bool replace =
             may_replace(r->jobs, r->job, name, json_is_true(json_object_get(request, "replace")));

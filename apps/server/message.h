@@ -10,6 +10,7 @@
 
 struct srv_server;
 struct srv_route;
+struct srv_models;
 
 typedef struct srv_pair {
     char *name, *value;
@@ -30,6 +31,7 @@ enum { SRV_MAX_PARAMS = 2 };
 
 typedef struct srv_request {
     struct srv_server *server;
+    struct srv_models *models; /* what is served while the handler runs */
     const struct srv_route *route;
     char *method, *path;
     srv_pairs query, headers;

@@ -90,14 +90,14 @@ static void write_requests(srv_metrics *metrics, FILE *out)
             (unsigned long long)n, (double)metrics->sum_us / 1e6, (unsigned long long)n);
 }
 
-static void write_models(srv_server *server, FILE *out)
+static void write_models(const srv_models *models, FILE *out)
 {
     static const char *const names[] = {"batches_total", "images_total", "encode_seconds_total",
                                         "images_waiting", "towers_open"};
     for (size_t kind = 0; kind < sizeof names / sizeof names[0]; kind++) {
         fprintf(out, "# TYPE whatsit_%s %s\n", names[kind], kind < 3 ? "counter" : "gauge");
         srv_model *model;
-        for (size_t i = 0; (model = srv_models_at(server->models, i)); i++) {
+        for (size_t i = 0; (model = srv_models_at(models, i)); i++) {
             uint64_t n_images = 0;
             double seconds = 0;
             uint64_t n_batches = srv_model_batches(model, &n_images, &seconds);
@@ -137,7 +137,9 @@ char *srv_metrics_text(srv_server *server)
         srv_http_get_load(server->http, &load);
     }
     write_requests(server->metrics, out);
-    write_models(server, out);
+    srv_models *models = srv_models_hold(server);
+    write_models(models, out);
+    srv_models_release(&models);
     fprintf(out,
             "# TYPE whatsit_connections gauge\nwhatsit_connections %u\n"
             "# TYPE whatsit_requests_waiting gauge\nwhatsit_requests_waiting %u\n"

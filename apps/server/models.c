@@ -1,541 +1,141 @@
 #include "models.h"
-#include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <whatsit/digest.h>
-
-typedef struct waiter {
-    const uint8_t *pixels;
-    float *embedding;
-    bool done;
-    wi_status status;
-    wi_error error;
-    pthread_cond_t ready;
-    struct waiter *next;
-} waiter;
-
-struct srv_model {
-    srv_server *server;
-    srv_model_about about;
-    char *name, *path, *licence, *source, *format;
-    /* image tower: the queue is guarded by mutex, the rest belongs to the encoder's thread */
-    pthread_t thread;
-    bool has_thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t arrived;
-    waiter *first, *last;
-    size_t n_waiting, n_expected;
-    bool stop, reopen;
-    wi_model *image;
-    wi_session *image_session;
-    uint8_t *batch;
-    float *embeddings;
-    atomic_bool image_open;
-    atomic_uint_fast64_t n_batches, n_images, encode_us;
-    /* text tower: model guarded by text_mutex, a lane's session by its lane's mutex */
-    pthread_mutex_t text_mutex, lanes[SRV_N_LANES];
-    wi_model *text;
-    wi_session *sessions[SRV_N_LANES];
-    unsigned n_text_users;
-    double text_used_ms;
-    bool text_reopen;
-};
 
 struct srv_models {
-    srv_server *server;
-    srv_model items[SRV_MAX_MODELS];
+    atomic_uint n_users;
+    srv_model *items[SRV_MAX_MODELS];
     size_t n;
+    /* An alias keeps its place in the list, also when another model with another name takes it. */
+    const srv_config *config;
+    size_t of_alias[SRV_MAX_ALIASES];
 };
 
-double srv_clock_ms(void)
+static srv_model *find_name(const srv_models *models, const char *name, size_t *index)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-/* ---- the image tower ---- */
-
-static void close_image(srv_model *model)
-{
-    if (model->image) {
-        wi_session_close(&model->image_session);
-        wi_model_close(&model->image);
-        free(model->batch);
-        free(model->embeddings);
-        model->batch = NULL;
-        model->embeddings = NULL;
-        model->image_open = false;
-        malloc_trim(0);
-    }
-}
-
-static wi_status open_image(srv_model *model, wi_error *error)
-{
-    if (model->image) {
-        return WI_OK;
-    }
-    uint32_t max = model->server->config.max_batch;
-    wi_model_options options = {.towers = WI_TOWER_IMAGE};
-    wi_session_options how = {.max_images = max, .max_tokens = 1};
-    size_t n_pixels = (size_t)model->about.image_px * model->about.image_px * 3;
-    wi_status status =
-        wi_model_open(model->server->engine, model->path, &options, &model->image, error);
-    if (status == WI_OK) {
-        status = wi_session_open(model->image, &how, &model->image_session, error);
-    }
-    model->batch = malloc(max * n_pixels);
-    model->embeddings = malloc(max * model->about.dim * sizeof(float));
-    if (status == WI_OK && (!model->batch || !model->embeddings)) {
-        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
-    }
-    model->image_open = status == WI_OK;
-    if (status != WI_OK) {
-        wi_session_close(&model->image_session);
-        wi_model_close(&model->image);
-        free(model->batch);
-        free(model->embeddings);
-        model->batch = NULL;
-        model->embeddings = NULL;
-    }
-    return status;
-}
-
-static void encode_batch(srv_model *model, waiter **items, size_t n)
-{
-    wi_error error = {0};
-    size_t n_pixels = (size_t)model->about.image_px * model->about.image_px * 3;
-    size_t dim = model->about.dim;
-    double start = srv_clock_ms();
-    wi_status status = open_image(model, &error);
-    if (status == WI_OK) {
-        for (size_t i = 0; i < n; i++) {
-            memcpy(model->batch + i * n_pixels, items[i]->pixels, n_pixels);
-        }
-        status = wi_session_encode_images(model->image_session, model->batch, n, model->embeddings,
-                                          &error);
-    }
-    if (status == WI_OK) {
-        wi_normalise(model->embeddings, n, dim);
-        for (size_t i = 0; i < n; i++) {
-            memcpy(items[i]->embedding, model->embeddings + i * dim, dim * sizeof(float));
-        }
-        atomic_fetch_add(&model->n_batches, 1);
-        atomic_fetch_add(&model->n_images, n);
-        atomic_fetch_add(&model->encode_us, (uint64_t)((srv_clock_ms() - start) * 1e3));
-    }
-    for (size_t i = 0; i < n; i++) {
-        items[i]->status = status;
-        items[i]->error = error;
-    }
-}
-
-static void in_ms(struct timespec *when, double ms)
-{
-    clock_gettime(CLOCK_MONOTONIC, when);
-    long long ns = when->tv_nsec + (long long)(ms * 1e6);
-    when->tv_sec += (time_t)(ns / 1000000000);
-    when->tv_nsec = (long)(ns % 1000000000);
-}
-
-/* Waits for pictures, then a moment longer while more are being decoded. Returns how many it took;
- * 0 when the tower has been idle for long or must be opened anew. Called with the mutex held. */
-static size_t take_batch(srv_model *model, waiter **items)
-{
-    const srv_config *config = &model->server->config;
-    struct timespec when;
-    in_ms(&when, config->idle_s ? config->idle_s * 1e3 : 1e9);
-    while (!model->first && !model->stop && !model->reopen) {
-        if (pthread_cond_timedwait(&model->arrived, &model->mutex, &when) == ETIMEDOUT) {
-            break;
+    for (size_t i = 0; i < models->n; i++) {
+        if (!strcmp(srv_model_describe(models->items[i])->name, name)) {
+            *index = i;
+            return models->items[i];
         }
     }
-    in_ms(&when, config->batch_wait_ms);
-    while (model->first && model->n_waiting < config->max_batch && model->n_expected > 0 &&
-           !model->stop) {
-        if (pthread_cond_timedwait(&model->arrived, &model->mutex, &when) == ETIMEDOUT) {
-            break;
-        }
-    }
-    size_t n = 0;
-    while (model->first && n < config->max_batch) {
-        items[n++] = model->first;
-        model->first = model->first->next;
-        model->n_waiting--;
-    }
-    model->last = model->first ? model->last : NULL;
-    return n;
-}
-
-static void *encode_for_ever(void *context)
-{
-    srv_model *model = context;
-    waiter *items[256];
-    pthread_mutex_lock(&model->mutex);
-    while (!model->stop || model->first) {
-        size_t n = take_batch(model, items);
-        bool reopen = model->reopen || n == 0;
-        model->reopen = false;
-        pthread_mutex_unlock(&model->mutex);
-        if (reopen) {
-            close_image(model);
-        }
-        if (n > 0) {
-            encode_batch(model, items, n);
-        }
-        pthread_mutex_lock(&model->mutex);
-        for (size_t i = 0; i < n; i++) {
-            items[i]->done = true;
-            pthread_cond_signal(&items[i]->ready);
-        }
-    }
-    pthread_mutex_unlock(&model->mutex);
-    close_image(model);
     return NULL;
 }
 
-wi_status srv_model_encode(srv_model *model, const uint8_t *pixels, float *embedding,
-                           wi_error *error)
+static wi_status find_aliases(srv_models *models, wi_error *error)
 {
-    waiter self = {.pixels = pixels, .embedding = embedding};
-    pthread_mutex_lock(&model->mutex);
-    model->n_expected--;
-    if (model->n_waiting >= model->server->config.max_queue || model->stop) {
-        pthread_mutex_unlock(&model->mutex);
-        return store_fail(error, WI_ERR_CANCELLED, "too many pictures wait: try again");
-    }
-    pthread_cond_init(&self.ready, NULL);
-    if (model->last) {
-        model->last->next = &self;
-    } else {
-        model->first = &self;
-    }
-    model->last = &self;
-    model->n_waiting++;
-    pthread_cond_signal(&model->arrived);
-    while (!self.done) {
-        pthread_cond_wait(&self.ready, &model->mutex);
-    }
-    pthread_mutex_unlock(&model->mutex);
-    pthread_cond_destroy(&self.ready);
-    if (self.status != WI_OK) {
-        return store_fail(error, self.status, "%s", self.error.message);
+    for (size_t i = 0; i < models->config->n_aliases; i++) {
+        const srv_named_path *alias = &models->config->aliases[i];
+        if (!find_name(models, alias->path, &models->of_alias[i])) {
+            return store_fail(error, WI_ERR_ARG, "--alias %.60s=%.60s: no model has that name",
+                              alias->name, alias->path);
+        }
     }
     return WI_OK;
 }
 
-void srv_model_expect(srv_model *model)
+static srv_models *new_set(srv_server *server)
 {
-    pthread_mutex_lock(&model->mutex);
-    model->n_expected++;
-    pthread_mutex_unlock(&model->mutex);
-}
-
-void srv_model_unexpect(srv_model *model)
-{
-    pthread_mutex_lock(&model->mutex);
-    model->n_expected--;
-    if (model->n_expected == 0) {
-        pthread_cond_signal(&model->arrived);
+    srv_models *models = calloc(1, sizeof *models);
+    if (models) {
+        models->config = &server->config;
+        models->n_users = 1;
     }
-    pthread_mutex_unlock(&model->mutex);
-}
-
-/* ---- the text tower ---- */
-
-/* Called with text_mutex held and no users. */
-static void close_text(srv_model *model)
-{
-    for (size_t i = 0; i < SRV_N_LANES; i++) {
-        wi_session_close(&model->sessions[i]);
-    }
-    if (model->text) {
-        wi_model_close(&model->text);
-        malloc_trim(0);
-    }
-    model->text_reopen = false;
-}
-
-wi_status srv_model_text_begin(srv_model *model, srv_lane lane, wi_session **session,
-                               wi_error *error)
-{
-    wi_model_options options = {.towers = WI_TOWER_TEXT};
-    wi_session_options how = {.max_images = 1, .max_tokens = lane == SRV_LANE_SHORT ? 1024 : 2048};
-    wi_status status = WI_OK;
-    pthread_mutex_lock(&model->lanes[lane]);
-    pthread_mutex_lock(&model->text_mutex);
-    if (model->text_reopen && model->n_text_users == 0) {
-        close_text(model);
-    }
-    if (!model->text) {
-        status = wi_model_open(model->server->engine, model->path, &options, &model->text, error);
-    }
-    if (status == WI_OK && !model->sessions[lane]) {
-        status = wi_session_open(model->text, &how, &model->sessions[lane], error);
-    }
-    model->n_text_users += status == WI_OK;
-    model->text_used_ms = srv_clock_ms();
-    pthread_mutex_unlock(&model->text_mutex);
-    if (status != WI_OK) {
-        pthread_mutex_unlock(&model->lanes[lane]);
-        return status;
-    }
-    *session = model->sessions[lane];
-    return WI_OK;
-}
-
-void srv_model_text_end(srv_model *model, srv_lane lane)
-{
-    pthread_mutex_lock(&model->text_mutex);
-    model->n_text_users--;
-    model->text_used_ms = srv_clock_ms();
-    pthread_mutex_unlock(&model->text_mutex);
-    pthread_mutex_unlock(&model->lanes[lane]);
-}
-
-size_t srv_model_n_tokens(srv_model *model, const char *text)
-{
-    size_t n = 0;
-    int32_t *ids = calloc(model->about.context_length + 1, sizeof *ids);
-    if (ids) {
-        wi_model_tokenize(model->text, text, strlen(text), ids, &n, NULL, NULL);
-    }
-    free(ids);
-    return n;
-}
-
-void srv_models_tick(srv_models *models)
-{
-    double now = srv_clock_ms();
-    for (size_t i = 0; i < models->n; i++) {
-        srv_model *model = &models->items[i];
-        unsigned idle_s = model->server->config.idle_s;
-        pthread_mutex_lock(&model->text_mutex);
-        if (model->text && model->n_text_users == 0 && idle_s > 0 &&
-            now - model->text_used_ms > idle_s * 1e3) {
-            close_text(model);
-        }
-        pthread_mutex_unlock(&model->text_mutex);
-    }
-}
-
-void srv_models_reload(srv_models *models)
-{
-    for (size_t i = 0; i < models->n; i++) {
-        srv_model *model = &models->items[i];
-        pthread_mutex_lock(&model->mutex);
-        model->reopen = true;
-        pthread_cond_signal(&model->arrived);
-        pthread_mutex_unlock(&model->mutex);
-        pthread_mutex_lock(&model->text_mutex);
-        model->text_reopen = true;
-        pthread_mutex_unlock(&model->text_mutex);
-    }
-}
-
-/* ---- opening ---- */
-
-static wi_status hash_file(srv_model *model, wi_error *error)
-{
-    struct stat info;
-    char buffer[1 << 16];
-    size_t n;
-    wi_digest *digest = NULL;
-    if (stat(model->path, &info) != 0 || !S_ISREG(info.st_mode)) {
-        return WI_OK;
-    }
-    FILE *file = fopen(model->path, "rb");
-    if (!file) {
-        return store_fail(error, WI_ERR_IO, "%.150s: %s", model->path, strerror(errno));
-    }
-    wi_status status = wi_digest_open(&digest, error);
-    while (status == WI_OK && (n = fread(buffer, 1, sizeof buffer, file)) > 0) {
-        wi_digest_update(digest, buffer, n);
-        model->about.file_bytes += n;
-    }
-    if (status == WI_OK) {
-        wi_digest_finish(digest, model->about.file_sha256);
-        model->about.is_file = true;
-    }
-    wi_digest_close(&digest);
-    fclose(file);
-    return status;
-}
-
-static const char *weights_name(wi_weights weights)
-{
-    static const char *const names[] = {"as stored", "f32", "f16", "bf16", "int8"};
-    return (size_t)weights < sizeof names / sizeof names[0] ? names[weights] : "as stored";
-}
-
-static wi_status describe(srv_model *model, const char *name, wi_error *error)
-{
-    wi_model *opened = NULL;
-    wi_model_info info;
-    wi_status status = wi_model_open(model->server->engine, model->path, NULL, &opened, error);
-    if (status == WI_OK) {
-        status = wi_model_get_info(opened, &info, error);
-    }
-    if (status == WI_OK) {
-        model->name = strdup(name ? name : info.name);
-        model->licence = strdup(info.licence ? info.licence : "");
-        model->source = strdup(info.source ? info.source : "");
-        model->format = strdup(info.format);
-        model->about = (srv_model_about){
-            .name = model->name,
-            .path = model->path,
-            .licence = model->licence,
-            .source = model->source,
-            .format = model->format,
-            .weights = weights_name(info.weights),
-            .dim = info.embedding_dim,
-            .image_px = info.image_px,
-            .context_length = info.context_length,
-            .logit_scale = info.logit_scale,
-            .sigmoid = info.sigmoid,
-            .preprocess = info.preprocess,
-            .n_parameters = info.image.n_parameters + info.text.n_parameters,
-        };
-        memcpy(model->about.fingerprint, info.fingerprint, sizeof info.fingerprint);
-        if (!model->name || !model->licence || !model->source || !model->format) {
-            status = store_fail(error, WI_ERR_NOMEM, "out of memory");
-        }
-    }
-    wi_model_close(&opened);
-    malloc_trim(0);
-    return status;
-}
-
-static wi_status open_one(srv_server *server, const srv_named_path *from, srv_model *model,
-                          wi_error *error)
-{
-    pthread_condattr_t monotonic;
-    model->server = server;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&model->mutex, NULL);
-    pthread_cond_init(&model->arrived, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&model->text_mutex, NULL);
-    for (size_t i = 0; i < SRV_N_LANES; i++) {
-        pthread_mutex_init(&model->lanes[i], NULL);
-    }
-    model->path = strdup(from->path);
-    wi_status status = model->path ? describe(model, from->name, error)
-                                   : store_fail(error, WI_ERR_NOMEM, "out of memory");
-    if (status == WI_OK) {
-        status = hash_file(model, error);
-    }
-    if (status == WI_OK && pthread_create(&model->thread, NULL, encode_for_ever, model) != 0) {
-        status = store_fail(error, WI_ERR_NOMEM, "cannot start a thread");
-    } else if (status == WI_OK) {
-        model->has_thread = true;
-    }
-    return status;
+    return models;
 }
 
 wi_status srv_models_open(srv_server *server, srv_models **out, wi_error *error)
 {
-    srv_models *models = calloc(1, sizeof *models);
-    if (!models) {
-        return store_fail(error, WI_ERR_NOMEM, "out of memory");
-    }
-    models->server = server;
-    wi_status status = WI_OK;
+    srv_models *models = new_set(server);
+    wi_status status = models ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
     for (size_t i = 0; status == WI_OK && i < server->config.n_models; i++) {
-        models->n++;
-        status = open_one(server, &server->config.models[i], &models->items[i], error);
+        status = srv_model_open(server, &server->config.models[i], &models->items[i], error);
+        models->n += status == WI_OK;
+    }
+    if (status == WI_OK) {
+        status = find_aliases(models, error);
     }
     if (status != WI_OK) {
-        srv_models_close(&models);
+        srv_models_release(&models);
         return status;
     }
     *out = models;
     return WI_OK;
 }
 
-void srv_models_close(srv_models **models)
+srv_models *srv_models_hold(srv_server *server)
 {
-    for (size_t i = 0; *models && i < (*models)->n; i++) {
-        srv_model *model = &(*models)->items[i];
-        if (model->has_thread) {
-            pthread_mutex_lock(&model->mutex);
-            model->stop = true;
-            pthread_cond_signal(&model->arrived);
-            pthread_mutex_unlock(&model->mutex);
-            pthread_join(model->thread, NULL);
-        }
-        close_text(model);
-        free(model->name);
-        free(model->path);
-        free(model->licence);
-        free(model->source);
-        free(model->format);
-        pthread_mutex_destroy(&model->mutex);
-        pthread_cond_destroy(&model->arrived);
-        pthread_mutex_destroy(&model->text_mutex);
-        for (size_t j = 0; j < SRV_N_LANES; j++) {
-            pthread_mutex_destroy(&model->lanes[j]);
-        }
-    }
-    free(*models);
+    pthread_mutex_lock(&server->mutex);
+    srv_models *models = server->models;
+    atomic_fetch_add(&models->n_users, 1);
+    pthread_mutex_unlock(&server->mutex);
+    return models;
+}
+
+void srv_models_release(srv_models **models)
+{
+    srv_models *m = *models;
     *models = NULL;
-}
-
-srv_model *srv_models_at(srv_models *models, size_t index)
-{
-    return index < models->n ? &models->items[index] : NULL;
-}
-
-srv_model *srv_models_find(srv_models *models, const char *name)
-{
-    const srv_config *config = &models->server->config;
-    if (!name || !name[0]) {
-        return &models->items[0];
+    if (m && atomic_fetch_sub(&m->n_users, 1) == 1) {
+        for (size_t i = 0; i < m->n; i++) {
+            srv_model_release(&m->items[i]);
+        }
+        free(m);
     }
-    for (size_t i = 0; i < config->n_aliases; i++) {
-        if (!strcmp(config->aliases[i].name, name)) {
-            name = config->aliases[i].path;
-            break;
+}
+
+wi_status srv_models_reload(srv_server *server, wi_error *error)
+{
+    srv_models *old = srv_models_hold(server), *models = new_set(server);
+    wi_status status = models ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; models && i < old->n; i++) {
+        srv_model *item = NULL;
+        wi_error why = {0};
+        wi_status opened = srv_model_is_current(old->items[i])
+                               ? WI_OK
+                               : srv_model_open(server, &server->config.models[i], &item, &why);
+        models->items[models->n++] = item ? item : srv_model_hold(old->items[i]);
+        if (opened != WI_OK && status == WI_OK) {
+            status = store_fail(error, opened, "%s", why.message);
         }
     }
+    if (models) {
+        memcpy(models->of_alias, old->of_alias, sizeof models->of_alias);
+        pthread_mutex_lock(&server->mutex);
+        srv_models *replaced = server->models;
+        server->models = models;
+        pthread_mutex_unlock(&server->mutex);
+        srv_models_release(&replaced);
+    }
+    srv_models_release(&old);
+    return status;
+}
+
+void srv_models_tick(srv_server *server)
+{
+    srv_models *models = srv_models_hold(server);
     for (size_t i = 0; i < models->n; i++) {
-        if (!strcmp(models->items[i].name, name)) {
-            return &models->items[i];
+        srv_model_tick(models->items[i]);
+    }
+    srv_models_release(&models);
+}
+
+srv_model *srv_models_at(const srv_models *models, size_t index)
+{
+    return index < models->n ? models->items[index] : NULL;
+}
+
+srv_model *srv_models_find(const srv_models *models, const char *name)
+{
+    size_t index;
+    if (!name || !name[0]) {
+        return models->items[0];
+    }
+    for (size_t i = 0; i < models->config->n_aliases; i++) {
+        if (!strcmp(models->config->aliases[i].name, name)) {
+            return models->items[models->of_alias[i]];
         }
     }
-    return NULL;
-}
-
-const srv_model_about *srv_model_describe(const srv_model *model)
-{
-    return &model->about;
-}
-
-unsigned srv_model_towers_open(srv_model *model)
-{
-    pthread_mutex_lock(&model->text_mutex);
-    unsigned open = model->text ? WI_TOWER_TEXT : 0;
-    pthread_mutex_unlock(&model->text_mutex);
-    return open | (model->image_open ? WI_TOWER_IMAGE : 0);
-}
-
-uint64_t srv_model_batches(srv_model *model, uint64_t *n_images, double *seconds)
-{
-    *n_images = model->n_images;
-    *seconds = (double)model->encode_us / 1e6;
-    return model->n_batches;
-}
-
-size_t srv_model_waiting(srv_model *model)
-{
-    pthread_mutex_lock(&model->mutex);
-    size_t n = model->n_waiting;
-    pthread_mutex_unlock(&model->mutex);
-    return n;
+    return find_name(models, name, &index);
 }

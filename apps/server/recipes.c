@@ -148,19 +148,14 @@ static wi_status add_examples(srv_server *server, srv_model *model, const json_t
     return status;
 }
 
-wi_status srv_head_build(srv_server *server, const json_t *body, srv_lane lane,
+wi_status srv_head_build(srv_server *server, srv_model *model, const json_t *body, srv_lane lane,
                          const wi_progress *progress, wi_head **out, wi_error *error)
 {
     const wi_progress nobody = {0};
-    const char *model_name = json_string_value(json_object_get(body, "model"));
     const json_t *examples = json_object_get(body, "examples");
-    srv_model *model = srv_models_find(server->models, model_name);
     srv_recipe recipe;
     wi_session *session = NULL;
     wi_head *head = NULL;
-    if (!model) {
-        return store_fail(error, WI_ERR_NOT_FOUND, "there is no model '%.100s'", model_name);
-    }
     wi_status status = srv_recipe_read(body, &recipe, error);
     recipe.recipe.progress = progress ? *progress : nobody;
     if (status == WI_OK) {

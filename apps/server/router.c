@@ -1,5 +1,6 @@
 #include "router.h"
 #include "access.h"
+#include "models.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,9 @@ const srv_route *srv_route_find(srv_request *request, char *allowed, size_t n_al
 void srv_route_run(srv_request *request, srv_response *response)
 {
     if (srv_access_begin(request, response)) {
+        request->models = srv_models_hold(request->server);
         request->route->handler(request, response);
+        srv_models_release(&request->models);
         srv_access_end(request);
     }
 }

@@ -8,14 +8,11 @@
 #include "models.h"
 #include "web.h"
 #include <malloc.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-static pthread_mutex_t web_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void srv_config_defaults(srv_config *config)
 {
@@ -95,6 +92,7 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     server->config = *config;
+    pthread_mutex_init(&server->mutex, NULL);
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(server->name, sizeof server->name, random, sizeof random);
     raise_limits();
@@ -139,24 +137,32 @@ void srv_server_drain(srv_server *server, unsigned timeout_s)
 
 bool srv_server_web(srv_server *server, const srv_request *request, srv_response *response)
 {
-    pthread_mutex_lock(&web_mutex);
+    pthread_mutex_lock(&server->mutex);
     bool found = srv_web_answer(server->web, request, response);
-    pthread_mutex_unlock(&web_mutex);
+    pthread_mutex_unlock(&server->mutex);
     return found;
 }
 
-void srv_server_reload(srv_server *server)
+wi_status srv_server_reload(srv_server *server, wi_error *error)
 {
     srv_web *web = NULL;
-    srv_models_reload(server->models);
-    srv_heads_reload(server->heads, NULL);
-    if (server->config.web && srv_web_open(server->config.web, &web, NULL) == WI_OK) {
-        pthread_mutex_lock(&web_mutex);
+    wi_error why = {0};
+    wi_status status = srv_models_reload(server, error);
+    wi_status heads = srv_heads_reload(server->heads, &why);
+    wi_status files = server->config.web
+                          ? srv_web_open(server->config.web, &web, heads == WI_OK ? &why : NULL)
+                          : WI_OK;
+    if (web) {
+        pthread_mutex_lock(&server->mutex);
         srv_web *old = server->web;
         server->web = web;
-        pthread_mutex_unlock(&web_mutex);
+        pthread_mutex_unlock(&server->mutex);
         srv_web_close(&old);
     }
+    if (status == WI_OK && (heads != WI_OK || files != WI_OK)) {
+        status = store_fail(error, heads != WI_OK ? heads : files, "%s", why.message);
+    }
+    return status;
 }
 
 void srv_server_close(srv_server **server)
@@ -169,14 +175,13 @@ void srv_server_close(srv_server **server)
     srv_jobs_close(&s->jobs);
     srv_web_close(&s->web);
     srv_heads_close(&s->heads);
-    if (s->models) {
-        srv_models_close(&s->models);
-    }
+    srv_models_release(&s->models);
     srv_limits_close(&s->limits);
     srv_metrics_close(&s->metrics);
     wi_engine_close(&s->engine);
     store_close(&s->store);
     srv_decoder_close(&s->decoder);
+    pthread_mutex_destroy(&s->mutex);
     free(s);
     *server = NULL;
 }

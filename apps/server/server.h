@@ -3,6 +3,7 @@
 #define SERVER_SERVER_H
 
 #include "message.h"
+#include <pthread.h>
 #include <stdatomic.h>
 #include <whatsit/whatsit.h>
 
@@ -56,7 +57,8 @@ typedef struct srv_server {
     store *store;
     wi_engine *engine;
     srv_decoder *decoder;
-    srv_models *models;
+    pthread_mutex_t mutex; /* guards which set of models and which web files are those of now */
+    srv_models *models;    /* use it through srv_models_hold */
     srv_heads *heads;
     srv_jobs *jobs;
     srv_limits *limits;
@@ -72,8 +74,9 @@ typedef struct srv_server {
 wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *error);
 /* Lets what runs finish, for at most this long. */
 void srv_server_drain(srv_server *server, unsigned timeout_s);
-/* Reads label lists, static files and models anew; requests under way keep what they hold. */
-void srv_server_reload(srv_server *server);
+/* Reads label lists, static files and models anew; requests under way keep what they hold. What cannot
+ * be read stays as it was; the first error is told. */
+wi_status srv_server_reload(srv_server *server, wi_error *error);
 void srv_server_close(srv_server **server);
 /* The web app's file of that path, if there is one. */
 bool srv_server_web(srv_server *server, const srv_request *request, srv_response *response);

@@ -34,12 +34,12 @@ def layer_shapes(prefix):
     return shapes
 
 
-def shapes():
+def shapes(embedding=EMBEDDING):
     n_tokens = (IMAGE // PATCH) ** 2 + 1
     out = {
         "logit_scale": [],
-        "text_projection.weight": [EMBEDDING, WIDTH],
-        "visual_projection.weight": [EMBEDDING, WIDTH],
+        "text_projection.weight": [embedding, WIDTH],
+        "visual_projection.weight": [embedding, WIDTH],
         "text_model.embeddings.token_embedding.weight": [VOCABULARY, WIDTH],
         "text_model.embeddings.position_embedding.weight": [CONTEXT, WIDTH],
         "text_model.final_layer_norm.weight": [WIDTH],
@@ -70,10 +70,10 @@ def safetensors(tensors, metadata=None):
     return struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values())
 
 
-def weights(seed=1):
+def weights(seed=1, embedding=EMBEDDING):
     source = random.Random(seed)
     tensors = {}
-    for name, shape in shapes().items():
+    for name, shape in shapes(embedding).items():
         n = 1
         for side in shape:
             n *= side
@@ -104,14 +104,14 @@ PREPROCESSOR = {
 }
 
 
-def write_model(folder, seed=1):
+def write_model(folder, seed=1, embedding=EMBEDDING):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "config.json"), "w") as file:
-        json.dump(CONFIG, file)
+        json.dump({**CONFIG, "projection_dim": embedding}, file)
     with open(os.path.join(folder, "preprocessor_config.json"), "w") as file:
         json.dump(PREPROCESSOR, file)
     with open(os.path.join(folder, "model.safetensors"), "wb") as file:
-        file.write(weights(seed))
+        file.write(weights(seed, embedding))
     return folder
 
 

@@ -265,6 +265,57 @@ def test_reload_and_shutdown(room):
     assert set(statuses) <= {200}, set(statuses)
 
 
+def test_another_model(room):
+    """Another model, of another width, takes a model's place: requests under way end with the one they began with,
+    no request is dropped, and until the reload the old one answers, also from a tower that is opened anew."""
+    live, other = os.path.join(room.path, "live.gguf"), os.path.join(room.path, "other.gguf")
+    os.link(room.model, live)
+    folder = tiny_model.write_model(os.path.join(room.path, "other"), 2, embedding=24)
+    room.run("model", "convert", folder, "--output", other, "--name", "other")
+    server = room.serve("--alias", "photos=tiny", "--idle", "1", model=live)
+    ask = server.client().call
+    old = ask("POST", "/v1/embed?model=photos", room.picture, expect=200).json
+    old_file = ask("GET", "/v1/models/photos", expect=200).json["file"]
+    ask("POST", "/v1/heads", {"name": "h", "labels": ["a", "b"]}, expect=201)
+    os.replace(other, live)
+    wait_until(lambda: 'whatsit_towers_open{model="tiny"} 0' in ask("GET", "/metrics").body.decode())
+    assert ask("POST", "/v1/embed?model=photos", room.picture, expect=200).json == old
+    assert len(ask("GET", old_file["url"], expect=200).body) == old_file["n_bytes"]
+    seen, failures, stop = [], [], threading.Event()
+
+    def load(ask):
+        while not stop.is_set():
+            answer = ask("POST", "/v1/embed?model=photos", room.picture)
+            if answer.status == 200:
+                seen.append((answer.json["model"], answer.json["dim"], len(answer.json["embeddings"][0])))
+            else:
+                failures.append(answer.body)
+
+    threads = [threading.Thread(target=load, args=(server.client().call,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(seen) > 20)
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: seen[-1][0] == "other" and seen[-20][0] == "other")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures and set(seen) == {("tiny", 16, 16), ("other", 24, 24)}, (failures[:3], set(seen))
+    new = ask("GET", "/v1/models", expect=200).json["data"][0]
+    with open(live, "rb") as file:
+        assert new["file"]["sha256"] == hashlib.sha256(file.read()).hexdigest()
+    ask("GET", old_file["url"], expect=404)
+    ask("POST", "/v1/classify?head=h", room.picture, expect=409)
+    ask("POST", "/v1/classify?head=fruits", room.picture, expect=200)
+    with open(other, "wb") as file:
+        file.write(b"GGUF and no more")
+    os.replace(other, live)
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "reloading:" in server.said())
+    assert ask("GET", "/v1/models", expect=200).json["data"][0] == new
+    ask("POST", "/v1/classify?head=fruits", room.picture, expect=200)
+
+
 def test_idle(room):
     server = room.serve("--idle", "1")
     ask = server.client().call
@@ -277,4 +328,4 @@ def test_idle(room):
 
 if __name__ == "__main__":
     serving.main([test_classify, test_bad_requests, test_heads, test_examples, test_jobs, test_models, test_embed,
-                  test_around, test_reload_and_shutdown, test_idle])
+                  test_around, test_reload_and_shutdown, test_another_model, test_idle])

@@ -1,0 +1,606 @@
+#include "model.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <whatsit/digest.h>
+
+typedef struct waiter {
+    const uint8_t *pixels;
+    float *embedding;
+    bool done;
+    wi_status status;
+    wi_error error;
+    pthread_cond_t ready;
+    struct waiter *next;
+} waiter;
+
+struct srv_model {
+    srv_server *server;
+    atomic_uint n_users;
+    srv_model_about about;
+    char *name, *path, *licence, *source, *format;
+    int fd;         /* of a file; -1: a folder */
+    uint64_t stamp; /* of what was opened */
+    char held[40];  /* a path that leads to fd; "": towers are opened by path */
+    /* image tower: the queue is guarded by mutex, the rest belongs to the encoder's thread */
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t arrived;
+    waiter *first, *last;
+    size_t n_waiting, n_expected;
+    bool stop;
+    wi_model *image;
+    wi_session *image_session;
+    uint8_t *batch;
+    float *embeddings;
+    atomic_bool image_open;
+    atomic_uint_fast64_t n_batches, n_images, encode_us;
+    /* text tower: model guarded by text_mutex, a lane's session by its lane's mutex */
+    pthread_mutex_t text_mutex, lanes[SRV_N_LANES];
+    wi_model *text;
+    wi_session *sessions[SRV_N_LANES];
+    unsigned n_text_users, n_text_callers; /* those who work; and those who wait for their lane */
+    double text_used_ms;
+};
+
+double srv_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* ---- what lies on the disk ---- */
+
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 29;
+}
+
+static uint64_t stamp_of(const struct stat *info)
+{
+    uint64_t h = mix(1, (uint64_t)info->st_dev);
+    h = mix(h, (uint64_t)info->st_ino);
+    h = mix(h, (uint64_t)info->st_size);
+    h = mix(h, (uint64_t)info->st_mtim.tv_sec);
+    return mix(h, (uint64_t)info->st_mtim.tv_nsec);
+}
+
+/* Of a file, or of all files of a folder, in whichever order they come. 0: there is nothing. */
+static uint64_t stamp_path(const char *path)
+{
+    struct stat info;
+    struct dirent *entry;
+    if (stat(path, &info) != 0) {
+        return 0;
+    }
+    uint64_t sum = stamp_of(&info);
+    DIR *folder = S_ISDIR(info.st_mode) ? opendir(path) : NULL;
+    while (folder && (entry = readdir(folder))) {
+        if (entry->d_name[0] != '.' && fstatat(dirfd(folder), entry->d_name, &info, 0) == 0) {
+            sum += stamp_of(&info);
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    return sum;
+}
+
+bool srv_model_is_current(const srv_model *model)
+{
+    return stamp_path(model->path) == model->stamp;
+}
+
+/* A file that was written over is another one, under the same descriptor. */
+static bool is_file_same(const srv_model *model)
+{
+    struct stat info;
+    return model->fd >= 0 && fstat(model->fd, &info) == 0 && stamp_of(&info) == model->stamp;
+}
+
+int srv_model_file(const srv_model *model)
+{
+    return is_file_same(model) ? fcntl(model->fd, F_DUPFD_CLOEXEC, 0) : -1;
+}
+
+static wi_status open_tower(srv_model *model, uint32_t tower, wi_model **out, wi_error *error)
+{
+    wi_model_options options = {.towers = tower};
+    if (model->held[0] ? !is_file_same(model) : !srv_model_is_current(model)) {
+        return store_fail(error, WI_ERR_CANCELLED,
+                          "the files of the model '%.100s' have changed: reload the server",
+                          model->name);
+    }
+    return wi_model_open(model->server->engine, model->held[0] ? model->held : model->path,
+                         &options, out, error);
+}
+
+/* ---- the image tower ---- */
+
+static void close_image(srv_model *model)
+{
+    bool was_open = model->image != NULL;
+    wi_session_close(&model->image_session);
+    wi_model_close(&model->image);
+    free(model->batch);
+    free(model->embeddings);
+    model->batch = NULL;
+    model->embeddings = NULL;
+    model->image_open = false;
+    if (was_open) {
+        malloc_trim(0);
+    }
+}
+
+static wi_status open_image(srv_model *model, wi_error *error)
+{
+    if (model->image) {
+        return WI_OK;
+    }
+    uint32_t max = model->server->config.max_batch;
+    wi_session_options how = {.max_images = max, .max_tokens = 1};
+    size_t n_pixels = (size_t)model->about.image_px * model->about.image_px * 3;
+    wi_status status = open_tower(model, WI_TOWER_IMAGE, &model->image, error);
+    if (status == WI_OK) {
+        status = wi_session_open(model->image, &how, &model->image_session, error);
+    }
+    model->batch = malloc(max * n_pixels);
+    model->embeddings = malloc(max * model->about.dim * sizeof(float));
+    if (status == WI_OK && (!model->batch || !model->embeddings)) {
+        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    if (status != WI_OK) {
+        close_image(model);
+    }
+    model->image_open = status == WI_OK;
+    return status;
+}
+
+static void encode_batch(srv_model *model, waiter **items, size_t n)
+{
+    wi_error error = {0};
+    size_t n_pixels = (size_t)model->about.image_px * model->about.image_px * 3;
+    size_t dim = model->about.dim;
+    double start = srv_clock_ms();
+    wi_status status = open_image(model, &error);
+    if (status == WI_OK) {
+        for (size_t i = 0; i < n; i++) {
+            memcpy(model->batch + i * n_pixels, items[i]->pixels, n_pixels);
+        }
+        status = wi_session_encode_images(model->image_session, model->batch, n, model->embeddings,
+                                          &error);
+    }
+    if (status == WI_OK) {
+        wi_normalise(model->embeddings, n, dim);
+        for (size_t i = 0; i < n; i++) {
+            memcpy(items[i]->embedding, model->embeddings + i * dim, dim * sizeof(float));
+        }
+        atomic_fetch_add(&model->n_batches, 1);
+        atomic_fetch_add(&model->n_images, n);
+        atomic_fetch_add(&model->encode_us, (uint64_t)((srv_clock_ms() - start) * 1e3));
+    }
+    for (size_t i = 0; i < n; i++) {
+        items[i]->status = status;
+        items[i]->error = error;
+    }
+}
+
+static void in_ms(struct timespec *when, double ms)
+{
+    clock_gettime(CLOCK_MONOTONIC, when);
+    long long ns = when->tv_nsec + (long long)(ms * 1e6);
+    when->tv_sec += (time_t)(ns / 1000000000);
+    when->tv_nsec = (long)(ns % 1000000000);
+}
+
+/* Waits for pictures, then a moment longer while more are being decoded. Returns how many it took;
+ * 0 when the tower has been idle for long. Called with the mutex held. */
+static size_t take_batch(srv_model *model, waiter **items)
+{
+    const srv_config *config = &model->server->config;
+    struct timespec when;
+    in_ms(&when, config->idle_s ? config->idle_s * 1e3 : 1e9);
+    while (!model->first && !model->stop) {
+        if (pthread_cond_timedwait(&model->arrived, &model->mutex, &when) == ETIMEDOUT) {
+            break;
+        }
+    }
+    in_ms(&when, config->batch_wait_ms);
+    while (model->first && model->n_waiting < config->max_batch && model->n_expected > 0 &&
+           !model->stop) {
+        if (pthread_cond_timedwait(&model->arrived, &model->mutex, &when) == ETIMEDOUT) {
+            break;
+        }
+    }
+    size_t n = 0;
+    while (model->first && n < config->max_batch) {
+        items[n++] = model->first;
+        model->first = model->first->next;
+        model->n_waiting--;
+    }
+    model->last = model->first ? model->last : NULL;
+    return n;
+}
+
+static void *encode_for_ever(void *context)
+{
+    srv_model *model = context;
+    waiter *items[256];
+    pthread_mutex_lock(&model->mutex);
+    while (!model->stop || model->first) {
+        size_t n = take_batch(model, items);
+        pthread_mutex_unlock(&model->mutex);
+        if (n > 0) {
+            encode_batch(model, items, n);
+        } else {
+            close_image(model);
+        }
+        pthread_mutex_lock(&model->mutex);
+        for (size_t i = 0; i < n; i++) {
+            items[i]->done = true;
+            pthread_cond_signal(&items[i]->ready);
+        }
+    }
+    pthread_mutex_unlock(&model->mutex);
+    close_image(model);
+    return NULL;
+}
+
+wi_status srv_model_encode(srv_model *model, const uint8_t *pixels, float *embedding,
+                           wi_error *error)
+{
+    waiter self = {.pixels = pixels, .embedding = embedding};
+    pthread_mutex_lock(&model->mutex);
+    model->n_expected--;
+    if (model->n_waiting >= model->server->config.max_queue || model->stop) {
+        pthread_mutex_unlock(&model->mutex);
+        return store_fail(error, WI_ERR_CANCELLED, "too many pictures wait: try again");
+    }
+    pthread_cond_init(&self.ready, NULL);
+    if (model->last) {
+        model->last->next = &self;
+    } else {
+        model->first = &self;
+    }
+    model->last = &self;
+    model->n_waiting++;
+    pthread_cond_signal(&model->arrived);
+    while (!self.done) {
+        pthread_cond_wait(&self.ready, &model->mutex);
+    }
+    pthread_mutex_unlock(&model->mutex);
+    pthread_cond_destroy(&self.ready);
+    if (self.status != WI_OK) {
+        return store_fail(error, self.status, "%s", self.error.message);
+    }
+    return WI_OK;
+}
+
+void srv_model_expect(srv_model *model)
+{
+    pthread_mutex_lock(&model->mutex);
+    model->n_expected++;
+    pthread_mutex_unlock(&model->mutex);
+}
+
+void srv_model_unexpect(srv_model *model)
+{
+    pthread_mutex_lock(&model->mutex);
+    model->n_expected--;
+    if (model->n_expected == 0) {
+        pthread_cond_signal(&model->arrived);
+    }
+    pthread_mutex_unlock(&model->mutex);
+}
+
+/* ---- the text tower ---- */
+
+/* Called with text_mutex held and no users. */
+static void close_text(srv_model *model)
+{
+    for (size_t i = 0; i < SRV_N_LANES; i++) {
+        wi_session_close(&model->sessions[i]);
+    }
+    if (model->text) {
+        wi_model_close(&model->text);
+        malloc_trim(0);
+    }
+}
+
+/* Texts may keep half of the workers waiting, so that pictures always find some. */
+static bool join_lane(srv_model *model, srv_lane lane)
+{
+    pthread_mutex_lock(&model->text_mutex);
+    bool joins =
+        lane == SRV_LANE_JOBS || model->n_text_callers <= model->server->config.n_workers / 2;
+    model->n_text_callers += joins;
+    pthread_mutex_unlock(&model->text_mutex);
+    if (joins) {
+        pthread_mutex_lock(&model->lanes[lane]);
+    }
+    return joins;
+}
+
+wi_status srv_model_text_begin(srv_model *model, srv_lane lane, wi_session **session,
+                               wi_error *error)
+{
+    wi_session_options how = {.max_images = 1, .max_tokens = lane == SRV_LANE_SHORT ? 1024 : 2048};
+    wi_status status = WI_OK;
+    if (!join_lane(model, lane)) {
+        return store_fail(error, WI_ERR_CANCELLED, "too many texts wait: try again");
+    }
+    pthread_mutex_lock(&model->text_mutex);
+    if (!model->text) {
+        status = open_tower(model, WI_TOWER_TEXT, &model->text, error);
+    }
+    if (status == WI_OK && !model->sessions[lane]) {
+        status = wi_session_open(model->text, &how, &model->sessions[lane], error);
+    }
+    model->n_text_users += status == WI_OK;
+    model->n_text_callers -= status != WI_OK;
+    model->text_used_ms = srv_clock_ms();
+    pthread_mutex_unlock(&model->text_mutex);
+    if (status != WI_OK) {
+        pthread_mutex_unlock(&model->lanes[lane]);
+        return status;
+    }
+    *session = model->sessions[lane];
+    return WI_OK;
+}
+
+void srv_model_text_end(srv_model *model, srv_lane lane)
+{
+    pthread_mutex_lock(&model->text_mutex);
+    model->n_text_users--;
+    model->n_text_callers--;
+    model->text_used_ms = srv_clock_ms();
+    pthread_mutex_unlock(&model->text_mutex);
+    pthread_mutex_unlock(&model->lanes[lane]);
+}
+
+size_t srv_model_n_tokens(srv_model *model, const char *text)
+{
+    size_t n = 0;
+    int32_t *ids = calloc(model->about.context_length + 1, sizeof *ids);
+    if (ids) {
+        wi_model_tokenize(model->text, text, strlen(text), ids, &n, NULL, NULL);
+    }
+    free(ids);
+    return n;
+}
+
+void srv_model_tick(srv_model *model)
+{
+    double idle_ms = model->server->config.idle_s * 1e3;
+    pthread_mutex_lock(&model->text_mutex);
+    if (model->text && model->n_text_users == 0 && idle_ms > 0 &&
+        srv_clock_ms() - model->text_used_ms > idle_ms) {
+        close_text(model);
+    }
+    pthread_mutex_unlock(&model->text_mutex);
+}
+
+/* ---- opening ---- */
+
+static wi_status hash_file(srv_model *model, wi_error *error)
+{
+    char buffer[1 << 16];
+    ssize_t n = 0;
+    wi_digest *digest = NULL;
+    wi_status status = wi_digest_open(&digest, error);
+    while (status == WI_OK &&
+           (n = pread(model->fd, buffer, sizeof buffer, (off_t)model->about.file_bytes)) > 0) {
+        wi_digest_update(digest, buffer, (size_t)n);
+        model->about.file_bytes += (uint64_t)n;
+    }
+    if (status == WI_OK && n < 0) {
+        status = store_fail(error, WI_ERR_IO, "%.150s: %s", model->path, strerror(errno));
+    }
+    if (status == WI_OK) {
+        wi_digest_finish(digest, model->about.file_sha256);
+        model->about.is_file = true;
+    }
+    wi_digest_close(&digest);
+    return status;
+}
+
+static const char *weights_name(wi_weights weights)
+{
+    static const char *const names[] = {"as stored", "f32", "f16", "bf16", "int8"};
+    return (size_t)weights < sizeof names / sizeof names[0] ? names[weights] : "as stored";
+}
+
+static wi_status describe(srv_model *model, const char *name, wi_error *error)
+{
+    wi_model *opened = NULL;
+    wi_model_info info;
+    wi_status status = wi_model_open(model->server->engine, model->path, NULL, &opened, error);
+    if (status == WI_OK) {
+        status = wi_model_get_info(opened, &info, error);
+    }
+    if (status == WI_OK) {
+        model->name = strdup(name ? name : info.name);
+        model->licence = strdup(info.licence ? info.licence : "");
+        model->source = strdup(info.source ? info.source : "");
+        model->format = strdup(info.format);
+        model->about = (srv_model_about){
+            .name = model->name,
+            .path = model->path,
+            .licence = model->licence,
+            .source = model->source,
+            .format = model->format,
+            .weights = weights_name(info.weights),
+            .dim = info.embedding_dim,
+            .image_px = info.image_px,
+            .context_length = info.context_length,
+            .logit_scale = info.logit_scale,
+            .sigmoid = info.sigmoid,
+            .preprocess = info.preprocess,
+            .n_parameters = info.image.n_parameters + info.text.n_parameters,
+        };
+        memcpy(model->about.fingerprint, info.fingerprint, sizeof info.fingerprint);
+        if (!model->name || !model->licence || !model->source || !model->format) {
+            status = store_fail(error, WI_ERR_NOMEM, "out of memory");
+        }
+    }
+    wi_model_close(&opened);
+    malloc_trim(0);
+    return status;
+}
+
+/* A file, from before it is read. What cannot be opened is named when it is opened as a model. */
+static void open_file(srv_model *model)
+{
+    struct stat info;
+    int fd = open(model->path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
+        model->fd = fd;
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    model->stamp = stamp_path(model->path);
+}
+
+/* A GGUF is whole in itself: its towers can be opened from the descriptor, while other files need what
+ * lies beside them. */
+static void hold_file(srv_model *model)
+{
+    if (model->fd >= 0 && strstr(model->format, "gguf")) {
+        snprintf(model->held, sizeof model->held, "/proc/self/fd/%d", model->fd);
+        if (access(model->held, R_OK) != 0) {
+            model->held[0] = '\0';
+        }
+    }
+}
+
+static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_error *error)
+{
+    model->path = strdup(from->path);
+    if (!model->path) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    open_file(model);
+    wi_status status = describe(model, from->name, error);
+    if (status == WI_OK && model->fd >= 0) {
+        status = hash_file(model, error);
+    }
+    if (status == WI_OK && !srv_model_is_current(model)) {
+        status = store_fail(error, WI_ERR_IO, "%.150s: changed while it was read", model->path);
+    }
+    if (status == WI_OK) {
+        hold_file(model);
+        model->has_thread = pthread_create(&model->thread, NULL, encode_for_ever, model) == 0;
+        status =
+            model->has_thread ? WI_OK : store_fail(error, WI_ERR_NOMEM, "cannot start a thread");
+    }
+    return status;
+}
+
+wi_status srv_model_open(srv_server *server, const srv_named_path *from, srv_model **out,
+                         wi_error *error)
+{
+    pthread_condattr_t monotonic;
+    srv_model *model = calloc(1, sizeof *model);
+    if (!model) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    model->server = server;
+    model->n_users = 1;
+    model->fd = -1;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&model->mutex, NULL);
+    pthread_cond_init(&model->arrived, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&model->text_mutex, NULL);
+    for (size_t i = 0; i < SRV_N_LANES; i++) {
+        pthread_mutex_init(&model->lanes[i], NULL);
+    }
+    wi_status status = open_parts(model, from, error);
+    if (status != WI_OK) {
+        srv_model_release(&model);
+        return status;
+    }
+    *out = model;
+    return WI_OK;
+}
+
+srv_model *srv_model_hold(srv_model *model)
+{
+    atomic_fetch_add(&model->n_users, 1);
+    return model;
+}
+
+static void close_model(srv_model *model)
+{
+    if (model->has_thread) {
+        pthread_mutex_lock(&model->mutex);
+        model->stop = true;
+        pthread_cond_signal(&model->arrived);
+        pthread_mutex_unlock(&model->mutex);
+        pthread_join(model->thread, NULL);
+    }
+    close_text(model);
+    if (model->fd >= 0) {
+        close(model->fd);
+    }
+    free(model->name);
+    free(model->path);
+    free(model->licence);
+    free(model->source);
+    free(model->format);
+    pthread_mutex_destroy(&model->mutex);
+    pthread_cond_destroy(&model->arrived);
+    pthread_mutex_destroy(&model->text_mutex);
+    for (size_t i = 0; i < SRV_N_LANES; i++) {
+        pthread_mutex_destroy(&model->lanes[i]);
+    }
+    free(model);
+}
+
+void srv_model_release(srv_model **model)
+{
+    if (*model && atomic_fetch_sub(&(*model)->n_users, 1) == 1) {
+        close_model(*model);
+    }
+    *model = NULL;
+}
+
+const srv_model_about *srv_model_describe(const srv_model *model)
+{
+    return &model->about;
+}
+
+unsigned srv_model_towers_open(srv_model *model)
+{
+    pthread_mutex_lock(&model->text_mutex);
+    unsigned open = model->text ? WI_TOWER_TEXT : 0;
+    pthread_mutex_unlock(&model->text_mutex);
+    return open | (model->image_open ? WI_TOWER_IMAGE : 0);
+}
+
+uint64_t srv_model_batches(srv_model *model, uint64_t *n_images, double *seconds)
+{
+    *n_images = model->n_images;
+    *seconds = (double)model->encode_us / 1e6;
+    return model->n_batches;
+}
+
+size_t srv_model_waiting(srv_model *model)
+{
+    pthread_mutex_lock(&model->mutex);
+    size_t n = model->n_waiting;
+    pthread_mutex_unlock(&model->mutex);
+    return n;
+}

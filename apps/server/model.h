@@ -1,0 +1,67 @@
+/* One model that is served: opened when first used, batched over concurrent requests, given back when
+ * idle. Each tower is opened for itself, so that a server of photos need not hold the text tower.
+ * A model that is one file stays the one that was opened, whatever is put in its place: the file is
+ * held, and towers that are opened later come from it. */
+#ifndef SERVER_MODEL_H
+#define SERVER_MODEL_H
+
+#include "server.h"
+
+typedef struct srv_model srv_model;
+
+/* What does not change; strings live as long as the model. */
+typedef struct srv_model_about {
+    const char *name, *path, *licence, *source, *format, *weights;
+    char fingerprint[65];
+    uint32_t dim, image_px, context_length;
+    float logit_scale;
+    bool sigmoid;
+    wi_preprocess preprocess;
+    uint64_t n_parameters;
+    bool is_file; /* one file, which browsers may fetch */
+    uint64_t file_bytes;
+    char file_sha256[65];
+} srv_model_about;
+
+/* Opens both towers once to read what they are. Owns: counted; *out has one user. */
+wi_status srv_model_open(srv_server *server, const srv_named_path *from, srv_model **out,
+                         wi_error *error);
+srv_model *srv_model_hold(srv_model *model);
+/* The last user closes it: nothing is under way then. */
+void srv_model_release(srv_model **model);
+/* Is what lies at its path now what was opened? */
+bool srv_model_is_current(const srv_model *model);
+/* The file for reading, which the caller closes; -1 when there is none or it was written over. */
+int srv_model_file(const srv_model *model);
+
+const srv_model_about *srv_model_describe(const srv_model *model);
+/* WI_TOWER_...: what is held now; 0 after idling. */
+unsigned srv_model_towers_open(srv_model *model);
+/* Batches, the pictures in them, and how long the encoder worked on them. */
+uint64_t srv_model_batches(srv_model *model, uint64_t *n_images, double *seconds);
+size_t srv_model_waiting(srv_model *model);
+
+/* Pixels are on their way to srv_model_encode: the encoder waits for them a moment, so that they fit
+ * in its batch. Each call is followed by one of srv_model_encode or srv_model_unexpect. */
+void srv_model_expect(srv_model *model);
+void srv_model_unexpect(srv_model *model);
+/* Embeds one expected picture's pixels together with those of other threads; waits. embedding[dim] is
+ * normalised. Errors: WI_ERR_CANCELLED when too many wait (503), those of opening and encoding */
+wi_status srv_model_encode(srv_model *model, const uint8_t *pixels, float *embedding,
+                           wi_error *error);
+
+/* Work on texts: each kind waits for its own kind only. */
+typedef enum srv_lane { SRV_LANE_SHORT = 0, SRV_LANE_HEADS, SRV_LANE_JOBS, SRV_N_LANES } srv_lane;
+
+/* The text tower. The caller gives the session back with srv_model_text_end, and uses it from one
+ * thread. */
+wi_status srv_model_text_begin(srv_model *model, srv_lane lane, wi_session **session,
+                               wi_error *error);
+void srv_model_text_end(srv_model *model, srv_lane lane);
+/* Tokens of a text, markers included; between begin and end. */
+size_t srv_model_n_tokens(srv_model *model, const char *text);
+
+/* Closes the text tower when it has been idle; call it now and then. The image tower sees to itself. */
+void srv_model_tick(srv_model *model);
+
+#endif
