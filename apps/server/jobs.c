@@ -7,7 +7,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { LEASE_MS = 20000, POLL_MS = 1500, REPORT_MS = 300, MAX_OPEN = 256, KEEP_MS = 86400000 };
+enum {
+    LEASE_MS = 20000,
+    POLL_MS = 1500,
+    REPORT_MS = 300,
+    MAX_OPEN = 256,
+    MAX_OPEN_EACH = 32,
+    KEEP_MS = 86400000
+};
 
 struct srv_jobs {
     srv_server *server;
@@ -196,13 +203,16 @@ wi_status srv_jobs_add(srv_jobs *jobs, const char *owner, const json_t *request,
                        wi_error *error)
 {
     uint8_t random[16];
-    int64_t n_open = 0;
+    int64_t n_open = 0, n_own = 0;
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(id, 33, random, sizeof random);
     wi_status status = store_job_count(jobs->server->store, NULL, &n_open, error);
-    if (status == WI_OK && n_open >= MAX_OPEN) {
-        return store_fail(error, WI_ERR_CANCELLED, "%d jobs wait already: try again later",
-                          MAX_OPEN);
+    if (status == WI_OK) {
+        status = store_job_count(jobs->server->store, owner, &n_own, error);
+    }
+    if (status == WI_OK && (n_open >= MAX_OPEN || n_own >= MAX_OPEN_EACH)) {
+        return store_fail(error, WI_ERR_CANCELLED, "%lld jobs wait already: try again later",
+                          (long long)(n_own >= MAX_OPEN_EACH ? n_own : n_open));
     }
     store_job job = {
         .id = id,

@@ -68,12 +68,15 @@ wi_status store_job_get(store *st, const char *id, store_job *out, wi_error *err
     return status;
 }
 
-/* The condition stands outside as well: of two servers that chose the same row, the second one
+/* Owners take turns: the one whose last job began, or went on, longest ago comes first.
+ * The condition stands outside as well: of two servers that chose the same row, the second one
  * finds it changed and gets nothing. */
 static const char claim_sql[] =
-    "UPDATE jobs SET state = 'running', server = $1, lease_ms = $2 WHERE id ="
-    " (SELECT id FROM jobs WHERE state = 'queued' OR (state = 'running' AND lease_ms < $3)"
-    "  ORDER BY created_ms, id LIMIT 1)"
+    "UPDATE jobs SET state = 'running', server = $1, lease_ms = $2, updated_ms = $3 WHERE id ="
+    " (SELECT id FROM jobs AS open WHERE state = 'queued' OR (state = 'running' AND lease_ms < $3)"
+    "  ORDER BY (SELECT COALESCE(MAX(updated_ms), 0) FROM jobs AS begun"
+    "   WHERE begun.owner = open.owner AND begun.state <> 'queued' AND begun.id <> open.id),"
+    "  created_ms, id LIMIT 1)"
     " AND (state = 'queued' OR (state = 'running' AND lease_ms < $3))"
     " RETURNING " COLUMNS ", request";
 

@@ -104,8 +104,8 @@ typedef struct store_job {
 wi_status store_job_put(store *st, const store_job *job, wi_error *error);
 /* Without the request. WI_ERR_NOT_FOUND */
 wi_status store_job_get(store *st, const char *id, store_job *out, wi_error *error);
-/* Takes the oldest job that nobody runs (queued, or its lease has ended) for `server`;
- * WI_ERR_NOT_FOUND when there is none. */
+/* Takes a job that nobody runs (queued, or its lease has ended) for `server`: of the owner who has waited
+ * longest, the oldest. WI_ERR_NOT_FOUND when there is none. */
 wi_status store_job_claim(store *st, const char *server, int64_t now_ms, int64_t lease_ms,
                           store_job *out, wi_error *error);
 /* Reports progress and prolongs the lease. *cancel: the work should stop. WI_ERR_NOT_FOUND: the job

@@ -276,6 +276,34 @@ static void jobs(void **state)
     store_close(&st);
 }
 
+static void put_job(store *st, const char *id, const char *owner, int64_t created_ms)
+{
+    store_job job = job_of(id, created_ms);
+    job.owner = (char *)(uintptr_t)owner;
+    OK(store_job_put(st, &job, &error));
+}
+
+/* Who has many jobs does not keep others waiting. */
+static void turns(void **state)
+{
+    static const char *const order[] = {"a1", "b1", "c1", "a2", "b2", "a3"};
+    (void)state;
+    store *st = open_store();
+    put_job(st, "a1", "a", 1);
+    put_job(st, "a2", "a", 2);
+    put_job(st, "a3", "a", 3);
+    put_job(st, "b1", "b", 4);
+    put_job(st, "b2", "b", 5);
+    put_job(st, "c1", "c", 6);
+    for (int i = 0; i < 6; i++) {
+        store_job got = {0};
+        OK(store_job_claim(st, "s", 100 + i, 1000, &got, &error));
+        assert_string_equal(got.id, order[i]);
+        store_job_free(&got);
+    }
+    store_close(&st);
+}
+
 typedef struct claimer {
     pthread_t thread;
     store *st;
@@ -431,10 +459,15 @@ int main(void)
     }
     strcpy(url, given);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(heads, empty),  cmocka_unit_test_setup(keys, empty),
-        cmocka_unit_test_setup(usage, empty),  cmocka_unit_test_setup(jobs, empty),
-        cmocka_unit_test_setup(claims, empty), cmocka_unit_test(openers),
-        cmocka_unit_test(migrations),          cmocka_unit_test_setup(newer, empty),
+        cmocka_unit_test_setup(heads, empty),
+        cmocka_unit_test_setup(keys, empty),
+        cmocka_unit_test_setup(usage, empty),
+        cmocka_unit_test_setup(jobs, empty),
+        cmocka_unit_test_setup(claims, empty),
+        cmocka_unit_test_setup(turns, empty),
+        cmocka_unit_test(openers),
+        cmocka_unit_test(migrations),
+        cmocka_unit_test_setup(newer, empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
