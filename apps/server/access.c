@@ -1,6 +1,7 @@
 /* Keys and who may ask. */
 #include "access.h"
 #include "router.h"
+#include <arpa/inet.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,11 +110,9 @@ static bool is_allowed_origin(const srv_request *request)
     return name && host && !strcasecmp(name + 3, host);
 }
 
-static bool allow_anonymous(srv_request *request, srv_response *response)
+static bool may_be_anonymous(const srv_request *request, srv_response *response)
 {
-    srv_server *server = request->server;
-    unsigned retry_s = 0;
-    char text[24];
+    const srv_server *server = request->server;
     bool local = request->is_local && !server->config.require_key;
     if (!server->config.anonymous && !local) {
         srv_error(request, response, 401, "no_key",
@@ -127,9 +126,37 @@ static bool allow_anonymous(srv_request *request, srv_response *response)
                   "a request without a key must come from this machine's own pages");
         return false;
     }
-    if (!request->is_local &&
-        !srv_limits_take(server->limits, request->address, server->config.rate,
-                         server->config.burst, &retry_s)) {
+    return true;
+}
+
+bool srv_access_may_begin(const srv_request *request, srv_response *response)
+{
+    return request->route->flags & SRV_OPEN || key_text(request) ||
+           may_be_anonymous(request, response);
+}
+
+/* Whoever has one IPv6 address has 2^64 of them: they share a bucket. */
+static void bucket_of(const char *address, char name[64])
+{
+    struct in6_addr in6;
+    snprintf(name, 64, "%s", address);
+    if (inet_pton(AF_INET6, address, &in6) == 1 && !IN6_IS_ADDR_V4MAPPED(&in6)) {
+        memset(in6.s6_addr + 8, 0, 8);
+        inet_ntop(AF_INET6, &in6, name, 64);
+    }
+}
+
+static bool allow_anonymous(srv_request *request, srv_response *response)
+{
+    srv_server *server = request->server;
+    unsigned retry_s = 0;
+    char text[24], name[64];
+    if (!may_be_anonymous(request, response)) {
+        return false;
+    }
+    bucket_of(request->address, name);
+    if (!request->is_local && !srv_limits_take(server->limits, name, server->config.rate,
+                                               server->config.burst, &retry_s)) {
         snprintf(text, sizeof text, "%u", retry_s);
         srv_header(response, "Retry-After", text);
         srv_error(request, response, 429, "too_fast", "too many requests from this address");

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STREAMS = 256, HEARTBEAT_MS = 10000, POLL_MS = 400 };
+enum { MAX_STREAMS = 256, MAX_STREAMS_EACH = 64, HEARTBEAT_MS = 10000, POLL_MS = 400 };
 
 typedef struct srv_stream {
     srv_http *http;
     struct MHD_Connection *connection;
-    char *job;
+    char *job, *owner;
     char text[2048]; /* what is to be sent */
     size_t n, sent;
     char last[256]; /* state and progress that were sent last */
@@ -54,11 +54,22 @@ static void free_stream(void *context)
     }
     pthread_mutex_unlock(&http->streams_mutex);
     free(stream->job);
+    free(stream->owner);
     free(stream);
 }
 
+/* Called with the mutex held. */
+static bool fits(const srv_http *http, const char *owner)
+{
+    unsigned n_own = 0;
+    for (const srv_stream *stream = http->streams; stream; stream = stream->next) {
+        n_own += !strcmp(stream->owner, owner);
+    }
+    return http->n_streams < MAX_STREAMS && n_own < MAX_STREAMS_EACH && !http->streams_end;
+}
+
 struct MHD_Response *srv_stream_open(srv_http *http, struct MHD_Connection *connection,
-                                     const char *job)
+                                     const char *job, const char *owner)
 {
     srv_stream *stream = calloc(1, sizeof *stream);
     if (!stream) {
@@ -67,19 +78,20 @@ struct MHD_Response *srv_stream_open(srv_http *http, struct MHD_Connection *conn
     stream->http = http;
     stream->connection = connection;
     stream->job = strdup(job);
+    stream->owner = strdup(owner);
     stream->told_ms = srv_clock_ms();
     pthread_mutex_lock(&http->streams_mutex);
-    bool fits = stream->job && http->n_streams < MAX_STREAMS && !http->streams_end;
-    if (fits) {
+    bool opens = stream->job && stream->owner && fits(http, owner);
+    if (opens) {
         stream->next = http->streams;
         http->streams = stream;
         http->n_streams++;
     }
     pthread_mutex_unlock(&http->streams_mutex);
     struct MHD_Response *response =
-        fits ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_stream, stream,
-                                                 free_stream)
-             : NULL;
+        opens ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, read_stream, stream,
+                                                  free_stream)
+              : NULL;
     if (!response) {
         free_stream(stream);
     }

@@ -7,13 +7,19 @@
 #include <microhttpd.h>
 #include <pthread.h>
 
+typedef enum srv_client_state {
+    SRV_CLIENT_IDLE = 0, /* no request, or not yet all of its headers */
+    SRV_CLIENT_SENDS,    /* its request's body comes */
+    SRV_CLIENT_WAITS,    /* for its answer */
+    SRV_CLIENT_READS     /* its answer */
+} srv_client_state;
+
 /* An open connection, for deadlines that libmicrohttpd does not know: it restarts its own timeout with
- * every byte that comes. */
+ * every byte that comes or goes. */
 typedef struct srv_client {
     int fd;
-    double since_ms;    /* when the connection began, or its last answer was sent */
-    double deadline_ms; /* of the request that is being read; 0: none */
-    bool working;       /* its request has been read */
+    srv_client_state state;
+    double deadline_ms; /* for what the state says; 0: none */
     struct srv_client *previous, *next;
 } srv_client;
 
@@ -23,9 +29,9 @@ typedef struct srv_exchange {
     srv_client *client;
     srv_request request;
     srv_response response;
-    size_t capacity, counted; /* of the body; what of it is counted in body_bytes */
-    bool refused;  /* the answer is known before the body is read, which is then dropped */
-    bool hopeless; /* and the body is too long even for that: the connection is closed */
+    size_t capacity; /* of the body; as much memory is taken from the server's share */
+    bool refused;    /* the answer is known before the body is read, which is then dropped */
+    bool hopeless;   /* and the body is too long even for that: the connection is closed */
     bool answered;
     double started_ms;
     struct srv_exchange *next;
@@ -37,7 +43,6 @@ struct srv_http {
     srv_server *server;
     struct MHD_Daemon *daemon;
     uint16_t port;
-    atomic_size_t body_bytes;
     /* workers */
     pthread_mutex_t mutex;
     pthread_cond_t queued;
@@ -68,9 +73,9 @@ void srv_workers_stop(srv_http *http);
 
 /* ---- events.c ---- */
 
-/* Server-sent events about a job; NULL when there are too many streams. */
+/* Server-sent events about a job; NULL when there are too many streams, in all or of this owner. */
 struct MHD_Response *srv_stream_open(srv_http *http, struct MHD_Connection *connection,
-                                     const char *job);
+                                     const char *job, const char *owner);
 /* News for the streams; end: closes them. */
 void srv_streams_tick(srv_http *http, bool end);
 

@@ -64,15 +64,8 @@ static bool is_yes(const char *text)
 /* A head typed on the spot: labels as "a,b,c". */
 static void words_of_texts(asked *a, const char *labels, const char *template, bool multi)
 {
-    json_t *list = json_array();
-    while (labels && *labels) {
-        size_t n = strcspn(labels, ",");
-        if (n > 0) {
-            json_array_append_new(list, json_stringn(labels, n));
-        }
-        labels += n + (labels[n] == ',');
-    }
-    a->words = json_pack("{s:o,s:b}", "labels", list, "multi", multi);
+    a->words = json_pack("{s:o,s:b}", "labels", srv_labels_of_commas(labels, SRV_MAX_WORDS),
+                         "multi", multi);
     if (template) {
         json_object_set_new(a->words, "templates", json_pack("[s]", template));
     }

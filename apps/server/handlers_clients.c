@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = 1000 };
+enum { MAX_ENTRIES_BYTES = 64 << 10 };
 
 /* ---- Hugging Face ---- */
 
@@ -15,16 +15,9 @@ static json_t *words_of(const json_t *parameters)
 {
     const json_t *candidates = json_object_get(parameters, "candidate_labels");
     const char *template = json_string_value(json_object_get(parameters, "hypothesis_template"));
-    const char *commas = json_string_value(candidates);
-    json_t *labels = json_array();
-    for (size_t i = 0; i < json_array_size(candidates); i++) {
-        json_array_append(labels, json_array_get(candidates, i));
-    }
-    while (commas && *commas) {
-        size_t n = strcspn(commas, ",");
-        json_array_append_new(labels, json_stringn(commas, n));
-        commas += n + (commas[n] == ',');
-    }
+    json_t *labels = json_is_array(candidates)
+                         ? json_incref((json_t *)(uintptr_t)candidates)
+                         : srv_labels_of_commas(json_string_value(candidates), SRV_MAX_WORDS);
     return json_pack("{s:o,s:[s]}", "labels", labels, "templates",
                      template ? template : "This is a photo of {}.");
 }
@@ -75,9 +68,6 @@ static void classify(const srv_request *request, const json_t *body, srv_model *
     wi_status status = image
                            ? srv_base64(image, &bytes, &n_bytes, &error)
                            : store_fail(&error, WI_ERR_ARG, "'inputs' must be a picture as base64");
-    if (status == WI_OK && json_array_size(json_object_get(words, "labels")) > MAX_CANDIDATES) {
-        status = store_fail(&error, WI_ERR_LIMIT, "more than %d candidate labels", MAX_CANDIDATES);
-    }
     if (status == WI_OK) {
         status = srv_recipe_read(words, &recipe, &error);
     }
@@ -222,7 +212,8 @@ void srv_handle_immich_predict(srv_request *request, srv_response *response)
     json_t *entries = NULL;
     if (srv_is_multipart(request) && srv_parts_read(request, &parts, &error) == WI_OK) {
         const srv_part *part = srv_parts_find(&parts, "entries");
-        entries = part ? json_loadb((const char *)part->bytes, part->n_bytes, 0, NULL) : NULL;
+        bool small = part && part->n_bytes <= MAX_ENTRIES_BYTES;
+        entries = small ? json_loadb((const char *)part->bytes, part->n_bytes, 0, NULL) : NULL;
     }
     if (json_is_object(entries)) {
         predict(request, &parts, entries, response);

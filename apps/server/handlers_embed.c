@@ -164,7 +164,7 @@ static bool read_json(const json_t *body, inputs *all, wi_error *error)
            add_list(all, json_object_get(body, "texts"), false, error);
 }
 
-static bool read_inputs(const srv_request *request, json_t **body, srv_parts *parts, inputs *all,
+static bool read_inputs(srv_request *request, json_t **body, srv_parts *parts, inputs *all,
                         srv_response *response)
 {
     wi_error error = {0};

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* More prompts than this take long enough to be a job; so do more examples. */
-enum { QUICK_PROMPTS = 400, QUICK_EXAMPLES = 16, MAX_LISTED = 1000 };
+enum { QUICK_PROMPTS = 400, QUICK_EXAMPLES = 16, MAX_PROMPTS = 2000000, MAX_LISTED = 1000 };
 
 static json_t *stored_json(const store_head *head)
 {
@@ -90,8 +90,14 @@ static bool check_new(const srv_request *request, const json_t *body, srv_model 
                                 recipe.templates[i]);
         }
     }
-    *n_prompts =
-        recipe.recipe.n_labels * (recipe.recipe.n_templates ? recipe.recipe.n_templates : 1);
+    size_t n_labels = recipe.recipe.n_labels;
+    *n_prompts = n_labels * (recipe.recipe.n_templates ? recipe.recipe.n_templates : 1);
+    if (status == WI_OK &&
+        (*n_prompts > MAX_PROMPTS ||
+         n_labels * srv_model_describe(*model)->dim * sizeof(float) > SRV_MAX_HEAD_BYTES)) {
+        status = store_fail(&error, WI_ERR_LIMIT, "%zu labels and %zu prompts are too many",
+                            n_labels, *n_prompts);
+    }
     srv_recipe_free(&recipe);
     if (status != WI_OK) {
         srv_error_of(request, response, &error);
@@ -199,36 +205,30 @@ void srv_handle_head_new(srv_request *request, srv_response *response)
 
 /* ---- one ---- */
 
+/* True: the client has it already, and is told so. */
+static bool answer_unchanged(const srv_request *request, const char *etag, srv_response *response)
+{
+    char tag[70];
+    snprintf(tag, sizeof tag, "\"%s\"", etag);
+    srv_header(response, "ETag", tag);
+    srv_header(response, "Cache-Control", "private, no-cache");
+    bool unchanged = srv_etag_matches(request, etag);
+    if (unchanged) {
+        srv_empty(response, 304);
+    }
+    return unchanged;
+}
+
 static void answer_file(const srv_request *request, store_head *stored, srv_response *response)
 {
-    char tag[70], range[80], disposition[160];
-    uint64_t from, n, total = (uint64_t)stored->n_bytes;
-    snprintf(tag, sizeof tag, "\"%s\"", stored->etag);
-    srv_header(response, "ETag", tag);
-    srv_header(response, "Accept-Ranges", "bytes");
-    srv_header(response, "Cache-Control", "private, no-cache");
-    if (srv_etag_matches(request, stored->etag)) {
-        srv_empty(response, 304);
+    uint64_t from, n;
+    if (answer_unchanged(request, stored->etag, response) ||
+        !srv_part_answer(request, response, stored->etag, (uint64_t)stored->n_bytes, &from, &n)) {
         return;
     }
-    unsigned status = srv_range(request, stored->etag, total, &from, &n);
-    if (status == 416) {
-        snprintf(range, sizeof range, "bytes */%llu", (unsigned long long)total);
-        srv_header(response, "Content-Range", range);
-        srv_error(request, response, 416, "range", "the file has %llu bytes",
-                  (unsigned long long)total);
-        return;
-    }
-    if (status == 206) {
-        snprintf(range, sizeof range, "bytes %llu-%llu/%llu", (unsigned long long)from,
-                 (unsigned long long)(from + n - 1), (unsigned long long)total);
-        srv_header(response, "Content-Range", range);
-        memmove(stored->bytes, (char *)stored->bytes + from, n);
-    }
-    snprintf(disposition, sizeof disposition, "attachment; filename=\"head.safetensors\"");
-    srv_header(response, "Content-Disposition", disposition);
+    memmove(stored->bytes, (char *)stored->bytes + from, n);
+    srv_header(response, "Content-Disposition", "attachment; filename=\"head.safetensors\"");
     srv_header(response, "Content-Type", "application/octet-stream");
-    response->status = status ? status : 200;
     response->body = stored->bytes;
     response->n_body = n;
     stored->bytes = NULL;
@@ -312,17 +312,12 @@ static void answer_shipped(const srv_request *request, const char *name, srv_res
     srv_head_release(request->server->heads, &head);
 }
 
-void srv_handle_head_get(srv_request *request, srv_response *response)
+static void answer_stored(const srv_request *request, const char *name, srv_response *response)
 {
     store_head stored = {0};
     wi_error error = {0};
     wi_head *head = NULL;
-    const char *name = request->params[0];
     wi_status status = store_head_get(request->server->store, name, &stored, &error);
-    if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(request->server->heads, name)) {
-        answer_shipped(request, name, response);
-        return;
-    }
     if (status == WI_OK && wants_file(request)) {
         answer_file(request, &stored, response);
     } else if (status == WI_OK) {
@@ -336,6 +331,26 @@ void srv_handle_head_get(srv_request *request, srv_response *response)
     }
     wi_head_close(&head);
     store_head_free(&stored);
+}
+
+void srv_handle_head_get(srv_request *request, srv_response *response)
+{
+    store_head found = {0};
+    wi_error error = {0};
+    const char *name = request->params[0];
+    wi_status status = store_head_find(request->server->store, name, &found, &error);
+    if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(request->server->heads, name)) {
+        answer_shipped(request, name, response);
+    } else if (status != WI_OK) {
+        srv_error_of(request, response, &error);
+    } else if (wants_file(request) && answer_unchanged(request, found.etag, response)) {
+        /* answered, and not read */
+    } else if (!srv_request_take(request, 2 * (size_t)found.n_bytes)) {
+        srv_error(request, response, 503, "busy", "too much is being sent at once: try again");
+    } else {
+        answer_stored(request, name, response);
+    }
+    store_head_free(&found);
 }
 
 void srv_handle_head_delete(srv_request *request, srv_response *response)

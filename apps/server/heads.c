@@ -10,13 +10,14 @@
 #include <whatsit/digest.h>
 #include <whatsit/labels.h>
 
-enum { MAX_KEPT = 128, MAX_WAIT_S = 25 };
+enum { MAX_KEPT = 128, MAX_KEPT_BYTES = 256 << 20, MAX_WAIT_S = 25 };
 
 struct srv_head {
     char *id;      /* what it was made from */
     wi_head *head; /* NULL while it is being made */
     unsigned n_users;
     bool failed, listed;
+    size_t n_bytes;
     uint64_t used; /* a count that grows with each use */
 };
 
@@ -25,7 +26,7 @@ struct srv_heads {
     pthread_mutex_t mutex;
     pthread_cond_t made;
     srv_head *kept[MAX_KEPT];
-    size_t n_kept;
+    size_t n_kept, kept_bytes;
     uint64_t n_uses;
     char **shipped; /* names of label lists, sorted */
     size_t n_shipped;
@@ -69,14 +70,15 @@ static void unlist(srv_heads *heads, srv_head *head)
     for (size_t i = 0; i < heads->n_kept; i++) {
         if (heads->kept[i] == head) {
             heads->kept[i] = heads->kept[--heads->n_kept];
+            heads->kept_bytes -= head->n_bytes;
             head->listed = false;
             return;
         }
     }
 }
 
-/* Room for one more: the least recently used that nobody uses goes. */
-static void evict(srv_heads *heads)
+/* The least recently used that nobody uses goes; false: there is none. */
+static bool evict(srv_heads *heads)
 {
     srv_head *oldest = NULL;
     for (size_t i = 0; i < heads->n_kept; i++) {
@@ -88,6 +90,20 @@ static void evict(srv_heads *heads)
     if (oldest) {
         unlist(heads, oldest);
         free_head(oldest);
+    }
+    return oldest != NULL;
+}
+
+/* Counts what a head that has been made takes, and makes room for it. */
+static void weigh(srv_heads *heads, srv_head *head)
+{
+    wi_head_info info;
+    wi_head_get_info(head->head, &info);
+    if (head->listed) {
+        head->n_bytes = (info.n_labels + info.n_examples) * (size_t)info.dim * sizeof(float);
+        heads->kept_bytes += head->n_bytes;
+    }
+    while (heads->kept_bytes > MAX_KEPT_BYTES && evict(heads)) {
     }
 }
 
@@ -172,7 +188,9 @@ static wi_status get_or_make(srv_heads *heads, srv_model *model, const char *id,
         pthread_mutex_lock(&heads->mutex);
         head->head = made;
         head->failed = status != WI_OK;
-        if (head->failed && head->listed) {
+        if (!head->failed) {
+            weigh(heads, head);
+        } else if (head->listed) {
             unlist(heads, head);
         }
         pthread_cond_broadcast(&heads->made);
@@ -209,13 +227,22 @@ static wi_status make_of_words(srv_heads *heads, srv_model *model, const void *c
 static wi_status make_of_file(srv_heads *heads, srv_model *model, const void *context,
                               wi_head **out, wi_error *error)
 {
+    const store_head *found = context;
     store_head stored = {0};
+    size_t n_bytes = 2 * (size_t)found->n_bytes;
     (void)model;
-    wi_status status = store_head_get(heads->server->store, context, &stored, error);
+    if (!srv_memory_take(heads->server, n_bytes)) {
+        return store_fail(error, WI_ERR_CANCELLED, "too many heads are being read: try again");
+    }
+    wi_status status = store_head_get(heads->server->store, found->name, &stored, error);
+    if (status == WI_OK && strcmp(stored.etag, found->etag)) {
+        status = store_fail(error, WI_ERR_CANCELLED, "the head is being replaced: try again");
+    }
     if (status == WI_OK) {
         status = wi_head_open_memory(stored.bytes, (size_t)stored.n_bytes, out, error);
     }
     store_head_free(&stored);
+    srv_memory_give(heads->server, n_bytes);
     return status;
 }
 
@@ -282,7 +309,7 @@ static wi_status acquire_stored(srv_heads *heads, srv_model *model, const store_
                           stored->name, stored->model, about->name);
     }
     snprintf(id, sizeof id, "file %s", stored->etag);
-    return get_or_make(heads, model, id, make_of_file, stored->name, out, error);
+    return get_or_make(heads, model, id, make_of_file, stored, out, error);
 }
 
 wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name, srv_head **out,
@@ -317,7 +344,17 @@ wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name
 
 static void digest_text(wi_digest *digest, const char *text)
 {
-    wi_digest_update(digest, text ? text : "", text ? strlen(text) + 1 : 1);
+    wi_digest_update(digest, text, strlen(text) + 1);
+}
+
+/* With their number before them, so that no list can pass for another two. */
+static void digest_texts(wi_digest *digest, const char *const *texts, size_t n)
+{
+    uint64_t count = n;
+    wi_digest_update(digest, &count, sizeof count);
+    for (size_t i = 0; i < n; i++) {
+        digest_text(digest, texts[i]);
+    }
 }
 
 wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_recipe *recipe,
@@ -325,20 +362,22 @@ wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_r
 {
     char id[80] = "words ";
     wi_digest *digest = NULL;
+    size_t n_prompts = recipe->n_labels * (recipe->n_templates ? recipe->n_templates : 1);
     *out = NULL;
+    if (n_prompts > SRV_MAX_WORDS) {
+        return store_fail(error, WI_ERR_LIMIT,
+                          "%zu prompts, %d are allowed here: make a head of them once", n_prompts,
+                          SRV_MAX_WORDS);
+    }
     wi_status status = wi_digest_open(&digest, error);
     if (status != WI_OK) {
         return status;
     }
     digest_text(digest, srv_model_describe(model)->fingerprint);
     digest_text(digest, recipe->sigmoid ? "sigmoid" : "softmax");
-    for (size_t i = 0; i < recipe->n_labels; i++) {
-        digest_text(digest, recipe->labels[i]);
-    }
-    digest_text(digest, "\n");
-    for (size_t i = 0; i < recipe->n_templates; i++) {
-        digest_text(digest, recipe->templates[i]);
-    }
+    digest_texts(digest, recipe->labels, recipe->n_labels);
+    digest_texts(digest, recipe->groups, recipe->groups ? recipe->n_labels : 0);
+    digest_texts(digest, recipe->templates, recipe->n_templates);
     wi_digest_finish(digest, id + 6);
     wi_digest_close(&digest);
     return get_or_make(heads, model, id, make_of_words, recipe, out, error);

@@ -17,7 +17,7 @@ wi_status srv_heads_reload(srv_heads *heads, wi_error *error);
  * it, and that takes long) */
 wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name, srv_head **out,
                             wi_error *error);
-/* Of words that came with the request. */
+/* Of words that came with the request. Errors: WI_ERR_LIMIT: over SRV_MAX_WORDS prompts */
 wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_recipe *recipe,
                              srv_head **out, wi_error *error);
 void srv_head_release(srv_heads *heads, srv_head **head);
@@ -42,6 +42,11 @@ typedef struct srv_recipe {
     const char **labels, **groups, **templates;
 } srv_recipe;
 
+/* As many prompts as a request may bring along, 2,000; more of them make a head, once (POST /v1/heads). */
+enum { SRV_MAX_WORDS = 2000, SRV_MAX_HEAD_BYTES = 128 << 20 };
+
+/* "a,b,c" as a list of texts, of which at most max + 1 are read. The caller decrefs. */
+json_t *srv_labels_of_commas(const char *text, size_t max);
 /* {"name","labels":[...],"templates":[...],"multi",...}. Errors: WI_ERR_ARG, WI_ERR_LIMIT, WI_ERR_NOMEM */
 wi_status srv_recipe_read(const json_t *body, srv_recipe *out, wi_error *error);
 void srv_recipe_free(srv_recipe *recipe);

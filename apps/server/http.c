@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "http.h"
+#include "access.h"
 #include "exchange.h"
 #include "metrics.h"
 #include "models.h"
@@ -17,12 +18,50 @@
 
 enum {
     MEMORY_A_CONNECTION = 32 << 10,
-    MAX_ALL_BODIES = 512 << 20,
     FIRST_BODY_BYTES = 64 << 10,
-    SLOWEST_BYTES_A_MS = 32, /* what a client must manage to send */
+    SLOWEST_BYTES_A_MS = 32, /* what a client must manage to send or to read */
     MAX_DROPPED_BYTES = 64 << 20,
     TICK_MS = 100
 };
+
+/* ---- clients ---- */
+
+/* Each state has as long as the server's timeout, and longer for every byte that has to pass. */
+static void set_state(srv_exchange *x, srv_client_state state, uint64_t n_bytes)
+{
+    srv_http *http = x->http;
+    double patience_ms =
+        http->server->config.timeout_s * 1e3 + (double)n_bytes / SLOWEST_BYTES_A_MS;
+    if (x->client) {
+        pthread_mutex_lock(&http->clients_mutex);
+        x->client->state = state;
+        x->client->deadline_ms = state == SRV_CLIENT_WAITS ? 0 : srv_clock_ms() + patience_ms;
+        pthread_mutex_unlock(&http->clients_mutex);
+    }
+}
+
+static void prolong(srv_exchange *x, size_t n_bytes)
+{
+    if (x->client) {
+        pthread_mutex_lock(&x->http->clients_mutex);
+        x->client->deadline_ms += (double)n_bytes / SLOWEST_BYTES_A_MS;
+        pthread_mutex_unlock(&x->http->clients_mutex);
+    }
+}
+
+/* Ends connections that take too long over what they are at. */
+static void end_slow_clients(srv_http *http)
+{
+    double now = srv_clock_ms();
+    pthread_mutex_lock(&http->clients_mutex);
+    for (srv_client *client = http->clients; client; client = client->next) {
+        if (client->deadline_ms > 0 && now > client->deadline_ms && client->fd >= 0) {
+            shutdown(client->fd, SHUT_RDWR);
+            client->fd = -1;
+        }
+    }
+    pthread_mutex_unlock(&http->clients_mutex);
+}
 
 /* ---- answers ---- */
 
@@ -81,7 +120,8 @@ static struct MHD_Response *make_response(srv_exchange *x)
     srv_response *from = &x->response;
     struct MHD_Response *out = NULL;
     if (from->events_of_job) {
-        out = srv_stream_open(x->http, x->connection, from->events_of_job);
+        out = srv_stream_open(x->http, x->connection, from->events_of_job,
+                              x->request.key.id ? x->request.key.id : x->request.address);
         if (!out) {
             free(from->events_of_job);
             from->events_of_job = NULL;
@@ -109,6 +149,7 @@ static enum MHD_Result send_answer(srv_exchange *x)
     srv_http_common_headers(&x->request, &x->response);
     srv_metrics_count(x->http->server->metrics, x->request.route, x->response.status,
                       (srv_clock_ms() - x->started_ms) / 1e3);
+    uint64_t n_bytes = x->response.fd >= 0 ? x->response.n_bytes : x->response.n_body;
     struct MHD_Response *response = make_response(x);
     if (!response) {
         return MHD_NO;
@@ -117,6 +158,8 @@ static enum MHD_Result send_answer(srv_exchange *x)
         MHD_add_response_header(response, x->response.headers[i].name,
                                 x->response.headers[i].value);
     }
+    /* Streams of events last as long as their jobs: libmicrohttpd's own timeout ends those that stall. */
+    set_state(x, x->response.events_of_job ? SRV_CLIENT_WAITS : SRV_CLIENT_READS, n_bytes);
     enum MHD_Result result = MHD_queue_response(x->connection, x->response.status, response);
     MHD_destroy_response(response);
     return result;
@@ -205,7 +248,7 @@ static bool refuse_early(srv_exchange *x)
         return true;
     }
     if (srv_route_find(request, allowed, sizeof allowed)) {
-        return false;
+        return !srv_access_may_begin(request, &x->response);
     }
     bool reads = !strcmp(request->method, "GET") || request->head_only;
     if (reads && srv_server_web(request->server, request, &x->response)) {
@@ -246,11 +289,7 @@ static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, co
     MHD_get_connection_values(connection, MHD_HEADER_KIND, add_pair, &x->request.headers);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_pair, &x->request.query);
     read_address(x);
-    if (x->client) {
-        pthread_mutex_lock(&http->clients_mutex);
-        x->client->deadline_ms = x->started_ms + http->server->config.timeout_s * 1e3;
-        pthread_mutex_unlock(&http->clients_mutex);
-    }
+    set_state(x, SRV_CLIENT_SENDS, 0);
     x->refused = refuse_early(x);
     return x;
 }
@@ -259,9 +298,8 @@ static void drop_body(srv_exchange *x)
 {
     free(x->request.body);
     x->request.body = NULL;
+    srv_memory_give(x->http->server, x->capacity);
     x->request.n_body = x->capacity = 0;
-    atomic_fetch_sub(&x->http->body_bytes, x->counted);
-    x->counted = 0;
 }
 
 static void refuse(srv_exchange *x, unsigned status, const char *code, const char *message)
@@ -274,11 +312,7 @@ static void refuse(srv_exchange *x, unsigned status, const char *code, const cha
 static void add_body(srv_exchange *x, const char *bytes, size_t n)
 {
     srv_request *request = &x->request;
-    if (x->client) {
-        pthread_mutex_lock(&x->http->clients_mutex);
-        x->client->deadline_ms += (double)n / SLOWEST_BYTES_A_MS;
-        pthread_mutex_unlock(&x->http->clients_mutex);
-    }
+    prolong(x, n);
     if (x->refused) {
         return;
     }
@@ -291,11 +325,11 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
         while (capacity < request->n_body + n) {
             capacity *= 2;
         }
-        size_t added = capacity - x->counted;
-        bool fits = atomic_fetch_add(&x->http->body_bytes, added) + added <= MAX_ALL_BODIES;
-        x->counted = capacity;
+        size_t added = capacity - x->capacity;
+        bool fits = srv_memory_take(x->http->server, added);
         uint8_t *larger = fits ? realloc(request->body, capacity) : NULL;
         if (!larger) {
+            srv_memory_give(x->http->server, fits ? added : 0);
             refuse(x, 503, "busy", "too much is being sent at once: try again");
             return;
         }
@@ -304,17 +338,6 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
     }
     memcpy(request->body + request->n_body, bytes, n);
     request->n_body += n;
-}
-
-static void set_working(srv_exchange *x, bool working)
-{
-    if (x->client) {
-        pthread_mutex_lock(&x->http->clients_mutex);
-        x->client->working = working;
-        x->client->deadline_ms = 0;
-        x->client->since_ms = srv_clock_ms();
-        pthread_mutex_unlock(&x->http->clients_mutex);
-    }
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
@@ -335,10 +358,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     }
     if (x->answered || x->refused) {
-        set_working(x, true);
         return send_answer(x);
     }
-    set_working(x, true);
+    set_state(x, SRV_CLIENT_WAITS, 0);
     if (x->request.route->flags & SRV_INLINE) {
         srv_route_run(&x->request, &x->response);
         return send_answer(x);
@@ -358,7 +380,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     (void)connection;
     (void)code;
     if (x) {
-        set_working(x, false);
+        set_state(x, SRV_CLIENT_IDLE, 0);
         drop_body(x);
         srv_response_free(&x->response);
         srv_request_free(&x->request);
@@ -383,7 +405,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
             return;
         }
         client->fd = info ? info->connect_fd : -1;
-        client->since_ms = srv_clock_ms();
+        client->deadline_ms = srv_clock_ms() + http->server->config.timeout_s * 1e3;
         pthread_mutex_lock(&http->clients_mutex);
         client->next = http->clients;
         if (http->clients) {
@@ -407,21 +429,6 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
         free(client);
         *socket_context = NULL;
     }
-}
-
-/* Ends connections whose request does not come to its end. */
-static void end_slow_clients(srv_http *http)
-{
-    double now = srv_clock_ms(), patience = http->server->config.timeout_s * 1e3;
-    pthread_mutex_lock(&http->clients_mutex);
-    for (srv_client *client = http->clients; client; client = client->next) {
-        double until = client->deadline_ms > 0 ? client->deadline_ms : client->since_ms + patience;
-        if (!client->working && now > until && client->fd >= 0) {
-            shutdown(client->fd, SHUT_RDWR);
-            client->fd = -1;
-        }
-    }
-    pthread_mutex_unlock(&http->clients_mutex);
 }
 
 static void *tick(void *context)
@@ -550,6 +557,10 @@ void srv_http_get_load(srv_http *http, srv_http_load *out)
     pthread_mutex_unlock(&http->mutex);
     pthread_mutex_lock(&http->clients_mutex);
     out->n_connections = http->n_clients;
+    out->n_busy = 0;
+    for (srv_client *client = http->clients; client; client = client->next) {
+        out->n_busy += client->state != SRV_CLIENT_IDLE;
+    }
     pthread_mutex_unlock(&http->clients_mutex);
 }
 
@@ -575,7 +586,6 @@ void srv_http_close(srv_http **http)
         pthread_join(h->ticker, NULL);
     }
     if (h->daemon) {
-        usleep(50000); /* for the last answers to leave */
         MHD_stop_daemon(h->daemon);
     }
     pthread_mutex_destroy(&h->mutex);

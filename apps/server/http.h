@@ -7,6 +7,7 @@
 
 typedef struct srv_http_load {
     unsigned n_connections, n_waiting, n_running;
+    unsigned n_busy; /* connections with a request that is being read, worked on or answered */
 } srv_http_load;
 
 /* Listens and answers; sets server->http. Errors: WI_ERR_IO (the port is taken), WI_ERR_NOMEM */

@@ -1,5 +1,6 @@
 #include "message.h"
 #include "router.h"
+#include "server.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,8 +50,18 @@ void srv_pairs_free(srv_pairs *pairs)
     *pairs = (srv_pairs){0};
 }
 
+bool srv_request_take(srv_request *request, size_t n_bytes)
+{
+    bool taken = srv_memory_take(request->server, n_bytes);
+    request->n_taken += taken ? n_bytes : 0;
+    return taken;
+}
+
 void srv_request_free(srv_request *request)
 {
+    if (request->server) {
+        srv_memory_give(request->server, request->n_taken);
+    }
     free(request->method);
     free(request->path);
     srv_pairs_free(&request->query);
@@ -262,8 +273,9 @@ bool srv_etag_matches(const srv_request *request, const char *etag)
     return asked && (!strcmp(asked, "*") || strstr(asked, etag));
 }
 
-unsigned srv_range(const srv_request *request, const char *etag, uint64_t n_total, uint64_t *from,
-                   uint64_t *n)
+/* *from, *n within n_total. 0: no range asked or not understood; 206; 416. */
+static unsigned read_range(const srv_request *request, const char *etag, uint64_t n_total,
+                           uint64_t *from, uint64_t *n)
 {
     const char *range = srv_pairs_get(&request->headers, "Range");
     const char *condition = srv_pairs_get(&request->headers, "If-Range");
@@ -299,27 +311,36 @@ unsigned srv_range(const srv_request *request, const char *etag, uint64_t n_tota
     return 206;
 }
 
-void srv_file_answer(const srv_request *request, srv_response *response, const char *etag, int fd,
-                     uint64_t n_total)
+bool srv_part_answer(const srv_request *request, srv_response *response, const char *etag,
+                     uint64_t n_total, uint64_t *from, uint64_t *n)
 {
     char range[80];
-    uint64_t from, n;
-    unsigned status = srv_range(request, etag, n_total, &from, &n);
+    unsigned status = read_range(request, etag, n_total, from, n);
     srv_header(response, "Accept-Ranges", "bytes");
     if (status == 416) {
         snprintf(range, sizeof range, "bytes */%llu", (unsigned long long)n_total);
         srv_header(response, "Content-Range", range);
         srv_error(request, response, 416, "range", "the file has %llu bytes",
                   (unsigned long long)n_total);
-        close(fd);
-        return;
+        return false;
     }
     if (status == 206) {
-        snprintf(range, sizeof range, "bytes %llu-%llu/%llu", (unsigned long long)from,
-                 (unsigned long long)(from + n - 1), (unsigned long long)n_total);
+        snprintf(range, sizeof range, "bytes %llu-%llu/%llu", (unsigned long long)*from,
+                 (unsigned long long)(*from + *n - 1), (unsigned long long)n_total);
         srv_header(response, "Content-Range", range);
     }
     response->status = status ? status : 200;
+    return true;
+}
+
+void srv_file_answer(const srv_request *request, srv_response *response, const char *etag, int fd,
+                     uint64_t n_total)
+{
+    uint64_t from, n;
+    if (!srv_part_answer(request, response, etag, n_total, &from, &n)) {
+        close(fd);
+        return;
+    }
     response->fd = fd;
     response->offset = (off_t)from;
     response->n_bytes = n;

@@ -42,9 +42,12 @@ typedef struct srv_request {
     bool head_only;               /* HEAD: the answer is wanted without its body */
     char *params[SRV_MAX_PARAMS]; /* what the route's {names} stood for */
     store_key key;                /* id NULL: anonymous */
+    size_t n_taken;               /* memory that it holds, in bytes */
 } srv_request;
 
 void srv_request_free(srv_request *request);
+/* Memory for the request's life, from the server's bounded share; false: not now (503). */
+bool srv_request_take(srv_request *request, size_t n_bytes);
 /* "" for anonymous. */
 const char *srv_request_owner(const srv_request *request);
 
@@ -86,10 +89,9 @@ wi_status srv_sha256(const void *bytes, size_t n_bytes, char hex[65], wi_error *
 
 /* Does If-None-Match hold this entity tag (given without quotes)? */
 bool srv_etag_matches(const srv_request *request, const char *etag);
-/* Range: *from, *n within n_total. 0: no range asked or not understood; 206; 416. */
-unsigned srv_range(const srv_request *request, const char *etag, uint64_t n_total, uint64_t *from,
-                   uint64_t *n);
-
+/* Status and headers of 200 or 206, and which bytes are asked for; or answers 416 and returns false. */
+bool srv_part_answer(const srv_request *request, srv_response *response, const char *etag,
+                     uint64_t n_total, uint64_t *from, uint64_t *n);
 /* The file, or the part that was asked for: takes fd, answers 200, 206 or 416. */
 void srv_file_answer(const srv_request *request, srv_response *response, const char *etag, int fd,
                      uint64_t n_total);

@@ -8,6 +8,8 @@
 #include <strings.h>
 
 enum { MAX_PARTS = 256, MAX_BOUNDARY = 70 };
+/* What jansson needs at most for a value that begins with '{', with '[' or behind a comma. */
+enum { OBJECT_BYTES = 256, ARRAY_BYTES = 160, VALUE_BYTES = 112, MAX_JSON_BYTES = 128 << 20 };
 
 bool srv_is_type(const srv_request *request, const char *type)
 {
@@ -68,7 +70,7 @@ static bool read_part(const uint8_t *bytes, size_t n_bytes, srv_part *part)
         const char *end = memmem(line, (size_t)(body + 2 - line), "\r\n", 2);
         size_t n = (size_t)((end ? end : body) - line);
         if (n > sizeof wanted && !strncasecmp(line, wanted, sizeof wanted - 1)) {
-            if (!parameter(line, n, "name", name, sizeof name)) {
+            if (part->name || !parameter(line, n, "name", name, sizeof name)) {
                 return false;
             }
             part->name = strdup(name);
@@ -230,7 +232,27 @@ void srv_picture_error(const srv_request *request, srv_response *response, const
     srv_error_of(request, response, error);
 }
 
-json_t *srv_body_json(const srv_request *request, srv_response *response)
+/* Three bytes of JSON can make a hundred times as many in memory: what a text will need, before it is parsed. */
+static size_t json_cost(const uint8_t *text, size_t n)
+{
+    size_t cost = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < n; i++) {
+        if (in_string && text[i] == '\\') {
+            i++; /* the next one stands for itself */
+        } else if (text[i] == '"') {
+            in_string = !in_string;
+        } else if (!in_string) {
+            cost += text[i] == '{'   ? OBJECT_BYTES
+                    : text[i] == '[' ? ARRAY_BYTES
+                    : text[i] == ',' ? VALUE_BYTES
+                                     : 0;
+        }
+    }
+    return cost;
+}
+
+json_t *srv_body_json(srv_request *request, srv_response *response)
 {
     json_error_t error;
     const char *type = srv_pairs_get(&request->headers, "Content-Type");
@@ -239,6 +261,15 @@ json_t *srv_body_json(const srv_request *request, srv_response *response)
                    srv_is_type(request, "application/x-www-form-urlencoded");
     if (!is_json) {
         srv_error(request, response, 415, "not_json", "the body must be application/json");
+        return NULL;
+    }
+    size_t cost = json_cost(request->body, request->n_body);
+    if (cost > MAX_JSON_BYTES) {
+        srv_error(request, response, 413, "too_large", "the JSON holds too many values");
+        return NULL;
+    }
+    if (!srv_request_take(request, cost)) {
+        srv_error(request, response, 503, "busy", "too much is being worked on at once: try again");
         return NULL;
     }
     json_t *body =

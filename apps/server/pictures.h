@@ -42,7 +42,8 @@ bool srv_looks_like_picture(const void *bytes, size_t n_bytes);
 void srv_picture_error(const srv_request *request, srv_response *response, const void *bytes,
                        size_t n_bytes, const wi_error *error);
 
-/* Answers 415, 400 (JSON is broken) and returns NULL, or returns the body, which the caller decrefs. */
-json_t *srv_body_json(const srv_request *request, srv_response *response);
+/* Answers 415, 400 (JSON is broken), 413 or 503 (it holds too many values) and returns NULL, or returns the body,
+ * which the caller decrefs. */
+json_t *srv_body_json(srv_request *request, srv_response *response);
 
 #endif

@@ -12,7 +12,20 @@
 
 enum { MAX_LABELS = 100000, MAX_TEMPLATES = 200, MAX_EXAMPLES = 2000 };
 
-/* An array of strings, or one text with commas between; {"label","group"} where groups are wanted. */
+json_t *srv_labels_of_commas(const char *text, size_t max)
+{
+    json_t *list = json_array();
+    while (text && *text && json_array_size(list) <= max) {
+        size_t n = strcspn(text, ",");
+        if (n > 0) {
+            json_array_append_new(list, json_stringn(text, n));
+        }
+        text += n + (text[n] == ',');
+    }
+    return list;
+}
+
+/* An array of strings; {"label","group"} where groups are wanted. */
 static wi_status read_texts(const json_t *value, const char *what, size_t max, const char ***out,
                             const char ***groups, size_t *n, wi_error *error)
 {

@@ -120,6 +120,21 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
     return WI_OK;
 }
 
+bool srv_memory_take(srv_server *server, size_t n_bytes)
+{
+    size_t before = atomic_fetch_add(&server->memory_bytes, n_bytes);
+    bool fits = n_bytes <= SRV_MEMORY_BYTES && before <= SRV_MEMORY_BYTES - n_bytes;
+    if (!fits) {
+        atomic_fetch_sub(&server->memory_bytes, n_bytes);
+    }
+    return fits;
+}
+
+void srv_memory_give(srv_server *server, size_t n_bytes)
+{
+    atomic_fetch_sub(&server->memory_bytes, n_bytes);
+}
+
 void srv_server_drain(srv_server *server, unsigned timeout_s)
 {
     srv_http_load load = {0};
@@ -132,7 +147,7 @@ void srv_server_drain(srv_server *server, unsigned timeout_s)
     do {
         usleep(20000);
         srv_http_get_load(server->http, &load);
-    } while (load.n_waiting + load.n_running > 0 && srv_clock_ms() < until);
+    } while (load.n_busy > 0 && srv_clock_ms() < until);
 }
 
 bool srv_server_web(srv_server *server, const srv_request *request, srv_response *response)

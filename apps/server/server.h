@@ -13,6 +13,7 @@ typedef struct srv_named_path {
 } srv_named_path;
 
 enum { SRV_MAX_MODELS = 8, SRV_MAX_ALIASES = 32, SRV_MAX_ORIGINS = 16 };
+enum { SRV_MEMORY_BYTES = 512 << 20 };
 
 /* Strings are borrowed for the server's life. */
 typedef struct srv_config {
@@ -67,6 +68,7 @@ typedef struct srv_server {
     srv_http *http;
     char name[33]; /* of this server among others: random */
     atomic_bool draining;
+    atomic_size_t memory_bytes; /* what requests hold: see srv_memory_take */
 } srv_server;
 
 /* Opens everything but the listening socket. Call it before any thread has begun.
@@ -80,6 +82,11 @@ wi_status srv_server_reload(srv_server *server, wi_error *error);
 void srv_server_close(srv_server **server);
 /* The web app's file of that path, if there is one. */
 bool srv_server_web(srv_server *server, const srv_request *request, srv_response *response);
+
+/* All requests together may hold SRV_MEMORY_BYTES of bodies, parsed JSON and files of heads, so that no number
+ * of them exhausts the machine. False: not now, and nothing was taken. */
+bool srv_memory_take(srv_server *server, size_t n_bytes);
+void srv_memory_give(srv_server *server, size_t n_bytes);
 
 /* Milliseconds of a clock that only runs forwards. */
 double srv_clock_ms(void);

@@ -32,6 +32,9 @@ def test_classify(room):
     assert full == {"apple", "pear|nashi", "plum"}
     typed = ask("POST", "/v1/classify?labels=red,green,blue&template=the+colour+%7B%7D", room.picture, expect=200).json
     assert sum(a["score"] for a in typed["results"][0]["answers"]) > 0.999
+    for group in ("warm", "cold"):  # words are kept for the next request: the same ones in another group are others
+        body = {"image": text_of(room.picture), "labels": [{"label": "red", "group": group}], "explain": True}
+        assert ask("POST", "/v1/classify", body, expect=200).json["results"][0]["answers"][0]["group"] == group
     multi = ask("POST", "/v1/classify", {"image": text_of(room.picture), "labels": ["red", "blue"], "multi": True},
                 expect=200).json
     assert multi["results"][0]["multi"] is True
@@ -167,6 +170,24 @@ def test_jobs(room):
     assert ask("GET", "/v1/heads/long", expect=200).json["n_labels"] == 20000
 
 
+def test_many_jobs(room):
+    """One client may keep so many jobs and streams, and no more."""
+    server = room.serve("--threads", "1", "--isa", "scalar")
+    ask = server.client().call
+    long = {"name": "long", "labels": [f"a rather long label with number {i}" for i in range(90000)]}
+    answers = [ask("POST", "/v1/heads", long)]
+    answers += [ask("POST", "/v1/heads", {"name": f"h{i}", "labels": ["a"]}, {"Prefer": "respond-async"}) for i in range(32)]
+    assert [a.status for a in answers] == [202] * 32 + [503], [a.status for a in answers]
+    socks = []
+    for i in range(65):
+        socks.append(serving.connect(server.port))
+        socks[-1].sendall(f"GET {answers[0].headers['Location']}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        status = socks[-1].recv(12).decode()
+        assert status == ("HTTP/1.1 200" if i < 64 else "HTTP/1.1 503"), (i, status)
+    for sock in socks:
+        sock.close()
+
+
 def test_models(room):
     ask = room.serve("--alias", "other=tiny").client().call
     model = ask("GET", "/v1/models", expect=200).json["data"][0]
@@ -265,6 +286,25 @@ def test_reload_and_shutdown(room):
     assert set(statuses) <= {200}, set(statuses)
 
 
+def test_shutdown_sends_all(room):
+    """SIGTERM while a long answer is being read: it is sent to its end."""
+    web = os.path.join(room.path, "web")
+    os.makedirs(web)
+    with open(os.path.join(web, "long.txt"), "wb") as file:
+        file.truncate(64 << 20)
+    server = room.serve("--web", web)
+    sock = serving.connect(server.port)
+    sock.sendall(b"GET /long.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    said = sock.recv(4096)
+    server.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "finishing" in server.said())
+    n = len(said) - said.index(b"\r\n\r\n") - 4
+    while chunk := sock.recv(1 << 20):
+        n += len(chunk)
+    assert n == 64 << 20, n
+    assert server.process.wait(timeout=40) == 0
+
+
 def test_another_model(room):
     """Another model, of another width, takes a model's place: requests under way end with the one they began with,
     no request is dropped, and until the reload the old one answers, also from a tower that is opened anew."""
@@ -327,5 +367,5 @@ def test_idle(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_classify, test_bad_requests, test_heads, test_examples, test_jobs, test_models, test_embed,
-                  test_around, test_reload_and_shutdown, test_another_model, test_idle])
+    serving.main([test_classify, test_bad_requests, test_heads, test_examples, test_jobs, test_many_jobs, test_models, test_embed,
+                  test_around, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])

@@ -91,7 +91,7 @@ def test_malformed(room):
 
     def work(index):
         source = random.Random(seed + index)
-        for _ in range(N_REQUESTS // N_CLIENTS):
+        for _ in range(N_REQUESTS // N_CLIENTS + (index < N_REQUESTS % N_CLIENTS)):
             if source.random() < 0.4:
                 path, data = None, "\r\n".join(heads_of(source)).encode("latin-1") + b"\r\n\r\n" + source.randbytes(
                     source.choice((0, 5, 500)))
@@ -122,6 +122,7 @@ def test_malformed(room):
     for thread in threads:
         thread.join()
     print(f"{sum(counts.values())} requests: {dict(sorted(counts.items()))}")
+    assert failures or sum(counts.values()) == N_REQUESTS
     assert server.process.poll() is None, "the server has ended"
     assert not failures, failures[:3]
     server.client().call("POST", "/v1/classify", room.picture, expect=200)
@@ -187,6 +188,41 @@ def test_bad_pictures_harm_nobody(room):
     assert not failures, failures[:5]
 
 
+def resident_mb(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return int(re.search(r"VmHWM:\s+(\d+)", file.read()).group(1)) >> 10
+
+
+def test_appetite(room):
+    """Requests that would need far more than they have are refused, before that is given to them."""
+    server = room.serve("--max-body", "8")
+    client = server.client()
+    before = resident_mb(server.process.pid)
+    as_json = {"Content-Type": "application/json"}
+    n = 7 << 20
+    for item in (b"{},", b"[],", b"0,", b'{"":0},'):
+        body = b'{"image":[' + item * (n // len(item)) + b"0]}"
+        for path in ("/v1/classify", "/v1/heads", "/v1/embed", "/v1/embeddings", "/hf"):
+            assert client.call("POST", path, body, as_json).status == 413, (item, path)
+    form, kind = multipart([("entries", b"[" + b"[]," * (n // 3) + b"0]"), ("text", b"a")])
+    client.call("POST", "/predict", form, {"Content-Type": kind}, 422)
+    form, kind = multipart([("labels", b"a," * (n // 2))], [("image", room.picture)])
+    client.call("POST", "/v1/classify", form, {"Content-Type": kind}, 413)
+    many = {"image": text_of(room.picture), "labels": [f"l{i}" for i in range(500)], "templates": [f"{i} {{}}" for i in range(5)]}
+    client.call("POST", "/v1/classify", many, expect=413)
+    client.call("POST", "/hf", {"inputs": text_of(room.picture), "parameters": {"candidate_labels": ["a"] * 2001}}, expect=413)
+    client.call("POST", "/v1/heads", {"name": "n", "labels": [f"l{i}" for i in range(20000)], "templates": [f"{i} {{}}" for i in range(101)]},
+                expect=413)
+    part = b'--x\r\nContent-Disposition: form-data; name="image"\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n--x--\r\n'
+    client.call("POST", "/v1/classify", part, {"Content-Type": "multipart/form-data; boundary=x"}, 400)
+    client.call("POST", "/v1/embed", {"text": "a" * n}, expect=413)
+    client.call("POST", "/v1/embed", {"texts": ["a" * (1 << 20)] * 6}, expect=200)
+    client.call("POST", "/v1/classify", room.picture, expect=200)
+    grown = resident_mb(server.process.pid) - before
+    print(f"grown by {grown} MB at most")
+    assert os.environ.get("ASAN_OPTIONS") or grown < 300, grown
+
+
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(text) for text in file.read().split()]
@@ -233,4 +269,5 @@ def test_busy(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_malformed, test_slow_clients, test_bad_pictures_harm_nobody, test_decoders_are_replaced, test_busy])
+    serving.main([test_malformed, test_slow_clients, test_bad_pictures_harm_nobody, test_appetite,
+                  test_decoders_are_replaced, test_busy])
