@@ -85,15 +85,26 @@ def test_openai_python(room):
     if lacks("openai"):
         return SKIPPED
     import openai
-    client = openai.OpenAI(api_key="none", base_url=f"http://127.0.0.1:{room.serve().port}/v1")
+    server = room.serve("--require-key")
+    client = openai.OpenAI(api_key=room.key(), base_url=f"http://127.0.0.1:{server.port}/v1", max_retries=0)
     answer = client.embeddings.create(model="tiny", input=["a cat", "a dog"])
     assert len(answer.data) == 2 and len(answer.data[0].embedding) == 16
+    plain = client.embeddings.create(model="tiny", input="a cat", encoding_format="float").data[0].embedding
+    assert all(abs(a - b) < 1e-6 for a, b in zip(plain, answer.data[0].embedding))
+    uri = "data:image/png;base64," + text_of(room.picture)
+    seen = client.embeddings.create(model="tiny", input=uri, extra_body={"modality": "image"}).data[0].embedding
+    assert client.embeddings.create(model="tiny", input=[uri]).data[0].embedding == seen != plain
     assert [m.id for m in client.models.list().data] == ["tiny"]
     try:
         client.embeddings.create(model="none", input="a")
         raise AssertionError("no error")
     except openai.NotFoundError as error:
         assert "there is no model" in str(error)
+    try:
+        client.with_options(api_key="wk_0_0").models.list()
+        raise AssertionError("no error")
+    except openai.AuthenticationError as error:
+        assert "not known" in str(error)
 
 
 def test_hugging_face_python(room):
@@ -103,24 +114,31 @@ def test_hugging_face_python(room):
     path = os.path.join(room.path, "p.png")
     with open(path, "wb") as file:
         file.write(room.picture)
-    client = InferenceClient(model=f"http://127.0.0.1:{room.serve().port}/models/tiny")
-    answers = client.zero_shot_image_classification(path, candidate_labels=["cat", "dog"])
-    assert {a.label for a in answers} == {"cat", "dog"} and answers[0].score >= answers[1].score
+    server = room.serve("--require-key")
+    client = InferenceClient(model=f"http://127.0.0.1:{server.port}/models/tiny", token=room.key())
+    for picture in (path, room.picture):
+        answers = client.zero_shot_image_classification(picture, candidate_labels=["cat", "dog"],
+                                                        hypothesis_template="a photo of a {}")
+        assert {a.label for a in answers} == {"cat", "dog"} and answers[0].score >= answers[1].score
 
 
 SCRIPT = """
-const [port, file] = process.argv.slice(2);
+const [port, file, key] = process.argv.slice(2);
 const inputs = new Blob([require('fs').readFileSync(file)]);
 (async () => {
   const { HfInference, InferenceClient } = await import(require.resolve('@huggingface/inference'));
   const Client = InferenceClient ?? HfInference;
-  const answers = await new Client().zeroShotImageClassification({
+  const answers = await new Client(key).zeroShotImageClassification({
     endpointUrl: `http://127.0.0.1:${port}/models/tiny`, model: 'tiny',
     inputs: { image: inputs }, parameters: { candidate_labels: ['cat', 'dog'] } });
   const OpenAI = require('openai').default ?? require('openai');
-  const client = new OpenAI({ apiKey: 'none', baseURL: `http://127.0.0.1:${port}/v1` });
+  const client = new OpenAI({ apiKey: key, baseURL: `http://127.0.0.1:${port}/v1` });
   const embedded = await client.embeddings.create({ model: 'tiny', input: 'a cat' });
-  console.log(JSON.stringify({ answers, dim: embedded.data[0].embedding.length }));
+  const uri = 'data:image/png;base64,' + require('fs').readFileSync(file).toString('base64');
+  const seen = await client.embeddings.create({ model: 'tiny', input: [uri, 'a cat'] });
+  const models = [];
+  for await (const model of client.models.list()) models.push(model.id);
+  console.log(JSON.stringify({ answers, models, dims: [...embedded.data, ...seen.data].map(d => d.embedding.length) }));
 })().catch(error => { console.error(error); process.exit(1); });
 """
 
@@ -138,11 +156,12 @@ def test_javascript(room):
         file.write(SCRIPT)
     with open(picture, "wb") as file:
         file.write(room.picture)
-    server = room.serve()
-    done = subprocess.run([node, script, str(server.port), picture], capture_output=True, text=True)
+    server = room.serve("--require-key")
+    done = subprocess.run([node, script, str(server.port), picture, room.key()], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert {a["label"] for a in said["answers"]} == {"cat", "dog"} and said["dim"] == 16
+    assert {a["label"] for a in said["answers"]} == {"cat", "dog"} and said["dims"] == [16, 16, 16]
+    assert said["models"] == ["tiny"]
 
 
 if __name__ == "__main__":
