@@ -325,6 +325,8 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
         while (capacity < request->n_body + n) {
             capacity *= 2;
         }
+        size_t most = x->http->server->config.max_body_bytes;
+        capacity = capacity < most ? capacity : most;
         size_t added = capacity - x->capacity;
         bool fits = srv_memory_take(x->http->server, added);
         uint8_t *larger = fits ? realloc(request->body, capacity) : NULL;

@@ -268,7 +268,8 @@ json_t *srv_body_json(srv_request *request, srv_response *response)
         srv_error(request, response, 413, "too_large", "the JSON holds too many values");
         return NULL;
     }
-    if (!srv_request_take(request, cost)) {
+    /* Its texts are copied, and pictures are unpacked from them. */
+    if (!srv_request_take(request, cost + 2 * request->n_body)) {
         srv_error(request, response, 503, "busy", "too much is being worked on at once: try again");
         return NULL;
     }

@@ -122,8 +122,10 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
 
 bool srv_memory_take(srv_server *server, size_t n_bytes)
 {
+    size_t bodies = SRV_MEMORY_BODIES * server->config.max_body_bytes;
+    size_t most = bodies > SRV_MEMORY_BYTES ? bodies : SRV_MEMORY_BYTES;
     size_t before = atomic_fetch_add(&server->memory_bytes, n_bytes);
-    bool fits = n_bytes <= SRV_MEMORY_BYTES && before <= SRV_MEMORY_BYTES - n_bytes;
+    bool fits = n_bytes <= most && before <= most - n_bytes;
     if (!fits) {
         atomic_fetch_sub(&server->memory_bytes, n_bytes);
     }

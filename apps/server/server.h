@@ -13,7 +13,7 @@ typedef struct srv_named_path {
 } srv_named_path;
 
 enum { SRV_MAX_MODELS = 8, SRV_MAX_ALIASES = 32, SRV_MAX_ORIGINS = 16 };
-enum { SRV_MEMORY_BYTES = 512 << 20 };
+enum { SRV_MEMORY_BYTES = 512 << 20, SRV_MEMORY_BODIES = 4 };
 
 /* Strings are borrowed for the server's life. */
 typedef struct srv_config {
@@ -83,8 +83,9 @@ void srv_server_close(srv_server **server);
 /* The web app's file of that path, if there is one. */
 bool srv_server_web(srv_server *server, const srv_request *request, srv_response *response);
 
-/* All requests together may hold SRV_MEMORY_BYTES of bodies, parsed JSON and files of heads, so that no number
- * of them exhausts the machine. False: not now, and nothing was taken. */
+/* All requests together may hold SRV_MEMORY_BYTES of bodies, parsed JSON and files of heads, or SRV_MEMORY_BODIES
+ * of the largest bodies if that is more, so that no number of them exhausts the machine. False: not now, and nothing
+ * was taken. */
 bool srv_memory_take(srv_server *server, size_t n_bytes);
 void srv_memory_give(srv_server *server, size_t n_bytes);
 

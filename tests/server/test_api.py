@@ -279,7 +279,7 @@ def test_reload_and_shutdown(room):
     n = len(statuses)
     assert set(statuses) == {200} and n > 0 and not refused, (set(statuses), n, refused)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(timeout=40) == 0
+    assert server.process.wait(timeout=60) == 0
     stop.set()
     for thread in threads:
         thread.join()

@@ -122,10 +122,11 @@ def test_malformed(room):
     for thread in threads:
         thread.join()
     print(f"{sum(counts.values())} requests: {dict(sorted(counts.items()))}")
-    assert failures or sum(counts.values()) == N_REQUESTS
+    assert failures or sum(counts.values()) == N_REQUESTS, sum(counts.values())
     assert server.process.poll() is None, "the server has ended"
     assert not failures, failures[:3]
     server.client().call("POST", "/v1/classify", room.picture, expect=200)
+    server.end()
 
 
 def test_slow_clients(room):
@@ -220,7 +221,8 @@ def test_appetite(room):
     client.call("POST", "/v1/classify", room.picture, expect=200)
     grown = resident_mb(server.process.pid) - before
     print(f"grown by {grown} MB at most")
-    assert os.environ.get("ASAN_OPTIONS") or grown < 300, grown
+    assert grown < 800, grown
+    server.end()
 
 
 def children_of(pid):
