@@ -104,8 +104,9 @@ static pid_t start_process(srv_decoder *decoder, size_t index)
         signal(SIGALRM, SIG_DFL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (size_t i = 0; i < decoder->options.n_processes; i++) {
-            if (i != index) {
+            if (i != index) { /* nothing of other people's pictures */
                 close(decoder->slots[i].theirs);
+                munmap(decoder->slots[i].memory, decoder->slots[i].n_memory);
             }
         }
         srv_sandbox_enter(decoder->options.max_pixels);
@@ -122,6 +123,8 @@ static void keep(srv_decoder *decoder)
     signal(SIGHUP, SIG_IGN);
     for (size_t i = 0; i < decoder->options.n_processes; i++) {
         close(decoder->slots[i].ours);
+    }
+    for (size_t i = 0; i < decoder->options.n_processes; i++) {
         decoder->slots[i].child = start_process(decoder, i);
     }
     for (;;) {

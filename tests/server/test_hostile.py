@@ -243,6 +243,10 @@ def test_decoders_are_replaced(room):
         assert status["NoNewPrivs"] == "1", "no-new-privs is not set"
         if "seccomp" in server.said():
             assert status["Seccomp"] == "2", "there is no filter"
+        with open(f"/proc/{pid}/maps") as file:
+            shared = [line for line in file if "rw-s" in line]
+        assert len(shared) == 1, "a decoder sees the pictures of another"
+        assert len(os.listdir(f"/proc/{pid}/fd")) == 4, "a decoder has more than its socket and the standard files"
         os.kill(pid, 9)
     serving.wait_until(lambda: set(children_of(keeper)).isdisjoint(decoders) and
                        len(children_of(keeper)) == len(decoders))
