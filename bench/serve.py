@@ -145,7 +145,7 @@ def main():
     for name in ("program", "bench_serve", "model", "photo"):
         arguments.add_argument(name)
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=int, default=5)
+    arguments.add_argument("--seconds", type=float, default=5)
     arguments.add_argument("--soak", type=int)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="whatsit-serve-") as folder:
