@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a job needs, by Debian package name, and only what is missing. Asks nothing.
 #
-#     tools/packages.sh build|test|more|lint|tidy|valgrind|bench|fuzz|wasm|arm...
+#     tools/packages.sh build|test|more|lint|tidy|valgrind|bench|fuzz|wasm|web|arm...
 #
 # "a|b" means that either will do.
 set -eu
@@ -22,6 +22,9 @@ packages_of() {
     bench) echo "python3-numpy" ;;
     fuzz) echo "clang-19 libclang-rt-19-dev" ;;
     wasm) echo "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 nodejs" ;;
+    web) # some packages of node bring npm along and refuse Debian's
+        echo "nodejs chromium fonts-dejavu-core $(command -v npm >/dev/null || echo npm)"
+        ;;
     arm) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
     *)
         echo "packages.sh: no job is called '$1'" >&2

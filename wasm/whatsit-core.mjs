@@ -77,6 +77,11 @@ function whenReady(worker, message) {
 const PAGE = 65536;
 const STACK_BYTES = 262144;
 
+/** The file of the module that loadCore takes for so many threads. */
+export function moduleName(threads = 1, relaxedSimd = true) {
+  return `whatsit${relaxedSimd && hasRelaxedSimd() ? "-relaxed" : ""}${threads > 1 ? "-threads" : ""}.wasm`;
+}
+
 /**
  * Loads the core. Options:
  *   base           URL of the folder that holds the .wasm files (default: this file's, where whatsit-worker.mjs stands)
@@ -85,6 +90,8 @@ const STACK_BYTES = 262144;
  *                  model's size plus about 100 MiB on phones
  *   relaxedSimd    false: never use relaxed SIMD, whose float results may differ between machines
  *   modules        { name: WebAssembly.Module or bytes } in place of fetching
+ *   waitForWorkers false: do not wait until all threads are there. Those that come later help from then on, and one
+ *                  that cannot come is not missed
  */
 export async function loadCore(options = {}) {
   const can = detect();
@@ -92,7 +99,7 @@ export async function loadCore(options = {}) {
   const base = new URL(options.base ?? ".", options.base ? globalThis.location?.href ?? import.meta.url : import.meta.url);
   const relaxed = can.relaxedSimd && options.relaxedSimd !== false;
   const threads = can.threads ? Math.max(1, Math.min(options.threads ?? 1, 64)) : 1;
-  const name = `whatsit${relaxed ? "-relaxed" : ""}${threads > 1 ? "-threads" : ""}.wasm`;
+  const name = moduleName(threads, relaxed);
   const given = options.modules?.[name];
   const module = given instanceof WebAssembly.Module ? given
     : await WebAssembly.compile(given ?? (await readBytes(new URL(name, base))));
@@ -106,7 +113,15 @@ export async function loadCore(options = {}) {
     env: { memory, progress: (done, total) => core._report(done, total) },
   });
   core._start(instance.exports, memory ?? instance.exports.memory);
-  if (threads > 1) await core._startWorkers(module, new URL("whatsit-worker.mjs", import.meta.url), threads);
+  if (threads > 1) {
+    const workers = core._startWorkers(module, new URL("whatsit-worker.mjs", import.meta.url), threads);
+    try {
+      if (options.waitForWorkers !== false) await workers;
+    } catch (why) {
+      core.close();
+      throw why;
+    }
+  }
   core._check(core._x.ww_open(threads));
   return core;
 }
@@ -127,7 +142,8 @@ export class Core {
     exports._initialize();
   }
 
-  async _startWorkers(module, url, threads) {
+  // Resolves when all of them stand ready. Does not end the others when one fails: they may be working.
+  _startWorkers(module, url, threads) {
     const starting = [];
     for (let number = 1; number < threads; number++) {
       const stack = this._alloc(STACK_BYTES);
@@ -137,12 +153,9 @@ export class Core {
         return whenReady(worker, message);
       }));
     }
-    try {
-      await Promise.all(starting);
-    } catch (why) {
-      this.close();
-      throw why;
-    }
+    const all = Promise.all(starting);
+    all.catch(() => {}); // whoever waits hears of it
+    return all;
   }
 
   /** Ends the workers. The memory goes when nothing refers to the core any more. */

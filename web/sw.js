@@ -5,29 +5,69 @@
 const VERSION = 'dev';
 const FILES = [
   'index.html', 'app.css', 'manifest.webmanifest', 'whatsit.js', 'models.json', 'messages/en.json',
-  'app/answers.js', 'app/db.js', 'app/dom.js', 'app/engine.js', 'app/heads.js', 'app/main.js', 'app/photos.js',
+  'app/answers.js', 'app/db.js', 'app/dom.js', 'app/early.js', 'app/engine.js', 'app/heads.js', 'app/main.js', 'app/photos.js',
   'app/screen_camera.js', 'app/screen_heads.js', 'app/screen_more.js', 'app/screen_new.js', 'app/screen_photo.js',
-  'app/screen_search.js', 'app/site.js', 'app/text.js', 'app/theme.js',
-  'lib/download.js', 'lib/labels.js', 'lib/pixels.js', 'lib/sha256.js', 'lib/worker.js',
+  'app/screen_search.js', 'app/site.js', 'app/text.js',
+  'lib/download.js', 'lib/kept.js', 'lib/labels.js', 'lib/pixels.js', 'lib/sha256.js', 'lib/worker.js',
   'icons/icon.svg', 'icons/ui.svg',
 ];
 const CACHE = `whatsit-app-${VERSION}`;
-const KEPT = new Set([CACHE, 'whatsit-models', 'whatsit-shared', 'whatsit-lists']);
-const address = (path) => new URL(path, self.registration.scope).href;
+const KEPT = new Set([CACHE, 'whatsit-shared', 'whatsit-lists']);
+const SCOPE = new URL(self.registration.scope);
+const address = (path) => new URL(path, SCOPE).href;
+
+/* Threads need a page that is isolated from other origins; static hosts often cannot say so. */
+function isolated(response) {
+  if (!response || response.status === 0 || response.type === 'opaque') return response;
+  const headers = new Headers(response.headers);
+  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
+  headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
+  headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+}
+
+/* A packed module is kept unpacked, under its plain name. */
+function unpacked(response) {
+  const body = response.headers.get('Content-Encoding') ? response.body
+    : response.body.pipeThrough(new DecompressionStream('gzip'));
+  return new Response(body, { headers: { 'Content-Type': 'application/wasm' } });
+}
 
 async function fetchAll(paths, cacheName, optional = false) {
   const cache = await caches.open(cacheName);
   await Promise.all(paths.map(async (path) => {
-    const url = address(path);
+    const isPacked = path.endsWith('.gz');
+    const url = address(isPacked ? path.slice(0, -3) : path);
     if (await cache.match(url)) return;
-    const response = await fetch(url, { cache: 'no-cache' });
+    const response = await fetch(address(path), { cache: 'no-cache' });
     if (!response.ok && !optional) throw new Error(`${path}: HTTP ${response.status}`);
-    if (response.ok) await cache.put(url, response);
+    if (response.ok) await cache.put(url, isolated(isPacked ? unpacked(response) : response));
   }));
 }
 
+/* The page is kept under the folder's address too, which may be something else to who does not ask for a page. */
+async function keepPage() {
+  const cache = await caches.open(CACHE);
+  await cache.put(SCOPE.href, await cache.match(address('index.html')));
+}
+
+/* What the cache answers without waking this worker, where the browser knows how. */
+async function addRoutes(event) {
+  if (!event.addRoutes || VERSION === 'dev') return;
+  const folders = ['app', 'lib', 'messages', 'icons', 'core'].map((name) => `${name}/*`);
+  const patterns = ['', ...FILES.filter((path) => !path.includes('/')), 'heads/index.json', ...folders];
+  await event.addRoutes(patterns.map((path) => ({
+    condition: { requestMethod: 'GET', urlPattern: { pathname: SCOPE.pathname + path, search: '' } },
+    source: { cacheName: CACHE },
+  }))).catch(() => {});
+}
+
 self.addEventListener('install', (event) => {
-  event.waitUntil(Promise.all([fetchAll(FILES, CACHE), fetchAll(['heads/index.json'], CACHE, true)]).then(() => self.skipWaiting()));
+  event.waitUntil((async () => {
+    await Promise.all([addRoutes(event), fetchAll(FILES, CACHE), fetchAll(['heads/index.json'], CACHE, true)]);
+    await keepPage();
+    await self.skipWaiting();
+  })());
 });
 
 self.addEventListener('activate', (event) => {
@@ -45,16 +85,6 @@ self.addEventListener('message', (event) => {
   if (Array.isArray(later)) event.waitUntil(fetchAll(later, CACHE, true).catch(() => {}));
 });
 
-/* Threads need a page that is isolated from other origins; static hosts often cannot say so. */
-function isolated(response) {
-  if (!response || response.status === 0 || response.type === 'opaque') return response;
-  const headers = new Headers(response.headers);
-  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
-  headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
-  headers.set('Cross-Origin-Resource-Policy', 'same-origin');
-  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
-}
-
 async function fromNetwork(request, cacheName) {
   const response = await fetch(request);
   if (response.ok && response.status === 200) {
@@ -66,7 +96,7 @@ async function fromNetwork(request, cacheName) {
 
 async function answer(request, url) {
   const isCore = url.href.startsWith(address('core/'));
-  const isApp = isCore || FILES.includes(url.pathname.slice(new URL(self.registration.scope).pathname.length));
+  const isApp = isCore || FILES.includes(url.pathname.slice(SCOPE.pathname.length));
   const isPage = request.mode === 'navigate';
   const key = isPage ? address('index.html') : request; /* './' may be something else without a page's Accept */
   if (isPage || isApp) {

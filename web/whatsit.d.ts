@@ -18,13 +18,16 @@ export interface LoadProgress {
 }
 
 export interface LoadOptions {
-  model: string | ModelSource;
+  /** Its address. A promise of it: the core starts meanwhile. */
+  model: string | ModelSource | Promise<string | ModelSource>;
   /** The core's glue; by default core/whatsit-core.mjs beside whatsit.js. */
   core?: string;
   /** Default: one per processor core (at most 4) on cross-origin isolated pages, else 1. */
   threads?: number;
   /** False: never write the model to the browser's storage. */
   keep?: boolean;
+  /** A worker of lib/worker.js that was started before and has not been used. */
+  worker?: Worker;
   onprogress?(progress: LoadProgress): void;
   /** Stops the download; what has arrived is kept, and the next load goes on from there. */
   signal?: AbortSignal;

@@ -176,21 +176,20 @@ export class Whatsit {
   }
 }
 
+const startWorker = () => new Worker(new URL('./lib/worker.js', import.meta.url), { type: 'module' });
+
 /** Starts a worker, brings the model (from this browser's storage, or over the network with
- *  progress), checks its SHA-256 and opens it. */
-export async function load({ model, core, threads, keep = true, onprogress, signal } = {}) {
-  const source = typeof model === 'string' ? { url: model } : model;
-  if (!source?.url) throw new WhatsitError('load() needs model: { url }', 'arg');
-  const worker = new Worker(new URL('./lib/worker.js', import.meta.url), { type: 'module' });
+ *  progress), checks its SHA-256 and opens it. `model` may be a promise: the core starts meanwhile. */
+export async function load({ model, core, threads, keep = true, worker = startWorker(), onprogress, signal } = {}) {
   const line = new Line(worker);
   const here = globalThis.location?.href ?? import.meta.url;
-  const args = {
-    model: { ...source, url: new URL(source.url, here).href },
-    core: new URL(core ?? './core/whatsit-core.mjs', import.meta.url).href,
-    threads,
-    keep,
-  };
+  const coreUrl = new URL(core ?? './core/whatsit-core.mjs', import.meta.url).href;
   try {
+    line.ask('prepare', { core: coreUrl, threads }).catch(() => {}); /* if it fails, so does what follows */
+    const given = await model;
+    const source = typeof given === 'string' ? { url: given } : given;
+    if (!source?.url) throw new WhatsitError('load() needs model: { url }', 'arg');
+    const args = { model: { ...source, url: new URL(source.url, here).href }, core: coreUrl, keep };
     return new Whatsit(line, await line.ask('load', args, { onprogress, signal }));
   } catch (error) {
     line.close();

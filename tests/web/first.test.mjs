@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { DESKTOP } from './browser.mjs';
-import { accessible, ask, ready, sample, shoot, SITE, topLabel, visit } from './kit.mjs';
+import { accessible, ask, keptForOffline, ready, sample, shoot, SITE, topLabel, visit } from './kit.mjs';
 
 const modelBytes = (site) => site.asked.filter((one) => one.path.endsWith('.gguf')).reduce((sum, one) => sum + one.bytes, 0);
 
@@ -51,11 +51,7 @@ test('offline after the first visit: photos, heads and new heads', async (t) => 
   await ready(page);
   await ask(page, sample('pizza.jpg'));
   const online = await topLabel(page);
-  await page.waitForFunction(async () => {
-    const name = (await caches.keys()).find((one) => one.startsWith('whatsit-app-'));
-    const keys = name ? await (await caches.open(name)).keys() : [];
-    return keys.some((one) => one.url.endsWith('/heads/weather.txt')) && keys.some((one) => one.url.endsWith('.wasm.gz'));
-  });
+  await keptForOffline(page);
   site.trouble.down = true;
   await page.reload();
   await ready(page);
@@ -130,7 +126,11 @@ test('a damaged model is refused', async (t) => {
   const { page } = await visit(t, { site: { folder } });
   t.after(() => rm(folder, { recursive: true, force: true }));
   await page.getByText('The model arrived damaged and was thrown away.').waitFor({ timeout: 60000 });
-  assert.equal(await page.evaluate(async () => (await (await caches.open('whatsit-models')).keys()).length), 0);
+  const left = await page.evaluate(async () => {
+    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('models');
+    return Array.fromAsync(models.keys());
+  });
+  assert.deepEqual(left, []);
 });
 
 test('no model on the site is said', async (t) => {

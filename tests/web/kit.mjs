@@ -50,6 +50,22 @@ export async function choose(page, label, files) {
   await chooser.setFiles(files);
 }
 
+/* Waits until all is here that offline use takes: the service worker, the core, the lists. */
+export async function keptForOffline(page, timeout = 60000) {
+  const end = Date.now() + timeout;
+  const look = async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    const name = (await caches.keys()).find((one) => one.startsWith('whatsit-app-'));
+    const urls = name ? (await (await caches.open(name)).keys()).map((one) => one.url) : [];
+    return registration?.active?.state === 'activated' && ['/heads/weather.txt', '-threads.wasm', '/', 'index.html']
+      .every((end) => urls.some((url) => url.endsWith(end)));
+  };
+  while (!(await page.evaluate(look))) {
+    assert.ok(Date.now() < end, 'not kept for offline use');
+    await page.waitForTimeout(100);
+  }
+}
+
 /* Opens a photo and waits for bars. */
 export async function ask(page, file, label = 'Choose a photo') {
   await choose(page, label, file);

@@ -20,7 +20,10 @@ if ! command -v npm >/dev/null; then
 fi
 cd "$here"
 if [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/axe-core ]; then
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+    if ! PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund; then
+        echo "tests/web: playwright-core and axe-core cannot be had from npm" >&2
+        exit 77
+    fi
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -35,6 +35,7 @@ async function run(store, mode, work) {
 }
 
 export const get = (store, key) => run(store, 'readonly', (s) => s.get(key));
+export const has = async (store, key) => (await run(store, 'readonly', (s) => s.getKey(key)).catch(() => null)) != null;
 export const all = (store) => run(store, 'readonly', (s) => s.getAll());
 export const put = (store, value) => run(store, 'readwrite', (s) => s.put(value));
 export const remove = (store, key) => run(store, 'readwrite', (s) => s.delete(key));

@@ -1,4 +1,5 @@
 /* The model on its way to this device, and whoever waits for it. One engine per page. */
+import { forgetKept, isKept } from '../lib/kept.js';
 import { load } from '../whatsit.js';
 import { findModel } from './site.js';
 
@@ -24,43 +25,44 @@ export const found = new Promise((resolve) => (foundOut = resolve));
 /* Resolves when the model is open. */
 export const whatsit = () => ready;
 
-export async function start() {
-  change({ phase: 'finding', error: null });
+const refusal = (code) => Object.assign(new Error(code), { code });
+
+/* The model to fetch now; fails when there is none, or when the user has to be asked first. */
+async function choose() {
   const model = await findModel();
   foundOut(model);
-  if (!model) {
-    change({ phase: 'failed', error: { code: navigator.onLine ? 'none' : 'network' } });
-    return;
-  }
-  change({ model });
-  const sparing = navigator.connection?.saveData;
-  const known = await isKept(model);
-  if (!known && (sparing || model.n_bytes > ASK_ABOVE_BYTES)) change({ phase: 'asking' });
-  else await fetchModel();
+  if (!model) throw refusal(navigator.onLine ? 'none' : 'network');
+  engine.model = model;
+  const isLarge = model.n_bytes > ASK_ABOVE_BYTES || navigator.connection?.saveData;
+  if (isLarge && !(await isKept(model))) throw refusal('asking');
+  change({ phase: 'loading' });
+  return model;
 }
 
-async function isKept(model) {
-  if (!globalThis.caches || !model.sha256) return false;
-  const cache = await caches.open('whatsit-models').catch(() => null);
-  const url = `${location.origin}/.whatsit-model/${model.sha256}/${model.n_bytes}/0`;
-  return Boolean(await cache?.match(url).catch(() => null));
-}
-
-export async function fetchModel() {
+async function bringIn(model) {
   stopper = new AbortController();
-  change({ phase: 'loading', error: null, progress: null });
+  const worker = globalThis.earlyWorker; /* used once */
+  delete globalThis.earlyWorker;
   try {
-    const opened = await load({
-      model: engine.model,
-      onprogress: (progress) => change({ progress }),
-      signal: stopper.signal,
-    });
+    const opened = await load({ model, worker, onprogress: (progress) => change({ progress }), signal: stopper.signal });
     change({ phase: 'ready', whatsit: opened });
     arrived(opened);
     navigator.storage?.persist?.().catch(() => {});
   } catch (error) {
-    change({ phase: error.code === 'cancelled' ? 'paused' : 'failed', error });
+    const phase = { cancelled: 'paused', asking: 'asking' }[error.code] ?? 'failed';
+    change({ phase, error });
   }
+}
+
+/* The worker and the core start while the host is asked for its model. */
+export function start() {
+  change({ phase: 'finding', error: null });
+  return bringIn(choose());
+}
+
+export function fetchModel() {
+  change({ phase: 'loading', error: null, progress: null });
+  return bringIn(engine.model);
 }
 
 export const pauseModel = () => stopper?.abort();
@@ -75,6 +77,9 @@ addEventListener('online', () => {
 export async function forgetModel() {
   engine.whatsit?.close();
   ready = new Promise((resolve) => (arrived = resolve));
-  await globalThis.caches?.delete('whatsit-models').catch(() => {});
+  await forgetKept();
   change({ phase: 'asking', whatsit: null, progress: null });
 }
+
+/* This file is named before main.js in index.html: the model is on its way while the rest of the app still loads. */
+start();

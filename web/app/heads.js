@@ -26,6 +26,17 @@ export async function loadHeads() {
   heads.chosen = chosen.filter((name) => find(name));
   if (heads.chosen.length === 0 && heads.everyday) heads.chosen = [heads.everyday];
   changed();
+  openEarly();
+}
+
+/* Chosen heads whose files are at hand are opened before a photo asks for them. One that has to be made waits
+ * until it is asked, when its progress can be seen. */
+async function openEarly() {
+  const { info } = await whatsit();
+  for (const head of heads.chosen.map(find)) {
+    const isAtHand = head.own || head.built?.[info.fingerprint] || await db.has('built', builtKey(head, info));
+    if (isAtHand) open(head.name).catch(() => {});
+  }
 }
 
 /* { name, title, group, n_labels, own, ... } */
@@ -56,32 +67,28 @@ export async function describe(name) {
 
 /* ---- opening ---- */
 
-async function builtBytes(key, head) {
-  const kept = await db.get('built', key).catch(() => null);
-  if (kept) return kept.bytes;
-  const path = head.built?.[engine.whatsit.info.fingerprint];
-  if (path) return site.fileAt(path);
-  if (head.served) return site.servedFile(head.name);
-  return null;
+const builtKey = (head, info) => `${info.fingerprint}/${head.name}`;
+
+/* The file of a head that comes with the site, if there is one. */
+async function siteFile(head, info) {
+  const path = head.built?.[info.fingerprint];
+  if (path) return site.fileAt(path).catch(() => null);
+  return head.served ? site.servedFile(head.name) : null;
 }
 
 async function openShipped(head, options) {
   const engineNow = await whatsit();
-  const key = `${engineNow.info.fingerprint}/${head.name}`;
-  const bytes = await builtBytes(key, head).catch((error) => {
-    if (head.served) throw error;
-    return null;
-  });
-  if (bytes) {
-    const ready = await engineNow.openHead(bytes).catch(() => null);
-    if (ready) {
-      db.put('built', { key, bytes }).catch(() => {});
-      return ready;
-    }
-  }
-  const made = await engineNow.makeHead(await describe(head.name), options);
-  db.put('built', { key, bytes: await made.toFile() }).catch(() => {});
-  return made;
+  const key = builtKey(head, engineNow.info);
+  const keep = (bytes) => db.put('built', { key, bytes }).catch(() => {});
+  const openBytes = (bytes) => engineNow.openHead(bytes).catch(() => null);
+  const kept = await db.get('built', key).catch(() => null);
+  let ready = kept && await openBytes(kept.bytes);
+  if (ready) return ready;
+  const bytes = await siteFile(head, engineNow.info);
+  ready = bytes && await openBytes(bytes);
+  if (!ready) ready = await engineNow.makeHead(await describe(head.name), options);
+  keep(await ready.toFile());
+  return ready;
 }
 
 async function openBase(name, options) {
@@ -104,8 +111,8 @@ async function remake(record, options) {
 }
 
 async function openFresh(name, options) {
-  const base = await openBase(name, options);
-  const examples = usable(await taught(name), base);
+  const [base, all] = await Promise.all([openBase(name, options), taught(name)]);
+  const examples = usable(all, base);
   if (examples.length === 0) return base;
   const head = await base.teach(examples);
   base.close();

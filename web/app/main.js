@@ -2,34 +2,42 @@
 import { button, fill, h, icon, toast } from './dom.js';
 import { engine, fetchModel, pauseModel, start, whatsit } from './engine.js';
 import { heads, loadHeads } from './heads.js';
-import { cameraScreen } from './screen_camera.js';
-import { headScreen, headsScreen } from './screen_heads.js';
-import { historyScreen, moreScreen } from './screen_more.js';
-import { newScreen } from './screen_new.js';
 import { photoScreen, take } from './screen_photo.js';
-import { searchScreen } from './screen_search.js';
 import { bytes, loadTexts, t } from './text.js';
 
-/* route -> [screen, tab, title] */
+/* route -> [screen, tab, title]; all but the first screen are loaded when they are gone to */
 const ROUTES = {
-  photo: [photoScreen, 'photo', 'photo'],
-  camera: [cameraScreen, 'camera', 'camera'],
-  heads: [headsScreen, 'heads', 'heads'],
-  head: [headScreen, 'heads', 'head'],
-  new: [newScreen, 'heads', 'new_head'],
-  search: [searchScreen, 'search', 'search'],
-  more: [moreScreen, 'more', 'more'],
-  history: [historyScreen, 'more', 'history'],
+  photo: [() => photoScreen, 'photo', 'photo'],
+  camera: [async () => (await import('./screen_camera.js')).cameraScreen, 'camera', 'camera'],
+  heads: [async () => (await import('./screen_heads.js')).headsScreen, 'heads', 'heads'],
+  head: [async () => (await import('./screen_heads.js')).headScreen, 'heads', 'head'],
+  new: [async () => (await import('./screen_new.js')).newScreen, 'heads', 'new_head'],
+  search: [async () => (await import('./screen_search.js')).searchScreen, 'search', 'search'],
+  more: [async () => (await import('./screen_more.js')).moreScreen, 'more', 'more'],
+  history: [async () => (await import('./screen_more.js')).historyScreen, 'more', 'history'],
 };
+/* How long what is not needed for the first answer waits: after the model is open, and at the most. */
+const IDLE_AFTER_MS = 1500, IDLE_AT_LATEST_MS = 6000;
+/* A model from storage is open before anyone could read about it. */
+const SHOW_OPENING_AFTER_MS = 400;
 const TABS = ['photo', 'camera', 'heads', 'search', 'more'];
 
 const main = document.getElementById('main');
 let leave = () => {};
-let first = true;
+let gone = 0;
 
-function go() {
+async function go() {
   const [, route, rest] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
-  const [screen, tab, title] = ROUTES[route] ?? ROUTES.photo;
+  const [load, tab, title] = ROUTES[route] ?? ROUTES.photo;
+  const mine = ++gone;
+  let screen;
+  try {
+    screen = await load();
+  } catch {
+    toast(t('not_loaded'), { bad: true });
+    return;
+  }
+  if (mine !== gone) return;
   leave();
   leave = screen(main, rest === undefined ? undefined : decodeURIComponent(rest)) ?? (() => {});
   for (const link of document.querySelectorAll('#tabs a')) {
@@ -37,11 +45,10 @@ function go() {
     else link.removeAttribute('aria-current');
   }
   document.title = `${t(title)} · whatsit`;
-  if (!first) {
+  if (mine > 1) {
     scrollTo(0, 0);
     main.focus({ preventScroll: true });
   }
-  first = false;
 }
 
 function drawTabs() {
@@ -83,6 +90,7 @@ function drawModel() {
   const box = document.getElementById('model');
   const { phase, progress } = engine;
   document.documentElement.dataset.model = phase;
+  if (phase === 'loading' && !progress && drawnPhase !== 'loading' && performance.now() < SHOW_OPENING_AFTER_MS) return;
   if (phase !== drawnPhase) {
     drawnPhase = phase;
     box.hidden = phase === 'ready' || phase === 'finding';
@@ -96,7 +104,6 @@ function drawModel() {
     if (phase === 'ready' && engine.whatsit.info.notKept) {
       toast(t(engine.whatsit.info.notKept === 'full' ? 'model_no_room' : 'model_no_storage'));
     }
-    if (phase === 'ready') performance.mark('whatsit-ready');
   }
   const bar = box.querySelector('progress');
   if (bar && progress?.total) {
@@ -162,14 +169,22 @@ function registerWorker() {
   });
 }
 
-start();
+const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/* Not while the model comes: the service worker asks for every file once more. A slow network is not waited for. */
+async function getReadyForMore() {
+  await Promise.race([whatsit().then(() => after(IDLE_AFTER_MS)), after(IDLE_AT_LATEST_MS)]);
+  registerWorker();
+  for (const [load] of Object.values(ROUTES)) await Promise.resolve(load()).catch(() => {});
+}
+
 await Promise.all([loadTexts(), loadHeads()]);
 drawTabs();
 engine.addEventListener('change', drawModel); /* not before there are texts */
 drawModel();
+setTimeout(drawModel, SHOW_OPENING_AFTER_MS);
 addEventListener('hashchange', go);
 listenForPhotos();
 go();
 takeShared();
-if (document.readyState === 'complete') registerWorker();
-else addEventListener('load', registerWorker);
+getReadyForMore();

@@ -6,7 +6,7 @@ import { whatsit } from './engine.js';
 const PREVIEW_PX = 1024, THUMB_PX = 240;
 
 export const photos = new EventTarget();
-photos.list = []; /* newest first: { id, name, blob, embedding, width, height, thumb, thumbUrl } */
+photos.list = []; /* newest first: { id, name, blob, embedding, width, height, thumbing, thumb, thumbUrl } */
 photos.current = null; /* + preview (ImageBitmap) */
 
 let nextId = 1;
@@ -21,18 +21,29 @@ async function thumbOf(bitmap) {
   return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.8));
 }
 
-/* Decodes and encodes a photo; it becomes the current one unless `quiet`. */
+async function addThumb(photo) {
+  photo.thumb = await thumbOf(photo.preview);
+  photo.thumbUrl = URL.createObjectURL(photo.thumb);
+}
+
+/* Decodes and encodes a photo; it becomes the current one unless `quiet`. A photo that is shown is
+ * answered before its small picture is made: who needs that waits for `thumbing`. */
 export async function openPhoto(blob, { quiet = false } = {}) {
   const engine = await whatsit();
-  const { embedding, width, height, preview, ms } = await engine.classify(blob, { preview: PREVIEW_PX });
-  const thumb = await thumbOf(preview);
-  const photo = {
-    id: nextId++, name: blob.name ?? '', blob, embedding, width, height, ms,
-    thumb, thumbUrl: URL.createObjectURL(thumb), preview: quiet ? null : preview,
-  };
-  if (quiet) preview.close();
-  photos.list.unshift(photo);
-  if (!quiet) show(photo);
+  const { embedding, width, height, preview } = await engine.classify(blob, { preview: PREVIEW_PX });
+  const photo = { id: nextId++, name: blob.name ?? '', blob, embedding, width, height, preview };
+  if (!quiet) {
+    photos.list.unshift(photo);
+    show(photo);
+    changed();
+  }
+  photo.thumbing = addThumb(photo);
+  await photo.thumbing;
+  if (quiet) {
+    preview.close();
+    photo.preview = null;
+    photos.list.unshift(photo);
+  }
   changed();
   return photo;
 }
@@ -68,6 +79,7 @@ export function closeCurrent() {
 /* One line of history per photo; a later answer (another head, another lesson) replaces it. */
 export async function remember(photo, answers) {
   if (!(await db.setting('history', true)) || answers.length === 0) return;
+  await photo.thumbing;
   const entry = { time: photo.time ?? Date.now(), thumb: photo.thumb, answers };
   photo.time = entry.time;
   if (photo.historyId) entry.id = photo.historyId;

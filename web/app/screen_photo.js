@@ -126,6 +126,7 @@ async function teach(photo, name, refresh) {
   const label = await dialog(t('teach_title', { head: title }), (close) => labelList(head.labels, close));
   if (!label) return;
   try {
+    await photo.thumbing;
     const undo = await heads.teach(name, label, photo);
     await refresh();
     toast(t('taught', { label: firstName(label) }), {
@@ -224,7 +225,7 @@ function strip(photo) {
   return h('ul', { class: 'strip', 'aria-label': t('session_photos') }, photos.list.slice(0, 30).map((one, index) =>
     h('li', {}, h('button', { type: 'button', class: 'thumb', 'aria-pressed': String(one === photo), onclick: () => reopen(one),
       'aria-label': one.name || t('photo_number', { number: photos.list.length - index }) },
-      h('img', { src: one.thumbUrl, alt: '' })))));
+      one.thumbUrl && h('img', { src: one.thumbUrl, alt: '' })))));
 }
 
 export function photoScreen(main) {
@@ -233,6 +234,7 @@ export function photoScreen(main) {
     if (photos.current && photos.current === shown) {
       const canvas = main.querySelector('canvas.photo');
       if (canvas) paint(canvas, shown);
+      main.querySelector('.strip')?.replaceWith(strip(shown));
       return;
     }
     shown = photos.current;

@@ -1,10 +1,11 @@
-/* A model file on its way into memory: from this browser's storage where it lies in pieces, else
- * over the network. Every complete piece is stored at once, so that an interrupted download goes
- * on where it stopped. No second copy is made: pieces are written to their place. */
+/* A model file on its way into memory: from this browser's storage as far as it lies there, else over the
+ * network. What arrives is stored at once, so that an interrupted download goes on where it stopped.
+ * No second copy is made: bytes are written to their place. Runs in a worker. */
 
+import { keptName } from './kept.js';
 import { Sha256 } from './sha256.js';
 
-const PIECE_BYTES = 1 << 20;
+const PART_BYTES = 1 << 20;
 const TRIES = 4;
 
 class DownloadError extends Error {
@@ -14,47 +15,83 @@ class DownloadError extends Error {
   }
 }
 
-/* Pieces live in the Cache API under addresses that are never fetched. A file is known by its
- * hash, or by its address where no hash is given. */
-class Pieces {
-  static async open(source, nBytes) {
-    const pieces = new Pieces();
-    pieces.base = `${globalThis.location.origin}/.whatsit-model/${source.sha256 ?? encodeURIComponent(source.url)}/${nBytes}/`;
-    pieces.cache = await globalThis.caches?.open('whatsit-models').catch(() => null);
-    return pieces;
+const isBusy = (cause) => cause.name === 'NoModificationAllowedError';
+
+/* Another page that opens the model holds the file for an instant; one that downloads it, for long. */
+async function alone(openFile) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await openFile();
+    } catch (cause) {
+      if (!isBusy(cause) || tries === TRIES) throw cause;
+      await pause(100 * tries);
+    }
+  }
+}
+
+/* The file in the origin's private file system. A second page that wants it at the same time finds it in
+ * use (`failure` 'busy') and works without. Beside a file whose hash was right once lies an empty one. */
+class Kept {
+  size = 0; /* bytes that are there */
+  failure = undefined; /* 'full', 'storage' or 'busy': nothing more is kept */
+  isChecked = false;
+  #folder;
+  #name;
+  #handle;
+
+  static async open(source, nBytes, create) {
+    const kept = new Kept();
+    kept.#name = keptName(source, nBytes);
+    try {
+      kept.#folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('models', { create });
+      const file = await kept.#folder.getFileHandle(kept.#name, { create });
+      kept.#handle = await alone(() => file.createSyncAccessHandle());
+      kept.size = Math.min(kept.#handle.getSize(), nBytes);
+      kept.isChecked = await kept.#folder.getFileHandle(`${kept.#name}.checked`).then(() => true, () => false);
+    } catch (cause) {
+      kept.failure = isBusy(cause) ? 'busy' : 'storage';
+    }
+    return kept;
   }
 
-  /* The piece as a response, or null. */
-  async get(index) {
-    return (await this.cache?.match(this.base + index).catch(() => null)) ?? null;
-  }
-
-  async put(index, bytes) {
-    await this.cache.put(
-      this.base + index,
-      new Response(bytes, { headers: { 'Content-Length': String(bytes.length) } }),
-    );
-  }
-
-  /* A file whose hash was right once is not hashed again. */
-  async isChecked() {
-    return Boolean(await this.get('checked'));
-  }
-
-  async setChecked() {
-    await this.put('checked', new Uint8Array(0)).catch(() => {});
-  }
-
-  async forget() {
-    for (const request of (await this.cache?.keys()) ?? []) {
-      if (request.url.startsWith(this.base)) await this.cache.delete(request);
+  /* The bytes that are there, part by part; the part is valid until the next is taken. */
+  *parts() {
+    const buffer = new Uint8Array(Math.min(PART_BYTES, this.size));
+    for (let at = 0; at < this.size; ) {
+      const n = this.#handle.read(buffer.subarray(0, Math.min(buffer.length, this.size - at)), { at });
+      if (n === 0) throw new DownloadError('the stored model cannot be read', 'storage');
+      yield buffer.subarray(0, n);
+      at += n;
     }
   }
 
-  /* Other models' pieces make room for this one's. */
+  append(bytes) {
+    if (this.failure) return;
+    try {
+      const n = this.#handle.write(bytes, { at: this.size });
+      this.size += n;
+      if (n < bytes.length) this.failure = 'full';
+    } catch (cause) {
+      this.failure = cause.name === 'QuotaExceededError' ? 'full' : 'storage';
+    }
+  }
+
+  setChecked = () => this.#folder.getFileHandle(`${this.#name}.checked`, { create: true }).catch(() => {});
+
+  close() {
+    this.#handle?.close();
+    this.#handle = null;
+  }
+
+  async forget() {
+    this.close();
+    for (const name of [this.#name, `${this.#name}.checked`]) await this.#folder?.removeEntry(name).catch(() => {});
+  }
+
+  /* Other models make room for this one. */
   async forgetOthers() {
-    for (const request of (await this.cache?.keys()) ?? []) {
-      if (!request.url.startsWith(this.base)) await this.cache.delete(request);
+    for await (const name of this.#folder?.keys() ?? []) {
+      if (!name.startsWith(this.#name)) await this.#folder.removeEntry(name).catch(() => {});
     }
   }
 }
@@ -75,104 +112,94 @@ const pause = (ms, signal) =>
     signal?.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
   });
 
-/* One try: from byte `from` on. Gives how far it came, and what stopped it. */
+/* One try: from byte `from` on. Gives how far it came, and what stopped it. What `write` throws is not
+ * the network's doing and goes up. */
 async function fetchFrom(source, from, nBytes, write, signal) {
   let at = from;
-  try {
-    const headers = from > 0 ? { Range: `bytes=${from}-` } : {};
-    const response = await fetch(source.url, { headers, signal, cache: 'no-store' });
-    if (!response.ok) {
-      return { at, error: new DownloadError(`${source.url}: HTTP ${response.status}`, 'network') };
+  const stopped = (cause) => ({ at, error: new DownloadError(cause.message, signal?.aborted ? 'cancelled' : 'network') });
+  const headers = from > 0 ? { Range: `bytes=${from}-` } : {};
+  const response = await fetch(source.url, { headers, signal, cache: 'no-store' }).catch((cause) => cause);
+  if (response instanceof Error) return stopped(response);
+  if (!response.ok) return stopped(new Error(`${source.url}: HTTP ${response.status}`));
+  let skip = response.status === 206 ? 0 : from; /* a server without ranges begins anew */
+  const reader = response.body.getReader();
+  for (;;) {
+    const read = await reader.read().catch((cause) => cause);
+    if (read instanceof Error) return stopped(read);
+    if (read.done) return { at, error: null };
+    const part = skip > 0 ? read.value.subarray(Math.min(skip, read.value.length)) : read.value;
+    skip -= read.value.length - part.length;
+    if (at + part.length > nBytes) {
+      await reader.cancel();
+      throw new DownloadError('the model file has another size', 'format');
     }
-    let skip = response.status === 206 ? 0 : from; /* a server without ranges begins anew */
-    const reader = response.body.getReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      const part = skip > 0 ? value.subarray(Math.min(skip, value.length)) : value;
-      skip -= value.length - part.length;
-      if (at + part.length > nBytes) {
-        await reader.cancel();
-        return { at: from, error: new DownloadError('the model file has another size', 'format') };
-      }
-      await write(part, at);
-      at += part.length;
-    }
-    return { at, error: null };
-  } catch (cause) {
-    const code = signal?.aborted ? 'cancelled' : cause.code ?? 'network';
-    return { at, error: new DownloadError(cause.message, code) };
+    await write(part, at);
+    at += part.length;
   }
 }
 
-/* Fills what `place(n_bytes)` gives: a function that takes the next bytes, in order. The file's
- * SHA-256 is taken as they come. Gives { fromStorage, notKept, forget }. */
+/* Fetches from byte `from` to the end, with patience: a connection that brings something may be cut
+ * any number of times, one that brings nothing TRIES times. */
+async function fetchRest(source, from, nBytes, write, signal) {
+  for (let at = from, tries = 0; at < nBytes; ) {
+    const { at: reached, error } = await fetchFrom(source, at, nBytes, write, signal);
+    if (reached === nBytes) return;
+    tries = reached > at ? 0 : tries + 1;
+    at = reached;
+    if (signal?.aborted) throw new DownloadError('stopped', 'cancelled');
+    if (tries >= TRIES) throw error ?? new DownloadError('the connection was cut', 'network');
+    await pause(300 * 2 ** tries, signal);
+  }
+}
+
+/* Takes the file from `kept` as far as it goes, and the rest from the network. */
+async function fill({ source, nBytes, placing, kept, keep, onprogress, signal }) {
+  const hash = source.sha256 && !kept.isChecked ? new Sha256() : null;
+  const fromStorage = kept.size === nBytes;
+  let at = 0;
+  const take = (put, bytes, phase) => {
+    put(bytes);
+    hash?.update(bytes);
+    at += bytes.length;
+    onprogress({ phase, done: at, total: nBytes });
+  };
+  if (kept.size > 0) {
+    const put = await placing;
+    for (const bytes of kept.parts()) take(put, bytes, 'storage');
+  }
+  if (!fromStorage && keep) await kept.forgetOthers();
+  await fetchRest(source, at, nBytes, async (bytes) => {
+    take(await placing, bytes, 'download');
+    if (keep) kept.append(bytes);
+  }, signal);
+  if (hash) {
+    onprogress({ phase: 'verify', done: nBytes, total: nBytes });
+    if (hash.hex() !== source.sha256) {
+      throw new DownloadError('the model file does not have the expected SHA-256', 'format');
+    }
+    if (keep && !kept.failure) await kept.setChecked();
+  }
+  return fromStorage;
+}
+
+/* Fills what `place(n_bytes)` gives: a promise of a function that takes the next bytes, in order. The
+ * file's SHA-256 is taken as they come. Gives { fromStorage, notKept, forget }. */
 export async function bring(source, { place, keep, onprogress, signal }) {
   const nBytes = await sizeOf(source, signal).catch((cause) => {
     throw new DownloadError(cause.message, cause.code ?? 'network');
   });
-  const put = place(nBytes);
-  const pieces = await Pieces.open(source, nBytes);
-  const nPieces = Math.ceil(nBytes / PIECE_BYTES);
-  const checked = !source.sha256 || (await pieces.isChecked());
-  const hash = checked ? null : new Sha256();
-  let at = 0;
-  for (let i = 0; i < nPieces; i++) {
-    const piece = await pieces.get(i);
-    if (!piece) break;
-    const bytes = new Uint8Array(await piece.arrayBuffer());
-    if (bytes.length !== Math.min(PIECE_BYTES, nBytes - at)) break;
-    put(bytes);
-    hash?.update(bytes);
-    at += bytes.length;
-    onprogress({ phase: 'storage', done: at, total: nBytes });
+  const placing = place(nBytes);
+  placing.catch(() => {}); /* who awaits it below hears of it */
+  const kept = await Kept.open(source, nBytes, keep);
+  try {
+    const fromStorage = await fill({ source, nBytes, placing, kept, keep, onprogress, signal });
+    if (kept.failure === 'full') await kept.forget();
+    const notKept = keep && kept.failure !== 'busy' ? kept.failure : undefined;
+    return { fromStorage, notKept, forget: () => kept.forget() };
+  } catch (error) {
+    if (error.code === 'format') await kept.forget();
+    throw error;
+  } finally {
+    kept.close();
   }
-  const fromStorage = at === nBytes;
-  let notKept = keep && !pieces.cache ? 'storage' : undefined;
-  if (!fromStorage && keep) await pieces.forgetOthers().catch(() => {});
-  let buffer = new Uint8Array(Math.min(PIECE_BYTES, nBytes));
-  let filled = 0;
-  const write = async (part, where) => {
-    put(part);
-    hash?.update(part);
-    for (let from = 0; from < part.length; ) {
-      const n = Math.min(part.length - from, buffer.length - filled);
-      buffer.set(part.subarray(from, from + n), filled);
-      filled += n;
-      from += n;
-      const end = where + from;
-      if (filled === buffer.length || end === nBytes) {
-        if (keep && !notKept) {
-          await pieces.put(Math.ceil(end / PIECE_BYTES) - 1, buffer.slice(0, filled)).catch((cause) => {
-            notKept = cause.name === 'QuotaExceededError' ? 'full' : 'storage';
-          });
-        }
-        filled = 0;
-      }
-    }
-    onprogress({ phase: 'download', done: where + part.length, total: nBytes });
-  };
-  for (let tries = 0; at < nBytes; ) {
-    const before = at;
-    const { at: reached, error } = await fetchFrom(source, at, nBytes, write, signal);
-    at = reached;
-    if (at === nBytes) break;
-    tries = at > before ? 0 : tries + 1;
-    if (error && error.code !== 'network') throw error;
-    if (signal?.aborted) throw new DownloadError('stopped', 'cancelled');
-    if (tries >= TRIES) {
-      throw error ?? new DownloadError('the connection was cut', 'network');
-    }
-    await pause(300 * 2 ** tries, signal);
-  }
-  if (hash) {
-    onprogress({ phase: 'verify', done: nBytes, total: nBytes });
-    if (hash.hex() !== source.sha256) {
-      await pieces.forget().catch(() => {});
-      throw new DownloadError('the model file does not have the expected SHA-256', 'format');
-    }
-  }
-  if (notKept) await pieces.forget().catch(() => {});
-  else if (hash && keep) await pieces.setChecked();
-  return { fromStorage, notKept, forget: () => pieces.forget() };
 }

@@ -7,8 +7,10 @@ import { cropOf, decode, pixelsOf, preview } from './pixels.js';
 /* What the core takes besides the model: pictures, heads, working memory. */
 const ROOM_BYTES = 192 << 20;
 const MOST_THREADS = 4;
+const REPORT_EVERY_MS = 30;
+const WASM = { headers: { 'Content-Type': 'application/wasm' } };
 
-let glue, core, model, session;
+let glue, preparing, core, model, session;
 const heads = new Map();
 let nextHead = 1;
 const stopped = new Set();
@@ -59,67 +61,60 @@ function answerOf(id, embedding, top) {
   return { head: id, name: head.info.name, none: head.known(embedding).none, answers };
 }
 
-/* The module lies compressed beside the glue, for hosts that compress nothing; glue and module agree
- * on names. Without it the glue fetches the plain one. */
-async function compressed(base, can, threads) {
-  const name = `whatsit${can.relaxedSimd ? '-relaxed' : ''}${threads > 1 ? '-threads' : ''}.wasm`;
-  if (typeof DecompressionStream === 'undefined') return {};
-  const response = await fetch(new URL(`${name}.gz`, base)).catch(() => null);
-  if (!response?.ok) return {};
+/* The module comes compressed, for hosts that compress nothing; the service worker keeps it unpacked. */
+async function compile(base, name) {
+  const plain = new URL(name, base), packed = new URL(`${name}.gz`, base);
+  if (await globalThis.caches?.match(plain).catch(() => null)) return WebAssembly.compileStreaming(fetch(plain));
+  const response = typeof DecompressionStream === 'undefined' ? null : await fetch(packed).catch(() => null);
+  if (!response?.ok) return WebAssembly.compileStreaming(fetch(plain));
   const body = response.headers.get('Content-Encoding') ? response.body
     : response.body.pipeThrough(new DecompressionStream('gzip'));
-  const bytes = await new Response(body).arrayBuffer().catch(() => null);
-  return bytes ? { [name]: bytes } : {};
+  return WebAssembly.compileStreaming(new Response(body, WASM));
 }
 
-async function openCore(url, threads, modelBytes) {
+/* What can be done before it is known which model there is: { glue, base, threads, modules }. */
+async function prepareCore(url, threads) {
   glue = await import(url);
   const can = glue.detect();
   const cores = Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
   const wanted = can.threads ? Math.max(1, threads ?? cores) : 1;
   const base = new URL('.', url).href;
-  const start = async (n) => glue.loadCore({
-    base, maxMemoryBytes: modelBytes + ROOM_BYTES, threads: n, modules: await compressed(base, can, n),
-  });
+  const name = glue.moduleName(wanted);
+  return { base, threads: wanted, modules: { [name]: await compile(base, name) } };
+}
+
+async function openCore(url, modelBytes) {
+  const maxMemoryBytes = modelBytes + ROOM_BYTES;
   try {
-    core = await start(wanted);
-  } catch (error) {
-    if (wanted === 1) throw error;
-    core = await start(1); /* no shared memory after all, or that module is not at hand offline */
+    const prepared = await preparing;
+    core = await glue.loadCore({ ...prepared, maxMemoryBytes, waitForWorkers: false });
+  } catch {
+    /* no shared memory after all, or that module is not at hand offline */
+    const prepared = await prepareCore(url, 1);
+    core = await glue.loadCore({ ...prepared, maxMemoryBytes });
   }
 }
 
 const ops = {
-  async load({ model: source, core: url, threads, keep }, { report, signal }) {
+  prepare({ core: url, threads }) {
+    preparing = prepareCore(url, threads);
+    preparing.catch(() => {});
+  },
+
+  async load({ model: source, core: url, keep }, { report, signal }) {
     const start = performance.now();
-    const opening = openCore(url, threads, source.n_bytes || 256 << 20);
-    opening.catch(() => {});
-    let place = null;
-    const chunks = [];
-    let kept;
+    let place, kept;
     try {
-      /* The network and the core start together; what comes before the core waits. */
-      const write = (bytes) => {
-        if (place) place.write(bytes);
-        else chunks.push(bytes.slice());
-      };
-      let size = 0;
-      opening.then(() => {
-        place = core.place(size || source.n_bytes);
-        for (const chunk of chunks.splice(0)) place.write(chunk);
-      }).catch(() => {});
+      /* The network and the core start together; what comes before the core waits in the stream. */
       kept = await bring(source, {
-        place: (n) => {
-          size = n;
-          return write;
+        place: async (n) => {
+          await openCore(url, n);
+          place = core.place(n);
+          return (bytes) => place.write(bytes);
         },
         keep, onprogress: report, signal,
       });
-      await opening;
-      await breathe();
-      if (!place) place = core.place(size);
-      for (const chunk of chunks.splice(0)) place.write(chunk);
-      report({ phase: 'open', done: size, total: size });
+      report({ phase: 'open', done: place.size, total: place.size });
       model = core.openModel(place);
     } catch (error) {
       if (codeOf(error) === 'format') await kept?.forget().catch(() => {});
@@ -232,8 +227,15 @@ async function serve({ id, op, args }) {
   const stopper = new AbortController();
   stoppers.set(id, stopper);
   const transfer = [];
+  let reported = 0;
   const tools = {
-    report: (progress) => postMessage({ id, progress }),
+    /* as often as a screen can show it, and the last one */
+    report: (progress) => {
+      const now = performance.now();
+      if (now - reported < REPORT_EVERY_MS && progress.done !== progress.total) return;
+      reported = now;
+      postMessage({ id, progress });
+    },
     isStopped: () => stopped.has(id) || stopper.signal.aborted,
     signal: stopper.signal,
     transfer,
