@@ -17,10 +17,10 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const shots = path.join(here, 'screenshots');
 mkdirSync(shots, { recursive: true });
 
-/* A visitor: a browser with a fresh profile on a server of its own. Watches what must never happen:
+/* A visitor: a browser with a fresh profile on a server of its own (a static host, unless `server` is given). Watches what must never happen:
  * requests to elsewhere, errors in the page, violations of the policy. */
-export async function visit(t, { browser = PHONE, site: options, to = '', go = true, allow = () => false } = {}) {
-  const site = await serveSite(options?.folder ?? SITE, options);
+export async function visit(t, { browser = PHONE, site: options, server, to = '', go = true, allow = () => false } = {}) {
+  const site = server ?? await serveSite(options?.folder ?? SITE, options);
   const context = await open(browser);
   const page = context.pages()[0] ?? (await context.newPage());
   const faults = [];

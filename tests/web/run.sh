@@ -28,7 +28,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 "$root/web/make_site.py" "$work/site" --core "$CORE" --model "$MODEL" --whatsit "$WHATSIT"
-export CHROMIUM WHATSIT WHATSIT_SITE="$work/site" WHATSIT_TEST_MODEL="$MODEL"
+export CHROMIUM CORE WHATSIT WHATSIT_SITE="$work/site" WHATSIT_TEST_MODEL="$MODEL"
 # One browser at a time: the suite also runs on small machines.
 if [ $# -eq 0 ]; then
     set -- ./*.test.mjs

@@ -69,11 +69,19 @@ export async function describe(name) {
 
 const builtKey = (head, info) => `${info.fingerprint}/${head.name}`;
 
-/* The file of a head that comes with the site, if there is one. */
+/* The file of a head that comes with the site or that the server has, if there is one. */
 async function siteFile(head, info) {
   const path = head.built?.[info.fingerprint];
   if (path) return site.fileAt(path).catch(() => null);
-  return head.served ? site.servedFile(head.name) : null;
+  if (head.served) return site.servedFile(head.name);
+  return info.hasText ? null : site.servedFile(head.name).catch(() => null);
+}
+
+/* Made on this device when the text tower is there, else by the server. */
+async function fromWords(recipe, options) {
+  const engineNow = await whatsit();
+  if (engineNow.info.hasText) return engineNow.makeHead(recipe, options);
+  return engineNow.openHead(await site.makeOnServer(recipe, options));
 }
 
 async function openShipped(head, options) {
@@ -86,7 +94,7 @@ async function openShipped(head, options) {
   if (ready) return ready;
   const bytes = await siteFile(head, engineNow.info);
   ready = bytes && await openBytes(bytes);
-  if (!ready) ready = await engineNow.makeHead(await describe(head.name), options);
+  if (!ready) ready = await fromWords(await describe(head.name), options);
   keep(await ready.toFile());
   return ready;
 }
@@ -99,13 +107,13 @@ async function openBase(name, options) {
   try {
     return await engineNow.openHead(head.record.bytes);
   } catch (error) {
-    if (error.code !== 'mismatch' || !engineNow.info.hasText || !head.record.recipe.templates.length) throw error;
+    if (error.code !== 'mismatch' || !head.record.recipe.templates.length) throw error;
     return remake(head.record, options); /* the site has another model now: the words are still there */
   }
 }
 
 async function remake(record, options) {
-  const made = await whatsit().then((one) => one.makeHead({ ...record.recipe, name: record.name }, options));
+  const made = await fromWords({ ...record.recipe, name: record.name }, options);
   await keepOwn({ ...record, bytes: await made.toFile(), fingerprint: made.fingerprint });
   return made;
 }
@@ -163,12 +171,8 @@ export async function otherThings(nLabels) {
   return Array.from({ length: n }, (_, i) => labels[Math.floor((i * labels.length) / n)].split('|')[0]);
 }
 
-/* Made on this device when the text tower is there, else by the server. */
 export async function make(recipe, options) {
-  const engineNow = await whatsit();
-  let head;
-  if (engineNow.info.hasText) head = await engineNow.makeHead(recipe, options);
-  else head = await engineNow.openHead(await site.makeOnServer(recipe, options));
+  const head = await fromWords(recipe, options);
   const record = { name: recipe.name, recipe, bytes: await head.toFile(),
     fingerprint: head.fingerprint, made: Date.now() };
   drop(recipe.name);
