@@ -46,6 +46,7 @@ export const button = (label, onclick, { kind = '', name, ...props } = {}) =>
 export function fileButton(label, onfiles, { kind = '', name, accept, capture, multiple } = {}) {
   const input = h('input', {
     type: 'file',
+    name: 'files',
     class: 'unseen',
     accept,
     capture,

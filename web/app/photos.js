@@ -8,9 +8,15 @@ const PREVIEW_PX = 1024, THUMB_PX = 240;
 export const photos = new EventTarget();
 photos.list = []; /* newest first: { id, name, blob, embedding, width, height, thumbing, thumb, thumbUrl } */
 photos.current = null; /* + preview (ImageBitmap) */
+photos.waiting = null; /* what a photo on its way waits for: a key of the texts */
 
 let nextId = 1;
 const changed = () => photos.dispatchEvent(new Event('change'));
+
+export function wait(why) {
+  photos.waiting = why;
+  changed();
+}
 
 async function thumbOf(bitmap) {
   const scale = Math.min(1, THUMB_PX / Math.max(bitmap.width, bitmap.height));

@@ -3,7 +3,7 @@ import { liveBars, spokenAnswer } from './answers.js';
 import { append, button, fileButton, fill, h, say } from './dom.js';
 import { whatsit } from './engine.js';
 import * as heads from './heads.js';
-import { headError, take } from './screen_photo.js';
+import { chosenLine, headError, take } from './screen_photo.js';
 import { number, t } from './text.js';
 
 const SPEAK_EVERY_MS = 4000;
@@ -138,7 +138,7 @@ export function cameraScreen(main) {
 
   fill(main, h('section', { class: 'camera' },
     h('h1', { class: 'unseen' }, t('camera')),
-    viewfinder, state, controls, panels, speed));
+    viewfinder, state, controls, panels, speed, chosenLine()));
   begin();
   return () => {
     running = false;

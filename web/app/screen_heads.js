@@ -8,7 +8,7 @@ import { firstName } from '../lib/labels.js';
 const href = (name) => `#/head/${encodeURIComponent(name)}`;
 
 function useSwitch(name, title) {
-  const box = h('input', { type: 'checkbox', class: 'switch', checked: heads.heads.chosen.includes(name),
+  const box = h('input', { type: 'checkbox', name: 'use', class: 'switch', checked: heads.heads.chosen.includes(name),
     'aria-label': t('use_head', { head: title }),
     onchange: async () => {
       if (!box.checked && heads.heads.chosen.length === 1) {
@@ -25,8 +25,8 @@ const row = (head) =>
   h('li', { class: 'head-row' },
     useSwitch(head.name, head.title),
     h('a', { href: href(head.name) },
-      h('span', { class: 'head-title' }, head.title),
-      h('span', { class: 'hint' }, head.n_labels ? t('labels', { n: head.n_labels }) : '')));
+      h('span', {}, h('span', { class: 'head-title' }, head.title),
+        head.n_labels > 0 && h('span', { class: 'hint' }, t('labels', { n: head.n_labels })))));
 
 const GROUPS = ['own', 'everyday', 'nature', 'food', 'things', 'places', 'activities', 'art', 'people'];
 
@@ -62,7 +62,7 @@ async function importFiles(files) {
 
 export function headsScreen(main) {
   const body = h('div', {});
-  const field = h('input', { type: 'search', class: 'field', 'aria-label': t('find_head'), placeholder: t('find_head'),
+  const field = h('input', { type: 'search', name: 'find', class: 'field', 'aria-label': t('find_head'), placeholder: t('find_head'),
     oninput: () => fill(body, groups(field.value)) });
   fill(main,
     h('h1', {}, t('heads')),
@@ -127,7 +127,7 @@ function labelsSection(labels) {
     fill(list, found.slice(0, 300).map((names) => h('li', {}, names.split('|').join(', '))),
       found.length > 300 && h('li', { class: 'hint' }, t('more_labels', { n: found.length - 300 })));
   };
-  const field = h('input', { type: 'search', class: 'field', 'aria-label': t('find_label'), placeholder: t('find_label'),
+  const field = h('input', { type: 'search', name: 'find', class: 'field', 'aria-label': t('find_label'), placeholder: t('find_label'),
     oninput: () => shown(field.value.trim().toLowerCase()) });
   shown('');
   return h('section', {}, h('h2', {}, t('labels', { n: labels.length })), labels.length > 30 && field, list);

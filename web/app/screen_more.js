@@ -20,7 +20,7 @@ export function historyScreen(main) {
   const draw = async () => {
     const [entries, on] = await Promise.all([db.all('history').catch(() => []), db.setting('history', true)]);
     if (!alive) return;
-    const keep = h('input', { type: 'checkbox', class: 'switch', checked: on,
+    const keep = h('input', { type: 'checkbox', name: 'keep', class: 'switch', checked: on,
       onchange: () => db.setSetting('history', keep.checked) });
     fill(main,
       h('p', { class: 'back' }, h('a', { href: '#/more' }, icon('back'), t('more'))),

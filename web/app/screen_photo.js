@@ -3,7 +3,7 @@ import { bars, spokenAnswer } from './answers.js';
 import { button, dialog, fileButton, fill, h, icon, say, toast } from './dom.js';
 import { engine, whatsit } from './engine.js';
 import * as heads from './heads.js';
-import { closeCurrent, openPhoto, photos, remember, reopen } from './photos.js';
+import { closeCurrent, openPhoto, photos, remember, reopen, wait } from './photos.js';
 import { t } from './text.js';
 import { firstName } from '../lib/labels.js';
 
@@ -17,14 +17,14 @@ export async function take(files) {
     return;
   }
   location.hash = '#/photo';
-  const box = document.querySelector('.photo-state');
-  if (box) fill(box, h('p', { class: 'wait', role: 'status' }, t(engine.whatsit ? 'looking' : 'waiting_for_model')));
+  wait(engine.whatsit ? 'looking' : 'waiting_for_model');
   try {
     await openPhoto(pictures[0]);
   } catch (error) {
-    if (box) fill(box);
     toast(errorText(error), { bad: true });
     return;
+  } finally {
+    wait(null);
   }
   for (const more of pictures.slice(1)) {
     await openPhoto(more, { quiet: true }).catch((error) => toast(errorText(error), { bad: true }));
@@ -36,7 +36,15 @@ export const errorText = (error) =>
   : error.code === 'nomem' ? t('no_memory')
   : t('went_wrong', { why: error.message });
 
-function chosenLine() {
+const stateLine = () => h('div', { class: 'photo-state', role: 'status' },
+  photos.waiting && h('p', { class: 'wait' }, t(photos.waiting)));
+
+/* Phones have a camera program behind the file picker; elsewhere the live view is the way. */
+const takeButton = (kind) => (matchMedia('(pointer: coarse)').matches
+  ? fileButton(t('take_photo'), take, { kind, name: 'camera', accept: PICTURES, capture: 'environment' })
+  : h('a', { class: `button ${kind}`, href: '#/camera' }, icon('camera'), t('use_camera')));
+
+export function chosenLine() {
   const names = heads.heads.chosen.map((name) => heads.find(name)?.title).filter(Boolean);
   return h('p', { class: 'asking' }, t('asking'), ' ', h('strong', {}, names.join(', ')), ' ',
     h('a', { href: '#/heads' }, t('choose_heads')));
@@ -49,9 +57,9 @@ function start() {
       h('h1', {}, t('what_is_it')),
       h('div', { class: 'stack' },
         fileButton(t('choose_photo'), take, { kind: 'main', name: 'photo', accept: PICTURES, multiple: true }),
-        fileButton(t('take_photo'), take, { name: 'camera', accept: PICTURES, capture: 'environment' })),
-      h('p', { class: 'hint' }, t('drop_hint')),
-      h('div', { class: 'photo-state' })),
+        takeButton('')),
+      h('p', { class: 'hint for-mouse' }, t('drop_hint')),
+      stateLine()),
     chosenLine(),
     h('p', { class: 'private' }, icon('lock'), t('stays_here')));
 }
@@ -114,7 +122,7 @@ function labelList(labels, close) {
   const list = h('ul', { class: 'choices' });
   const show = (text) => fill(list, labels.filter((names) => names.toLowerCase().includes(text)).slice(0, 100)
     .map((names) => h('li', {}, button(firstName(names), () => close(names), { kind: 'choice' }))));
-  const field = h('input', { type: 'search', class: 'field', 'aria-label': t('find_label'), placeholder: t('find_label'),
+  const field = h('input', { type: 'search', name: 'find', class: 'field', 'aria-label': t('find_label'), placeholder: t('find_label'),
     oninput: () => show(field.value.trim().toLowerCase()) });
   show('');
   return [h('p', { class: 'hint' }, t('teach_hint')), labels.length > 8 && field, list];
@@ -213,8 +221,8 @@ function answered(photo) {
       heatNote,
       h('div', { class: 'row photo-actions' },
         fileButton(t('another_photo'), take, { kind: 'main small', name: 'photo', accept: PICTURES, multiple: true }),
-        fileButton(t('take_photo'), take, { kind: 'small', name: 'camera', accept: PICTURES, capture: 'environment' })),
-      h('div', { class: 'photo-state' }),
+        takeButton('small')),
+      stateLine(),
       strip(photo)),
     h('div', { class: 'answer-side' }, cards.map(({ card }) => card), chosenLine()));
 }
@@ -235,6 +243,7 @@ export function photoScreen(main) {
       const canvas = main.querySelector('canvas.photo');
       if (canvas) paint(canvas, shown);
       main.querySelector('.strip')?.replaceWith(strip(shown));
+      main.querySelector('.photo-state')?.replaceWith(stateLine());
       return;
     }
     shown = photos.current;
