@@ -1,40 +1,65 @@
-/* How long a user waits, on loopback: WHATSIT_SITE=FOLDER node bench.mjs [RUNS] */
+/* How long a user waits, on loopback: WHATSIT_SITE=FOLDER node bench.mjs [RUNS]
+ *
+ * From the beginning of the navigation to the answer on the screen, by the browser's own clock. The photo is handed over
+ * the moment the page can take one. First visits have a fresh profile; later visits a new page of the same browser. */
+import { readFileSync } from 'node:fs';
 import { open, PHONE } from './browser.mjs';
 import { sample } from './kit.mjs';
 import { serveSite } from './server.mjs';
 
-const runs = Number(process.argv[2] ?? 3);
-const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
+const runs = Number(process.argv[2] ?? 3), LATER = 4;
+const sorted = (list) => [...list].sort((a, b) => a - b);
+const median = (list) => sorted(list)[list.length >> 1];
+const shown = (list) => `${Math.round(median(list))} ms (${sorted(list).map(Math.round).join(' ')})`;
+
+function givePhoto(base64) {
+  if (!location.protocol.startsWith('http')) return;
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  new MutationObserver((_, observer) => {
+    const input = document.querySelector('input[type=file]');
+    if (!input) return;
+    observer.disconnect();
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], 'daisy.jpg', { type: 'image/jpeg' }));
+    input.files = transfer.files;
+    input.dispatchEvent(new Event('change', { bubbles: true }));
+  }).observe(document, { childList: true, subtree: true });
+}
 
 async function answer(page, url) {
-  const start = performance.now();
   await page.goto(url);
-  await page.locator('input[type=file]').first().setInputFiles(sample('daisy.jpg'));
-  await page.locator('.card .answers li').first().waitFor({ timeout: 60000 });
-  return performance.now() - start;
+  const at = await page.waitForFunction(() => performance.getEntriesByName('whatsit-answered')[0]?.startTime, null, { timeout: 60000 });
+  return at.jsonValue();
 }
+
+/* One thread, and the model's own input: the network alone. */
+const encoding = (page, base) => page.evaluate(async (url) => {
+  const { load } = await import(`${url}whatsit.js`);
+  const { models: [model] } = await (await fetch(`${url}models.json`)).json();
+  const whatsit = await load({ model: { ...model, url: url + model.url }, threads: 1 });
+  const image = new ImageData(299, 299);
+  const times = [];
+  for (let k = 0; k < 25; k++) times.push((await whatsit.classify(image)).ms.encode);
+  whatsit.close();
+  return times.sort((a, b) => a - b)[12];
+}, base);
 
 const cold = [], warm = [], encode = [];
 for (let i = 0; i < runs; i++) {
   const site = await serveSite(process.env.WHATSIT_SITE);
   const context = await open(PHONE);
+  await context.addInitScript(givePhoto, readFileSync(sample('daisy.jpg')).toString('base64'));
   const page = context.pages()[0] ?? (await context.newPage());
   cold.push(await answer(page, site.url));
-  await page.waitForTimeout(1500);
-  await page.goto('about:blank');
-  warm.push(await answer(page, site.url));
-  encode.push(await page.evaluate(async (base) => {
-    const { load } = await import(`${base}whatsit.js`);
-    const { models: [model] } = await (await fetch(`${base}models.json`)).json();
-    const whatsit = await load({ model: { ...model, url: base + model.url }, threads: 1 });
-    const image = new ImageData(299, 299);
-    const times = [];
-    for (let k = 0; k < 9; k++) times.push((await whatsit.classify(image)).ms.encode);
-    whatsit.close();
-    return times.sort((a, b) => a - b)[4];
-  }, site.url));
+  await page.waitForTimeout(4000); /* the service worker settles */
+  for (let k = 0; k < LATER; k++) {
+    await page.goto('about:blank');
+    await page.waitForTimeout(500);
+    warm.push(await answer(page, site.url));
+    await page.waitForTimeout(1000);
+  }
+  encode.push(await encoding(page, site.url));
   await context.close();
   await site.close();
 }
-console.log(`first visit ${Math.round(median(cold))} ms, later visit ${Math.round(median(warm))} ms, ` +
-  `one thread ${median(encode).toFixed(1)} ms a picture (medians of ${runs})`);
+console.log(`first visit ${shown(cold)}\nlater visit ${shown(warm)}\none thread ${median(encode).toFixed(1)} ms a picture`);
