@@ -1,6 +1,7 @@
 /* First visits, later visits, and what networks and disks do to them. */
 import assert from 'node:assert/strict';
 import { cp, mkdtemp, readdir, rm, writeFile, open as openFile } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
@@ -29,8 +30,11 @@ test('a first visit: the size is shown, the model comes once, a photo is answere
   const first = site.asked.filter((one) => one.bytes > 0);
   const app = first.filter((one) => !/\.(gguf|safetensors)$/.test(one.path));
   const upTo = app.slice(0, app.findIndex((one) => one.path.endsWith('-threads.wasm.gz') || one.path.endsWith('.wasm.gz')) + 1);
-  const bytes = upTo.reduce((sum, one) => sum + one.bytes, 0);
-  console.log(`app without the model: ${bytes} bytes in ${upTo.length} files`);
+  const early = upTo.reduce((sum, one) => sum + one.bytes, 0);
+  const screens = ['camera', 'heads', 'more', 'new', 'search'].map((name) => `app/screen_${name}.js`);
+  const bytes = early + screens.reduce((sum, name) => sum + statSync(path.join(SITE, name)).size, 0);
+  console.log(`app without the model: ${bytes} bytes, ${early} of them in ${upTo.length} files before the first answer`);
+  assert.deepEqual(upTo.filter((one) => screens.some((name) => one.path.endsWith(name))), []);
   assert.ok(bytes <= 300e3, `${bytes} bytes`);
 
   const before = modelBytes(site);
@@ -101,6 +105,24 @@ test('a download can be paused and resumed', async (t) => {
   site.trouble.slowModelMs = 0;
   await page.getByRole('button', { name: 'Resume' }).click();
   await ready(page);
+});
+
+test('two pages at once: one downloads and keeps the model, the other works too', async (t) => {
+  const { site, context, page } = await visit(t, { go: false });
+  site.trouble.slowModelMs = 10;
+  await page.goto(site.url);
+  await page.getByText(/Downloading .*: [1-9]/).waitFor();
+  const other = await context.newPage();
+  await other.goto(site.url);
+  await other.getByText(/Downloading .*: [1-9]/).waitFor();
+  site.trouble.slowModelMs = 0;
+  await Promise.all([ready(page), ready(other)]);
+  await ask(other, sample('pizza.jpg'));
+  const before = modelBytes(site);
+  await other.reload();
+  await ready(other);
+  await ask(other, sample('pizza.jpg'));
+  assert.equal(modelBytes(site), before);
 });
 
 test('storage is full: it works, and says that nothing is kept', async (t) => {

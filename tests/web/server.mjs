@@ -54,7 +54,7 @@ export async function serveSite(folder, { isolate = true, port = 0 } = {}) {
       if (cut !== undefined && from + record.bytes + part.length > cut) return request.socket.destroy();
       record.bytes += part.length;
       response.write(part);
-      if (isModel && site.trouble.slowModelMs) await new Promise((resolve) => setTimeout(resolve, site.trouble.slowModelMs));
+      if (isModel && site.trouble.slowModelMs) await new Promise((resolve) => setTimeout(resolve, site.trouble.slowModelMs).unref());
     }
     response.end();
   };

@@ -46,7 +46,7 @@ class Kept {
       kept.#folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('models', { create });
       const file = await kept.#folder.getFileHandle(kept.#name, { create });
       kept.#handle = await alone(() => file.createSyncAccessHandle());
-      kept.size = Math.min(kept.#handle.getSize(), nBytes);
+      kept.size = Math.min(await kept.#handle.getSize(), nBytes); /* a promise in older Safari */
       kept.isChecked = await kept.#folder.getFileHandle(`${kept.#name}.checked`).then(() => true, () => false);
     } catch (cause) {
       kept.failure = isBusy(cause) ? 'busy' : 'storage';

@@ -3,7 +3,7 @@
 /* A file is known by its hash, or by its address where no hash is given. */
 export const keptName = (source, nBytes) => `${source.sha256 ?? encodeURIComponent(source.url).slice(-200)}-${nBytes}`;
 
-const root = () => navigator.storage.getDirectory();
+const root = async () => navigator.storage.getDirectory(); /* not there, or refused: a rejection */
 
 /* Something of this model is there: a download was allowed before. */
 export const isKept = (source) => root()
