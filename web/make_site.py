@@ -45,6 +45,7 @@ def shorten(path):
     with open(path, encoding="utf-8") as f:
         text = f.read()
     text = re.sub(r"(?ms)^[ \t]*/\*.*?\*/[ \t]*\n", "", text)
+    text = re.sub(r"(?m)^[ \t]*//.*\n", "", text)
     write(path, re.sub(r"(?m)^[ \t]+|^\n", "", text))
 
 
@@ -66,6 +67,7 @@ def copy_core(site, build):
     os.makedirs(to, exist_ok=True)
     for name in GLUE:
         shutil.copyfile(os.path.join(ROOT, "wasm", name), os.path.join(to, name))
+        shorten(os.path.join(to, name))
     for name in MODULES:
         with open(os.path.join(build, name), "rb") as f:
             module = f.read()
