@@ -262,6 +262,14 @@ static int make_head(cli_app *app, const cli_args *args, const char *path)
         status = save_head(&runtime, head, path);
     }
     if (status == CLI_OK) {
+        if (photos.data.paths.n > 0 && cli_args_has(args, "none") &&
+            !cli_args_has(args, "unknown")) {
+            cli_note(
+                app,
+                "with example photos, --none needs a threshold to answer none-of-these: 'whatsit "
+                "head calibrate %s --unknown PHOTOS' sets it",
+                args->operands[0]);
+        }
         if (photos.data.paths.n > 0) {
             cli_photo_list_save(app, args->operands[0], &photos.data, "");
         }

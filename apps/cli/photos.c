@@ -142,8 +142,15 @@ int cli_head_calibrate_by(const cli_runtime *runtime, const cli_args *args, wi_h
         if (status == CLI_OK && wi_head_calibrate(*head, &how, &calibrated, &error) != WI_OK) {
             status = cli_failed(runtime->app, "--unknown", &error);
         } else if (status == CLI_OK) {
+            double low, high;
             wi_head_close(head);
             *head = calibrated;
+            wi_calibration_range(how.n, how.rate, &low, &high);
+            cli_note(
+                runtime->app,
+                "threshold for %.3g %% set by %zu unknown photo%s: of others like them, %.1f to "
+                "%.1f %% pass, nine times in ten",
+                100 * how.rate, how.n, how.n == 1 ? "" : "s", 100 * low, 100 * high);
         }
     }
     cli_photos_free(&unknown);

@@ -88,10 +88,17 @@ typedef struct wi_calibration {
 WI_API wi_status wi_head_calibrate(const wi_head *head, const wi_calibration *calibration,
                                    wi_head **out, wi_error *error);
 
+/* Chance has its say in which photos set a threshold: nine times in ten the share of others like them
+ * that pass lies from *low to *high. n and rate as in a calibration that succeeded.
+ * Source: Vovk, Conditional validity of inductive conformal predictors (arXiv:1209.2673): that share
+ *     is distributed as Beta(n + 1 - r, r), r being the rank that wi_head_calibrate takes */
+WI_API void wi_calibration_range(size_t n, double rate, double *low, double *high);
+
 /* How sure the head is that any of its labels fits: larger is surer; comparable within one head
  * only. *none (nullable): the value is below the head's threshold; always false while it has none.
- * With background words: ln of the labels' share against theirs (NegLabel, arXiv:2403.20078). With
- * stored photos: the largest cosine to one. Else the largest cosine to a label.
+ * With background words: ln of the labels' share against theirs (NegLabel, arXiv:2403.20078), and with
+ * example photos besides, ln of the sum of exp(10 * cosine) over them. With stored photos alone: the
+ * largest cosine to one. Else the largest cosine to a label.
  * Errors: as wi_head_answer */
 WI_API wi_status wi_head_known(const wi_head *head, const float *embedding, size_t dim,
                                float *known, bool *none, wi_error *error);

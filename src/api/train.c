@@ -69,6 +69,11 @@ wi_status wi_head_calibrate(const wi_head *head, const wi_calibration *calibrati
     return wi_none_calibrate(head, calibration, out, error);
 }
 
+void wi_calibration_range(size_t n, double rate, double *low, double *high)
+{
+    wi_none_range(n, rate, low, high);
+}
+
 wi_status wi_head_known(const wi_head *head, const float *embedding, size_t dim, float *known,
                         bool *none, wi_error *error)
 {

@@ -27,13 +27,28 @@ static float nearest_key(const wi_head *head, const float *x)
     return most;
 }
 
+/* Of a head of words and photos. The logits themselves cannot tell: what photos add to them says only
+ * which label is meant. So the words are asked at their own scale, against the background, and the
+ * photos how near the picture is to any of them. */
+static double measure_both(const wi_head *head, const float *x, float *cosine)
+{
+    const float photo_scale = 10; /* of 5 to 40 it matters little (validation pictures) */
+    const wi_head_parts *parts = &head->parts;
+    for (size_t i = 0; i < parts->n_labels; i++)
+        cosine[i] = parts->logit_scale / parts->words_weight * cosine[i] + parts->logit_bias;
+    return wi_score_log_sum(cosine, parts->n_labels) - wi_score_background(head, x) +
+           wi_score_row_sum(head, parts->keys, parts->n_keys, photo_scale, x);
+}
+
 /* Of a normalised embedding and what wi_score_logits says of it. A sigmoid head answers for each
- * label whether it fits, so its measure is its best answer. */
-static float measure(const wi_head *head, const float *x, const float *cosine, const float *logit)
+ * label whether it fits, so its measure is its best answer. Uses cosine up. */
+static float measure(const wi_head *head, const float *x, float *cosine, const float *logit)
 {
     const wi_head_parts *parts = &head->parts;
     if (parts->sigmoid)
         return largest(logit, parts->n_labels);
+    if (parts->background && parts->delta)
+        return (float)measure_both(head, x, cosine);
     if (parts->background)
         return (float)(wi_score_log_sum(logit, parts->n_labels) - wi_score_background(head, x));
     if (parts->keys)
@@ -153,6 +168,40 @@ static wi_status calibrate_labels(const wi_head *head, size_t n, size_t rank, fl
     return WI_OK;
 }
 
+/* The rank of the unknown photo that becomes the threshold, of n; above n when n are too few. */
+static double rank_of(size_t n, double rate)
+{
+    /* A nearest whole product is that product: 0.95 * 20 must not be rounded up to 20. */
+    return ceil(((double)n + 1) * (1 - rate) - 1e-9);
+}
+
+/* The chance that at least k of n photos pass when each passes with chance p. */
+static double tail(double n, double k, double p)
+{
+    double sum = 0;
+    for (double i = k; i <= n; i++)
+        sum += exp(lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) + i * log(p) +
+                   (n - i) * log1p(-p));
+    return sum;
+}
+
+void wi_none_range(size_t n, double rate, double *low, double *high)
+{
+    double count = (double)n, n_passing = count + 1 - rank_of(n, rate);
+    double *const ends[2] = {low, high};
+    for (int i = 0; i < 2; i++) { /* Beta's share below p is a binomial tail, which rises with p */
+        double from = 0, to = 1;
+        while (to - from > 1e-6) {
+            double middle = (from + to) / 2;
+            if (tail(count, n_passing, middle) < (i == 0 ? 0.05 : 0.95))
+                from = middle;
+            else
+                to = middle;
+        }
+        *ends[i] = (from + to) / 2;
+    }
+}
+
 wi_status wi_none_calibrate(const wi_head *head, const wi_calibration *c, wi_head **out,
                             wi_error *error)
 {
@@ -163,8 +212,7 @@ wi_status wi_none_calibrate(const wi_head *head, const wi_calibration *c, wi_hea
     if (!(c->rate > 0 && c->rate < 1))
         return wi_fail(error, WI_ERR_ARG, "a false-accept rate of %g; it lies between 0 and 1",
                        c->rate);
-    /* A nearest whole product is that product: 0.95 * 20 must not be rounded up to 20. */
-    double rank = ceil(((double)c->n + 1) * (1 - c->rate) - 1e-9);
+    double rank = rank_of(c->n, c->rate);
     if (rank > (double)c->n)
         return wi_fail(error, WI_ERR_ARG,
                        "%zu unknown photos cannot tell a rate of %g: at least %.0f are needed",

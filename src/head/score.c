@@ -78,22 +78,30 @@ double wi_score_log_sum(const float *logit, size_t n)
     return largest + log(sum);
 }
 
-double wi_score_background(const wi_head *head, const float *x)
+double wi_score_row_sum(const wi_head *head, const float *rows, size_t n_rows, float scale,
+                        const float *x)
 {
-    const wi_head_parts *parts = &head->parts;
+    size_t dim = head->parts.dim;
     float dots[BLOCK_ROWS];
     double total = NAN; /* of the blocks before */
-    for (size_t begin = 0; begin < parts->n_background; begin += BLOCK_ROWS) {
-        size_t n =
-            parts->n_background - begin < BLOCK_ROWS ? parts->n_background - begin : BLOCK_ROWS;
-        head->dots(n, parts->dim, parts->background + begin * parts->dim, parts->dim, x, dots);
+    for (size_t begin = 0; begin < n_rows; begin += BLOCK_ROWS) {
+        size_t n = n_rows - begin < BLOCK_ROWS ? n_rows - begin : BLOCK_ROWS;
+        head->dots(n, dim, rows + begin * dim, dim, x, dots);
         for (size_t i = 0; i < n; i++)
-            dots[i] = parts->logit_scale * dots[i] + parts->logit_bias;
+            dots[i] *= scale;
         double sum = wi_score_log_sum(dots, n);
         double larger = fmax(total, sum), smaller = isnan(total) ? -INFINITY : fmin(total, sum);
         total = larger + log1p(exp(smaller - larger));
     }
     return total;
+}
+
+double wi_score_background(const wi_head *head, const float *x)
+{
+    const wi_head_parts *parts = &head->parts;
+    return wi_score_row_sum(head, parts->background, parts->n_background,
+                            parts->logit_scale / parts->words_weight, x) +
+           (double)parts->logit_bias;
 }
 
 void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *logit)

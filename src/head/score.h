@@ -15,8 +15,12 @@ wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *err
  * Shapes: x[dim]; cosine[n_labels] (NaN where there is none); logit[n_labels] */
 void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *logit);
 
-/* ln of the sum of exp(logit_scale * background . x + logit_bias); NaN for a head without
- * background. */
+/* ln of the sum of exp(scale * rows . x); NaN without rows. rows[n_rows, dim] */
+double wi_score_row_sum(const wi_head *head, const float *rows, size_t n_rows, float scale,
+                        const float *x);
+
+/* ln of the sum of exp(scale * background . x + logit_bias), scale being the words' own, whatever
+ * photos left of it; NaN for a head without background. */
 double wi_score_background(const wi_head *head, const float *x);
 
 /* ln of the sum of exp(logit). */

@@ -178,6 +178,12 @@ class NoneOfThese(Case):
         self.wrong("head", "calibrate", "c", says="--unknown")
         self.wrong("head", "calibrate", "c", "--unknown", self.picture(), "--rate", "2", says="--rate")
 
+    def test_examples_need_a_threshold(self):
+        self.write("share/heads/nouns.txt", "tree\nhouse\nriver\n")
+        red = self.write("red.png", pictures.plain("red", 1))
+        made = self.ok("head", "new", "c", "--labels", "red,green", "--none", "--examples", f"red={red}")
+        self.assertIn("--none needs a threshold", made.err)
+
     def test_background_words(self):
         self.write("share/heads/nouns.txt", "# licence: CC0\n" + "".join(f"noun {i}\n" for i in range(40)))
         self.ok("head", "new", "c", "--labels", "red,green", "--none")

@@ -320,6 +320,38 @@ static void sigmoid_labels_are_calibrated_one_by_one(void **state)
     free_labels(w.labels, N_LABELS);
 }
 
+/* By drawing, and where there is a closed form. */
+static void ranges_hold_nine_times_in_ten(void **state)
+{
+    (void)state;
+    enum { N = 60, DRAWS = 4000 };
+    double low, high;
+    dice d = {29};
+    size_t n_inside = 0, n_below = 0;
+    wi_calibration_range(N, 0.1, &low, &high); /* Beta(6, 55): F(low) = 0.05, F(high) = 0.95 */
+    for (size_t i = 0; i < DRAWS; i++) {
+        double largest[6] = {0}; /* of N uniform numbers; the threshold is the least of them */
+        for (size_t k = 0; k < N; k++) {
+            double x = dice_uniform(&d);
+            for (size_t at = 0; at < 6; at++)
+                if (x > largest[at]) {
+                    double moved = largest[at];
+                    largest[at] = x;
+                    x = moved;
+                }
+        }
+        n_inside += 1 - largest[5] >= low && 1 - largest[5] <= high;
+        n_below += 1 - largest[5] < low;
+    }
+    assert_true(fabs((double)n_inside / DRAWS - 0.9) < 0.02);
+    assert_true(fabs((double)n_below / DRAWS - 0.05) < 0.015);
+    wi_calibration_range(19, 0.05, &low, &high); /* Beta(1, 19) has a closed form */
+    assert_true(fabs(low - (1 - pow(0.95, 1.0 / 19))) < 1e-5 &&
+                fabs(high - (1 - pow(0.05, 1.0 / 19))) < 1e-5);
+    wi_calibration_range(100000, 0.05, &low, &high);
+    assert_true(low > 0.0485 && low < 0.05 && high > 0.05 && high < 0.0515);
+}
+
 static void too_few_unknown_photos_are_told(void **state)
 {
     (void)state;
@@ -350,6 +382,47 @@ static void too_few_unknown_photos_are_told(void **state)
 
 /* Distractors: the measure is the labels' share against theirs; a label's own name is no
  * distractor. */
+/* Words and photos: what photos add to the labels says which of them is meant, not that one is. */
+static void photos_weigh_in_with_background_words(void **state)
+{
+    (void)state;
+    world w;
+    make_world(&w, 37);
+    float x[4 * N_LABELS * DIM], background[4 * DIM], known, nearest[2];
+    uint32_t label[4 * N_LABELS];
+    take_photos(&w, 4, x, label);
+    random_unit_rows(&w.d, 4, DIM, background);
+    wi_head *words = words_head(&w), *all = NULL, *mixed = NULL;
+    wi_head_parts parts = words->parts;
+    parts.background = background;
+    parts.n_background = 4;
+    assert_int_equal(wi_head_copy(&parts, &all, NULL), WI_OK);
+    wi_photos photos = {x, label, 4 * N_LABELS, DIM};
+    assert_int_equal(wi_fewshot_add(all, &photos, &mixed, NULL), WI_OK);
+    assert_true(mixed->parts.words_weight != 1);
+    for (int unknown = 0; unknown < 2; unknown++) {
+        float embedding[DIM], plain;
+        double sum = 0;
+        take_photo(&w, unknown ? N_LABELS : 0, embedding);
+        assert_int_equal(wi_none_known(all, embedding, DIM, &plain, NULL, NULL), WI_OK);
+        assert_int_equal(wi_none_known(mixed, embedding, DIM, &known, NULL, NULL), WI_OK);
+        assert_int_equal(wi_score_normalise(embedding, DIM, embedding, NULL), WI_OK);
+        for (size_t i = 0; i < 4 * N_LABELS; i++) {
+            double dot = 0;
+            for (size_t j = 0; j < DIM; j++)
+                dot += (double)mixed->parts.keys[i * DIM + j] * (double)embedding[j];
+            sum += exp(10 * dot);
+        }
+        nearest[unknown] = (float)log(sum);
+        assert_true(fabsf(known - plain - nearest[unknown]) < 1e-3f);
+    }
+    assert_true(nearest[0] > nearest[1] + 1);
+    wi_head_close(&words);
+    wi_head_close(&all);
+    wi_head_close(&mixed);
+    free_labels(w.labels, N_LABELS);
+}
+
 static void background_words_weigh_in(void **state)
 {
     (void)state;
@@ -423,7 +496,9 @@ int main(void)
         cmocka_unit_test(refuses_bad_examples),
         cmocka_unit_test(thresholds_keep_their_rate),
         cmocka_unit_test(sigmoid_labels_are_calibrated_one_by_one),
+        cmocka_unit_test(ranges_hold_nine_times_in_ten),
         cmocka_unit_test(too_few_unknown_photos_are_told),
+        cmocka_unit_test(photos_weigh_in_with_background_words),
         cmocka_unit_test(background_words_weigh_in),
         cmocka_unit_test(sigmoid_heads_get_neutral_words),
     };
