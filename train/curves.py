@@ -12,6 +12,15 @@ def table(path):
     return [line.split("\t") for line in path.read_text().strip().split("\n")]
 
 
+CHECKED = [("tiny", "tab:red", "o"), ("caltech101", "tab:green", "s"), ("shapes", "tab:orange", "^"),
+           ("flowers102", "tab:purple", "v"), ("clothing", "tab:brown", "D")]
+
+
+def checked(row):
+    """The shares of one evaluation: name=share after the first three columns (or one share alone)."""
+    return {k: float(v) for k, v in (x.split("=") if "=" in x else ("tiny", x) for x in row[3:]) if float(v) <= 1}
+
+
 def main():
     run, out = Path(sys.argv[1]), sys.argv[2]
     steps, log = table(run / "steps.tsv"), table(run / "log.tsv")
@@ -21,9 +30,11 @@ def main():
     left.set_xlabel("million pictures seen")
     left.set_ylabel("training loss", color="tab:blue")
     right = left.twinx()
-    right.plot([float(r[2]) / 1e6 for r in log], [100 * float(r[4]) for r in log],
-               color="tab:red", marker="o", ms=3, lw=1)
-    right.set_ylabel("Tiny ImageNet zero-shot top-1, %", color="tab:red")
+    for name, colour, mark in CHECKED:
+        points = [(float(r[2]) / 1e6, 100 * v) for r in log if (v := checked(r).get(name)) is not None]
+        right.plot(*zip(*points), color=colour, marker=mark, ms=3, lw=1, label=name)
+    right.set_ylabel("validation, zero-shot top-1, %")
+    right.legend(fontsize=7, loc="lower right")
     right.set_ylim(0)
     last = None
     for r in steps:

@@ -1,8 +1,8 @@
 """Writes a training checkpoint as an open_clip folder in half precision.
 
-    python export.py --data DIR --vocabulary FILE.gz --checkpoint FILE --out FOLDER
+    python export.py --data DIR --vocabulary FILE.gz --checkpoint FILE --out FOLDER [--blend FIRST --share S]
 
-Takes the averaged weights, re-measures the BatchNorm statistics on pictures prepared as at use,
+Takes the averaged weights, or the mean of them and the first stage's (--blend), re-measures the BatchNorm statistics on pictures prepared as at use,
 fits the logit scale on validation pictures, and spreads the reduced token table over the whole
 vocabulary: tokens that never occurred in training get the "any other token" row.
 """
@@ -19,10 +19,11 @@ from safetensors.torch import save_file
 from model import CLIP, Config
 from prompts import ENSEMBLE, Vocabulary
 from tokenizer import Tokenizer
+from refine import blended, warm_model
 from train import Pictures, Texts, centred, recalibrate, tiny_validation, to_input, zero_shot
 
 SOURCE = ("Tiny ImageNet, CIFAR-100, Caltech-101, ImageNet-compatible photos (CC BY 2.0), PACS, "
-          "Oxford flowers and others: see the model card")
+          "Oxford flowers, WordNet 3.0 and others: see the model card")
 
 
 @torch.no_grad()
@@ -48,18 +49,22 @@ def main():
     ap.add_argument("--vocabulary", required=True)
     ap.add_argument("--checkpoint", type=Path, required=True)
     ap.add_argument("--out", type=Path, required=True)
-    ap.add_argument("--size", type=int, default=96, help="shipped picture size, a multiple of 32")
+    ap.add_argument("--size", type=int, default=64, help="shipped picture size, a multiple of 32")
     ap.add_argument("--weights", choices=("ema", "model"), default="ema")
+    ap.add_argument("--blend", type=Path, help="folder of the first stage")
+    ap.add_argument("--share", type=float, default=0.7, help="of the second stage in the blend")
     a = ap.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
 
     c = torch.load(a.checkpoint, weights_only=False)
     pics = Pictures(a.data)
-    texts = Texts(Vocabulary(pics.classes), Tokenizer(a.vocabulary))
-    assert texts.tokens == c["tokens"], "other data or templates than the checkpoint's"
+    texts = Texts(Vocabulary(pics.classes), Tokenizer(a.vocabulary), tokens=c["tokens"])
     cfg = Config(**c["config"])
     small = CLIP(cfg, token_rows=len(texts.tokens) + 1)
+    if a.blend:
+        start, _, new = warm_model(a.blend, texts, cfg.image_size)
+        c[a.weights] = blended(start.state_dict(), new, c[a.weights], a.share)
     small.load_state_dict(c[a.weights])
     if a.size != cfg.image_size:
         pool = small.visual.attnpool

@@ -1,0 +1,482 @@
+"""Second stage: goes on from a finished model with sharp pictures, styles and a dictionary.
+
+    python refine.py --start FOLDER --data DIR --vocabulary FILE.gz --wordnet DIR --out DIR --images 4e5 [--resume]
+
+The first stage saw mostly pictures of 64 pixels and only the words of its classes. Here sharp pictures are
+drawn more often and pictures are blurred, sharpened and compressed at random, so that answers do not depend
+on that; what a picture is (photo, sketch, painting, ...) is told apart; and WordNet's concrete nouns that no
+picture showed learn to lie next to their nearest pictured relatives. Plan, checkpoints and signals: as train.py.
+"""
+import argparse
+import io
+import json
+import math
+import queue
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageFilter
+from safetensors.torch import load_file
+
+from dictionary import Dictionary
+from model import CLIP, Config
+from prompts import ENSEMBLE, Vocabulary, fill
+from tokenizer import Tokenizer
+from train import (Pictures, Texts, Workers, answer_loss, backward_pieces, colour, columns_of, encode_pieces,
+                   optimisers, planned, recalibrate, save, tiny_validation, to_input, zero_shot)
+
+# How often a training picture is drawn per pass (sets not named: once).
+REPEATS = {"tinyimagenet": 0.5, "cifar100": 0.25, "caltech101": 1.5, "imagenette": 0.5, "pacs": 0.7,
+           "petbreeds": 2, "professions": 0.6, "clothing": 1.5, "imagen": 4, "imagenetcompat": 4, "scenes": 0.3,
+           "natural": 0.4, "shapes": 2, "emoji": 0.5, "xray": 0.2, "pneumoniamnist": 0.2}
+
+# Share of the plan at which each picture size begins, for a model shipped at 64.
+SIZES = [(0.0, 56), (0.4, 64)]
+
+# What a picture may be besides a plain photo; the first template of each is the usual one.
+STYLES = {
+    "photo": ("a photo of a {}", "a colour photo of a {}", "a photograph of a {}"),
+    "black and white photo": ("a black and white photo of a {}", "a grey photo of a {}", "a monochrome photo of a {}"),
+    "blurry photo": ("a blurry photo of a {}", "a low resolution photo of a {}", "a blurred picture of a {}"),
+    "close-up": ("a close-up of a {}", "a close-up photo of a {}", "a macro photo of a {}"),
+    "several": ("several pictures of a {}", "a photo of several {}", "a collage of a {}"),
+    "painting": ("a painting of a {}", "an oil painting of a {}", "art of a {}"),
+    "cartoon": ("a cartoon of a {}", "a comic drawing of a {}", "an illustration of a {}"),
+    "sketch": ("a sketch of a {}", "a pencil drawing of a {}", "a drawing of a {}"),
+    "silhouette": ("a silhouette of a {}", "the black outline of a {}"),
+    "emoji": ("an emoji of a {}", "an icon of a {}", "a symbol of a {}"),
+}
+NAMES = list(STYLES)
+SAID = {"line drawing": "sketch", "stylized picture": "painting"}
+
+
+def style_of(c):
+    """Index of the style that a class's own description states."""
+    for kind in (c["dataset"], *c["hypernyms"], *" ".join(c["captions"]).lower().split()):
+        kind = SAID.get(kind, kind)
+        if kind in STYLES and kind != "photo":
+            return NAMES.index(kind)
+    return 0
+
+
+def epoch_order(pics, seed, epoch):
+    rng = np.random.default_rng((seed, epoch))
+    train = np.nonzero(~pics.val)[0]
+    rate = np.array([REPEATS.get(c["dataset"], 1) for c in pics.classes])[pics.cls[train]]
+    return rng.permutation(np.repeat(train, np.floor(rate + rng.random(len(train))).astype(int)))
+
+
+FILTERS = [Image.Resampling.BICUBIC, Image.Resampling.BICUBIC, Image.Resampling.BILINEAR,
+           Image.Resampling.LANCZOS, Image.Resampling.HAMMING]
+
+
+def cropped(im, size, rng, low):
+    w, h = im.size
+    area = w * h * rng.uniform(low, 1)
+    ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+    cw, ch = min(w, math.sqrt(area * ratio)), min(h, math.sqrt(area / ratio))
+    x, y = rng.uniform(0, w - cw), rng.uniform(0, h - ch)
+    im = im.resize((size, size), FILTERS[rng.integers(len(FILTERS))], box=(x, y, x + cw, y + ch))
+    return im.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else im
+
+
+def augmented(im, size, rng, style):
+    """u8 [size,size,3] and the style that the change made of it."""
+    sharp, photo, draw = min(im.size) > 72, style == 0, rng.random()
+    if photo and sharp and draw < 0.03:
+        style, low = NAMES.index("close-up"), None
+        w, h = im.size
+        side = min(w, h) * rng.uniform(0.35, 0.5)
+        x, y = (w - side) * rng.uniform(0.3, 0.7), (h - side) * rng.uniform(0.3, 0.7)
+        im = im.resize((size, size), Image.Resampling.BICUBIC, box=(x, y, x + side, y + side))
+    elif photo and draw < 0.05:
+        style, half = NAMES.index("several"), size // 2
+        tiles = np.stack([np.asarray(cropped(im, half, rng, 0.6)) for _ in range(4)])
+        im = Image.fromarray(tiles.reshape(2, 2, half, half, 3).transpose(0, 2, 1, 3, 4).reshape(size, size, 3))
+    else:
+        im = cropped(im, size, rng, 0.35 if sharp else 0.5)
+    draw = rng.random()
+    if draw < 0.12:                                     # a smaller picture, enlarged
+        small = round(size * rng.uniform(0.35, 0.8))
+        if photo and style == 0 and small < size / 2:
+            style = NAMES.index("blurry photo")
+        im = im.resize((small, small), Image.Resampling.BOX).resize((size, size), Image.Resampling.BILINEAR)
+    elif draw < (0.2 if sharp else 0.4):                # the other way round: small ones made crisp
+        im = im.filter(ImageFilter.UnsharpMask(rng.uniform(0.6, 1.4), int(rng.uniform(60, 220)), 0))
+    if rng.random() < 0.12:
+        f = io.BytesIO()
+        im.save(f, "JPEG", quality=int(rng.uniform(30, 85)))
+        im = Image.open(f)
+    return np.asarray(im), style
+
+
+def greyed_and_erased(x, styles, rng):
+    """Some turn grey, some lose a rectangle; x normalised [n,3,s,s], changed in place."""
+    n, s = len(x), x.shape[-1]
+    grey = np.nonzero((rng.random(n) < 0.08) & (styles == 0))[0]
+    x[grey] = x[grey].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    styles[grey] = NAMES.index("black and white photo")
+    for i in np.nonzero(rng.random(n) < 0.2)[0]:
+        h, w = (int(s * v) for v in rng.uniform(0.15, 0.45, 2))
+        y, z = rng.integers(s - h), rng.integers(s - w)
+        x[i, :, y:y + h, z:z + w] = float(rng.normal() * 0.5)
+    return x
+
+
+class Loader(threading.Thread):
+    """Batches made ahead; batch k depends on (seed, pictures before it) alone."""
+
+    def __init__(self, pics, styles, a, seen):
+        super().__init__(daemon=True)
+        self.pics, self.styles, self.a, self.seen = pics, styles, a, seen
+        self.queue = queue.Queue(4)
+
+    def run(self):
+        a, epoch, start, seen = self.a, 0, 0, self.seen
+        order = epoch_order(self.pics, a.seed, 0)
+        while True:
+            picked = []
+            for k in range(seen, seen + a.batch):
+                while k >= start + len(order):
+                    start, epoch = start + len(order), epoch + 1
+                    order = epoch_order(self.pics, a.seed, epoch)
+                picked.append(order[k - start])
+            rng = np.random.default_rng((a.seed, 1, seen))
+            size = [s for begin, s in SIZES if seen / a.images >= begin][-1]
+            cls = self.pics.cls[picked]
+            made = [augmented(self.pics.image(i), size, rng, self.styles[c]) for i, c in zip(picked, cls)]
+            seen += a.batch
+            self.queue.put((np.stack([m[0] for m in made]), cls, np.array([m[1] for m in made]), rng))
+
+
+def style_question(vocabulary, cls, styles, rng, most=20):
+    """Some pictures, mostly no plain photos, and three texts each that differ in style; the first is right."""
+    which = np.concatenate([rng.permutation(np.nonzero(styles != 0)[0])[:most],
+                            rng.permutation(np.nonzero(styles == 0)[0])[:most // 2]])
+    texts = []
+    for i in which:
+        others = [s for s in rng.permutation(len(NAMES)) if s != styles[i]][:2]
+        name = vocabulary.terms[vocabulary.name[cls[i]]]
+        for s in (styles[i], *others):
+            forms = STYLES[NAMES[s]]
+            texts.append(fill(forms[rng.integers(len(forms))], name))
+    return which, texts
+
+
+@torch.no_grad()
+def term_embeddings(model, texts, terms):
+    """[n,d] normalised, each the mean over three templates."""
+    e = [texts.encode(model, [fill(t, w) for w in terms]) for t in (ENSEMBLE[0], ENSEMBLE[2], "{}")]
+    return F.normalize(sum(e), dim=-1)
+
+
+class Reader:
+    """Teaches the dictionary: a word's place is the weighted mean of its nearest pictured words."""
+
+    def __init__(self, dictionary, texts):
+        self.d, self.texts = dictionary, texts
+        self.column = {t: i for i, t in enumerate(dictionary.anchors)}
+        self.broad = sorted({b for row in dictionary.broader for b in row})
+        self.row = {b: i for i, b in enumerate(self.broad)}
+
+    def refresh(self, model):
+        terms = self.texts.vocabulary.terms
+        self.anchors = term_embeddings(model, self.texts, self.d.anchors)
+        self.kinds = term_embeddings(model, self.texts, [terms[b] for b in self.broad])
+
+    def places(self, which):
+        near = (torch.from_numpy(self.d.weight[which])[:, :, None] * self.anchors[self.d.nearest[which]]).sum(1)
+        near = F.normalize(near, dim=-1)
+        kind = torch.stack([self.kinds[[self.row[b] for b in self.d.broader[i]]].mean(0)
+                            if self.d.broader[i] else near[k] for k, i in enumerate(which)])
+        return F.normalize(near + 0.4 * F.normalize(kind, dim=-1), dim=-1)
+
+    def question(self, rng, n):
+        which = rng.integers(len(self.d.words), size=n)
+        forms = ("a photo of a {}.", "a photo of a {}", "{}", "a {}", "a photo of the {}.", "a close-up photo of a {}.",
+                 "a good photo of the {}.", "a photo of a small {}.", "itap of a {}.")
+        texts = [fill(forms[rng.integers(len(forms))], self.d.words[i]) for i in which]
+        return texts, self.places(which)
+
+
+def place_loss(e, places):
+    """Cosine to the right place, and told apart from the places of the other words of the batch."""
+    logits = 15 * e @ places.T
+    alike = places @ places.T
+    soft = (15 * alike).softmax(-1)
+    return (1 - (e * places).sum(-1)).mean() + 0.2 * -(soft * logits.log_softmax(-1)).sum(-1).mean()
+
+
+def ordered(groups):
+    return torch.argsort(torch.cat([g[2] for g in groups]))
+
+
+def read_first(model, texts, reader, trained, workers, a):
+    """Before any picture: the dictionary, while the terms known already stay where they are."""
+    params = [p for n, p in model.named_parameters() if not n.startswith(("visual", "logit"))]
+    opt = torch.optim.AdamW(params, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    rng, v = np.random.default_rng((a.seed, 2)), texts.vocabulary
+    reader.refresh(model)
+    plain = [v.terms[t] for t in trained]
+    home = term_embeddings(model, texts, plain)
+    for step in range(a.text_steps):
+        for g in opt.param_groups:
+            g["lr"] = 1e-3 * min(1, (step + 1) / 20, 1.3 * (1 - step / a.text_steps))
+        prompts, places = reader.question(rng, 320)
+        stay = rng.integers(len(trained), size=192)
+        prompts += [v.prompt(trained[t], rng) for t in stay]
+        groups = list(texts.groups(prompts))
+        outputs = encode_pieces(model, workers, [("text", ids, end) for ids, end, _ in groups])
+        joined = torch.cat(outputs).detach().float().requires_grad_()
+        e = F.normalize(joined, dim=-1)[ordered(groups)]
+        read, kept = place_loss(e[:320], places), (1 - (e[320:] * home[stay]).sum(-1)).mean()
+        opt.zero_grad(set_to_none=True)
+        (read + 4 * kept).backward()
+        backward_pieces(workers, outputs, joined.grad)
+        opt.step()
+        if step % 20 == 0 or step + 1 == a.text_steps:
+            print(f"text {step} {read.item():.4f} {kept.item():.4f}", flush=True)
+
+
+def warm_model(folder, texts, size):
+    """The finished model with the reduced token table of this stage, at another picture size.
+
+    Also returned: its configuration, and which rows of the table are new (bool; the last row is not).
+    """
+    settings = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+    cfg = Config.from_open_clip(settings)
+    state = {k: v.float() if v.is_floating_point() else v
+             for k, v in load_file(folder / "open_clip_model.safetensors").items()}
+    table = state["token_embedding.weight"]
+    unique, counts = torch.unique(table, dim=0, return_counts=True)
+    blank = unique[counts.argmax()]                    # the row of all tokens never met
+    rows = torch.cat([table[torch.tensor(texts.tokens)], blank[None]])
+    new = (rows[:-1] == blank).all(1)
+    rows[:-1][new] += torch.randn(int(new.sum()), rows.shape[1]) * 0.5 * table[table.ne(blank).any(1)].std()
+    state["token_embedding.weight"] = rows
+    model = CLIP(cfg, token_rows=len(rows))
+    model.load_state_dict(state)
+    pool = model.visual.attnpool
+    pool.positional_embedding = torch.nn.Parameter(pool.position(size // 32).detach().clone())
+    cfg.image_size, pool.side = size, size // 32
+    print(f"{int(new.sum())} tokens are new of {len(texts.tokens)}", flush=True)
+    return model, cfg, torch.cat([new, torch.tensor([False])])
+
+
+def blended(start, new, state, share):
+    """Weights `share` of the way from the first stage to `state`; new token rows are the second's alone."""
+    mixed = {}
+    for name, value in state.items():
+        other = start[name]
+        mixed[name] = other.lerp(value, share) if value.is_floating_point() else value
+    mixed["token_embedding.weight"][new] = state["token_embedding.weight"][new]
+    return mixed
+
+
+def rate_at(progress):
+    return min(1.0, progress / 0.03 + 0.05, max(0.0, 1 - progress) / 0.85)
+
+
+CHECKED = ("caltech101", "imagen", "imagenette", "shapes", "clothing", "flowers102", "professions", "groceries")
+
+
+def validate(model, texts, pics, size, per_class):
+    """Shares of right answers: Tiny ImageNet, then each of the sharper sets."""
+    recalibrate(model, pics, size, 1, n=1024)
+    which, names = tiny_validation(pics, per_class)
+    out = {"tiny": zero_shot(model, texts, pics, which, names, size)}
+    for dataset in CHECKED:
+        which = pics.where(dataset, True)
+        names = [k for k, c in enumerate(pics.classes) if c["dataset"] == dataset]
+        first = {}
+        for k in names:                               # one column per name
+            first.setdefault(pics.classes[k]["name"], k)
+        if len(which):
+            out[dataset] = zero_shot(model, texts, pics, which, list(first.values()), size,
+                                     {k: first[pics.classes[k]["name"]] for k in names})
+    return out
+
+
+def arguments():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--start", type=Path, required=True, help="open_clip folder of the first stage")
+    ap.add_argument("--data", type=Path, required=True)
+    ap.add_argument("--vocabulary", required=True, help="bpe_simple_vocab_16e6.txt.gz")
+    ap.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
+    ap.add_argument("--measured", type=Path, help="synset offsets of names measured unseen, one a line")
+    ap.add_argument("--out", type=Path, required=True)
+    ap.add_argument("--images", type=float, default=4e5, help="length of the plan in pictures")
+    ap.add_argument("--size", type=int, default=64, help="shipped picture size")
+    ap.add_argument("--batch", type=int, default=256)
+    ap.add_argument("--piece", type=int, default=64, help="pictures a core takes at a time")
+    ap.add_argument("--lr", type=float, default=4e-4)
+    ap.add_argument("--muon-lr", type=float, default=0.008)
+    ap.add_argument("--muon-text", type=int, default=0)
+    ap.add_argument("--text-steps", type=int, default=400)
+    ap.add_argument("--smoothing", type=float, default=0.1)
+    ap.add_argument("--second", type=float, default=0.3, help="weight of the second right answer")
+    ap.add_argument("--style", type=float, default=0.1, help="weight of the question about style")
+    ap.add_argument("--read", type=float, default=0.5, help="weight of the dictionary")
+    ap.add_argument("--words", type=int, default=96, help="dictionary words per step")
+    ap.add_argument("--negatives", type=int, default=80, help="further names among the columns")
+    ap.add_argument("--ema", type=float, default=0.997)
+    ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--eval-every", type=int, default=250)
+    ap.add_argument("--save-every", type=float, default=180, help="seconds")
+    ap.add_argument("--resume", action="store_true")
+    return ap.parse_args()
+
+
+class Stage:
+    """What a step needs."""
+
+    def __init__(self, a):
+        self.a, self.workers = a, Workers(a.threads)
+        self.pics = pics = Pictures(a.data)
+        self.vocabulary = Vocabulary(pics.classes)
+        tokenizer = Tokenizer(a.vocabulary)
+        self.trained = np.unique(pics.cls[~pics.val])
+        photos = [k for k in self.trained if pics.classes[k]["dataset"] not in ("emoji", "xray", "pneumoniamnist")]
+        measured = [int(x) for x in a.measured.read_text().split()] if a.measured else ()
+        self.dictionary = Dictionary(a.wordnet, self.vocabulary, pics.classes, photos, tokenizer, measured)
+        forms = [t for forms in STYLES.values() for t in forms]
+        self.texts = Texts(self.vocabulary, tokenizer, [*self.dictionary.words, *forms])
+        self.reader = Reader(self.dictionary, self.texts)
+        self.names = sorted({self.vocabulary.name[k] for k in photos})
+        self.styles = [style_of(c) for c in pics.classes]
+        print(f"{len(self.dictionary.words)} dictionary words, {len(self.dictionary.anchors)} anchors, "
+              f"{len(self.vocabulary.terms)} terms, {len(self.trained)} classes", flush=True)
+
+    def terms(self):
+        v = self.vocabulary
+        return sorted({t for k in self.trained for t in (v.name[k], *v.others[k]) if not v.is_caption[t]})
+
+    def losses(self, model, batch, cls, styles, rng):
+        a, v, texts = self.a, self.vocabulary, self.texts
+        x = greyed_and_erased(colour(to_input(batch), rng), styles, rng).contiguous(memory_format=torch.channels_last)
+        prompts, first, second, fits = columns_of(v, cls, rng.permutation(self.names)[:a.negatives], rng)
+        which, styled = style_question(v, cls, styles, rng)
+        words, places = self.reader.question(rng, a.words)
+        n, m = len(prompts), len(prompts) + len(styled)
+        groups = list(texts.groups(prompts + styled + words, rng))
+        jobs = [("image", piece) for piece in x.split(a.piece)]
+        outputs = encode_pieces(model, self.workers, jobs + [("text", ids, end) for ids, end, _ in groups])
+        joined = torch.cat(outputs).detach().float().requires_grad_()
+        e = F.normalize(joined, dim=-1)
+        pictures, said = e[:len(x)], e[len(x):][ordered(groups)]
+        logits = model.logit_scale.exp() * pictures @ said[:n].T
+        loss1 = answer_loss(logits, first, fits, a.smoothing)
+        loss2 = answer_loss(logits, second, fits, a.smoothing)
+        in_style = model.logit_scale.exp() * (pictures[which, None] * said[n:m].view(len(which), 3, -1)).sum(-1)
+        loss3 = F.cross_entropy(in_style, torch.zeros(len(which), dtype=torch.long))
+        loss4 = place_loss(said[m:], places)
+        (loss1 + a.second * loss2 + a.style * loss3 + a.read * loss4).backward()
+        backward_pieces(self.workers, outputs, joined.grad)
+        hit = (logits.masked_fill(fits.scatter(1, first[:, None], False), -1e4).argmax(1) == first).float().mean()
+        return [loss1.item(), loss2.item(), loss3.item(), loss4.item(), hit.item()]
+
+
+def start(stage, a):
+    model, cfg, _ = warm_model(a.start, stage.texts, a.size)
+    with torch.no_grad():
+        model.logit_scale.clamp_(max=math.log(25))
+    saved = a.out / "checkpoint.pt"
+    saved = torch.load(saved, weights_only=False) if a.resume and saved.exists() else None
+    if not saved:
+        read_first(model, stage.texts, stage.reader, stage.terms(), stage.workers, a)
+    ema = CLIP(cfg, token_rows=len(stage.texts.tokens) + 1)
+    ema.load_state_dict(model.state_dict())
+    for m in (model, ema):
+        m.visual.to(memory_format=torch.channels_last)
+    return model, ema, cfg, saved
+
+
+def main():
+    a = arguments()
+    a.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    torch.manual_seed(a.seed)
+    a.images = planned(a)
+    stage = Stage(a)
+    model, ema, cfg, saved = start(stage, a)
+    opts = optimisers(model, stage.workers, a)
+    step = seen = 0
+    if saved:
+        assert saved["tokens"] == stage.texts.tokens, "other data or templates than the checkpoint's"
+        model.load_state_dict(saved["model"])
+        ema.load_state_dict(saved["ema"])
+        for o, s in zip(opts, saved["opts"]):
+            peaks = [g["peak"] for g in o.param_groups]
+            o.load_state_dict(s)
+            for g, peak in zip(o.param_groups, peaks):
+                g["peak"] = peak
+        step, seen = saved["step"], saved["seen"]
+    loader = Loader(stage.pics, stage.styles, a, seen)
+    loader.start()
+    pairs = list(zip(ema.parameters(), model.parameters()))
+    log, steps = open(a.out / "log.tsv", "a"), open(a.out / "steps.tsv", "a")
+
+    def checkpoint():
+        save(a.out / "checkpoint.pt", {
+            "model": model.state_dict(), "ema": ema.state_dict(), "opts": [o.state_dict() for o in opts],
+            "step": step, "seen": seen, "tokens": stage.texts.tokens, "config": cfg.as_dict(),
+            "arguments": {k: str(v) for k, v in vars(a).items()}})
+
+    def evaluate():
+        found = validate(ema, stage.texts, stage.pics, a.size, 5)
+        line = f"{time.strftime('%H:%M:%S')}\t{step}\t{seen}\t" + "\t".join(f"{k}={v:.4f}" for k, v in found.items())
+        print("val", line, flush=True)
+        log.write(line + "\n")
+        log.flush()
+
+    if not saved:
+        evaluate()
+    last_save, clock, clock_seen, sums = time.time(), time.time(), seen, []
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    while seen < a.images and not stop:
+        if step % 25 == 0 or not hasattr(stage.reader, "anchors"):
+            stage.reader.refresh(model)
+        batch, cls, styles, rng = loader.queue.get()
+        model.train()
+        for o in opts:
+            o.zero_grad(set_to_none=True)
+            for g in o.param_groups:
+                g["lr"] = g["peak"] * rate_at(seen / a.images)
+        sums.append(stage.losses(model, batch, cls, styles, rng))
+        for o in opts:
+            o.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, math.log(100))
+            keep = min(a.ema, (10 + step) / (20 + step))
+            torch._foreach_lerp_([p for p, _ in pairs], [q for _, q in pairs], 1 - keep)
+        step, seen = step + 1, seen + a.batch
+        if step % 20 == 0:
+            now, mean = time.time(), np.mean(sums, 0)
+            line = (f"{time.strftime('%H:%M:%S')}\t{step}\t{seen}\t{batch.shape[1]}\t"
+                    + "\t".join(f"{m:.4f}" for m in mean)
+                    + f"\t{model.logit_scale.exp().item():.2f}\t{(seen-clock_seen)/(now-clock):.0f}")
+            steps.write(line + "\n")
+            steps.flush()
+            print(line, flush=True)
+            clock, clock_seen, sums = now, seen, []
+            a.images = planned(a)
+        if time.time() - last_save > a.save_every:
+            checkpoint()
+            last_save = time.time()
+        if step % a.eval_every == 0:
+            evaluate()
+            clock, clock_seen = time.time(), seen
+    checkpoint()
+    if not stop:
+        evaluate()
+
+
+if __name__ == "__main__":
+    main()
