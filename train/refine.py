@@ -397,6 +397,65 @@ def start(stage, a):
     return model, ema, cfg, saved
 
 
+class Run:
+    """The two models, their optimisers and the count of steps and pictures; written and read as one checkpoint."""
+
+    def __init__(self, stage, a):
+        self.stage, self.a, self.step, self.seen = stage, a, 0, 0
+        self.model, self.ema, self.cfg, saved = start(stage, a)
+        self.opts = optimisers(self.model, stage.workers, a)
+        self.fresh = saved is None
+        if saved:
+            assert saved["tokens"] == stage.texts.tokens, "other data or templates than the checkpoint's"
+            self.model.load_state_dict(saved["model"])
+            self.ema.load_state_dict(saved["ema"])
+            for o, s in zip(self.opts, saved["opts"]):
+                peaks = [g["peak"] for g in o.param_groups]
+                o.load_state_dict(s)
+                for g, peak in zip(o.param_groups, peaks):
+                    g["peak"] = peak
+            self.step, self.seen = saved["step"], saved["seen"]
+        self.pairs = list(zip(self.ema.parameters(), self.model.parameters()))
+        self.log, self.steps = open(a.out / "log.tsv", "a"), open(a.out / "steps.tsv", "a")
+
+    def checkpoint(self):
+        save(self.a.out / "checkpoint.pt", {
+            "model": self.model.state_dict(), "ema": self.ema.state_dict(),
+            "opts": [o.state_dict() for o in self.opts], "step": self.step, "seen": self.seen,
+            "tokens": self.stage.texts.tokens, "config": self.cfg.as_dict(),
+            "arguments": {k: str(v) for k, v in vars(self.a).items()}})
+
+    def tell(self, file, line):
+        file.write(line + "\n")
+        file.flush()
+        print(line, flush=True)
+
+    def evaluate(self):
+        found = validate(self.ema, self.stage.texts, self.stage.pics, self.a.size, 5)
+        self.tell(self.log, f"{time.strftime('%H:%M:%S')}\t{self.step}\t{self.seen}\t"
+                  + "\t".join(f"{k}={v:.4f}" for k, v in found.items()))
+
+    def advance(self, batch, cls, styles, rng):
+        """One step; returns its losses."""
+        a = self.a
+        if self.step % 25 == 0 or not hasattr(self.stage.reader, "anchors"):
+            self.stage.reader.refresh(self.model)
+        self.model.train()
+        for o in self.opts:
+            o.zero_grad(set_to_none=True)
+            for g in o.param_groups:
+                g["lr"] = g["peak"] * rate_at(self.seen / a.images)
+        losses = self.stage.losses(self.model, batch, cls, styles, rng)
+        for o in self.opts:
+            o.step()
+        with torch.no_grad():
+            self.model.logit_scale.clamp_(0, math.log(100))
+            keep = min(a.ema, (10 + self.step) / (20 + self.step))
+            torch._foreach_lerp_([p for p, _ in self.pairs], [q for _, q in self.pairs], 1 - keep)
+        self.step, self.seen = self.step + 1, self.seen + a.batch
+        return losses
+
+
 def main():
     a = arguments()
     a.out.mkdir(parents=True, exist_ok=True)
@@ -404,78 +463,33 @@ def main():
     torch.manual_seed(a.seed)
     a.images = planned(a)
     stage = Stage(a)
-    model, ema, cfg, saved = start(stage, a)
-    opts = optimisers(model, stage.workers, a)
-    step = seen = 0
-    if saved:
-        assert saved["tokens"] == stage.texts.tokens, "other data or templates than the checkpoint's"
-        model.load_state_dict(saved["model"])
-        ema.load_state_dict(saved["ema"])
-        for o, s in zip(opts, saved["opts"]):
-            peaks = [g["peak"] for g in o.param_groups]
-            o.load_state_dict(s)
-            for g, peak in zip(o.param_groups, peaks):
-                g["peak"] = peak
-        step, seen = saved["step"], saved["seen"]
-    loader = Loader(stage.pics, stage.styles, a, seen)
+    run = Run(stage, a)
+    loader = Loader(stage.pics, stage.styles, a, run.seen)
     loader.start()
-    pairs = list(zip(ema.parameters(), model.parameters()))
-    log, steps = open(a.out / "log.tsv", "a"), open(a.out / "steps.tsv", "a")
-
-    def checkpoint():
-        save(a.out / "checkpoint.pt", {
-            "model": model.state_dict(), "ema": ema.state_dict(), "opts": [o.state_dict() for o in opts],
-            "step": step, "seen": seen, "tokens": stage.texts.tokens, "config": cfg.as_dict(),
-            "arguments": {k: str(v) for k, v in vars(a).items()}})
-
-    def evaluate():
-        found = validate(ema, stage.texts, stage.pics, a.size, 5)
-        line = f"{time.strftime('%H:%M:%S')}\t{step}\t{seen}\t" + "\t".join(f"{k}={v:.4f}" for k, v in found.items())
-        print("val", line, flush=True)
-        log.write(line + "\n")
-        log.flush()
-
-    if not saved:
-        evaluate()
-    last_save, clock, clock_seen, sums = time.time(), time.time(), seen, []
+    if run.fresh:
+        run.evaluate()
+    last_save, clock, clock_seen, sums = time.time(), time.time(), run.seen, []
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
-    while seen < a.images and not stop:
-        if step % 25 == 0 or not hasattr(stage.reader, "anchors"):
-            stage.reader.refresh(model)
+    while run.seen < a.images and not stop:
         batch, cls, styles, rng = loader.queue.get()
-        model.train()
-        for o in opts:
-            o.zero_grad(set_to_none=True)
-            for g in o.param_groups:
-                g["lr"] = g["peak"] * rate_at(seen / a.images)
-        sums.append(stage.losses(model, batch, cls, styles, rng))
-        for o in opts:
-            o.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(0, math.log(100))
-            keep = min(a.ema, (10 + step) / (20 + step))
-            torch._foreach_lerp_([p for p, _ in pairs], [q for _, q in pairs], 1 - keep)
-        step, seen = step + 1, seen + a.batch
-        if step % 20 == 0:
+        sums.append(run.advance(batch, cls, styles, rng))
+        if run.step % 20 == 0:
             now, mean = time.time(), np.mean(sums, 0)
-            line = (f"{time.strftime('%H:%M:%S')}\t{step}\t{seen}\t{batch.shape[1]}\t"
-                    + "\t".join(f"{m:.4f}" for m in mean)
-                    + f"\t{model.logit_scale.exp().item():.2f}\t{(seen-clock_seen)/(now-clock):.0f}")
-            steps.write(line + "\n")
-            steps.flush()
-            print(line, flush=True)
-            clock, clock_seen, sums = now, seen, []
+            run.tell(run.steps, f"{time.strftime('%H:%M:%S')}\t{run.step}\t{run.seen}\t{batch.shape[1]}\t"
+                     + "\t".join(f"{m:.4f}" for m in mean)
+                     + f"\t{run.model.logit_scale.exp().item():.2f}\t{(run.seen-clock_seen)/(now-clock):.0f}")
+            clock, clock_seen, sums = now, run.seen, []
             a.images = planned(a)
         if time.time() - last_save > a.save_every:
-            checkpoint()
+            run.checkpoint()
             last_save = time.time()
-        if step % a.eval_every == 0:
-            evaluate()
-            clock, clock_seen = time.time(), seen
-    checkpoint()
+        if run.step % a.eval_every == 0:
+            run.evaluate()
+            clock, clock_seen = time.time(), run.seen
+    run.checkpoint()
     if not stop:
-        evaluate()
+        run.evaluate()
 
 
 if __name__ == "__main__":
