@@ -5,9 +5,8 @@
 #include "kern/simd/ahead.h"
 
 /* Two groups of four along k a step, as on AVX2 (x86/avx2.c): the weights' bound (WI_S8_FOUR) leaves
- * room in 16 bits for the sum of two products in pairs, so one widening serves both. Half a panel at
- * a time: engines on x86 load the values of all rows first, and 2*2 sums, 4 weights, 4 row values and 2
- * in work are what they have registers for. */
+ * room in 16 bits for the sum of two products in pairs, so one widening serves both. 2*2 sums, 4
+ * weights, 4 row values and 2 in work fill the registers. */
 INLINE void add_two_groups(const uint8_t *q, const vi near[2], const vi far[2], vi sum[2])
 {
     const vi q0 = wasm_v128_load32_splat(q), q1 = wasm_v128_load32_splat(q + 4);
@@ -19,36 +18,28 @@ INLINE void add_two_groups(const uint8_t *q, const vi near[2], const vi far[2], 
     }
 }
 
-INLINE void sums_of_fours(const size_t rows, size_t k4, const uint8_t *q, size_t lda,
-                          const int8_t *b, vi sum[TILE_ROWS_S8][WI_PANEL / LANES])
+INLINE void sum_half(const size_t rows, size_t k4, const uint8_t *q, size_t lda, const int8_t *w,
+                     vi sum[TILE_ROWS_S8][2])
 {
-    for (size_t half = 0; half < 2; half++) {
-        vi part[TILE_ROWS_S8][2];
-        const int8_t *w = b + half * 2 * LANES * 4;
+    size_t p = 0;
+    for (; p + 2 <= k4; p += 2, w += 2 * WI_PANEL * 4) {
+        const vi near[2] = {vi_load(w), vi_load(w + LANES * 4)};
+        const vi far[2] = {vi_load(w + WI_PANEL * 4), vi_load(w + (WI_PANEL + LANES) * 4)};
         UNROLL()
         for (size_t i = 0; i < rows; i++)
-            part[i][0] = part[i][1] = vi_zero();
-        size_t p = 0;
-        for (; p + 2 <= k4; p += 2, w += 2 * WI_PANEL * 4) {
-            const vi near[2] = {vi_load(w), vi_load(w + LANES * 4)};
-            const vi far[2] = {vi_load(w + WI_PANEL * 4), vi_load(w + (WI_PANEL + LANES) * 4)};
-            UNROLL()
-            for (size_t i = 0; i < rows; i++)
-                add_two_groups(q + i * lda + 4 * p, near, far, part[i]);
-        }
-        UNROLL()
-        for (size_t i = 0; i < rows; i++)
-            UNROLL()
-        for (size_t v = 0; v < 2; v++)
-            sum[i][half * 2 + v] =
-                p < k4 ? vi_dot4(part[i][v], wasm_v128_load32_splat(q + i * lda + 4 * p),
-                                 vi_load(w + v * LANES * 4))
-                       : part[i][v];
+            add_two_groups(q + i * lda + 4 * p, near, far, sum[i]);
     }
+    if (p == k4)
+        return;
+    UNROLL()
+    for (size_t i = 0; i < rows; i++)
+        UNROLL()
+    for (size_t v = 0; v < 2; v++)
+        sum[i][v] = vi_dot4(sum[i][v], wasm_v128_load32_splat(q + i * lda + 4 * p),
+                            vi_load(w + v * LANES * 4));
 }
 
-/* Tiles are one panel wide, and WebAssembly cannot ask for a line ahead. */
-#define SUMS_S8(rows, panels, k4, q, lda, b, ahead, sum)                                           \
-    ((void)(panels), (void)(ahead), sums_of_fours(rows, k4, q, lda, b, sum))
+#include "kern/wasm/halves.inc.h"
+
 #define TABLE wi_kern_relaxed
 #include "kern/simd/table.inc.h"
