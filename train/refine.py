@@ -27,8 +27,8 @@ from dictionary import Dictionary
 from model import CLIP, Config
 from prompts import ENSEMBLE, Vocabulary, fill
 from tokenizer import Tokenizer
-from train import (Pictures, Texts, Workers, answer_loss, backward_pieces, colour, columns_of, encode_pieces,
-                   optimisers, planned, recalibrate, save, tiny_validation, to_input, zero_shot)
+from train import (Pictures, Texts, Workers, answer_loss, backward_pieces, colour, columns_of, common_options, encode_pieces,
+                   optimisers, planned, recalibrate, restore, save, tiny_validation, to_input, zero_shot)
 
 # How often a training picture is drawn per pass (sets not named: once).
 REPEATS = {"tinyimagenet": 0.5, "cifar100": 0.25, "caltech101": 1.5, "imagenette": 0.5, "pacs": 0.7,
@@ -304,32 +304,16 @@ def validate(model, texts, pics, size, per_class):
 
 def arguments():
     ap = argparse.ArgumentParser()
+    common_options(ap)
     ap.add_argument("--start", type=Path, required=True, help="open_clip folder of the first stage")
-    ap.add_argument("--data", type=Path, required=True)
-    ap.add_argument("--vocabulary", required=True, help="bpe_simple_vocab_16e6.txt.gz")
     ap.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
     ap.add_argument("--measured", type=Path, help="synset offsets of names measured unseen, one a line")
-    ap.add_argument("--out", type=Path, required=True)
-    ap.add_argument("--images", type=float, default=4e5, help="length of the plan in pictures")
     ap.add_argument("--size", type=int, default=64, help="shipped picture size")
-    ap.add_argument("--batch", type=int, default=256)
-    ap.add_argument("--piece", type=int, default=64, help="pictures a core takes at a time")
-    ap.add_argument("--lr", type=float, default=4e-4)
-    ap.add_argument("--muon-lr", type=float, default=0.008)
-    ap.add_argument("--muon-text", type=int, default=0)
-    ap.add_argument("--text-steps", type=int, default=400)
-    ap.add_argument("--smoothing", type=float, default=0.1)
-    ap.add_argument("--second", type=float, default=0.3, help="weight of the second right answer")
     ap.add_argument("--style", type=float, default=0.1, help="weight of the question about style")
     ap.add_argument("--read", type=float, default=0.5, help="weight of the dictionary")
     ap.add_argument("--words", type=int, default=96, help="dictionary words per step")
     ap.add_argument("--negatives", type=int, default=80, help="further names among the columns")
-    ap.add_argument("--ema", type=float, default=0.997)
-    ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--eval-every", type=int, default=250)
-    ap.add_argument("--save-every", type=float, default=180, help="seconds")
-    ap.add_argument("--resume", action="store_true")
+    ap.set_defaults(images=4e5, batch=256, piece=64, lr=4e-4, muon_lr=0.008, text_steps=400, ema=0.997, eval_every=250)
     return ap.parse_args()
 
 
@@ -409,11 +393,7 @@ class Run:
             assert saved["tokens"] == stage.texts.tokens, "other data or templates than the checkpoint's"
             self.model.load_state_dict(saved["model"])
             self.ema.load_state_dict(saved["ema"])
-            for o, s in zip(self.opts, saved["opts"]):
-                peaks = [g["peak"] for g in o.param_groups]
-                o.load_state_dict(s)
-                for g, peak in zip(o.param_groups, peaks):
-                    g["peak"] = peak
+            restore(self.opts, saved["opts"])
             self.step, self.seen = saved["step"], saved["seen"]
         self.pairs = list(zip(self.ema.parameters(), self.model.parameters()))
         self.log, self.steps = open(a.out / "log.tsv", "a"), open(a.out / "steps.tsv", "a")

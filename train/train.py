@@ -383,29 +383,44 @@ def save(path, state):
     os.replace(part, path)
 
 
-def arguments():
-    ap = argparse.ArgumentParser()
+def common_options(ap):
+    """What both stages ask for; each sets its own defaults."""
     ap.add_argument("--data", type=Path, required=True)
     ap.add_argument("--vocabulary", required=True, help="bpe_simple_vocab_16e6.txt.gz")
     ap.add_argument("--out", type=Path, required=True)
-    ap.add_argument("--images", type=float, default=1.7e6, help="length of the plan in pictures")
-    ap.add_argument("--batch", type=int, default=512)
-    ap.add_argument("--piece", type=int, default=128, help="pictures a core takes at a time")
-    ap.add_argument("--lr", type=float, default=1e-3)
-    ap.add_argument("--muon-lr", type=float, default=0.025)
+    ap.add_argument("--images", type=float, help="length of the plan in pictures")
+    ap.add_argument("--batch", type=int)
+    ap.add_argument("--piece", type=int, help="pictures a core takes at a time")
+    ap.add_argument("--lr", type=float)
+    ap.add_argument("--muon-lr", type=float)
     ap.add_argument("--muon-text", type=int, default=0)
-    ap.add_argument("--text-steps", type=int, default=60)
+    ap.add_argument("--text-steps", type=int)
     ap.add_argument("--smoothing", type=float, default=0.1)
     ap.add_argument("--second", type=float, default=0.3, help="weight of the second right answer")
-    ap.add_argument("--negatives", type=int, default=60, help="Tiny ImageNet names always among the columns")
-    ap.add_argument("--ema", type=float, default=0.998)
-    ap.add_argument("--layers", type=int, nargs=4, default=(2, 3, 5, 2))
+    ap.add_argument("--ema", type=float)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--eval-every", type=int, default=400)
+    ap.add_argument("--eval-every", type=int)
     ap.add_argument("--save-every", type=float, default=180, help="seconds")
-    ap.add_argument("--stop-at", type=float, default=0, help="stop at this many pictures")
     ap.add_argument("--resume", action="store_true")
+
+
+def restore(opts, states):
+    """Optimisers as a checkpoint has them, but with the peak rates of this run."""
+    for o, s in zip(opts, states):
+        peaks = [g["peak"] for g in o.param_groups]
+        o.load_state_dict(s)
+        for g, peak in zip(o.param_groups, peaks):
+            g["peak"] = peak
+
+
+def arguments():
+    ap = argparse.ArgumentParser()
+    common_options(ap)
+    ap.add_argument("--negatives", type=int, default=60, help="Tiny ImageNet names always among the columns")
+    ap.add_argument("--layers", type=int, nargs=4, default=(2, 3, 5, 2))
+    ap.add_argument("--stop-at", type=float, default=0, help="stop at this many pictures")
+    ap.set_defaults(images=1.7e6, batch=512, piece=128, lr=1e-3, muon_lr=0.025, text_steps=60, ema=0.998, eval_every=400)
     return ap.parse_args()
 
 
@@ -436,11 +451,7 @@ def main():
         assert c["tokens"] == texts.tokens, "other data or templates than the checkpoint's"
         model.load_state_dict(c["model"])
         ema.load_state_dict(c["ema"])
-        for o, s in zip(opts, c["opts"]):
-            peaks = [g["peak"] for g in o.param_groups]
-            o.load_state_dict(s)
-            for g, peak in zip(o.param_groups, peaks):
-                g["peak"] = peak
+        restore(opts, c["opts"])
         step, seen = c["step"], c["seen"]
         torch.set_rng_state(c["rng"])
     print(f"{sum(p.numel() for p in model.parameters())/1e6:.2f} M parameters in training, "
