@@ -62,10 +62,14 @@ def describe(dataset, row):
             tuple(split_bar(row["captions"])))
 
 
-def decode(data):
+def decode(data, box=None):
     im = Image.open(io.BytesIO(data))
-    im.draft("RGB", (3 * SHORT_SIDE, 3 * SHORT_SIDE))       # JPEG: decode no more than is needed
+    if not box:
+        im.draft("RGB", (3 * SHORT_SIDE, 3 * SHORT_SIDE))   # JPEG: decode no more than is needed
     im = ImageOps.exif_transpose(im)
+    if box:
+        w, h = im.size
+        im = im.crop(tuple(round(v * n) for v, n in zip(box, (w, h, w, h))))
     if im.mode in ("RGBA", "LA", "P"):
         im = Image.alpha_composite(Image.new("RGBA", im.size, "white"), im.convert("RGBA"))
     im = im.convert("RGB")
@@ -81,10 +85,10 @@ def decode(data):
 
 
 def decode_job(job):
-    """(path or bytes, class, val) -> the same with pixels, thumbnails in front"""
-    data, cls, val = job
+    """(path or bytes, class, val[, box]) -> pixels, thumbnails, class, val"""
+    data, cls, val, *box = job
     try:
-        pixels = decode(data if isinstance(data, bytes) else Path(data).read_bytes())
+        pixels = decode(data if isinstance(data, bytes) else Path(data).read_bytes(), *box)
     except OSError:
         return None
     return pixels, thumbnails(pixels), cls, val
@@ -202,29 +206,39 @@ def pack_shards(packer, shards, tables, skip_ids, replaced, done):
         print(dataset, n, flush=True)
 
 
+def found_in(source, clone):
+    """(id, key, object, box or None) of a source's training pictures"""
+    of_breed = breeds(clone) if source.dataset == "petbreeds" else {}
+    parts = source.parts(clone) if source.parts else {}
+    for path, sha in listing(clone):
+        m = source.pattern.fullmatch(path)
+        if m and source.parts:
+            for n, (key, box) in enumerate(parts.get(path, ())):
+                yield f"{source.ident(m)}_{n}", key, sha, box
+        elif m:
+            yield source.ident(m), source.key(m) if source.key else of_breed.get(m[2]), sha, None
+
+
 def clone_jobs(packer, source, clone, rows, skip_ids, done):
-    """(data, class, val) of a source's training pictures; `done` takes their ids."""
-    of_breed = breeds(clone) if source.key is None else None
-    key_of = source.key or (lambda m: of_breed.get(m[2]))
-    found = [(source.ident(m), key_of(m), sha) for path, sha in listing(clone)
-             if (m := source.pattern.fullmatch(path))]
-    known = {key: rows[i] for i, key, _ in found if i in rows}
+    """(data, class, val, box) of a source's training pictures; `done` takes their ids."""
+    found = list(found_in(source, clone))
+    known = {key: rows[i] for i, key, _, _ in found if i in rows}
     jobs = []
-    for i, key, sha in found:
-        if i in skip_ids or (i in rows and rows[i]["split"] == "val"):
+    for i, key, sha, box in found:
+        if i in skip_ids or i in done or (i in rows and rows[i]["split"] == "val"):
             continue
         if key in known:
             about = describe(source.dataset, known[key])
         elif source.names and source.names(key):
-            name, synonyms, kinds = source.names(key)
-            about = (source.dataset, name, tuple(synonyms), tuple(kinds), ())
+            name, synonyms, kinds, *captions = source.names(key)
+            about = (source.dataset, name, tuple(synonyms), tuple(kinds), captions[0] if captions else ())
         else:
             continue
         val = int(zlib.crc32(i.encode()) % 1000 < 1000 * source.hold)
-        jobs.append((sha, packer.cls(about), val))
+        jobs.append((sha, packer.cls(about), val, box))
         done.add(i)
-    data = blobs(clone, [sha for sha, _, _ in jobs])
-    return ((d, cls, val) for d, (_, cls, val) in zip(data, jobs) if d)
+    data = blobs(clone, [sha for sha, *_ in jobs])
+    return ((d, *job[1:]) for d, job in zip(data, jobs) if d)
 
 
 def pack_files(packer, pool, jobs, label):

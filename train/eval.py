@@ -16,12 +16,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+import colours
 from shipped import Shipped
 from tokenizer import Tokenizer
-from train import Pictures, tiny_validation
+from train import Pictures, centred, tiny_validation
 
 VALIDATION = ["tinyimagenet", "cifar100", "caltech101", "imagenette", "imagen", "pacs", "shapes",
-              "flowers102", "petbreeds", "clothing", "professions", "trash", "groceries", "scenes", "natural"]
+              "flowers102", "petbreeds", "clothing", "professions", "trash", "groceries", "scenes", "natural",
+              "birds", "instruments", "oxfordpets", "flying"]
 # Diagnoses are not taught, see the model card.
 NOT_MEASURED = {"xray-test", "xray-train", "pneumoniamnist-test", "pneumoniamnist-train"}
 
@@ -62,6 +64,16 @@ def validation(model, templates, folder, tiny_per_class):
         labels = sorted(labels)
         top1, top5 = score(model, [pics.image(i) for i in which], truth, labels, templates)
         row("validation: " + dataset, len(which), len(labels), top1, top5)
+
+
+def colours_told(model, folder):
+    """Which of eleven colours a validation picture has, its name given; then with all hues turned at random."""
+    pics = Pictures(folder)
+    for name, turn in (("colours: as photographed", False), ("colours: hues turned", True)):
+        chosen = colours.pictures_to_ask(pics, colours.asked(pics), model.cfg.image_size, centred, turn)
+        top = colours.right(lambda u8: F.normalize(model.embed_images([Image.fromarray(x) for x in u8]), dim=-1),
+                            lambda texts: F.normalize(model.embed_texts(texts), dim=-1), pics, chosen)
+        row(name, len(chosen), len(colours.COLOURS), *top)
 
 
 def labelled(folder):
@@ -110,6 +122,7 @@ def main():
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     if a.data:
         validation(model, templates, a.data, a.tiny_per_class)
+        colours_told(model, a.data)
     if a.unseen:
         unseen(model, templates, a.unseen)
     if a.testset:

@@ -23,17 +23,19 @@ import torch.nn.functional as F
 from PIL import Image, ImageFilter
 from safetensors.torch import load_file
 
+import colours
 from dictionary import Dictionary
 from model import CLIP, Config
 from prompts import ENSEMBLE, Vocabulary, fill
 from tokenizer import Tokenizer
-from train import (Pictures, Texts, Workers, answer_loss, backward_pieces, colour, columns_of, common_options, encode_pieces,
-                   optimisers, planned, recalibrate, restore, save, tiny_validation, to_input, zero_shot)
+from train import (MEAN, STD, Pictures, Texts, Workers, answer_loss, backward_pieces, centred, colour, columns_of,
+                   common_options, encode_pieces, optimisers, planned, recalibrate, restore, save, tiny_validation, to_input, zero_shot)
 
 # How often a training picture is drawn per pass (sets not named: once).
 REPEATS = {"tinyimagenet": 0.5, "cifar100": 0.25, "caltech101": 1.5, "imagenette": 0.5, "pacs": 0.7,
            "petbreeds": 2, "professions": 0.6, "clothing": 1.5, "imagen": 4, "imagenetcompat": 4, "scenes": 0.3,
-           "natural": 0.4, "shapes": 2, "emoji": 0.5, "xray": 0.2, "pneumoniamnist": 0.2}
+           "natural": 0.4, "shapes": 2, "emoji": 0.5, "xray": 0.2, "pneumoniamnist": 0.2, "birds": 1.2,
+           "instruments": 1, "oxfordpets": 4, "flying": 0.7, "market": 3}
 
 # Share of the plan at which each picture size begins, for a model shipped at 64.
 SIZES = [(0.0, 56), (0.4, 64)]
@@ -100,6 +102,8 @@ def augmented(im, size, rng, style):
         im = Image.fromarray(tiles.reshape(2, 2, half, half, 3).transpose(0, 2, 1, 3, 4).reshape(size, size, 3))
     else:
         im = cropped(im, size, rng, 0.35 if sharp else 0.5)
+    if photo and rng.random() < 0.1:
+        im = colours.turned(im, rng)
     draw = rng.random()
     if draw < 0.12:                                     # a smaller picture, enlarged
         small = round(size * rng.uniform(0.35, 0.8))
@@ -168,6 +172,27 @@ def style_question(vocabulary, cls, styles, rng, most=20):
     return which, texts
 
 
+def coloured(vocabulary, cls, clear, prompts, first, second, rng):
+    """Some names get the colour of the one picture of the batch that they are for."""
+    column, count = first.numpy(), np.bincount(np.concatenate([first.numpy(), second.numpy()]), minlength=len(prompts))
+    own = (first == second).numpy().astype(int) + 1     # how often the picture itself counts for that column
+    for i in np.nonzero((clear[0] >= 0) & (count[column] == own) & (rng.random(len(cls)) < 0.2))[0]:
+        form = colours.FORMS[rng.integers(len(colours.FORMS))]
+        prompts[column[i]] = fill(form, f"{colours.said(clear[0][i], clear[1][i], rng)} {vocabulary.terms[vocabulary.name[cls[i]]]}")
+
+
+def colour_question(vocabulary, cls, clear, rng):
+    """colours.question about things called by name, by a broader word or not at all."""
+    def called(i):
+        draw = rng.random()
+        if draw < 0.08:
+            return colours.THING
+        others = [t for t in vocabulary.others[cls[i]] if not vocabulary.is_caption[t]]
+        term = others[rng.integers(len(others))] if others and draw < 0.35 else vocabulary.name[cls[i]]
+        return vocabulary.terms[term]
+    return colours.question(called, clear, rng)
+
+
 @torch.no_grad()
 def term_embeddings(model, texts, terms):
     """[n,d] normalised, each the mean over three templates."""
@@ -210,6 +235,14 @@ def place_loss(e, places):
     alike = places @ places.T
     soft = (15 * alike).softmax(-1)
     return (1 - (e * places).sum(-1)).mean() + 0.2 * -(soft * logits.log_softmax(-1)).sum(-1).mean()
+
+
+def first_of_three(scale, pictures, texts):
+    """Cross-entropy of pictures [n,d] that each have three texts [3n,d], the first of which is right."""
+    if not len(pictures):
+        return texts.sum()
+    logits = scale * (pictures[:, None] * texts.view(len(pictures), 3, -1)).sum(-1)
+    return F.cross_entropy(logits, torch.zeros(len(pictures), dtype=torch.long))
 
 
 def ordered(groups):
@@ -282,7 +315,8 @@ def rate_at(progress):
     return min(1.0, progress / 0.03 + 0.05, max(0.0, 1 - progress) / 0.85)
 
 
-CHECKED = ("caltech101", "imagen", "imagenette", "shapes", "clothing", "flowers102", "professions", "groceries")
+CHECKED = ("caltech101", "imagen", "imagenette", "shapes", "clothing", "flowers102", "professions", "groceries",
+           "birds", "instruments", "oxfordpets", "flying")
 
 
 def validate(model, texts, pics, size, per_class):
@@ -299,7 +333,17 @@ def validate(model, texts, pics, size, per_class):
         if len(which):
             out[dataset] = zero_shot(model, texts, pics, which, list(first.values()), size,
                                      {k: first[pics.classes[k]["name"]] for k in names})
+    for name, turn in (("colour", False), ("colour turned", True)):
+        chosen = colours.pictures_to_ask(pics, colours.asked(pics), size, centred, turn)
+        out[name] = colours.right(lambda images: embedded(model, images), lambda t: texts.encode(model, t), pics, chosen)[0]
     return out
+
+
+@torch.no_grad()
+def embedded(model, images):
+    """Unit vectors [n,d] of prepared pictures."""
+    parts = [model.encode_image(to_input(np.stack(images[i:i + 256]))) for i in range(0, len(images), 256)]
+    return F.normalize(torch.cat(parts).float(), dim=-1)
 
 
 def arguments():
@@ -310,6 +354,7 @@ def arguments():
     ap.add_argument("--measured", type=Path, help="synset offsets of names measured unseen, one a line")
     ap.add_argument("--size", type=int, default=64, help="shipped picture size")
     ap.add_argument("--style", type=float, default=0.1, help="weight of the question about style")
+    ap.add_argument("--colour", type=float, default=0.1, help="weight of the question about colour")
     ap.add_argument("--read", type=float, default=0.5, help="weight of the dictionary")
     ap.add_argument("--words", type=int, default=96, help="dictionary words per step")
     ap.add_argument("--negatives", type=int, default=80, help="further names among the columns")
@@ -329,11 +374,12 @@ class Stage:
         photos = [k for k in self.trained if pics.classes[k]["dataset"] not in ("emoji", "xray", "pneumoniamnist")]
         measured = [int(x) for x in a.measured.read_text().split()] if a.measured else ()
         self.dictionary = Dictionary(a.wordnet, self.vocabulary, pics.classes, photos, tokenizer, measured)
-        forms = [t for forms in STYLES.values() for t in forms]
+        forms = [t for forms in STYLES.values() for t in forms] + [*colours.FORMS, *colours.COLOURS, "a and", colours.THING]
         self.texts = Texts(self.vocabulary, tokenizer, [*self.dictionary.words, *forms])
         self.reader = Reader(self.dictionary, self.texts)
         self.names = sorted({self.vocabulary.name[k] for k in photos})
         self.styles = [style_of(c) for c in pics.classes]
+        self.told = np.array([colours.told(c) for c in pics.classes])
         print(f"{len(self.dictionary.words)} dictionary words, {len(self.dictionary.anchors)} anchors, "
               f"{len(self.vocabulary.terms)} terms, {len(self.trained)} classes", flush=True)
 
@@ -343,27 +389,33 @@ class Stage:
 
     def losses(self, model, batch, cls, styles, rng):
         a, v, texts = self.a, self.vocabulary, self.texts
-        x = greyed_and_erased(colour(to_input(batch), rng), styles, rng).contiguous(memory_format=torch.channels_last)
+        x = colour(to_input(batch), rng)
+        clear = colours.measured(x * STD + MEAN)
+        x = greyed_and_erased(x, styles, rng).contiguous(memory_format=torch.channels_last)
+        clear[0][(styles != 0) | ~self.told[cls]] = -1
         prompts, first, second, fits = columns_of(v, cls, rng.permutation(self.names)[:a.negatives], rng)
+        coloured(v, cls, clear, prompts, first, second, rng)
         which, styled = style_question(v, cls, styles, rng)
+        seen, hues = colour_question(v, cls, clear, rng)
         words, places = self.reader.question(rng, a.words)
-        n, m = len(prompts), len(prompts) + len(styled)
-        groups = list(texts.groups(prompts + styled + words, rng))
+        n, m, k = len(prompts), len(prompts) + len(styled), len(prompts) + len(styled) + len(hues)
+        groups = list(texts.groups(prompts + styled + hues + words, rng))
         jobs = [("image", piece) for piece in x.split(a.piece)]
         outputs = encode_pieces(model, self.workers, jobs + [("text", ids, end) for ids, end, _ in groups])
         joined = torch.cat(outputs).detach().float().requires_grad_()
         e = F.normalize(joined, dim=-1)
         pictures, said = e[:len(x)], e[len(x):][ordered(groups)]
-        logits = model.logit_scale.exp() * pictures @ said[:n].T
+        scale = model.logit_scale.exp()
+        logits = scale * pictures @ said[:n].T
         loss1 = answer_loss(logits, first, fits, a.smoothing)
         loss2 = answer_loss(logits, second, fits, a.smoothing)
-        in_style = model.logit_scale.exp() * (pictures[which, None] * said[n:m].view(len(which), 3, -1)).sum(-1)
-        loss3 = F.cross_entropy(in_style, torch.zeros(len(which), dtype=torch.long))
-        loss4 = place_loss(said[m:], places)
-        (loss1 + a.second * loss2 + a.style * loss3 + a.read * loss4).backward()
+        loss3 = first_of_three(scale, pictures[which], said[n:m])
+        loss4 = first_of_three(scale, pictures[seen], said[m:k])
+        loss5 = place_loss(said[k:], places)
+        (loss1 + a.second * loss2 + a.style * loss3 + a.colour * loss4 + a.read * loss5).backward()
         backward_pieces(self.workers, outputs, joined.grad)
         hit = (logits.masked_fill(fits.scatter(1, first[:, None], False), -1e4).argmax(1) == first).float().mean()
-        return [loss1.item(), loss2.item(), loss3.item(), loss4.item(), hit.item()]
+        return [loss1.item(), loss2.item(), loss3.item(), loss4.item(), loss5.item(), hit.item()]
 
 
 def start(stage, a):

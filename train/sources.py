@@ -52,14 +52,120 @@ NATURAL = {"airplane": ("airplane", ("aeroplane", "plane"), ("aircraft", "vehicl
            "person": ("person", ("human face", "face"), ("human",))}
 
 
+# A bird's kind is the last word of its species' name, but for these.
+BIRD_KINDS = {"Green Violetear": "hummingbird", "Chuck will Widow": "nightjar", "Whip poor Will": "nightjar",
+              "Geococcyx": "roadrunner"}
+BIRD_GROUPS = {"merganser": ("duck",), "mallard": ("duck",), "gadwall": ("duck",), "goldfinch": ("finch", "songbird"),
+               "grebe": ("water bird",), "loon": ("water bird",), "gull": ("seabird",), "puffin": ("seabird",),
+               "albatross": ("seabird",), "pelican": ("water bird",), "cormorant": ("seabird",)}
+SONGBIRDS = {"blackbird", "bunting", "cowbird", "finch", "flycatcher", "grosbeak", "lark", "meadowlark", "oriole",
+             "redstart", "sparrow", "starling", "swallow", "tanager", "vireo", "warbler", "wren", "waterthrush",
+             "nuthatch", "bobolink", "yellowthroat", "waxwing"}
+
+
+def bird(folder):
+    """Rufous_Hummingbird -> hummingbird, a bird; the species only in a caption: too fine for 64 pixels"""
+    species = folder.replace("_", " ")
+    kind = BIRD_KINDS.get(species, species.split()[-1].lower())
+    broader = BIRD_GROUPS.get(kind, ("songbird",) if kind in SONGBIRDS else ())
+    own = species.lower()
+    caption = () if own == kind else (f"a photo of a{'n' if own[0] in 'aeiou' else ''} {own}",)
+    synonyms = {"roadrunner": ("geococcyx",), "mallard": ("wild duck",)}.get(kind, ())
+    return kind, synonyms, (*broader, "bird", "animal"), caption
+
+
+PERCUSSION, STRINGS, WIND = "percussion instrument", "string instrument", "wind instrument"
+INSTRUMENTS = {
+    "drum": ("drum", ("drum kit", "drum set"), PERCUSSION), "drums": ("drum", ("drum kit", "drum set"), PERCUSSION),
+    "bongo drum": ("bongo drum", ("bongos",), "drum"), "steel drum": ("steel drum", ("steelpan",), PERCUSSION),
+    "tabla": ("tabla", (), "drum"), "tambourine": ("tambourine", (), PERCUSSION),
+    "xylophone": ("xylophone", (), PERCUSSION), "casaba": ("cabasa", (), PERCUSSION),
+    "castanets": ("castanets", (), PERCUSSION), "guiro": ("guiro", (), PERCUSSION),
+    "marakas": ("maracas", (), PERCUSSION), "acordian": ("accordion", (), "keyboard instrument"),
+    "accordion": ("accordion", (), "keyboard instrument"), "concertina": ("concertina", (), WIND),
+    "clavichord": ("clavichord", (), "keyboard instrument"), "piano": ("piano", (), "keyboard instrument"),
+    "alphorn": ("alphorn", (), WIND), "bagpipes": ("bagpipes", (), WIND), "clarinet": ("clarinet", (), WIND),
+    "didgeridoo": ("didgeridoo", (), WIND), "flute": ("flute", (), WIND), "harmonica": ("harmonica", ("mouth organ",), WIND),
+    "ocarina": ("ocarina", (), WIND), "saxaphone": ("saxophone", ("sax",), WIND), "saxophone": ("saxophone", ("sax",), WIND),
+    "trombone": ("trombone", (), "brass instrument"), "trumpet": ("trumpet", (), "brass instrument"),
+    "tuba": ("tuba", (), "brass instrument"), "banjo": ("banjo", (), STRINGS), "dulcimer": ("dulcimer", (), STRINGS),
+    "guitar": ("guitar", (), STRINGS), "harp": ("harp", (), STRINGS), "harpe": ("harp", (), STRINGS),
+    "sitar": ("sitar", (), STRINGS), "violin": ("violin", ("fiddle",), STRINGS),
+    "batterie": ("drum", ("drum kit", "drum set"), PERCUSSION)}
+
+
+def instrument(folder):
+    name, synonyms, kind = INSTRUMENTS[folder.lower()]
+    return name, synonyms, (kind, "musical instrument", "instrument")
+
+
+# Where the set's name for a breed is not the one that ImageNet's breeds go by.
+BREEDS = {"german_shorthaired": "german short-haired pointer", "japanese_chin": "japanese spaniel",
+          "leonberger": "leonberg", "scottish_terrier": "scotch terrier", "wheaten_terrier": "soft-coated wheaten terrier",
+          "staffordshire_bull_terrier": "staffordshire bullterrier", "basset_hound": "basset", "saint_bernard": "saint bernard"}
+CATS = {"abyssinian", "bengal", "birman", "bombay", "british_shorthair", "egyptian_mau", "maine_coon", "persian",
+        "ragdoll", "russian_blue", "siamese", "sphynx"}
+
+
+def pet(breed):
+    breed = breed.lower()
+    plain_name = BREEDS.get(breed, breed.replace("_", " "))
+    if breed in CATS:
+        return f"{plain_name} cat", (plain_name,) if breed != "bombay" else (), ("cat", "animal", "pet")
+    return plain_name, (), ("dog", "animal", "pet")
+
+
+FLYING = {"balloon": ("balloon", ("toy balloon", "party balloon"), ("toy", "party decoration")),
+          "drone": ("drone", ("quadcopter",), ("aircraft", "vehicle"))}
+
+MARKET = {"banana": "banana", "grapes": "grape", "orange": "orange", "pineapple": "pineapple", "okra": "okra",
+          "pomegranate": "pomegranate", "asparagus": "asparagus", "broccoli": "broccoli", "capsicum": "bell pepper",
+          "bell_pepper": "bell pepper", "carrot": "carrot", "cauliflower": "cauliflower", "chilli": "chili",
+          "corn": "corn", "sweet_corn": "corn", "eggplant": "eggplant", "garlic": "garlic", "ginger": "ginger",
+          "lettuce": "lettuce", "peas": "pea", "potato": "potato", "spinach": "spinach", "tomato": "tomato",
+          "turnip": "turnip", "white_raddish": "radish"}
+
+
+def market(key):
+    side, stem = key.split("/")
+    name = next((n for k, n in sorted(MARKET.items(), key=lambda x: -len(x[0])) if stem.startswith(k)), None)
+    return name and (name, SYNONYMS.get(name, ()), ("fruit" if side == "Fruits" else "vegetable", "food"))
+
+
 class Source:
     """repo, dataset: names; pattern: training paths; ident(match) -> id; key(match) -> folder key;
-    names(key) -> (name, synonyms, hypernyms) for keys that the shards do not know; val: share of a
-    new set that is kept for validation, by hash."""
+    names(key) -> (name, synonyms, hypernyms[, captions]) for keys that the shards do not know; hold: share of a
+    new set that is kept for validation, by hash; parts(clone) -> {path: [(key, box)]} for pictures of which
+    only a part each is taken, box relative (left, top, right, bottom)."""
 
-    def __init__(self, repo, dataset, pattern, ident, key, names=None, hold=0):
+    def __init__(self, repo, dataset, pattern, ident, key, names=None, hold=0, parts=None):
         self.repo, self.dataset, self.pattern = repo, dataset, re.compile(pattern)
-        self.ident, self.key, self.names, self.hold = ident, key, names, hold
+        self.ident, self.key, self.names, self.hold, self.parts = ident, key, names, hold, parts
+
+
+def flying(clone, least=0.12, per_picture=3, per_film=24):
+    """Balloons and drones, cut out with half as much again around them from the pictures of a detection set.
+
+    Small ones are left out, and more than a few from versions of one picture or frames of one film."""
+    tables = [(p, sha) for p, sha in listing(clone) if re.fullmatch(r"train/labels/.*\.txt", p)]
+    found, seen = {}, {}
+    for (path, _), data in zip(tables, blobs(clone, [sha for _, sha in tables])):
+        stem = path.split("/")[-1].removesuffix(".txt")
+        picture = stem.split("_jpg.rf.")[0]
+        film = re.sub(r"-\d+$", "", picture)
+        for line in data.decode().split("\n"):
+            if not line.strip():
+                continue
+            kind, x, y, w, h = (float(v) for v in line.split()[:5])
+            side = max(w, h)
+            if side < least or seen.get(picture, 0) >= per_picture or seen.get(film, 0) >= per_film:
+                continue
+            seen[picture] = seen.get(picture, 0) + 1
+            if film != picture:
+                seen[film] = seen.get(film, 0) + 1
+            box = [max(0, x - 0.75 * side), max(0, y - 0.75 * side), min(1, x + 0.75 * side), min(1, y + 0.75 * side)]
+            found.setdefault(f"train/images/{stem}.jpg", []).append((("balloon", "drone")[int(kind)], box))
+    return found
 
 
 def breeds(clone):
@@ -104,6 +210,22 @@ SOURCES = [
            lambda m: f"scene_{m[1]}_{m[2]}", lambda m: m[1], SCENES.get, 0.02),
     Source("Keunyoung-Jung/my_first_DL", "natural", r"natural_images/(\w+)/(\w+)\.jpg",
            lambda m: f"nat_{m[2]}", lambda m: m[1], NATURAL.get, 0.03),
+    Source("serizba/vision", "birds", r"ex03/task2/bird_dataset/images/(\w+)/(\d+)\.jpg",
+           lambda m: f"bird_{m[1]}_{m[2]}", lambda m: m[1], bird, 0.07),
+    Source("aizadaaskar/dl-homework", "instruments", r"train/([\w ]+)/(\d+)\.jpg",
+           lambda m: f"ins_{m[1]}_{m[2]}", lambda m: m[1], instrument, 0.07),
+    Source("jray-8/musical-instruments-classifier", "instruments", r"data/(\w+)/(\w+)\.(?:jpg|jpeg|png)",
+           lambda m: f"ins2_{m[1]}_{m[2]}", lambda m: m[1], instrument),
+    Source("HibaFourati/Projet-annuel", "instruments", r"dataset/(\w+)/(\w+)\.(?:jpg|jpeg|png)",
+           lambda m: f"ins3_{m[2]}", lambda m: m[1], instrument),
+    Source("LTSACH/AILearningHub", "oxfordpets", r"datasets/oxford-pets/data/sample_images/\w+/(\w+)_(\d+)\.jpg",
+           lambda m: f"pet_{m[1]}_{m[2]}", lambda m: m[1], pet, 0.05),
+    Source("Naveen-Dodda/Sample_Pets_dataset", "oxfordpets", r"images/(\w+)_(\d+)\.jpg",
+           lambda m: f"pet_{m[1]}_{m[2]}", lambda m: m[1], pet, 0.05),
+    Source("smartdeveloper1030/drone-balloon-dataset", "flying", r"train/images/(.*)\.jpg",
+           lambda m: f"fly_{m[1]}", None, FLYING.get, 0.05, flying),
+    Source("abhinav9444/Fruits-Vegetables-Image-Dataset", "market", r"(Fruits|Vegetables)/([A-Za-z_]+?)[-_]*\d*\.(?:jpg|png)",
+           lambda m: f"mkt_{m[0]}", lambda m: f"{m[1]}/{m[2].lower()}", market),
 ]
 
 

@@ -4,7 +4,7 @@
 
 --clone  git directory of EliSchwartz/imagenet-sample-images: one photo for each of 1000 WordNet synsets
 
-Kept are the synsets of which no lemma is a term of the packed training classes. Written to FOLDER:
+Kept are the synsets of which no lemma is a term of the packed training classes or stands in a caption of theirs. Written to FOLDER:
 the photos, labels.tsv (file, label, dataset, synset, dictionary) and synsets.txt, which refine.py reads:
 it keeps the lemmas of about half of them (dictionary = no) out of its dictionary.
 """
@@ -26,12 +26,18 @@ def main():
     ap.add_argument("--out", type=Path, required=True)
     a = ap.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
-    net, terms = WordNet(a.wordnet), set(Vocabulary(Pictures(a.data).classes).terms)
+    net, vocabulary = WordNet(a.wordnet), Vocabulary(Pictures(a.data).classes)
+    terms = set(vocabulary.terms)
+    captions = [f" {t} " for t, caption in zip(vocabulary.terms, vocabulary.is_caption) if caption]
+
+    def pictured(lemma):
+        return lemma in terms or any(f" {lemma} " in c for c in captions)
+
     kept = []
     for path, sha in listing(a.clone):
         m = re.fullmatch(r"n(\d+)_.*\.JPEG", path)
         s = int(m[1]) if m else -1
-        if s in net.lemmas and not any(x.lower() in terms for x in net.lemmas[s]):
+        if s in net.lemmas and not any(pictured(x.lower()) for x in net.lemmas[s]):
             kept.append((path, sha, s))
     with open(a.out / "labels.tsv", "w", encoding="utf-8") as f:
         f.write("file\tlabel\tdataset\tsynset\tdictionary\n")
