@@ -13,7 +13,7 @@ foreach(file IN ITEMS
     text/merge.c text/merges.c text/pieces.c text/templates.c text/unicode.c text/unicode_tables.c
     nn/run.c nn/attention.c nn/vit.c nn/resnet.c nn/text.c
     model/model.c model/modelfile.c model/modelpath.c model/net.c model/pack.c model/params.c model/session.c
-    head/head.c head/score.c head/texts.c head/zeroshot.c head/background.c
+    head/head.c head/score.c head/texts.c head/zeroshot.c head/resume.c head/background.c
     head/anchor.c head/descent.c head/fewshot.c head/groups.c head/none.c head/photos.c
     api/engine.c api/model.c api/session.c api/image.c api/head.c api/head_build.c api/labels.c
     api/digest.c api/train.c)

@@ -1,4 +1,5 @@
 #include "heads.h"
+#include "part.h"
 #include "term.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -208,44 +209,19 @@ void cli_recipe_add_distractors(cli_app *app, cli_recipe *recipe)
     free(path);
 }
 
-int cli_head_build(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out)
-{
-    char what[140];
-    wi_error error = {0};
-    wi_session *session = NULL;
-    wi_session_options options = {.max_images = 1};
-    size_t n_truncated = 0;
-    cli_meter meter = {runtime->app, what};
-    wi_head_recipe full = recipe->recipe;
-    snprintf(what, sizeof what, "preparing head '%.100s'", full.name);
-    full.progress = cli_meter_progress(&meter);
-    wi_status status = wi_session_open(runtime->model, &options, &session, &error);
-    if (status == WI_OK) {
-        status = wi_head_build(session, &full, out, &n_truncated, &error);
-    }
-    wi_session_close(&session);
-    cli_progress_clear(runtime->app);
-    if (status != WI_OK) {
-        return cli_failed(runtime->app, NULL, &error);
-    }
-    if (n_truncated > 0) {
-        cli_note(runtime->app, "%zu prompt%s longer than the model can read: the end is cut off",
-                 n_truncated, n_truncated == 1 ? " is" : "s are");
-    }
-    return CLI_OK;
-}
-
 static void digest_text(wi_digest *digest, const char *text)
 {
     wi_digest_update(digest, text ? text : "", strlen(text ? text : "") + 1);
 }
 
-/* CACHE/heads/FINGERPRINT/NAME-HASH.safetensors, with its folder made; NULL when that cannot be. */
+/* CACHE/heads/FINGERPRINT/NAME-HASH, without an ending; NULL when there is no such place. */
 static char *cache_path(const cli_runtime *runtime, const wi_head_recipe *recipe)
 {
-    char hex[65], key[64], *folder = NULL, *path = NULL;
+    char hex[65], key[64];
     wi_digest *digest = NULL;
-    if (!cli_name_ok(recipe->name) || wi_digest_open(&digest, NULL) != WI_OK) {
+    char *root = cli_name_ok(recipe->name) ? cli_cache_path("heads") : NULL;
+    if (!root || wi_digest_open(&digest, NULL) != WI_OK) {
+        free(root);
         return NULL;
     }
     snprintf(key, sizeof key, "head cache 2 %d %zu", recipe->sigmoid, recipe->n_labels);
@@ -262,41 +238,85 @@ static char *cache_path(const cli_runtime *runtime, const wi_head_recipe *recipe
     }
     wi_digest_finish(digest, hex);
     wi_digest_close(&digest);
-    char *root = cli_cache_path("heads");
-    if (root) {
-        folder = cli_text("%s/%s", root, runtime->info.fingerprint);
-    }
-    if (folder && !cli_make_folders(folder)) {
-        cli_note(runtime->app, "%s: %s: the head '%s' is prepared anew each time", folder,
-                 strerror(errno), recipe->name);
-    } else if (folder) {
-        path = cli_text("%s/%s-%.16s.safetensors", folder, recipe->name, hex);
-    }
-    free(folder);
+    char *path = cli_text("%s/%s/%s-%.16s", root, runtime->info.fingerprint, recipe->name, hex);
     free(root);
     return path;
+}
+
+static char *with_ending(const char *path, const char *ending)
+{
+    return path ? cli_text("%s%s", path, ending) : NULL;
+}
+
+int cli_head_build(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out)
+{
+    char what[140];
+    wi_error error = {0};
+    wi_session *session = NULL;
+    wi_session_options options = {.max_images = 1};
+    size_t n_truncated = 0;
+    cli_meter meter = {runtime->app, what};
+    wi_head_recipe full = recipe->recipe;
+    snprintf(what, sizeof what, "preparing head '%.100s'", full.name);
+    full.progress = cli_meter_progress(&meter);
+    char *place = cache_path(runtime, &full);
+    cli_part part;
+    cli_part_open(&part, runtime, full.name, with_ending(place, ".part"));
+    free(place);
+    full.keeper = &part.keeper;
+    wi_status status = wi_session_open(runtime->model, &options, &session, &error);
+    if (status == WI_OK) {
+        status = wi_head_build(session, &full, out, &n_truncated, &error);
+    }
+    wi_session_close(&session);
+    cli_progress_clear(runtime->app);
+    int result = status == WI_OK ? CLI_OK : cli_failed(runtime->app, NULL, &error);
+    cli_part_close(&part, result);
+    if (n_truncated > 0) {
+        cli_note(runtime->app, "%zu prompt%s longer than the model can read: the end is cut off",
+                 n_truncated, n_truncated == 1 ? " is" : "s are");
+    }
+    return result;
+}
+
+/* Keeps the head for the next time; where that cannot be, it is only slower then. */
+static void keep_head(const cli_runtime *runtime, const char *folder, const char *path,
+                      const wi_head *head)
+{
+    wi_error error = {0};
+    if (!cli_make_folders(folder)) {
+        cli_note(runtime->app, "%s: %s: the head is prepared anew next time", folder,
+                 strerror(errno));
+    } else if (wi_head_save(head, path, &error) != WI_OK) {
+        cli_note(runtime->app, "%s: the head is prepared anew next time", error.message);
+    }
 }
 
 int cli_head_build_cached(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out)
 {
     wi_error error = {0};
     size_t n_templates = recipe->recipe.n_templates ? recipe->recipe.n_templates : 1;
-    if (recipe->recipe.n_labels * n_templates < MIN_CACHED_PROMPTS) {
-        return cli_head_build(runtime, recipe, out);
-    }
-    char *path = cache_path(runtime, &recipe->recipe);
+    char *place = recipe->recipe.n_labels * n_templates < MIN_CACHED_PROMPTS
+                      ? NULL
+                      : cache_path(runtime, &recipe->recipe);
+    char *path = with_ending(place, ".safetensors");
+    int status = CLI_FAILED;
     if (path && cli_exists(path) && wi_head_open(path, out, &error) == WI_OK) {
         if (wi_head_check_model(*out, runtime->model, &error) == WI_OK) {
-            free(path);
-            return CLI_OK;
+            status = CLI_OK;
+        } else {
+            wi_head_close(out);
         }
-        wi_head_close(out);
     }
-    int status = cli_head_build(runtime, recipe, out);
-    if (status == CLI_OK && path && wi_head_save(*out, path, &error) != WI_OK) {
-        cli_note(runtime->app, "%s: the head is prepared anew next time", error.message);
+    if (status != CLI_OK) {
+        status = cli_head_build(runtime, recipe, out);
+        if (status == CLI_OK && path) {
+            *strrchr(place, '/') = '\0'; /* its folder */
+            keep_head(runtime, place, path, *out);
+        }
     }
     free(path);
+    free(place);
     return status;
 }
 

@@ -12,6 +12,23 @@ typedef struct wi_head wi_head;
 
 typedef enum wi_head_kind { WI_HEAD_ZERO_SHOT = 0, WI_HEAD_LINEAR, WI_HEAD_FEW_SHOT } wi_head_kind;
 
+/* Where a build that takes long is kept while it runs, so that one that was interrupted (by its
+ * progress callback, or because the process ended) goes on from there. The bytes are of use to the
+ * same recipe, model and kind of machine alone; others, and damaged ones, are found out and ignored.
+ * Called from the building thread, between batches of prompts; small heads are done in one batch and
+ * call nothing. */
+typedef struct wi_head_keeper {
+    /* Fills bytes[n_bytes] with what was saved; false when there is not exactly that much of it. */
+    bool (*load)(void *context, void *bytes, size_t n_bytes);
+    /* Nullable: whether to save now. Making the bytes ready costs a checksum of them. */
+    bool (*due)(void *context);
+    /* Replaces what was saved before. Its failure is its own affair: the build goes on. */
+    void (*save)(void *context, const void *bytes, size_t n_bytes);
+    /* Nullable: what was loaded is good, and the build goes on after done of total prompts. */
+    void (*resumed)(void *context, uint64_t done, uint64_t total);
+    void *context;
+} wi_head_keeper;
+
 /* Texts are UTF-8 without control characters. A label's first name must be its own; a synonym may
  * belong to several labels, which then rise together. */
 typedef struct wi_head_recipe {
@@ -30,12 +47,14 @@ typedef struct wi_head_recipe {
      * none-of-these. Those that are close to a label are left out. */
     const char *const *distractors;
     size_t n_distractors;
-    wi_progress progress; /* counts prompts */
+    wi_progress progress;         /* counts prompts */
+    const wi_head_keeper *keeper; /* nullable; borrowed */
 } wi_head_recipe;
 
 /* Builds a zero-shot head: per label, every template's embedding is normalised, averaged,
  * normalised. Synonyms are embedded one by one; a label answers with the best of them, and softmax
- * runs over labels.
+ * runs over labels. With a keeper the head is the same, bit for bit, however often its build was
+ * interrupted.
  * Owns: the caller closes *out; it borrows nothing. n_truncated may be NULL.
  * Errors: WI_ERR_ARG (no labels, duplicate label, template without {}), those of encode_texts
  * Source: OpenAI CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb, zeroshot_classifier */

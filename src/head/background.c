@@ -111,8 +111,9 @@ static float closest_label(wi_dots_fn *dots, const wi_head_parts *labels, const 
     return most;
 }
 
-/* Leaves the kept rows in b->rows. */
-static wi_status keep_rows(wi_background *b, const wi_head_parts *labels, wi_error *error)
+/* words: [n_names, dim]. */
+static wi_status keep_rows(wi_background *b, const wi_head_parts *labels, const float *words,
+                           wi_error *error)
 {
     size_t dim = labels->dim, n_far = b->neutral ? b->n_names : b->n_names - b->n_names / 5;
     size_t n_kept = n_far < MAX_KEPT ? n_far : MAX_KEPT;
@@ -125,31 +126,24 @@ static wi_status keep_rows(wi_background *b, const wi_head_parts *labels, wi_err
         return wi_fail_nomem(error, n_kept * dim * sizeof *kept, "background words");
     }
     for (size_t i = 0; i < b->n_names; i++)
-        rank[i] = (ranked){closest_label(dots, labels, b->rows + i * dim), i};
+        rank[i] = (ranked){closest_label(dots, labels, words + i * dim), i};
     qsort(rank, b->n_names, sizeof *rank, by_closeness);
     for (size_t i = 0; i < n_kept; i++)
-        memcpy(kept + i * dim, b->rows + rank[i * n_far / n_kept].row * dim, dim * sizeof *kept);
+        memcpy(kept + i * dim, words + rank[i * n_far / n_kept].row * dim, dim * sizeof *kept);
     free(rank);
-    free(b->rows);
     b->rows = kept;
     b->n = n_kept;
     return WI_OK;
 }
 
 wi_status wi_background_embed(wi_background *b, const wi_head_encoder *encoder,
-                              const wi_head_parts *labels, wi_prompt_count *count, wi_error *error)
+                              const wi_head_parts *labels, wi_prompt_count *count, float *words,
+                              wi_error *error)
 {
-    size_t n_floats, n_truncated = 0;
     if (b->n_names == 0)
         return WI_OK;
-    if (!wi_size_mul(b->n_names, encoder->model.dim, &n_floats) ||
-        n_floats > SIZE_MAX / sizeof(float))
-        return wi_fail(error, WI_ERR_LIMIT, "too many background words");
-    b->rows = malloc(n_floats * sizeof *b->rows);
-    if (!b->rows)
-        return wi_fail_nomem(error, n_floats * sizeof *b->rows, "background words");
     wi_status status =
         wi_zeroshot_rows(encoder, b->names, b->n_names, labels->templates,
-                         count_templates(labels->n_templates), count, b->rows, &n_truncated, error);
-    return status == WI_OK ? keep_rows(b, labels, error) : status;
+                         count_templates(labels->n_templates), count, words, error);
+    return status == WI_OK ? keep_rows(b, labels, words, error) : status;
 }

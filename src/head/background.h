@@ -24,11 +24,13 @@ wi_status wi_background_list(wi_background *background, const wi_head_model *mod
                              const wi_head_recipe *recipe, const wi_label_name *labels,
                              size_t n_labels, wi_error *error);
 uint64_t wi_background_prompts(const wi_background *background, size_t n_templates);
-/* Embeds them with the head's templates (eight at most) and keeps rows: the fifth of the words that
+/* Embeds them with the head's templates (eight at most) into words[n_names, dim], zero at first, and
+ * keeps rows: the fifth of the words that
  * is closest to the labels goes, since it may name the same things, and of the rest at most 1,024
  * stay, evenly spread. */
 wi_status wi_background_embed(wi_background *background, const wi_head_encoder *encoder,
-                              const wi_head_parts *labels, wi_prompt_count *count, wi_error *error);
+                              const wi_head_parts *labels, wi_prompt_count *count, float *words,
+                              wi_error *error);
 void wi_background_free(wi_background *background);
 
 #endif

@@ -1,6 +1,7 @@
 #include "head/zeroshot.h"
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "base/size.h"
 #include "head/background.h"
 #include "head/score.h"
@@ -78,7 +79,7 @@ static void close_run(run *r)
     free(r->text);
 }
 
-static wi_status add_batch(run *r, float *sums, size_t *n_truncated, wi_error *error)
+static wi_status add_batch(run *r, float *sums, wi_error *error)
 {
     size_t n = r->n_prompts - r->n_done < r->batch ? r->n_prompts - r->n_done : r->batch;
     for (size_t i = 0; i < n; i++) {
@@ -100,31 +101,47 @@ static wi_status add_batch(run *r, float *sums, size_t *n_truncated, wi_error *e
     }
     if (status != WI_OK)
         return status;
-    *n_truncated += truncated;
+    r->count->n_truncated += truncated;
     r->n_done += n;
     r->count->n_done += n;
-    if (!report_batch(r->count, 0, 0))
-        return wi_fail(error, WI_ERR_CANCELLED, "cancelled after %llu of %llu prompts",
-                       (unsigned long long)r->count->n_done, (unsigned long long)r->count->n_total);
     return WI_OK;
+}
+
+/* A batch and what follows it: the rows of the last one are finished, the keeper and the listener told. */
+static wi_status do_batch(run *r, float *out, wi_error *error)
+{
+    size_t dim = r->encoder->model.dim;
+    wi_prompt_count *count = r->count;
+    wi_status status = add_batch(r, out, error);
+    for (size_t i = 0; i < r->n_rows && r->n_done == r->n_prompts && status == WI_OK; i++)
+        status = wi_score_normalise(out + i * dim, dim, out + i * dim, error);
+    if (status == WI_ERR_CANCELLED || (status == WI_OK && count->n_done < count->n_total))
+        wi_resume_save(count->resume, count->n_done, count->n_truncated);
+    if (status == WI_OK && !report_batch(count, 0, 0))
+        status = wi_fail(error, WI_ERR_CANCELLED, "cancelled after %llu of %llu prompts",
+                         (unsigned long long)count->n_done, (unsigned long long)count->n_total);
+    return status;
 }
 
 wi_status wi_zeroshot_rows(const wi_head_encoder *encoder, const wi_label_name *names,
                            size_t n_rows, const char *const *templates, size_t n_templates,
-                           wi_prompt_count *count, float *out, size_t *n_truncated, wi_error *error)
+                           wi_prompt_count *count, float *out, wi_error *error)
 {
     run r = {.encoder = encoder,
              .names = names,
              .n_rows = n_rows,
              .templates = templates,
              .count = count};
-    memset(out, 0, n_rows * encoder->model.dim * sizeof *out);
     wi_status status = open_run(&r, n_templates, error);
+    uint64_t first = count->n_passed;
+    count->n_passed += r.n_prompts;
+    if (status != WI_OK || count->n_done >= count->n_passed) { /* all done before */
+        close_run(&r);
+        return status;
+    }
+    r.n_done = (size_t)(count->n_done - first);
     while (status == WI_OK && r.n_done < r.n_prompts)
-        status = add_batch(&r, out, n_truncated, error);
-    for (size_t i = 0; i < n_rows && status == WI_OK; i++)
-        status = wi_score_normalise(out + i * encoder->model.dim, encoder->model.dim,
-                                    out + i * encoder->model.dim, error);
+        status = do_batch(&r, out, error);
     close_run(&r);
     return status;
 }
@@ -182,33 +199,73 @@ typedef struct work {
     wi_head_parts parts;
     wi_label_name *names; /* [n_rows] */
     int32_t *row_label;
-    float *weight; /* [n_rows, dim] */
-    size_t n_rows, n_truncated;
+    size_t n_rows;
     wi_background background;
+    wi_resume resume; /* rows: [n_rows, dim] of the labels, then those of the background's words */
     wi_prompt_count count;
 } work;
+
+static void digest_text(wi_sha256 *sha, const char *text, size_t n_bytes)
+{
+    wi_sha256_update(sha, &n_bytes, sizeof n_bytes);
+    wi_sha256_update(sha, text, n_bytes);
+}
+
+/* Of all that the rows depend on. */
+static void digest_work(const work *w, uint8_t digest[32])
+{
+    const wi_head_parts *parts = &w->parts;
+    const size_t counts[] = {parts->n_templates, w->n_rows, w->background.n_names};
+    wi_sha256 sha;
+    wi_sha256_init(&sha);
+    digest_text(&sha, parts->model_fingerprint, strlen(parts->model_fingerprint));
+    wi_sha256_update(&sha, counts, sizeof counts);
+    for (size_t i = 0; i < parts->n_templates; i++)
+        digest_text(&sha, parts->templates[i], strlen(parts->templates[i]));
+    for (size_t i = 0; i < w->n_rows; i++)
+        digest_text(&sha, w->names[i].text, w->names[i].n_bytes);
+    for (size_t i = 0; i < w->background.n_names; i++)
+        digest_text(&sha, w->background.names[i].text, w->background.names[i].n_bytes);
+    wi_sha256_finish(&sha, digest);
+}
+
+/* Room for the rows, with what was done before in it. */
+static wi_status begin(work *w, const wi_head_encoder *encoder, const wi_head_recipe *recipe,
+                       wi_error *error)
+{
+    uint8_t digest[32];
+    wi_prompt_count *count = &w->count;
+    const wi_head_keeper *keeper = recipe->keeper;
+    count->n_total = (uint64_t)w->n_rows * w->parts.n_templates +
+                     wi_background_prompts(&w->background, w->parts.n_templates);
+    count->resume = &w->resume;
+    digest_work(w, digest);
+    wi_status status = wi_resume_open(&w->resume, count->n_total > BATCH_PROMPTS ? keeper : NULL,
+                                      digest, w->n_rows + w->background.n_names,
+                                      encoder->model.dim, error);
+    if (status != WI_OK ||
+        !wi_resume_load(&w->resume, count->n_total, &count->n_done, &count->n_truncated))
+        return status;
+    if (keeper->resumed)
+        keeper->resumed(keeper->context, count->n_done, count->n_total);
+    return WI_OK;
+}
 
 static wi_status embed_labels(work *w, const wi_head_encoder *encoder, wi_error *error)
 {
     wi_head_parts *parts = &w->parts;
-    size_t n_floats;
-    if (!wi_size_mul(w->n_rows, encoder->model.dim, &n_floats) ||
-        n_floats > SIZE_MAX / sizeof(float))
-        return wi_fail(error, WI_ERR_LIMIT, "too many labels");
-    w->weight = malloc(n_floats * sizeof(float));
-    if (!w->weight)
-        return wi_fail_nomem(error, n_floats * sizeof(float), "label embeddings");
-    parts->weight = w->weight;
+    parts->weight = w->resume.rows;
     parts->n_rows = w->n_rows;
     parts->row_label = w->n_rows != parts->n_labels ? w->row_label : NULL;
     return wi_zeroshot_rows(encoder, w->names, w->n_rows, parts->templates, parts->n_templates,
-                            &w->count, w->weight, &w->n_truncated, error);
+                            &w->count, w->resume.rows, error);
 }
 
 static wi_status embed_background(work *w, const wi_head_encoder *encoder, wi_error *error)
 {
     wi_head_parts *parts = &w->parts;
-    wi_status status = wi_background_embed(&w->background, encoder, parts, &w->count, error);
+    wi_status status = wi_background_embed(&w->background, encoder, parts, &w->count,
+                                           w->resume.rows + w->n_rows * parts->dim, error);
     if (status == WI_OK && w->background.n > 0) {
         parts->background = w->background.rows;
         parts->n_background = w->background.n;
@@ -229,19 +286,18 @@ wi_status wi_zeroshot_build(const wi_head_encoder *encoder, const wi_head_recipe
     if (status == WI_OK)
         status =
             wi_background_list(&w.background, &encoder->model, recipe, w.names, w.n_rows, error);
-    if (status == WI_OK) {
-        w.count.n_total = (uint64_t)w.n_rows * w.parts.n_templates +
-                          wi_background_prompts(&w.background, w.parts.n_templates);
+    if (status == WI_OK)
+        status = begin(&w, encoder, recipe, error);
+    if (status == WI_OK)
         status = embed_labels(&w, encoder, error);
-    }
     if (status == WI_OK)
         status = embed_background(&w, encoder, error);
     if (status == WI_OK)
         status = wi_head_copy(&w.parts, out, error);
     if (status == WI_OK && n_truncated)
-        *n_truncated = w.n_truncated;
+        *n_truncated = w.count.n_truncated;
     wi_background_free(&w.background);
-    free(w.weight);
+    free(w.resume.block);
     free(w.row_label);
     free(w.names);
     return status;

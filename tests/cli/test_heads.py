@@ -1,6 +1,7 @@
 """Heads: made, listed, shown, rebuilt, removed; shipped lists compiled once and kept."""
 import json
 import os
+import signal
 import time
 
 import tiny_model
@@ -108,6 +109,61 @@ class Own(Case):
         labels = self.write("l.txt", "".join(f"\u732b {i}\n" for i in range(300)) + "\u0633\u0645\u0643\ncaf\u00e9\n")
         self.ok("head", "new", "many", "--labels", labels)
         self.assertEqual(self.ok("head", "show", "many", "--json").json()[0]["n_labels"], 302)
+
+
+class Interrupted(Case):
+    def setUp(self):
+        super().setUp()
+        labels = self.write("many.txt", "".join(f"label number {i}\n" for i in range(20000)))
+        self.making = ["head", "new", "many", "--labels", labels, "--force"]
+        for i in range(6):
+            self.making += ["--template", f"prompt {i} of a {{}}"]
+
+    def parts(self):
+        return [os.path.join(folder, name) for folder, _, names in os.walk(self.cache_path("heads"))
+                for name in names if ".part" in name]
+
+    def interrupt(self, how, ready):
+        """Its exit status and what it said; how is sent once it is ready."""
+        process = self.start(*self.making, "--isa", "scalar", "--threads", "1")
+        while process.poll() is None and not ready(process):
+            time.sleep(0.02)
+        process.send_signal(how)
+        _, messages = process.communicate(timeout=100)
+        return process.returncode, messages.decode()
+
+    def test_goes_on_where_it_stopped(self):
+        head = self.data_path("heads", "many.safetensors")
+        self.ok(*self.making, "--isa", "scalar")
+        with open(head, "rb") as file:
+            whole = file.read()
+        self.assertEqual(self.parts(), [])
+
+        status, messages = self.interrupt(
+            signal.SIGKILL, lambda process: any(part.endswith(".part") for part in self.parts()))
+        self.assertEqual((status, messages), (-signal.SIGKILL, ""))
+        said = []
+        status, messages = self.interrupt(signal.SIGINT, lambda process: said.append(process.stderr.readline()) or True)
+        self.assertEqual(status, 130)
+        self.assertRegex(said[0].decode(), "going on where it stopped, after [1-9][0-9]* of 120000 prompts")
+        self.assertIn("run it again to go on", messages)
+        with open(head, "rb") as file:
+            self.assertEqual(file.read(), whole, "an interrupted build replaces nothing")
+        (place,) = self.parts()
+        with open(place, "rb") as file:
+            part = file.read()
+
+        os.remove(head)
+        self.assertIn("going on where it stopped", self.ok(*self.making, "--isa", "scalar").err)
+        self.assertEqual(self.parts(), [])
+        with open(head, "rb") as file:
+            self.assertEqual(file.read(), whole)
+
+        with open(place, "wb") as file: # one that was cut off is passed over
+            file.write(part[:-1])
+        self.assertNotIn("going on", self.ok(*self.making, "--isa", "scalar").err)
+        with open(head, "rb") as file:
+            self.assertEqual(file.read(), whole)
 
 
 class Shipped(Case):

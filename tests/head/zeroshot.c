@@ -148,6 +148,186 @@ static void large_heads_run_in_batches(void **state)
     free_labels(labels, N);
 }
 
+/* A keeper in memory. It saves when asked to, and the build is stopped once stop_at prompts are done. */
+typedef struct keeper {
+    uint8_t *bytes; /* what was saved last, or NULL */
+    size_t n_bytes, n_saves;
+    uint64_t stop_at, resumed_at, total;
+    bool undue;
+} keeper;
+
+static bool load_kept(void *context, void *bytes, size_t n_bytes)
+{
+    const keeper *k = context;
+    if (k->bytes && k->n_bytes <= n_bytes) /* as a file that was cut off is read */
+        memcpy(bytes, k->bytes, k->n_bytes);
+    return k->bytes && k->n_bytes == n_bytes;
+}
+
+static bool is_due(void *context)
+{
+    return !((const keeper *)context)->undue;
+}
+
+static void save_kept(void *context, const void *bytes, size_t n_bytes)
+{
+    keeper *k = context;
+    free(k->bytes);
+    k->bytes = malloc(n_bytes);
+    assert_non_null(k->bytes);
+    memcpy(k->bytes, bytes, n_bytes);
+    k->n_bytes = n_bytes;
+    k->n_saves++;
+}
+
+static void note_resumed(void *context, uint64_t done, uint64_t total)
+{
+    keeper *k = context;
+    k->resumed_at = done;
+    k->total = total;
+}
+
+static bool stop_there(void *context, uint64_t done, uint64_t total)
+{
+    const keeper *k = context;
+    (void)total;
+    return !k->stop_at || done < k->stop_at;
+}
+
+enum { N_KEPT_LABELS = 2500, N_KEPT_WORDS = 2300, N_KEPT_TEMPLATES = 3 };
+
+/* 7,500 prompts of labels in 4 batches and 6,900 of background words in 4 more. */
+static wi_status build_kept(keeper *k, fake_tower *tower, const char *fingerprint,
+                            const char *const *templates, wi_head **out, size_t *n_truncated)
+{
+    char **labels = make_labels(N_KEPT_LABELS), **words = make_labels(N_KEPT_WORDS);
+    for (size_t i = 0; i < N_KEPT_WORDS; i++)
+        words[i][0] = 'w'; /* "wabel 7" */
+    wi_head_encoder encoder = fake_encoder(tower);
+    const wi_head_keeper keep = {load_kept, is_due, save_kept, note_resumed, k};
+    encoder.model.fingerprint = fingerprint;
+    wi_head_recipe recipe = {.labels = (const char *const *)labels,
+                             .n_labels = N_KEPT_LABELS,
+                             .templates = templates,
+                             .n_templates = N_KEPT_TEMPLATES,
+                             .distractors = (const char *const *)words,
+                             .n_distractors = N_KEPT_WORDS,
+                             .progress = {stop_there, k},
+                             .keeper = k ? &keep : NULL};
+    if (!k)
+        recipe.progress = (wi_progress){0};
+    wi_error error;
+    wi_status status = wi_zeroshot_build(&encoder, &recipe, out, n_truncated, &error);
+    free_labels(labels, N_KEPT_LABELS);
+    free_labels(words, N_KEPT_WORDS);
+    return status;
+}
+
+static const char *const kept_templates[] = {"{}", "a {}", "{} b"};
+
+static void check_same_head(const wi_head *a, const wi_head *b)
+{
+    assert_int_equal(a->parts.n_rows, b->parts.n_rows);
+    assert_int_equal(a->parts.n_background, b->parts.n_background);
+    assert_memory_equal(a->parts.weight, b->parts.weight, a->parts.n_rows * DIM * sizeof(float));
+    assert_memory_equal(a->parts.background, b->parts.background,
+                        a->parts.n_background * DIM * sizeof(float));
+}
+
+/* Stopped after every batch, also between labels and background words, and by the tower itself: each run goes on
+ * where the one before stopped, and the head is the one of a single run. */
+static void interrupted_builds_go_on(void **state)
+{
+    (void)state;
+    static const uint64_t begins[] = {0, 2048, 4096, 6144, 7500, 9548, 11596, 13644};
+    fake_tower tower = {.dim = DIM, .truncate_bytes = 11};
+    wi_head *whole = NULL, *head = NULL;
+    size_t want_truncated = 0, n_truncated = 0;
+    assert_int_equal(build_kept(NULL, &tower, "00ff", kept_templates, &whole, &want_truncated),
+                     WI_OK);
+    keeper k = {0};
+    for (size_t i = 0; i + 1 < sizeof begins / sizeof *begins; i++) {
+        for (int within = 1; within >= 0; within--) {
+            k.stop_at = within ? begins[i] + 1 : begins[i + 1];
+            k.resumed_at = 0;
+            assert_int_equal(build_kept(&k, &tower, "00ff", kept_templates, &head, &n_truncated),
+                             WI_ERR_CANCELLED);
+            assert_null(head);
+            assert_int_equal(k.resumed_at, begins[i]);
+        }
+    }
+    k.stop_at = 0;
+    tower.n_texts = 0;
+    assert_int_equal(build_kept(&k, &tower, "00ff", kept_templates, &head, &n_truncated), WI_OK);
+    assert_int_equal(k.resumed_at, 13644);
+    assert_int_equal(k.total, 14400);
+    assert_int_equal(tower.n_texts, 14400 - 13644);
+    assert_int_equal(n_truncated, want_truncated);
+    check_same_head(head, whole);
+    wi_head_close(&head);
+    wi_head_close(&whole);
+    free(k.bytes);
+}
+
+/* Of another model, of other prompts, cut off, too long or changed in one bit: as if there was nothing. */
+static void what_does_not_fit_is_ignored(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"{}", "a {}", "{} c"};
+    fake_tower tower = {.dim = DIM};
+    wi_head *whole = NULL, *head = NULL;
+    assert_int_equal(build_kept(NULL, &tower, "00ff", kept_templates, &whole, NULL), WI_OK);
+    keeper k = {.stop_at = 7000};
+    assert_int_equal(build_kept(&k, &tower, "00ff", kept_templates, &head, NULL), WI_ERR_CANCELLED);
+    const size_t n_bytes = k.n_bytes;
+    uint8_t *good = malloc(n_bytes);
+    assert_non_null(good);
+    memcpy(good, k.bytes, n_bytes);
+    const struct {
+        const char *fingerprint, *const *templates;
+        size_t n_bytes, flipped;
+        uint64_t resumed_at;
+    } cases[] = {
+        {"00ff", kept_templates, n_bytes, SIZE_MAX, 7500}, {"00fe", kept_templates, n_bytes, SIZE_MAX, 0},
+        {"00ff", others, n_bytes, SIZE_MAX, 0},            {"00ff", kept_templates, n_bytes - 1, SIZE_MAX, 0},
+        {"00ff", kept_templates, 0, SIZE_MAX, 0},          {"00ff", kept_templates, n_bytes, 3, 0},
+        {"00ff", kept_templates, n_bytes, 80, 0},          {"00ff", kept_templates, n_bytes, n_bytes / 2, 0},
+        {"00ff", kept_templates, n_bytes, n_bytes - 1, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memcpy(k.bytes, good, n_bytes);
+        k.n_bytes = cases[i].n_bytes;
+        k.stop_at = k.resumed_at = 0;
+        k.undue = true; /* so that it stays */
+        if (cases[i].flipped != SIZE_MAX)
+            k.bytes[cases[i].flipped] ^= 0x10;
+        assert_int_equal(
+            build_kept(&k, &tower, cases[i].fingerprint, cases[i].templates, &head, NULL), WI_OK);
+        assert_int_equal(k.resumed_at, cases[i].resumed_at);
+        if (cases[i].templates == kept_templates)
+            check_same_head(head, whole);
+        wi_head_close(&head);
+    }
+    wi_head_close(&whole);
+    free(good);
+    free(k.bytes);
+}
+
+static void small_builds_are_not_kept(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"cat", "dog"};
+    fake_tower tower = {.dim = DIM};
+    wi_head_encoder encoder = fake_encoder(&tower);
+    keeper k = {0};
+    const wi_head_keeper keep = {load_kept, is_due, save_kept, note_resumed, &k};
+    wi_head_recipe recipe = {.labels = labels, .n_labels = 2, .keeper = &keep};
+    wi_head *head = NULL;
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, NULL), WI_OK);
+    assert_int_equal(k.n_saves, 0);
+    wi_head_close(&head);
+}
+
 static void refuses_bad_recipes(void **state)
 {
     (void)state;
@@ -217,7 +397,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ensembles_templates),        cmocka_unit_test(default_template_is_openais),
-        cmocka_unit_test(large_heads_run_in_batches), cmocka_unit_test(refuses_bad_recipes),
+        cmocka_unit_test(large_heads_run_in_batches), cmocka_unit_test(interrupted_builds_go_on),
+        cmocka_unit_test(what_does_not_fit_is_ignored),
+        cmocka_unit_test(small_builds_are_not_kept),
+        cmocka_unit_test(refuses_bad_recipes),
         cmocka_unit_test(long_labels_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
