@@ -39,6 +39,7 @@ typedef struct job {
     wi_head *heads[MAX_HEADS];
     cli_head_answers answers[MAX_HEADS];
     size_t n_heads, top;
+    bool grouped; /* a head has groups */
     int status;
 } job;
 
@@ -117,6 +118,7 @@ static int open_heads(job *j)
             cli_error(j->app, "out of memory");
             status = CLI_FAILED;
         }
+        j->grouped = j->grouped || answers->info.n_groups > 0;
     }
     return status;
 }
@@ -140,6 +142,7 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
     job *j = context;
     wi_error error = {0};
     size_t dim = j->runtime.info.embedding_dim;
+    bool is_table = j->format == CLI_CSV || j->format == CLI_TSV;
     if (!embedding) {
         return true;
     }
@@ -151,8 +154,10 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
             j->status = cli_failed(j->app, item->path, &error);
             return true;
         }
-        if (wi_head_answer_groups(head->head, embedding, dim, j->top, head->groups, &head->n_groups,
-                                  &error) != WI_OK) {
+        /* In a table each label's group has its share, also those behind the best. */
+        size_t n_groups = is_table ? head->info.n_groups : j->top;
+        if (wi_head_answer_groups(head->head, embedding, dim, n_groups, head->groups,
+                                  &head->n_groups, &error) != WI_OK) {
             j->status = cli_failed(j->app, item->path, &error);
             return true;
         }
@@ -169,6 +174,7 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
         .height_px = item->loaded.height_px,
         .heads = j->answers,
         .n_heads = j->n_heads,
+        .grouped = j->grouped,
         .decode_ms = item->loaded.decode_ms,
         .preprocess_ms = item->loaded.preprocess_ms,
         .encode_ms = encode_ms,
@@ -184,7 +190,7 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
 static int answer_all(job *j)
 {
     cli_encode encode = {&j->runtime, &j->paths, cli_args_has(j->args, "no-exif"), answer_one, j};
-    cli_write_header(j->format);
+    cli_write_header(j->format, j->grouped);
     return cli_encode_images(&encode);
 }
 

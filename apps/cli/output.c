@@ -166,40 +166,70 @@ void cli_write_field(cli_format format, const char *text)
     }
 }
 
-static void write_rows(cli_format format, const cli_result *result)
+/* ",GROUP,SHARE": empty for a label without a group. */
+static void write_group(cli_format format, char mark, const cli_head_answers *head,
+                        const char *group)
 {
-    char mark = format == CLI_CSV ? ',' : '\t';
-    void (*write_field)(const char *) = format == CLI_CSV ? write_csv_field : write_tsv_field;
-    for (size_t i = 0; i < result->n_heads; i++) {
-        const cli_head_answers *head = &result->heads[i];
-        if (head->none) {
-            write_field(result->image);
-            fputc(mark, stdout);
-            write_field(head->info.name);
-            printf("%c0%cnone of these%c%c%c\n", mark, mark, mark, mark, mark);
-        }
-        for (size_t j = 0; j < head->n_answers; j++) {
-            const wi_answer *answer = &head->answers[j];
-            write_field(result->image);
-            fputc(mark, stdout);
-            write_field(head->info.name);
-            printf("%c%zu%c", mark, j + 1, mark);
-            write_field(wi_head_label(head->head, answer->label));
-            printf("%c%.9g%c", mark, (double)answer->score, mark);
-            if (isfinite(answer->cosine)) {
-                printf("%.9g", (double)answer->cosine);
-            }
-            printf("%c%.9g\n", mark, (double)answer->logit);
+    fputc(mark, stdout);
+    cli_write_field(format, group);
+    fputc(mark, stdout);
+    for (size_t i = 0; i < head->n_groups; i++) {
+        if (!strcmp(head->groups[i].group, group)) {
+            printf("%.9g", (double)head->groups[i].score);
         }
     }
 }
 
-void cli_write_header(cli_format format)
+/* "IMAGE,HEAD,RANK,LABEL": rank 0 is none-of-these. */
+static void begin_row(cli_format format, char mark, const char *image, const char *head,
+                      size_t rank, const char *label)
 {
-    if (format == CLI_CSV) {
-        puts("image,head,rank,label,score,cosine,logit");
-    } else if (format == CLI_TSV) {
-        puts("image\thead\trank\tlabel\tscore\tcosine\tlogit");
+    cli_write_field(format, image);
+    fputc(mark, stdout);
+    cli_write_field(format, head);
+    printf("%c%zu%c", mark, rank, mark);
+    cli_write_field(format, label);
+    fputc(mark, stdout);
+}
+
+static void write_rows(cli_format format, const cli_result *result)
+{
+    char mark = format == CLI_CSV ? ',' : '\t';
+    for (size_t i = 0; i < result->n_heads; i++) {
+        const cli_head_answers *head = &result->heads[i];
+        if (head->none) {
+            begin_row(format, mark, result->image, head->info.name, 0, "none of these");
+            printf("%c%c", mark, mark);
+            if (result->grouped) {
+                write_group(format, mark, head, "");
+            }
+            putchar('\n');
+        }
+        for (size_t j = 0; j < head->n_answers; j++) {
+            const wi_answer *answer = &head->answers[j];
+            begin_row(format, mark, result->image, head->info.name, j + 1,
+                      wi_head_label(head->head, answer->label));
+            printf("%.9g%c", (double)answer->score, mark);
+            if (isfinite(answer->cosine)) {
+                printf("%.9g", (double)answer->cosine);
+            }
+            printf("%c%.9g", mark, (double)answer->logit);
+            if (result->grouped) {
+                write_group(format, mark, head, wi_head_group(head->head, answer->label));
+            }
+            putchar('\n');
+        }
+    }
+}
+
+void cli_write_header(cli_format format, bool grouped)
+{
+    char mark = format == CLI_CSV ? ',' : '\t';
+    static const char *const columns[] = {"image", "head",  "rank",  "label",      "score",
+                                          "cosine", "logit", "group", "group_score"};
+    size_t n = sizeof columns / sizeof *columns - (grouped ? 0 : 2);
+    for (size_t i = 0; i < n && (format == CLI_CSV || format == CLI_TSV); i++) {
+        printf("%s%c", columns[i], i + 1 < n ? mark : '\n');
     }
 }
 

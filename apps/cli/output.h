@@ -26,11 +26,13 @@ typedef struct cli_result {
     uint32_t width_px, height_px;
     const cli_head_answers *heads;
     size_t n_heads;
+    bool grouped; /* tables have the columns of groups */
     double decode_ms, preprocess_ms, encode_ms, score_ms;
 } cli_result;
 
-/* The header line of CSV and TSV; nothing for the others. */
-void cli_write_header(cli_format format);
+/* The header line of CSV and TSV, with group and group_score at the end when grouped; nothing for the
+ * others. */
+void cli_write_header(cli_format format, bool grouped);
 /* One picture's answers. False when memory is out. */
 bool cli_write_result(cli_app *app, cli_format format, const cli_result *result);
 

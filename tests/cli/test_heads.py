@@ -1,4 +1,6 @@
 """Heads: made, listed, shown, rebuilt, removed; shipped lists compiled once and kept."""
+import csv
+import io
 import json
 import os
 import signal
@@ -97,6 +99,23 @@ class Own(Case):
         self.assertIn("by group:", self.ok(self.picture(), "--as", "zoo", "--model", other).out)
         self.assertEqual(self.ok("head", "show", "zoo", "--json").json()[0]["groups"], ["animals", "animals", "food"])
         self.assertIn("[animals]\n  cat|kitty\n  dog", self.ok("head", "show", "zoo").out)
+
+    def test_groups_in_tables(self):
+        labels = ("--labels", "cat,dog,pizza,rock", "--group", "animals, big and small=cat,dog", "--group", "food=pizza")
+        head = self.ok(self.picture(), *labels, "--json").json()[0]["heads"][0]
+        shares = {group["group"]: group["score"] for group in head["groups"]}
+        for option, mark in (("--csv", ","), ("--tsv", "\t")):
+            for top in ("1", "4"):
+                table = self.ok(self.picture(), *labels, option, "--top", top).out
+                rows = list(csv.DictReader(io.StringIO(table), delimiter=mark))
+                self.assertEqual(list(rows[0])[-3:], ["logit", "group", "group_score"])
+                self.assertEqual(len(rows), int(top))
+                for row, answer in zip(rows, head["answers"]):
+                    self.assertEqual((row["label"], row["group"]), (answer["label"], answer.get("group", "")))
+                    if row["group"]:
+                        self.assertAlmostEqual(float(row["group_score"]), shares[row["group"]], 6)
+                    else:
+                        self.assertEqual(row["group_score"], "")
 
     def test_names(self):
         for name in ("caf\u00e9", "two words", "a.b", "x" * 100):
