@@ -1,25 +1,40 @@
-/* A running server beside the encoder that it stands on: round by round, how many pictures a second the encoder does
- * in batches with all cores, what decoding one picture costs, and how many the server answers. One JSON object a
- * round on standard output, then one of all rounds.
+/* A running server beside the encoder that it stands on. In each round all take turns on the same photo:
+ *
+ *     batch   one session, all threads: wi_session_encode_images in batches
+ *     apart   a session of one thread on each core, in batches of 8
+ *     whole   the same, and the JPEG decoded for each picture: what the cores could do without a server
+ *     server  what it answers, counted from when every connection has had an answer, under full load
+ *
+ * The size of a batch is chosen once, before the rounds. One JSON object a round on standard output, then one of the
+ * medians over all rounds, also of the server's shares, with their lowest and highest.
  *
  *     bench_serve MODEL PHOTO PORT [--connections N] [--seconds S] [--rounds N] [--threads N] [--path PATH]
  *
- * --seconds of each part. --load S instead: S seconds of requests and nothing else. "stolen" is the share of processor
+ * --seconds of each turn. --load S instead: S seconds of requests and nothing else. "stolen" is the share of processor
  * time that the machine below this one kept for others: rounds with much of it say little. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <whatsit/whatsit.h>
 
-enum { BATCH = 16, MAX_CONNECTIONS = 1024, MAX_ANSWER = 1 << 16, MAX_ROUNDS = 64 };
+enum {
+    MAX_BATCH = 16,
+    MAX_THREADS = 64,
+    MAX_CONNECTIONS = 1024,
+    MAX_ANSWER = 1 << 16,
+    MAX_ROUNDS = 64,
+    N_TRIES = 3
+};
 
 typedef struct options {
     const char *model, *photo, *path;
@@ -29,7 +44,7 @@ typedef struct options {
 
 typedef struct connection {
     int fd;
-    size_t sent, n_got;
+    size_t sent, n_got, n_answers;
     double began;
     char got[MAX_ANSWER];
 } connection;
@@ -41,13 +56,14 @@ typedef struct load {
     struct pollfd polls[MAX_CONNECTIONS];
     connection *connections;
     double *latencies; /* seconds */
-    size_t n, capacity, n_errors;
-    double began, wall;
+    size_t n, capacity, n_errors, n_warm;
+    double began, wall; /* of what is counted */
 } load;
 
+/* Pictures a second of each, and the server's rate as a share of the others. */
 typedef struct round_figures {
-    double encoder, decode_ms, server, p50_ms, p99_ms, stolen;
-    double of_encoder, of_both; /* the server's rate as a share */
+    double batch, apart, whole, server, p50_ms, p99_ms, client_ms, stolen;
+    double of_batch, of_apart, of_whole;
     size_t n, n_errors;
 } round_figures;
 
@@ -110,19 +126,21 @@ static void ticks(double *stolen, double *all)
 typedef struct encoder {
     wi_engine *engine;
     wi_model *model;
-    wi_session *session;
     wi_model_info info;
-    uint8_t *pixels;
-    float *out;
+    const char *photo;
+    size_t n_photo, batch;
+    wi_session *session; /* of all threads */
+    int n_threads;
+    wi_session *apart[MAX_THREADS];
 } encoder;
 
-static void decode(const wi_model_info *info, const char *photo, size_t n_photo, uint8_t *pixels)
+static void decode(const encoder *e, uint8_t *pixels)
 {
     wi_image *image = NULL;
     wi_error error = {0};
-    const wi_preprocess *how = &info->preprocess;
+    const wi_preprocess *how = &e->info.preprocess;
     const wi_image_options small = {.target_px = how->resize_px ? how->resize_px : how->size_px};
-    if (wi_image_from_memory(photo, n_photo, &small, &image, &error) != WI_OK ||
+    if (wi_image_from_memory(e->photo, e->n_photo, &small, &image, &error) != WI_OK ||
         wi_image_preprocess(image, how, pixels, &error) != WI_OK)
         die("the photo", error.message);
     wi_image_close(&image);
@@ -133,51 +151,90 @@ static void open_encoder(const options *how, encoder *e)
     wi_error error = {0};
     const wi_engine_options eo = {.n_threads = how->n_threads};
     const wi_model_options mo = {.towers = WI_TOWER_IMAGE};
-    const wi_session_options so = {.max_images = BATCH, .max_tokens = 1};
+    wi_session_options so = {.max_images = MAX_BATCH, .max_tokens = 1};
+    e->n_threads = how->n_threads < MAX_THREADS ? how->n_threads : MAX_THREADS;
     if (wi_engine_open(&eo, &e->engine, &error) != WI_OK ||
         wi_model_open(e->engine, how->model, &mo, &e->model, &error) != WI_OK ||
         wi_model_get_info(e->model, &e->info, &error) != WI_OK ||
         wi_session_open(e->model, &so, &e->session, &error) != WI_OK)
         die(how->model, error.message);
-    e->pixels = memory((size_t)BATCH * e->info.image_px * e->info.image_px * 3);
-    e->out = memory((size_t)BATCH * e->info.embedding_dim * sizeof *e->out);
+    so.one_thread = true;
+    for (int i = 0; i < e->n_threads; i++)
+        if (wi_session_open(e->model, &so, &e->apart[i], &error) != WI_OK)
+            die(how->model, error.message);
 }
 
-static double batch_rate(encoder *e, const char *photo, size_t n_photo, size_t batch,
-                         double seconds)
+/* One thread's turn. */
+typedef struct turn {
+    const encoder *encoder;
+    wi_session *session;
+    size_t batch;
+    bool decodes;
+    double seconds, rate;
+} turn;
+
+static void *take_turn(void *context)
 {
+    turn *t = context;
+    const encoder *e = t->encoder;
     const size_t picture = (size_t)e->info.image_px * e->info.image_px * 3;
-    size_t n = 0;
+    uint8_t *pixels = memory(t->batch * picture);
+    float *out = memory(t->batch * e->info.embedding_dim * sizeof *out);
     wi_error error = {0};
-    for (size_t i = 0; i < batch; i++)
-        decode(&e->info, photo, n_photo, e->pixels + i * picture);
+    size_t n = 0;
+    for (size_t i = 0; i < t->batch; i++)
+        decode(e, pixels + i * picture);
     const double start = now();
-    while (now() - start < seconds) {
-        if (wi_session_encode_images(e->session, e->pixels, batch, e->out, &error) != WI_OK)
+    while (now() - start < t->seconds) {
+        for (size_t i = 0; t->decodes && i < t->batch; i++)
+            decode(e, pixels + i * picture);
+        if (wi_session_encode_images(t->session, pixels, t->batch, out, &error) != WI_OK)
             die("encoding", error.message);
-        n += batch;
+        n += t->batch;
     }
-    return (double)n / (now() - start);
+    t->rate = (double)n / (now() - start);
+    free(pixels);
+    free(out);
+    return NULL;
 }
 
-/* At its better batch: which one that is depends on the caches. */
-static double encoder_rate(encoder *e, const char *photo, size_t n_photo, double seconds)
+static double batch_rate(const encoder *e, size_t batch, double seconds)
 {
-    const double half = batch_rate(e, photo, n_photo, BATCH / 2, seconds / 2);
-    const double whole = batch_rate(e, photo, n_photo, BATCH, seconds / 2);
-    return half > whole ? half : whole;
+    turn t = {.encoder = e, .session = e->session, .batch = batch, .seconds = seconds};
+    take_turn(&t);
+    return t.rate;
 }
 
-static double decode_ms(encoder *e, const char *photo, size_t n_photo)
+static double apart_rate(const encoder *e, bool decodes, double seconds)
 {
-    double times[101];
-    for (size_t i = 0; i < 101; i++) {
-        const double start = now();
-        decode(&e->info, photo, n_photo, e->pixels);
-        times[i] = 1e3 * (now() - start);
+    turn turns[MAX_THREADS];
+    pthread_t threads[MAX_THREADS];
+    double rate = 0;
+    for (int i = 0; i < e->n_threads; i++) {
+        turns[i] = (turn){.encoder = e,
+                          .session = e->apart[i],
+                          .batch = MAX_BATCH / 2,
+                          .decodes = decodes,
+                          .seconds = seconds};
+        if (pthread_create(&threads[i], NULL, take_turn, &turns[i]) != 0)
+            die("threads", "cannot start them");
     }
-    qsort(times, 101, sizeof *times, by_value);
-    return times[50];
+    for (int i = 0; i < e->n_threads; i++) {
+        pthread_join(threads[i], NULL);
+        rate += turns[i].rate;
+    }
+    return rate;
+}
+
+/* Which batch is better depends on the caches. */
+static void choose_batch(encoder *e, double seconds)
+{
+    double half = 0, whole = 0;
+    for (int i = 0; i < N_TRIES; i++) {
+        half += batch_rate(e, MAX_BATCH / 2, seconds / N_TRIES);
+        whole += batch_rate(e, MAX_BATCH, seconds / N_TRIES);
+    }
+    e->batch = half > whole ? MAX_BATCH / 2 : MAX_BATCH;
 }
 
 /* ---- the load: every connection sends its next request when its last one is answered ---- */
@@ -251,8 +308,10 @@ static void pull(load *l, size_t i)
     c->n_got += (size_t)n;
     c->got[c->n_got] = '\0';
     if (is_answered(c)) {
-        add_latency(l, now() - c->began);
         l->n_errors += strncmp(c->got, "HTTP/1.1 200", 12) != 0;
+        l->n_warm += c->n_answers++ == 0;
+        if (l->began > 0)
+            add_latency(l, now() - c->began);
         begin(l, i);
     }
 }
@@ -260,14 +319,15 @@ static void pull(load *l, size_t i)
 static void run_load(load *l, double seconds)
 {
     const size_t n = (size_t)l->how->n_connections;
-    l->n = l->n_errors = 0;
+    l->n = l->n_errors = l->n_warm = 0;
+    l->began = 0;
     for (size_t i = 0; i < n; i++) {
         l->connections[i].fd = dial(l->how->port);
+        l->connections[i].n_answers = 0;
         l->polls[i] = (struct pollfd){.fd = l->connections[i].fd, .events = POLLIN};
         begin(l, i);
     }
-    l->began = now();
-    while (now() - l->began < seconds) {
+    while (l->began == 0 || now() - l->began < seconds) {
         poll(l->polls, n, 1000);
         for (size_t i = 0; i < n; i++) {
             if (l->polls[i].revents & (POLLIN | POLLHUP | POLLERR))
@@ -275,6 +335,8 @@ static void run_load(load *l, double seconds)
             else if (l->polls[i].revents & POLLOUT)
                 push(l, i);
         }
+        if (l->began == 0 && l->n_warm == n)
+            l->began = now();
     }
     l->wall = now() - l->began;
     for (size_t i = 0; i < n; i++)
@@ -282,47 +344,60 @@ static void run_load(load *l, double seconds)
     qsort(l->latencies, l->n, sizeof *l->latencies, by_value);
 }
 
+static double processor_s(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+}
+
 /* ---- */
 
-static double median(const round_figures *rounds, int n, size_t at)
+/* Of n rounds' field at offset `at`; part 0: the lowest, 0.5: the median, 1: the highest. */
+static double quantile(const round_figures *rounds, int n, size_t at, double part)
 {
     double values[MAX_ROUNDS];
     for (int i = 0; i < n; i++)
         memcpy(&values[i], (const char *)&rounds[i] + at, sizeof values[i]);
     qsort(values, (size_t)n, sizeof *values, by_value);
-    return values[n / 2];
+    return values[(int)(part * (n - 1) + 0.5)];
 }
 
 static void report(const char *what, const round_figures *r)
 {
-    printf(
-        "{\"bench\":\"%s\",\"server_per_s\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"requests\":%zu,"
-        "\"errors\":%zu,\"stolen\":%.3f",
-        what, r->server, r->p50_ms, r->p99_ms, r->n, r->n_errors, r->stolen);
-    if (r->encoder > 0)
-        printf(",\"encoder_per_s\":%.1f,\"decode_ms\":%.3f,\"of_encoder\":%.3f,"
-               "\"of_decoding_and_encoding\":%.3f",
-               r->encoder, r->decode_ms, r->of_encoder, r->of_both);
-    printf("}\n");
-    fflush(stdout);
+    printf("{\"bench\":\"%s\",\"server_per_s\":%.1f,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
+           "\"requests\":%zu,\"errors\":%zu,\"client_ms_a_request\":%.3f,\"stolen\":%.3f",
+           what, r->server, r->p50_ms, r->p99_ms, r->n, r->n_errors, r->client_ms, r->stolen);
+    if (r->batch > 0)
+        printf(",\"batch_per_s\":%.1f,\"apart_per_s\":%.1f,\"whole_per_s\":%.1f,"
+               "\"of_batch\":%.3f,\"of_apart\":%.3f,\"of_whole\":%.3f",
+               r->batch, r->apart, r->whole, r->of_batch, r->of_apart, r->of_whole);
 }
 
-/* Medians of all rounds, also of the shares, which belong to one moment each. */
-static void report_all(const round_figures *rounds, int n)
+static void report_all(const round_figures *rounds, int n, size_t batch)
 {
-    round_figures all = {.encoder = median(rounds, n, offsetof(round_figures, encoder)),
-                         .decode_ms = median(rounds, n, offsetof(round_figures, decode_ms)),
-                         .server = median(rounds, n, offsetof(round_figures, server)),
-                         .p50_ms = median(rounds, n, offsetof(round_figures, p50_ms)),
-                         .p99_ms = median(rounds, n, offsetof(round_figures, p99_ms)),
-                         .stolen = median(rounds, n, offsetof(round_figures, stolen)),
-                         .of_encoder = median(rounds, n, offsetof(round_figures, of_encoder)),
-                         .of_both = median(rounds, n, offsetof(round_figures, of_both))};
+    static const struct {
+        const char *name;
+        size_t at;
+    } shares[] = {{"of_batch", offsetof(round_figures, of_batch)},
+                  {"of_apart", offsetof(round_figures, of_apart)},
+                  {"of_whole", offsetof(round_figures, of_whole)}};
+    round_figures all = {0};
+    /* All fields before n are doubles. */
+    for (size_t at = 0; at < offsetof(round_figures, n); at += sizeof(double)) {
+        const double value = quantile(rounds, n, at, 0.5);
+        memcpy((char *)&all + at, &value, sizeof value);
+    }
     for (int i = 0; i < n; i++) {
         all.n += rounds[i].n;
         all.n_errors += rounds[i].n_errors;
     }
     report("serve", &all);
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++)
+        printf(",\"%s_range\":[%.3f,%.3f]", shares[i].name, quantile(rounds, n, shares[i].at, 0),
+               quantile(rounds, n, shares[i].at, 1));
+    printf(",\"rounds\":%d,\"batch\":%zu}\n", n, batch);
 }
 
 static void read_options(int argc, char **argv, options *o)
@@ -360,16 +435,13 @@ static void read_options(int argc, char **argv, options *o)
         die("options", "too few or too many connections or rounds");
 }
 
-static void run_round(load *l, encoder *e, const char *photo, size_t n_photo, round_figures *r)
+static void measure_load(load *l, double seconds, round_figures *r)
 {
     double stolen[2], all[2];
-    const options *how = l->how;
     ticks(&stolen[0], &all[0]);
-    if (e->session) {
-        r->encoder = encoder_rate(e, photo, n_photo, how->seconds);
-        r->decode_ms = decode_ms(e, photo, n_photo);
-    }
-    run_load(l, e->session ? how->seconds : how->load_seconds);
+    const double used = processor_s();
+    run_load(l, seconds);
+    r->client_ms = l->n ? 1e3 * (processor_s() - used) / (double)l->n : 0;
     ticks(&stolen[1], &all[1]);
     r->stolen = (stolen[1] - stolen[0]) / (all[1] - all[0] + 1);
     r->server = (double)l->n / l->wall;
@@ -377,41 +449,59 @@ static void run_round(load *l, encoder *e, const char *photo, size_t n_photo, ro
     r->p99_ms = l->n ? 1e3 * l->latencies[l->n * 99 / 100] : 0;
     r->n = l->n;
     r->n_errors = l->n_errors;
-    if (e->session) {
-        /* The cores could do no more if they did nothing but decode and encode. */
-        const double both = 1 / (1 / r->encoder + 1e-3 * r->decode_ms / how->n_threads);
-        r->of_encoder = r->server / r->encoder;
-        r->of_both = r->server / both;
-    }
-    report(e->session ? "round" : "load", r);
+}
+
+static void run_round(load *l, const encoder *e, round_figures *r)
+{
+    const double seconds = l->how->seconds;
+    r->batch = batch_rate(e, e->batch, seconds);
+    r->apart = apart_rate(e, false, seconds);
+    measure_load(l, seconds, r);
+    r->whole = apart_rate(e, true, seconds);
+    r->of_batch = r->server / r->batch;
+    r->of_apart = r->server / r->apart;
+    r->of_whole = r->server / r->whole;
+    report("round", r);
+    printf("}\n");
+    fflush(stdout);
+}
+
+static void run_rounds(load *l, encoder *e)
+{
+    const options *how = l->how;
+    round_figures rounds[MAX_ROUNDS] = {0};
+    open_encoder(how, e);
+    choose_batch(e, how->seconds);
+    run_load(l, how->seconds); /* opens the server's tower */
+    for (int i = 0; i < how->n_rounds; i++)
+        run_round(l, e, &rounds[i]);
+    report_all(rounds, how->n_rounds, e->batch);
 }
 
 int main(int argc, char **argv)
 {
     options how;
     encoder e = {0};
-    round_figures rounds[MAX_ROUNDS] = {0};
-    size_t n_photo;
+    round_figures alone = {0};
     read_options(argc, argv, &how);
-    char *photo = read_all(how.photo, &n_photo);
+    char *photo = read_all(how.photo, &e.n_photo);
+    e.photo = photo;
     load l = {.how = &how, .connections = memory((size_t)how.n_connections * sizeof(connection))};
-    char *request = make_request(&how, photo, n_photo, &l.n_request);
+    char *request = make_request(&how, photo, e.n_photo, &l.n_request);
     l.request = request;
     if (how.load_seconds > 0) {
-        run_round(&l, &e, photo, n_photo, &rounds[0]);
+        measure_load(&l, how.load_seconds, &alone);
+        report("load", &alone);
+        printf("}\n");
     } else {
-        open_encoder(&how, &e);
-        run_load(&l, 1); /* opens the server's tower */
-        for (int i = 0; i < how.n_rounds; i++)
-            run_round(&l, &e, photo, n_photo, &rounds[i]);
-        report_all(rounds, how.n_rounds);
+        run_rounds(&l, &e);
     }
     free(request);
     free(photo);
     free(l.connections);
     free(l.latencies);
-    free(e.pixels);
-    free(e.out);
+    for (int i = 0; i < e.n_threads; i++)
+        wi_session_close(&e.apart[i]);
     wi_session_close(&e.session);
     wi_model_close(&e.model);
     wi_engine_close(&e.engine);

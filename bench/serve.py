@@ -87,7 +87,7 @@ def processor_time(options, server):
     used, own = processor_s(server.pids) - used, processor_s(server.pids[:1]) - own
     batches, images, encoding = (b - a for a, b in zip(before, server.counters()))
     say("cost", ms_a_request=round(used / images * 1e3, 2), decoding_ms=round((used - own) / images * 1e3, 2),
-        batch=round(images / batches, 1), encoder_busy=round(encoding / wall, 3))
+        batch=round(images / batches, 1), encoder_busy=round(encoding / wall / os.cpu_count(), 3))
 
 
 def head_of_30(server):

@@ -28,7 +28,7 @@ static const cli_option options[] = {
     {"max-pixels", 0, "MILLIONS", false, "largest picture (50)", NULL},
     {"workers", 0, "N", false, "requests worked on at once (32)", NULL},
     {"queue", 0, "N", false, "requests that may wait (256)", NULL},
-    {"batch", 0, "N", false, "pictures encoded at once (16)", NULL},
+    {"batch", 0, "N", false, "pictures encoded at once (8); each core takes its share, or 4", NULL},
     {"idle", 0, "SECONDS", false,
      "give a model's memory back after so long without use (600; 0: never)", NULL},
     {"timeout", 0, "SECONDS", false, "for slow clients (30)", NULL},
@@ -65,7 +65,7 @@ static int read_numbers(const cli_args *args, srv_config *config)
     status = status ? status : cli_args_number(args, "max-pixels", 1, 1000, 50, &pixels);
     status = status ? status : cli_args_number(args, "workers", 1, 256, 32, &workers);
     status = status ? status : cli_args_number(args, "queue", 1, 65536, 256, &queue);
-    status = status ? status : cli_args_number(args, "batch", 1, 256, 16, &batch);
+    status = status ? status : cli_args_number(args, "batch", 1, 256, 8, &batch);
     status = status ? status : cli_args_number(args, "idle", 0, 1000000, 600, &idle);
     status = status ? status : cli_args_number(args, "timeout", 1, 3600, 30, &timeout);
     status = status ? status : cli_args_number(args, "rate", 1, 100000, 5, &rate);

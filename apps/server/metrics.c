@@ -1,5 +1,6 @@
 #include "metrics.h"
 #include "decoder.h"
+#include "encoder.h"
 #include "http.h"
 #include "models.h"
 #include "router.h"
@@ -98,13 +99,11 @@ static void write_models(const srv_models *models, FILE *out)
         fprintf(out, "# TYPE whatsit_%s %s\n", names[kind], kind < 3 ? "counter" : "gauge");
         srv_model *model;
         for (size_t i = 0; (model = srv_models_at(models, i)); i++) {
-            uint64_t n_images = 0;
-            double seconds = 0;
-            uint64_t n_batches = srv_model_batches(model, &n_images, &seconds);
+            srv_encoder_figures figures;
+            srv_encoder_measure(srv_model_encoder(model), &figures);
             unsigned towers = srv_model_towers_open(model);
-            double values[] = {(double)n_batches, (double)n_images, seconds,
-                               (double)srv_model_waiting(model),
-                               (double)((towers & 1u) + (towers >> 1))};
+            double values[] = {(double)figures.n_batches, (double)figures.n_images, figures.seconds,
+                               (double)figures.n_waiting, (double)((towers & 1u) + (towers >> 1))};
             fprintf(out, "whatsit_%s{model=\"%s\"} %.15g\n", names[kind],
                     srv_model_describe(model)->name, values[kind]);
         }

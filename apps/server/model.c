@@ -1,4 +1,4 @@
-#include "model.h"
+#include "encoder.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,16 +12,6 @@
 #include <unistd.h>
 #include <whatsit/digest.h>
 
-typedef struct waiter {
-    const uint8_t *pixels;
-    float *embedding;
-    bool done;
-    wi_status status;
-    wi_error error;
-    pthread_cond_t ready;
-    struct waiter *next;
-} waiter;
-
 struct srv_model {
     srv_server *server;
     atomic_uint n_users;
@@ -30,20 +20,7 @@ struct srv_model {
     int fd;         /* of a file; -1: a folder */
     uint64_t stamp; /* of what was opened */
     char held[40];  /* a path that leads to fd; "": towers are opened by path */
-    /* image tower: the queue is guarded by mutex, the rest belongs to the encoder's thread */
-    pthread_t thread;
-    bool has_thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t arrived;
-    waiter *first, *last;
-    size_t n_waiting, n_expected;
-    bool stop;
-    wi_model *image;
-    wi_session *image_session;
-    uint8_t *batch;
-    float *embeddings;
-    atomic_bool image_open;
-    atomic_uint_fast64_t n_batches, n_images, encode_us;
+    srv_encoder *encoder;
     /* text tower: model guarded by text_mutex, a lane's session by its lane's mutex */
     pthread_mutex_t text_mutex, lanes[SRV_N_LANES];
     wi_model *text;
@@ -114,7 +91,7 @@ int srv_model_file(const srv_model *model)
     return is_file_same(model) ? fcntl(model->fd, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
-static wi_status open_tower(srv_model *model, uint32_t tower, wi_model **out, wi_error *error)
+wi_status srv_model_open_tower(srv_model *model, uint32_t tower, wi_model **out, wi_error *error)
 {
     wi_model_options options = {.towers = tower};
     if (model->held[0] ? !is_file_same(model) : !srv_model_is_current(model)) {
@@ -124,184 +101,6 @@ static wi_status open_tower(srv_model *model, uint32_t tower, wi_model **out, wi
     }
     return wi_model_open(model->server->engine, model->held[0] ? model->held : model->path,
                          &options, out, error);
-}
-
-/* ---- the image tower ---- */
-
-static void close_image(srv_model *model)
-{
-    bool was_open = model->image != NULL;
-    wi_session_close(&model->image_session);
-    wi_model_close(&model->image);
-    free(model->batch);
-    free(model->embeddings);
-    model->batch = NULL;
-    model->embeddings = NULL;
-    model->image_open = false;
-    if (was_open) {
-        malloc_trim(0);
-    }
-}
-
-static wi_status open_image(srv_model *model, wi_error *error)
-{
-    if (model->image) {
-        return WI_OK;
-    }
-    uint32_t max = model->server->config.max_batch;
-    wi_session_options how = {.max_images = max, .max_tokens = 1};
-    size_t n_pixels = (size_t)model->about.image_px * model->about.image_px * 3;
-    wi_status status = open_tower(model, WI_TOWER_IMAGE, &model->image, error);
-    if (status == WI_OK) {
-        status = wi_session_open(model->image, &how, &model->image_session, error);
-    }
-    model->batch = malloc(max * n_pixels);
-    model->embeddings = malloc(max * model->about.dim * sizeof(float));
-    if (status == WI_OK && (!model->batch || !model->embeddings)) {
-        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
-    }
-    if (status != WI_OK) {
-        close_image(model);
-    }
-    model->image_open = status == WI_OK;
-    return status;
-}
-
-static void encode_batch(srv_model *model, waiter **items, size_t n)
-{
-    wi_error error = {0};
-    size_t n_pixels = (size_t)model->about.image_px * model->about.image_px * 3;
-    size_t dim = model->about.dim;
-    double start = srv_clock_ms();
-    wi_status status = open_image(model, &error);
-    if (status == WI_OK) {
-        for (size_t i = 0; i < n; i++) {
-            memcpy(model->batch + i * n_pixels, items[i]->pixels, n_pixels);
-        }
-        status = wi_session_encode_images(model->image_session, model->batch, n, model->embeddings,
-                                          &error);
-    }
-    if (status == WI_OK) {
-        wi_normalise(model->embeddings, n, dim);
-        for (size_t i = 0; i < n; i++) {
-            memcpy(items[i]->embedding, model->embeddings + i * dim, dim * sizeof(float));
-        }
-        atomic_fetch_add(&model->n_batches, 1);
-        atomic_fetch_add(&model->n_images, n);
-        atomic_fetch_add(&model->encode_us, (uint64_t)((srv_clock_ms() - start) * 1e3));
-    }
-    for (size_t i = 0; i < n; i++) {
-        items[i]->status = status;
-        items[i]->error = error;
-    }
-}
-
-static void in_ms(struct timespec *when, double ms)
-{
-    clock_gettime(CLOCK_MONOTONIC, when);
-    long long ns = when->tv_nsec + (long long)(ms * 1e6);
-    when->tv_sec += (time_t)(ns / 1000000000);
-    when->tv_nsec = (long)(ns % 1000000000);
-}
-
-/* Waits for pictures, then a moment longer while more are being decoded. Returns how many it took;
- * 0 when the tower has been idle for long. Called with the mutex held. */
-static size_t take_batch(srv_model *model, waiter **items)
-{
-    const srv_config *config = &model->server->config;
-    struct timespec when;
-    in_ms(&when, config->idle_s ? config->idle_s * 1e3 : 1e9);
-    while (!model->first && !model->stop) {
-        if (pthread_cond_timedwait(&model->arrived, &model->mutex, &when) == ETIMEDOUT) {
-            break;
-        }
-    }
-    in_ms(&when, config->batch_wait_ms);
-    while (model->first && model->n_waiting < config->max_batch && model->n_expected > 0 &&
-           !model->stop) {
-        if (pthread_cond_timedwait(&model->arrived, &model->mutex, &when) == ETIMEDOUT) {
-            break;
-        }
-    }
-    size_t n = 0;
-    while (model->first && n < config->max_batch) {
-        items[n++] = model->first;
-        model->first = model->first->next;
-        model->n_waiting--;
-    }
-    model->last = model->first ? model->last : NULL;
-    return n;
-}
-
-static void *encode_for_ever(void *context)
-{
-    srv_model *model = context;
-    waiter *items[256];
-    pthread_mutex_lock(&model->mutex);
-    while (!model->stop || model->first) {
-        size_t n = take_batch(model, items);
-        pthread_mutex_unlock(&model->mutex);
-        if (n > 0) {
-            encode_batch(model, items, n);
-        } else {
-            close_image(model);
-        }
-        pthread_mutex_lock(&model->mutex);
-        for (size_t i = 0; i < n; i++) {
-            items[i]->done = true;
-            pthread_cond_signal(&items[i]->ready);
-        }
-    }
-    pthread_mutex_unlock(&model->mutex);
-    close_image(model);
-    return NULL;
-}
-
-wi_status srv_model_encode(srv_model *model, const uint8_t *pixels, float *embedding,
-                           wi_error *error)
-{
-    waiter self = {.pixels = pixels, .embedding = embedding};
-    pthread_mutex_lock(&model->mutex);
-    model->n_expected--;
-    if (model->n_waiting >= model->server->config.max_queue || model->stop) {
-        pthread_mutex_unlock(&model->mutex);
-        return store_fail(error, WI_ERR_CANCELLED, "too many pictures wait: try again");
-    }
-    pthread_cond_init(&self.ready, NULL);
-    if (model->last) {
-        model->last->next = &self;
-    } else {
-        model->first = &self;
-    }
-    model->last = &self;
-    model->n_waiting++;
-    pthread_cond_signal(&model->arrived);
-    while (!self.done) {
-        pthread_cond_wait(&self.ready, &model->mutex);
-    }
-    pthread_mutex_unlock(&model->mutex);
-    pthread_cond_destroy(&self.ready);
-    if (self.status != WI_OK) {
-        return store_fail(error, self.status, "%s", self.error.message);
-    }
-    return WI_OK;
-}
-
-void srv_model_expect(srv_model *model)
-{
-    pthread_mutex_lock(&model->mutex);
-    model->n_expected++;
-    pthread_mutex_unlock(&model->mutex);
-}
-
-void srv_model_unexpect(srv_model *model)
-{
-    pthread_mutex_lock(&model->mutex);
-    model->n_expected--;
-    if (model->n_expected == 0) {
-        pthread_cond_signal(&model->arrived);
-    }
-    pthread_mutex_unlock(&model->mutex);
 }
 
 /* ---- the text tower ---- */
@@ -342,7 +141,7 @@ wi_status srv_model_text_begin(srv_model *model, srv_lane lane, wi_session **ses
     }
     pthread_mutex_lock(&model->text_mutex);
     if (!model->text) {
-        status = open_tower(model, WI_TOWER_TEXT, &model->text, error);
+        status = srv_model_open_tower(model, WI_TOWER_TEXT, &model->text, error);
     }
     if (status == WI_OK && !model->sessions[lane]) {
         status = wi_session_open(model->text, &how, &model->sessions[lane], error);
@@ -500,9 +299,7 @@ static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_err
     }
     if (status == WI_OK) {
         hold_file(model);
-        model->has_thread = pthread_create(&model->thread, NULL, encode_for_ever, model) == 0;
-        status =
-            model->has_thread ? WI_OK : store_fail(error, WI_ERR_NOMEM, "cannot start a thread");
+        status = srv_encoder_start(model->server, model, &model->encoder, error);
     }
     return status;
 }
@@ -510,7 +307,6 @@ static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_err
 wi_status srv_model_open(srv_server *server, const srv_named_path *from, srv_model **out,
                          wi_error *error)
 {
-    pthread_condattr_t monotonic;
     srv_model *model = calloc(1, sizeof *model);
     if (!model) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
@@ -518,11 +314,6 @@ wi_status srv_model_open(srv_server *server, const srv_named_path *from, srv_mod
     model->server = server;
     model->n_users = 1;
     model->fd = -1;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&model->mutex, NULL);
-    pthread_cond_init(&model->arrived, &monotonic);
-    pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&model->text_mutex, NULL);
     for (size_t i = 0; i < SRV_N_LANES; i++) {
         pthread_mutex_init(&model->lanes[i], NULL);
@@ -544,13 +335,7 @@ srv_model *srv_model_hold(srv_model *model)
 
 static void close_model(srv_model *model)
 {
-    if (model->has_thread) {
-        pthread_mutex_lock(&model->mutex);
-        model->stop = true;
-        pthread_cond_signal(&model->arrived);
-        pthread_mutex_unlock(&model->mutex);
-        pthread_join(model->thread, NULL);
-    }
+    srv_encoder_stop(&model->encoder);
     close_text(model);
     if (model->fd >= 0) {
         close(model->fd);
@@ -560,8 +345,6 @@ static void close_model(srv_model *model)
     free(model->licence);
     free(model->source);
     free(model->format);
-    pthread_mutex_destroy(&model->mutex);
-    pthread_cond_destroy(&model->arrived);
     pthread_mutex_destroy(&model->text_mutex);
     for (size_t i = 0; i < SRV_N_LANES; i++) {
         pthread_mutex_destroy(&model->lanes[i]);
@@ -587,20 +370,12 @@ unsigned srv_model_towers_open(srv_model *model)
     pthread_mutex_lock(&model->text_mutex);
     unsigned open = model->text ? WI_TOWER_TEXT : 0;
     pthread_mutex_unlock(&model->text_mutex);
-    return open | (model->image_open ? WI_TOWER_IMAGE : 0);
+    srv_encoder_figures figures;
+    srv_encoder_measure(model->encoder, &figures);
+    return open | (figures.is_open ? WI_TOWER_IMAGE : 0);
 }
 
-uint64_t srv_model_batches(srv_model *model, uint64_t *n_images, double *seconds)
+srv_encoder *srv_model_encoder(srv_model *model)
 {
-    *n_images = model->n_images;
-    *seconds = (double)model->encode_us / 1e6;
-    return model->n_batches;
-}
-
-size_t srv_model_waiting(srv_model *model)
-{
-    pthread_mutex_lock(&model->mutex);
-    size_t n = model->n_waiting;
-    pthread_mutex_unlock(&model->mutex);
-    return n;
+    return model->encoder;
 }

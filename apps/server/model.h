@@ -1,5 +1,5 @@
-/* One model that is served: opened when first used, batched over concurrent requests, given back when
- * idle. Each tower is opened for itself, so that a server of photos need not hold the text tower.
+/* One model that is served: its towers are opened when first used and given back when idle. The image
+ * tower has threads of its own (encoder.h); the text tower is lent. Each tower is opened for itself, so that a server of photos need not hold the text tower.
  * A model that is one file stays the one that was opened, whatever is put in its place: the file is
  * held, and towers that are opened later come from it. */
 #ifndef SERVER_MODEL_H
@@ -8,6 +8,7 @@
 #include "server.h"
 
 typedef struct srv_model srv_model;
+typedef struct srv_encoder srv_encoder;
 
 /* What does not change; strings live as long as the model. */
 typedef struct srv_model_about {
@@ -37,18 +38,10 @@ int srv_model_file(const srv_model *model);
 const srv_model_about *srv_model_describe(const srv_model *model);
 /* WI_TOWER_...: what is held now; 0 after idling. */
 unsigned srv_model_towers_open(srv_model *model);
-/* Batches, the pictures in them, and how long the encoder worked on them. */
-uint64_t srv_model_batches(srv_model *model, uint64_t *n_images, double *seconds);
-size_t srv_model_waiting(srv_model *model);
-
-/* Pixels are on their way to srv_model_encode: the encoder waits for them a moment, so that they fit
- * in its batch. Each call is followed by one of srv_model_encode or srv_model_unexpect. */
-void srv_model_expect(srv_model *model);
-void srv_model_unexpect(srv_model *model);
-/* Embeds one expected picture's pixels together with those of other threads; waits. embedding[dim] is
- * normalised. Errors: WI_ERR_CANCELLED when too many wait (503), those of opening and encoding */
-wi_status srv_model_encode(srv_model *model, const uint8_t *pixels, float *embedding,
-                           wi_error *error);
+/* What pictures are embedded with. */
+srv_encoder *srv_model_encoder(srv_model *model);
+/* Errors: WI_ERR_CANCELLED when the files were changed since the model was opened; as wi_model_open */
+wi_status srv_model_open_tower(srv_model *model, uint32_t tower, wi_model **out, wi_error *error);
 
 /* Work on texts: each kind waits for its own kind only. */
 typedef enum srv_lane { SRV_LANE_SHORT = 0, SRV_LANE_HEADS, SRV_LANE_JOBS, SRV_N_LANES } srv_lane;
@@ -61,7 +54,7 @@ void srv_model_text_end(srv_model *model, srv_lane lane);
 /* Tokens of a text, markers included; between begin and end. */
 size_t srv_model_n_tokens(srv_model *model, const char *text);
 
-/* Closes the text tower when it has been idle; call it now and then. The image tower sees to itself. */
+/* Closes the text tower when it has been idle; call it now and then. The encoder sees to itself. */
 void srv_model_tick(srv_model *model);
 
 #endif

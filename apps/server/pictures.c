@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* memmem */
 #include "pictures.h"
+#include "encoder.h"
 #include <ctype.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -191,13 +192,14 @@ wi_status srv_embed_picture(srv_server *server, srv_model *model, const void *by
     if (!pixels) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    srv_model_expect(model);
+    srv_encoder *encoder = srv_model_encoder(model);
+    srv_encoder_expect(encoder);
     wi_status status =
         srv_decode(server->decoder, bytes, n_bytes, &about->preprocess, pixels, decoded, error);
     if (status == WI_OK) {
-        status = srv_model_encode(model, pixels, embedding, error);
+        status = srv_encode(encoder, pixels, embedding, error);
     } else {
-        srv_model_unexpect(model);
+        srv_encoder_unexpect(encoder);
     }
     free(pixels);
     return status;

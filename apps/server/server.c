@@ -27,7 +27,7 @@ void srv_config_defaults(srv_config *config)
                                      : (unsigned)n_cores,
         .max_connections = 4096,
         .max_queue = 256,
-        .max_batch = 16,
+        .max_batch = 8,
         .batch_wait_ms = 4,
         .idle_s = 600,
         .timeout_s = 30,

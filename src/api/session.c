@@ -18,7 +18,7 @@ wi_status wi_session_open(const wi_model *model, const wi_session_options *optio
         towers |= WI_TOWER_IMAGE;
     if (model->params.text.present)
         towers |= WI_TOWER_TEXT;
-    return wi_ses_open(model, towers, options->max_images, options->max_tokens, out, error);
+    return wi_ses_open(model, towers, options, out, error);
 }
 
 void wi_session_close(wi_session **session)

@@ -101,7 +101,7 @@ static wi_status observe_images(const wi_model *model, observer *o, wi_error *er
     float *out = malloc(model->params.embedding_dim * sizeof *out);
     wi_status status = WI_ERR_NOMEM;
     if (pixels && out)
-        status = wi_ses_open(model, WI_TOWER_IMAGE, 1, 0, &s, error);
+        status = wi_ses_open(model, WI_TOWER_IMAGE, &(wi_session_options){0}, &s, error);
     else
         wi_fail_nomem(error, 3 * px * px, "calibration");
     if (status == WI_OK) {
@@ -125,7 +125,7 @@ static wi_status observe_texts(const wi_model *model, observer *o, wi_error *err
     if (!out)
         return wi_fail_nomem(error, N_SENTENCES * model->params.embedding_dim * sizeof *out,
                              "calibration");
-    wi_status status = wi_ses_open(model, WI_TOWER_TEXT, 1, 0, &s, error);
+    wi_status status = wi_ses_open(model, WI_TOWER_TEXT, &(wi_session_options){0}, &s, error);
     if (status == WI_OK) {
         s->run.watch = watch;
         s->run.tap_context = o;

@@ -46,8 +46,8 @@ static wi_status allocate(wi_session *s, wi_error *error)
     return WI_OK;
 }
 
-wi_status wi_ses_open(const wi_model *model, uint32_t towers, uint32_t max_images,
-                      uint32_t max_tokens, wi_session **out, wi_error *error)
+wi_status wi_ses_open(const wi_model *model, uint32_t towers, const wi_session_options *options,
+                      wi_session **out, wi_error *error)
 {
     wi_session *s = calloc(1, sizeof *s);
     if (!s)
@@ -55,12 +55,14 @@ wi_status wi_ses_open(const wi_model *model, uint32_t towers, uint32_t max_image
     const uint32_t context = model->params.text.context_length;
     s->model = model;
     s->towers = towers;
-    s->max_images = max_images ? max_images : 1;
-    s->max_tokens = max_tokens ? max_tokens : 512;
+    s->max_images = options->max_images ? options->max_images : 1;
+    s->max_tokens = options->max_tokens ? options->max_tokens : 512;
     s->max_tokens = s->max_tokens < context ? context : s->max_tokens;
     s->run.kern = &model->engine->kern;
-    s->run.pool = model->engine->pool;
-    const wi_status status = allocate(s, error);
+    wi_status status = options->one_thread ? wi_pool_open(1, &s->own_pool, error) : WI_OK;
+    s->run.pool = s->own_pool ? s->own_pool : model->engine->pool;
+    if (status == WI_OK)
+        status = allocate(s, error);
     if (status != WI_OK) {
         wi_ses_close(&s);
         return status;
@@ -80,6 +82,7 @@ void wi_ses_close(wi_session **session)
     if (!session || !*session)
         return;
     wi_aligned_free((*session)->block);
+    wi_pool_close(&(*session)->own_pool);
     free(*session);
     *session = NULL;
 }

@@ -13,6 +13,7 @@
 struct wi_session {
     const wi_model *model;
     wi_run run;
+    wi_pool *own_pool; /* of one thread; NULL: the engine's */
     wi_vit_memory vit;
     wi_resnet_memory resnet;
     wi_text_memory text;
@@ -22,8 +23,8 @@ struct wi_session {
     size_t block_bytes;
 };
 
-wi_status wi_ses_open(const wi_model *model, uint32_t towers, uint32_t max_images,
-                      uint32_t max_tokens, wi_session **out, wi_error *error);
+wi_status wi_ses_open(const wi_model *model, uint32_t towers, const wi_session_options *options,
+                      wi_session **out, wi_error *error);
 void wi_ses_close(wi_session **session);
 wi_status wi_ses_images(wi_session *session, const uint8_t *pixels, size_t n, float *out,
                         wi_error *error);

@@ -104,7 +104,7 @@ static void name_diverging_layer(const wi_model *model, const char *folder, cons
     if (wi_tensors_open(path, &debug, NULL) != WI_OK)
         return;
     d.debug = debug;
-    if (wi_ses_open(model, WI_TOWERS_BOTH, 1, 0, &s, NULL) == WI_OK) {
+    if (wi_ses_open(model, WI_TOWERS_BOTH, &(wi_session_options){0}, &s, NULL) == WI_OK) {
         const char *text = texts[0];
         s->run.tap = compare_layer;
         s->run.tap_context = &d;

@@ -5,6 +5,7 @@
 #include "support/torture.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,17 +81,15 @@ static void paint(uint8_t *pixels)
         pixels[i] = (uint8_t)(i * 2654435761u >> 24);
 }
 
-/* In batches of max_images and max_tokens, each call with `at_once` inputs. */
-static answers encode(const wi_model *model, uint32_t max_images, uint32_t max_tokens,
-                      size_t at_once)
+/* Each call with `at_once` inputs. */
+static answers encode_with(const wi_model *model, const wi_session_options *options, size_t at_once)
 {
     answers a;
     uint8_t pixels[N * PICTURE];
     wi_session *s = NULL;
     wi_error error = {0};
-    const wi_session_options options = {.max_images = max_images, .max_tokens = max_tokens};
     paint(pixels);
-    assert_int_equal(wi_session_open(model, &options, &s, &error), WI_OK);
+    assert_int_equal(wi_session_open(model, options, &s, &error), WI_OK);
     for (size_t i = 0; i < N; i += at_once) {
         const size_t n = N - i < at_once ? N - i : at_once;
         if (wi_session_encode_images(s, pixels + i * PICTURE, n, a.image + i * EMBEDDING, &error) !=
@@ -101,6 +100,27 @@ static answers encode(const wi_model *model, uint32_t max_images, uint32_t max_t
     }
     wi_session_close(&s);
     return a;
+}
+
+/* In batches of max_images and max_tokens. */
+static answers encode(const wi_model *model, uint32_t max_images, uint32_t max_tokens,
+                      size_t at_once)
+{
+    const wi_session_options options = {.max_images = max_images, .max_tokens = max_tokens};
+    return encode_with(model, &options, at_once);
+}
+
+typedef struct apart {
+    const wi_model *model;
+    answers answers;
+} apart;
+
+static void *encode_apart(void *context)
+{
+    apart *a = context;
+    const wi_session_options options = {.max_images = 2, .one_thread = true};
+    a->answers = encode_with(a->model, &options, N);
+    return NULL;
 }
 
 static double lowest_cosine(const float *a, const float *b)
@@ -177,6 +197,17 @@ static void results_depend_on_the_input_alone(void **state)
             const answers threads = encode(b, 2, CONTEXT, N);
             assert_memory_equal(&alone, &together, sizeof alone);
             assert_memory_equal(&alone, &threads, sizeof alone);
+            /* sessions that leave the engine's threads alone, while another uses them */
+            apart beside[2] = {{.model = b}, {.model = b}};
+            pthread_t running[2];
+            for (size_t i = 0; i < 2; i++)
+                assert_int_equal(pthread_create(&running[i], NULL, encode_apart, &beside[i]), 0);
+            const answers meanwhile = encode(b, 2, CONTEXT, N);
+            assert_memory_equal(&alone, &meanwhile, sizeof alone);
+            for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(pthread_join(running[i], NULL), 0);
+                assert_memory_equal(&alone, &beside[i].answers, sizeof alone);
+            }
             wi_model_close(&a);
             wi_model_close(&b);
             wi_engine_close(&one);

@@ -1,0 +1,35 @@
+/* The image tower of a model that is served: pictures of concurrent requests are encoded together.
+ * As many threads as the engine has take batches from one queue, each with a session of its own that
+ * uses no other thread: nobody waits for a core that something else has taken, such as decoding. Few
+ * pictures are shared out among all cores instead, so that a lone request is answered soonest. */
+#ifndef SERVER_ENCODER_H
+#define SERVER_ENCODER_H
+
+#include "model.h"
+
+/* Starts the threads; the tower is opened by the first picture and closed when it has been idle.
+ * Owns: the caller stops *out; the model is borrowed and described already. */
+wi_status srv_encoder_start(srv_server *server, srv_model *model, srv_encoder **out,
+                            wi_error *error);
+/* Finishes what waits. */
+void srv_encoder_stop(srv_encoder **encoder);
+
+/* Pixels are on their way to srv_encode: a batch waits for them a moment. Each call is followed by one
+ * of srv_encode or srv_encoder_unexpect. */
+void srv_encoder_expect(srv_encoder *encoder);
+void srv_encoder_unexpect(srv_encoder *encoder);
+/* Embeds one expected picture's pixels together with those of other threads; waits. embedding[dim] is
+ * normalised. Errors: WI_ERR_CANCELLED when too many wait (503), those of opening and encoding */
+wi_status srv_encode(srv_encoder *encoder, const uint8_t *pixels, float *embedding,
+                     wi_error *error);
+
+typedef struct srv_encoder_figures {
+    uint64_t n_batches, n_images;
+    double seconds; /* that cores worked on them */
+    size_t n_waiting;
+    bool is_open;
+} srv_encoder_figures;
+
+void srv_encoder_measure(srv_encoder *encoder, srv_encoder_figures *out);
+
+#endif
