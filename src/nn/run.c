@@ -180,6 +180,25 @@ wi_input wi_input_every(wi_run *run, const wi_input *input, const wi_mat *mat, s
 
 /* --- products --- */
 
+static size_t bytes_of_panels(const wi_mat *mat, size_t n)
+{
+    switch (mat->type) {
+    case WI_MAT_F32:
+        return n * mat->k * WI_PANEL * sizeof(float);
+    case WI_MAT_S8:
+        return n * groups_of_four(mat->k) * 4 * WI_PANEL;
+    case WI_MAT_F16:
+    case WI_MAT_BF16:
+        break;
+    }
+    return n * mat->k * WI_PANEL * sizeof(uint16_t);
+}
+
+static const void *panel_at(const wi_mat *mat, size_t panel)
+{
+    return (const char *)mat->panels + bytes_of_panels(mat, panel);
+}
+
 static void linear_s8(const wi_run *run, const wi_mat *mat, size_t first, size_t n, size_t m,
                       const wi_input *in, float *c, size_t ldc, const wi_epilogue *epilogue)
 {
@@ -198,8 +217,7 @@ static void linear_s8(const wi_run *run, const wi_mat *mat, size_t first, size_t
         if (after)
             e.after = NULL;
     }
-    run->kern->gemm_s8(m, n, k4, in->q, in->ld_q, in->scale,
-                       (const int8_t *)mat->panels + first * k4 * WI_PANEL * 4,
+    run->kern->gemm_s8(m, n, k4, in->q, in->ld_q, in->scale, panel_at(mat, first),
                        mat->scale + first * WI_PANEL, mat->sum + first * WI_PANEL, c, ldc, &e);
 }
 
@@ -214,15 +232,14 @@ static void linear_half(const wi_run *run, int worker, const wi_mat *mat, size_t
     const size_t panel = (size_t)mat->k * WI_PANEL;
     for (size_t p = 0; p < n; p += 2) {
         const size_t group = min_size(2, n - p), column = p * WI_PANEL;
-        widen(group * panel, (const uint16_t *)mat->panels + (first + p) * panel,
-              run->scratch[worker]);
+        widen(group * panel, panel_at(mat, first + p), run->scratch[worker]);
         wi_epilogue e = *epilogue;
         e.bias = e.bias ? e.bias + column : NULL;
         e.before = e.before ? e.before + column : NULL;
         e.after = e.after ? e.after + column : NULL;
         if (p + group < n) {
-            e.next = (const uint16_t *)mat->panels + (first + p + group) * panel;
-            e.next_bytes = group * panel * sizeof(uint16_t);
+            e.next = panel_at(mat, first + p + group);
+            e.next_bytes = bytes_of_panels(mat, group);
         }
         run->kern->gemm_f32(m, group, mat->k, in->x, in->ld, run->scratch[worker], c + column, ldc,
                             &e);
@@ -235,8 +252,7 @@ void wi_linear_here(const wi_run *run, int worker, const wi_mat *mat, size_t fir
 {
     switch (mat->type) {
     case WI_MAT_F32:
-        run->kern->gemm_f32(m, n_panels, mat->k, in->x, in->ld,
-                            (const float *)mat->panels + first_panel * mat->k * WI_PANEL, c, ldc,
+        run->kern->gemm_f32(m, n_panels, mat->k, in->x, in->ld, panel_at(mat, first_panel), c, ldc,
                             epilogue);
         break;
     case WI_MAT_F16:
@@ -277,6 +293,8 @@ static void linear_run(void *context, size_t index, int worker)
     e.bias = e.bias ? e.bias + column : NULL;
     e.before = e.before ? e.before + r * e.ld_before + column : NULL;
     e.after = e.after ? e.after + r * e.ld_after + column : NULL;
+    e.next = panel_at(job->mat, job->first_panel + p + n);
+    e.next_bytes = bytes_of_panels(job->mat, min_size(2, job->n_panels - p - n));
     wi_linear_here(job->run, worker, job->mat, job->first_panel + p, n, m, &in,
                    job->c + r * job->ldc + column, job->ldc, &e);
 }

@@ -18,8 +18,10 @@ static void add_row(size_t n, float *row, const float *other)
 static inline upcoming after_group(const wi_epilogue *e, const void *panels, size_t group_bytes,
                                    bool is_last)
 {
+    if (is_last && e->next)
+        return (upcoming){e->next, e->next_bytes < group_bytes ? e->next_bytes : group_bytes};
     if (is_last)
-        return (upcoming){e->next, e->next ? e->next_bytes : 0};
+        return (upcoming){NULL, 0};
     return (upcoming){(const char *)panels + group_bytes, group_bytes};
 }
 
