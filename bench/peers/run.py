@@ -5,6 +5,8 @@
 
 Every round times each contestant once, in turn, so that whatever else the machine does hits all alike; what is
 reported is the median over rounds and the median of the ratios within a round, with its spread (p10..p90).
+Between turns lies a pause in which the threads of the one before stop spinning (all peers' threads do for a while):
+nobody is timed on cores that another still uses.
 Peers: ONNX Runtime f32, int8 with unsigned and with 7-bit signed weights (dynamic quantisation), PyTorch f32 and
 dynamic int8, OpenVINO f32. A peer that is not installed is named and left out.
 """
@@ -132,6 +134,8 @@ def contestants(args, threads):
         out[label] = {case: (lambda c=case, w=w: w.seconds(*c)) for case in inputs}
 
     def add(label, make):
+        if args.peers and not label.startswith(tuple(args.peers.split(","))):
+            return
         try:
             towers = make()
         except Exception as e:  # a peer that cannot be had is said, not hidden
@@ -165,17 +169,21 @@ def main():
     p.add_argument("--threads", default="1,2")
     p.add_argument("--rounds", type=int, default=11)
     p.add_argument("--prompts", type=int, default=100, help="size of the large text case")
+    p.add_argument("--only", choices=("image", "text"), help="one tower")
+    p.add_argument("--peers", help="comma-separated beginnings of the names of the peers to run (default: all)")
+    p.add_argument("--pause", type=float, default=0.1, help="seconds between turns")
     p.add_argument("--isa", help="limit whatsit to this ISA")
     args = p.parse_args()
     os.makedirs(args.work, exist_ok=True)
     for threads in map(int, args.threads.split(",")):
         field = contestants(args, threads)
-        cases = list(next(iter(field.values())))
+        cases = [c for c in next(iter(field.values())) if args.only in (None, c[0])]
         for case in cases:
             rounds = args.rounds if case[1] < 50 else 3
             times = {name: [] for name in field}
             for r in range(rounds + 1):
                 for name, calls in field.items():
+                    time.sleep(args.pause)
                     t = calls[case]()
                     if r:  # the first round warms up
                         times[name].append(t)

@@ -306,8 +306,9 @@ void wi_linear_part(wi_run *run, const wi_mat *mat, size_t first_panel, size_t n
     linear_job job = {run, mat, in,       &epilogue,    c, first_panel, n_panels,
                       m,   ldc, n_panels, ROWS_PER_JOB, 1};
     if (n_threads > 1) {
-        /* About six jobs a thread; an even number of panels feeds two-panel tiles. */
-        size_t share = wi_div_up(n_panels, 6 * n_threads);
+        /* About twelve jobs a thread, so that the end is not waited for long; an even number of panels
+         * feeds two-panel tiles. */
+        size_t share = wi_div_up(n_panels, 12 * n_threads);
         job.panels_per_job = max_size(2, share + share % 2);
         job.n_panel_jobs = wi_div_up(n_panels, job.panels_per_job);
         if (job.n_panel_jobs < 2 * n_threads)
