@@ -12,8 +12,10 @@ from PIL import Image
 from prompts import fill
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey")
-FORMS = ("a photo of a {}", "a photo of a {}.", "a {}", "{}", "a photo of the {}", "a picture of a {}", "a close-up photo of a {}.")
-THING = "thing"
+FORMS = ("a photo of a {}", "a photo of a {}.", "a {}", "{}", "a photo of the {}", "a picture of a {}",
+         "a close-up photo of a {}.")
+# The same without saying what has the colour.
+NAMELESS = ("a photo of something {}.", "a patch of the color {}.", "a {} thing", "something {}", "{}")
 
 # Hue in degrees at which each of the first seven begins (red also ends the circle).
 HUES = ((0, 0), (15, 1), (43, 2), (64, 3), (165, 4), (258, 5), (295, 6), (345, 0))
@@ -81,7 +83,7 @@ def said(first, second, rng=None):
 
 def question(names, clear, rng, most=20):
     """Some pictures of clear colour, the rarer colours rather, and three texts each that differ in colour; the first
-    is right. names(i) -> what picture i may be called."""
+    is right. names(i) -> what picture i may be called; None: only the colour is said."""
     first, second, inside = clear
     known = np.nonzero(first >= 0)[0]
     if not len(known):
@@ -91,12 +93,14 @@ def question(names, clear, rng, most=20):
     texts = []
     for i in which:
         absent = rng.permutation(np.nonzero(inside[i] < 0.06)[0])
-        name, form = names(i), FORMS[rng.integers(len(FORMS))]
+        name = names(i)
+        forms = FORMS if name else NAMELESS
+        form = forms[rng.integers(len(forms))]
         if second[i] >= 0:
             wrong = [said(absent[0], absent[1]), said(absent[2], rng.choice((first[i], second[i])))]
         else:
             wrong = [said(c, -1) for c in absent[:2]]
-        texts += [fill(form, f"{c} {name}") for c in (said(first[i], second[i], rng), *wrong)]
+        texts += [fill(form, f"{c} {name}" if name else c) for c in (said(first[i], second[i], rng), *wrong)]
     return which, texts
 
 

@@ -29,7 +29,8 @@ from model import CLIP, Config
 from prompts import ENSEMBLE, Vocabulary, fill
 from tokenizer import Tokenizer
 from train import (MEAN, STD, Pictures, Texts, Workers, answer_loss, backward_pieces, centred, colour, columns_of,
-                   common_options, encode_pieces, optimisers, planned, recalibrate, restore, save, tiny_validation, to_input, zero_shot)
+                   common_options, encode_pieces, optimisers, planned, recalibrate, restore, save, tiny_validation,
+                   to_input, zero_shot)
 
 # How often a training picture is drawn per pass (sets not named: once).
 REPEATS = {"tinyimagenet": 0.5, "cifar100": 0.25, "caltech101": 1.5, "imagenette": 0.5, "pacs": 0.7,
@@ -178,15 +179,16 @@ def coloured(vocabulary, cls, clear, prompts, first, second, rng):
     own = (first == second).numpy().astype(int) + 1     # how often the picture itself counts for that column
     for i in np.nonzero((clear[0] >= 0) & (count[column] == own) & (rng.random(len(cls)) < 0.2))[0]:
         form = colours.FORMS[rng.integers(len(colours.FORMS))]
-        prompts[column[i]] = fill(form, f"{colours.said(clear[0][i], clear[1][i], rng)} {vocabulary.terms[vocabulary.name[cls[i]]]}")
+        name = vocabulary.terms[vocabulary.name[cls[i]]]
+        prompts[column[i]] = fill(form, f"{colours.said(clear[0][i], clear[1][i], rng)} {name}")
 
 
 def colour_question(vocabulary, cls, clear, rng):
     """colours.question about things called by name, by a broader word or not at all."""
     def called(i):
         draw = rng.random()
-        if draw < 0.08:
-            return colours.THING
+        if draw < 0.1:
+            return None
         others = [t for t in vocabulary.others[cls[i]] if not vocabulary.is_caption[t]]
         term = others[rng.integers(len(others))] if others and draw < 0.35 else vocabulary.name[cls[i]]
         return vocabulary.terms[term]
@@ -374,7 +376,8 @@ class Stage:
         photos = [k for k in self.trained if pics.classes[k]["dataset"] not in ("emoji", "xray", "pneumoniamnist")]
         measured = [int(x) for x in a.measured.read_text().split()] if a.measured else ()
         self.dictionary = Dictionary(a.wordnet, self.vocabulary, pics.classes, photos, tokenizer, measured)
-        forms = [t for forms in STYLES.values() for t in forms] + [*colours.FORMS, *colours.COLOURS, "a and", colours.THING]
+        forms = [t for forms in STYLES.values() for t in forms] + [*colours.FORMS, *colours.NAMELESS, *colours.COLOURS,
+                                                                          "red and blue"]
         self.texts = Texts(self.vocabulary, tokenizer, [*self.dictionary.words, *forms])
         self.reader = Reader(self.dictionary, self.texts)
         self.names = sorted({self.vocabulary.name[k] for k in photos})

@@ -4,8 +4,8 @@
 
 --clone  git directory of EliSchwartz/imagenet-sample-images: one photo for each of 1000 WordNet synsets
 
-Kept are the synsets of which no lemma is a term of the packed training classes or stands in a caption of theirs. Written to FOLDER:
-the photos, labels.tsv (file, label, dataset, synset, dictionary) and synsets.txt, which refine.py reads:
+Kept are the synsets of which no lemma is a term of the packed training classes or stands in a caption of theirs.
+Written to FOLDER: the photos, labels.tsv (file, label, dataset, synset, dictionary) and synsets.txt, which refine.py reads:
 it keeps the lemmas of about half of them (dictionary = no) out of its dictionary.
 """
 import argparse
