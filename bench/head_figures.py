@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of docs/HEADS.md: heads from photos, measured with the program itself.
 
-    bench/head_figures.py PROGRAM TESTSET [--model M] [--sklearn]
+    bench/head_figures.py PROGRAM TESTSET [--model M] [--sklearn] [--only PART] [--draws N]
 
 TESTSET holds labels.tsv (file, label, dataset) and the pictures. --sklearn compares linear heads with
 scikit-learn's LogisticRegression on the same embeddings and split. Heads go to a folder of their own."""
@@ -24,6 +24,7 @@ arguments.add_argument("program")
 arguments.add_argument("testset")
 arguments.add_argument("--model")
 arguments.add_argument("--sklearn", action="store_true")
+arguments.add_argument("--draws", type=int, default=20)
 arguments.add_argument("--only", choices=("linear", "few-shot", "none"))
 options = arguments.parse_args()
 folder = tempfile.mkdtemp(prefix="whatsit-figures-")
@@ -120,12 +121,12 @@ def linear():
 
 
 def few_shot():
-    counts, draws = (1, 2, 3, 4, 16), 20
+    counts, draws = (1, 2, 3, 4, 16), options.draws
     print(f"\n(mean of {draws} draws of the photos, and how far one draw lies from it)\n\n"
           "| photos | tested on | zero-shot | " + " | ".join(f"{n} a label" for n in counts) +
           " |\n|---|---:|---:|" + "---:|" * len(counts))
     for name, template in (("pets", "a photo of a {}, a type of pet."), ("flowers", "a photo of a {}, a type of flower."),
-                           ("professions", "a photo of a {} at work."), ("groceries", "a photo of a {} in a shop."),
+                           ("professions", "a photo of a {} at work."), ("clothing", "a photo of a {}."), ("groceries", "a photo of a {} in a shop."),
                            ("xray", "a chest X-ray, {}."), ("pneumoniamnist", "a chest X-ray, {}.")):
         zero, n, right = 0.0, 0, collections.defaultdict(lambda: [0.0] * draws)
         for turn, (learn, test) in enumerate(turns(name)):
@@ -159,7 +160,7 @@ def table_of_labels(labels):
 def none_of_these():
     """Every head against the pictures of the other data sets: half of them set the threshold, half are held out. In the
     last column the threshold is set by all but one data set, and that one is held out: unknown photos of another kind."""
-    draws, rate = 20, 0.1
+    draws, rate = options.draws, 0.1
     print(f"\n(thresholds: mean of {draws} draws of the half, and how far one draw lies from it)\n\n"
           "| head | known | unknown | AUROC, words | AUROC, background words | AUROC, 3 photos a label too | "
           "stated rate | held-out unknown photos that pass | known photos kept | unknown of another kind that pass |\n"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double weight_variance = 3, bias_variance = 0.3, lambda_variance = 10;
+static const double bias_share = 0.3, lambda_variance = 10;
 static const double tolerance = 1e-3; /* of the gradient; a photo's is about 1 */
 enum { MAX_STEPS = 100 };
 
@@ -147,7 +147,7 @@ static double objective(void *context, const double *v, double *gradient, size_t
 {
     problem *p = context;
     size_t n_weights = p->n_used * p->anchor->dim;
-    double loss = 0;
+    double loss = 0, strength = p->anchor->strength;
     memset(gradient, 0, n * sizeof *gradient);
     for (size_t i = 0; i < n_weights; i++)
         p->w[i] = (float)v[i];
@@ -155,8 +155,8 @@ static double objective(void *context, const double *v, double *gradient, size_t
         if (!left_out(p, i))
             loss += add_photo(p, i, v, gradient);
     for (size_t i = 0; i < n; i++) {
-        double variance = i < n_weights ? weight_variance
-                          : i < n - 1   ? bias_variance
+        double variance = i < n_weights ? strength
+                          : i < n - 1   ? strength * bias_share
                                         : lambda_variance;
         loss += v[i] * v[i] / (2 * variance);
         gradient[i] += v[i] / variance;

@@ -3,8 +3,9 @@
  *
  *     logit[c] = lambda * words[c] + v[c] . z + b[c],   z = (x - centre) / radius
  *     maximise  sum over photos of ln softmax(logit + ln count)[label]
- *               - |v|^2 / (2 * 3) - |b|^2 / (2 * 0.3) - (ln lambda)^2 / (2 * 10)
+ *               - |v|^2 / (2 * strength) - |b|^2 / (2 * 0.3 strength) - (ln lambda)^2 / (2 * 10)
  *
+ * strength says how far the photos may move the words; towards 0 the best label is the words'.
  * centre is the mean of the labels' mean photos and radius the photos' distance from it, so that one
  * strength serves pictures that are all alike (X-rays) and pictures of everything. ln count takes
  * out that some labels came with more photos. Labels without photos have v = 0. What concerns all
@@ -13,8 +14,8 @@
  *
  * Source: Silva-Rodriguez et al., A Closer Look at the Few-Shot Adaptation of Large Vision-Language
  *     Models (CVPR 2024, arXiv:2312.12730): a linear probe that begins at the words and is held to
- *     them; Menon et al. (arXiv:2007.07314) for ln count. The three variances were chosen on the
- *     validation parts of the training data (docs/HEADS.md). */
+ *     them; Menon et al. (arXiv:2007.07314) for ln count. 0.3 and 10 were chosen on the validation
+ *     parts of the training data (docs/HEADS.md); fewshot.c chooses the strength from the photos. */
 #ifndef WI_HEAD_ANCHOR_H
 #define WI_HEAD_ANCHOR_H
 
@@ -27,6 +28,7 @@ typedef struct wi_anchor {
     const uint32_t *label; /* [n] */
     const float *words;    /* [n, n_labels] logits */
     const float *text;     /* [n_labels, dim] a unit row of each label's words */
+    double strength;       /* above 0; towards 0, the words' answer stays */
     bool independent;      /* a sigmoid head: a yes is a yes, lambda = 1 and b = 0 */
 } wi_anchor;
 

@@ -12,9 +12,18 @@
 
 /* Cosines of photos among themselves spread less than this scale needs to be fitted from. */
 static const float photo_scale = 20;
-/* Photos that were not learnt from tell the temperature: below 4 they say nothing, and above this many logits
- * answering them again and again takes too long. */
-enum { MAX_FOLDS = 5, MIN_HELD_OUT = 4, MAX_HELD_OUT_LOGITS = 2000000 };
+/* Photos that were not learnt from tell the strength and the temperature: below 4 they say nothing,
+ * and above so many logits answering them again and again takes too long. */
+enum {
+    MAX_FOLDS = 5,
+    MIN_HELD_OUT = 4,
+    MAX_TRIED_LOGITS = 10000,
+    MAX_HELD_OUT_LOGITS = 2000000
+};
+
+/* Of the photos' part (anchor.h): those that are tried on held-out photos, and how far from the
+ * expected one, in ln strength, costs half a nat. */
+static const double strengths[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10}, strength_spread = 2;
 
 /* The examples of a head under way, and what is said of those that are held out in turn. */
 typedef struct shots {
@@ -174,11 +183,63 @@ static wi_status answer_held_out(shots *s, const wi_anchor *anchor, wi_error *er
     return status;
 }
 
-static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts, wi_error *error)
+/* How far photos may move the words, before any are held out: the words' log loss on the photos
+ * tells, as a share of what it is without words. Where they say nothing, 3 serves; words that explain
+ * most have little to gain and much to lose. weights: 1 for each photo. */
+static double expect_strength(const shots *s, const double *weights)
 {
-    wi_status status = ask_words(s, words, error);
+    const double most = 3, least = strengths[0];
+    size_t k = s->parts->n_labels;
+    double loss = wi_log_loss(s->words, s->label, weights, s->n, k, 1, 0);
+    double left = fmin(loss / log(fmax((double)k, 2)), 1);
+    return fmax(most * left * left * left, least);
+}
+
+/* What the held-out photos lose at this strength, in nats, at the temperature that suits them. */
+static wi_status try_strength(shots *s, wi_anchor *anchor, double strength, double *loss,
+                              float *temperature, wi_error *error)
+{
+    anchor->strength = strength;
+    wi_status status = answer_held_out(s, anchor, error);
     if (status != WI_OK)
         return status;
+    *temperature = fit_temperature(s);
+    *loss = (double)s->n_held_out * wi_log_loss(s->logit, s->label, s->weight, s->n,
+                                                s->parts->n_labels, (double)*temperature,
+                                                wi_smoothing(s->n_held_out));
+    return WI_OK;
+}
+
+/* Turns the strength that was expected into the one at which held-out photos are answered best;
+ * what was expected counts as knowledge of before. Many photos of many labels stay with it. */
+static wi_status choose_strength(shots *s, wi_anchor *anchor, float *temperature, wi_error *error)
+{
+    const double expected = anchor->strength;
+    double least, chosen = expected;
+    wi_status status = try_strength(s, anchor, expected, &least, temperature, error);
+    size_t n_tried = s->n * s->parts->n_labels > MAX_TRIED_LOGITS
+                         ? 0
+                         : sizeof strengths / sizeof *strengths;
+    for (size_t i = 0; i < n_tried && status == WI_OK; i++) {
+        double loss, away = log(strengths[i] / expected) / strength_spread;
+        float t;
+        status = try_strength(s, anchor, strengths[i], &loss, &t, error);
+        if (status == WI_OK && loss + away * away / 2 < least) {
+            least = loss + away * away / 2;
+            chosen = strengths[i];
+            *temperature = t;
+        }
+    }
+    anchor->strength = chosen;
+    return status;
+}
+
+static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts, wi_error *error)
+{
+    float temperature = 1, before = parts->words_weight;
+    double *weights = calloc(s->n, sizeof *weights);
+    wi_status status = weights ? ask_words(s, words, error)
+                               : wi_fail_nomem(error, s->n * sizeof *weights, "photos");
     wi_anchor anchor = {.n = s->n,
                         .dim = parts->dim,
                         .n_labels = parts->n_labels,
@@ -187,13 +248,17 @@ static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts,
                         .words = s->words,
                         .text = s->text,
                         .independent = parts->sigmoid};
-    if (s->n_held_out > 0 && !parts->sigmoid) {
-        status = answer_held_out(s, &anchor, error);
-        parts->temperature = fit_temperature(s);
-    }
-    float before = parts->words_weight;
+    for (size_t i = 0; i < s->n && weights; i++)
+        weights[i] = 1;
+    if (status == WI_OK)
+        anchor.strength = expect_strength(s, weights);
+    free(weights);
+    if (status == WI_OK && s->n_held_out > 0)
+        status = choose_strength(s, &anchor, &temperature, error);
     if (status == WI_OK)
         status = wi_anchor_fit(&anchor, NULL, s->delta, s->bias, &parts->words_weight, error);
+    if (!parts->sigmoid)
+        parts->temperature = temperature;
     parts->logit_scale *= parts->words_weight / before;
     parts->delta = s->delta;
     parts->bias = s->bias;

@@ -30,7 +30,7 @@ static void make_sample(sample *s, uint64_t seed, uint32_t n_used)
         for (size_t c = 0; c < K; c++)
             s->words[i * K + c] = (float)(2 * dice_gaussian(&d) + (c == s->label[i]));
     }
-    s->anchor = (wi_anchor){N, DIM, K, s->x, s->label, s->words, s->text, false};
+    s->anchor = (wi_anchor){N, DIM, K, s->x, s->label, s->words, s->text, 3, false};
 }
 
 /* Counts the photos of each label too. */
@@ -70,7 +70,9 @@ static double objective(const sample *s, const double *v)
         value += s->skip[i] ? 0 : logit[s->label[i]] - log(sum);
     }
     for (size_t i = 0; i < N_VARIABLES; i++)
-        value -= v[i] * v[i] / (2 * (i < K * DIM ? 3 : i < N_VARIABLES - 1 ? 0.3 : 10));
+        value -= v[i] * v[i] / (2 * (i < K * DIM           ? s->anchor.strength
+                                     : i < N_VARIABLES - 1 ? 0.3 * s->anchor.strength
+                                                           : 10));
     return value;
 }
 
@@ -93,10 +95,11 @@ static void ends_at_the_highest_point(void **state)
 {
     (void)state;
     sample s;
-    for (int part = 0; part < 2; part++) {
+    for (int part = 0; part < 3; part++) {
         float delta[K * DIM], bias[K], lambda = 0;
         double v[N_VARIABLES];
         make_sample(&s, 5, K);
+        s.anchor.strength = part < 2 ? 3 : 0.2;
         s.skip[N - 1] = s.skip[N - 2] = part == 1;
         assert_int_equal(wi_anchor_fit(&s.anchor, s.skip, delta, bias, &lambda, NULL), WI_OK);
         variables_of(&s, delta, bias, lambda, v);
@@ -133,6 +136,27 @@ static void leaves_other_labels_alone(void **state)
     s.anchor.independent = true; /* a yes stays a yes */
     assert_int_equal(wi_anchor_fit(&s.anchor, NULL, delta, bias, &lambda, NULL), WI_OK);
     assert_true(lambda == 1);
+}
+
+/* The weaker the photos' part, the closer the answers come to those of the words. */
+static void strength_is_how_far_photos_move_words(void **state)
+{
+    (void)state;
+    static const double strengths[] = {1e-6, 0.01, 0.1, 1, 10};
+    sample s;
+    double last = 0;
+    make_sample(&s, 9, K);
+    for (size_t i = 0; i < sizeof strengths / sizeof *strengths; i++) {
+        float delta[K * DIM], bias[K], lambda = 0;
+        double moved = 0;
+        s.anchor.strength = strengths[i];
+        assert_int_equal(wi_anchor_fit(&s.anchor, NULL, delta, bias, &lambda, NULL), WI_OK);
+        for (size_t j = 0; j < K * DIM; j++)
+            moved += (double)delta[j] * (double)delta[j];
+        assert_true(moved > 2 * last);
+        assert_true(i > 0 || sqrt(moved) < 1e-3);
+        last = moved;
+    }
 }
 
 /* One photo of one label, and photos that are all the same, ask for nothing that is not finite. */
@@ -182,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends_at_the_highest_point),
         cmocka_unit_test(leaves_other_labels_alone),
+        cmocka_unit_test(strength_is_how_far_photos_move_words),
         cmocka_unit_test(little_is_enough),
         cmocka_unit_test(descends_to_the_bottom),
     };

@@ -20,6 +20,7 @@ static const wi_head_model model = {
 typedef struct world {
     float centre[(N_LABELS + 4) * DIM];
     float word[N_LABELS * DIM];
+    float noise;
     char **labels;
     dice d;
 } world;
@@ -39,6 +40,7 @@ static void make_world(world *w, uint64_t seed)
         for (size_t j = 0; j < DIM; j++)
             w->word[c * DIM + j] /= (float)sqrt(squares);
     }
+    w->noise = 0.8f;
     w->labels = make_labels(N_LABELS);
 }
 
@@ -46,7 +48,7 @@ static void make_world(world *w, uint64_t seed)
 static void take_photo(world *w, size_t label, float *out)
 {
     for (size_t j = 0; j < DIM; j++)
-        out[j] = 3 * w->centre[label * DIM + j] + (float)(0.8 * dice_gaussian(&w->d));
+        out[j] = 3 * w->centre[label * DIM + j] + w->noise * (float)dice_gaussian(&w->d);
 }
 
 static void take_photos(world *w, size_t per_label, float *x, uint32_t *label)
@@ -119,6 +121,38 @@ static void photos_improve_words(void **state)
         wi_head_get_info(mixed, &info);
         assert_true(info.kind == WI_HEAD_FEW_SHOT && info.n_examples == shots[s] * N_LABELS);
         wi_head_close(&mixed);
+    }
+    wi_head_close(&words);
+    free_labels(w.labels, N_LABELS);
+}
+
+/* Words that say all there is to say: a few photos, which can only mislead, take nothing away. */
+static void good_words_keep_their_say(void **state)
+{
+    (void)state;
+    enum { DRAWS = 20 };
+    static const size_t shots[] = {1, 2, 4};
+    world w;
+    make_world(&w, 11);
+    memcpy(w.word, w.centre, sizeof w.word);
+    w.noise = 1.2f;
+    wi_head *words = words_head(&w);
+    words->parts.logit_scale = 15; /* what such photos deserve */
+    double before = accuracy(&w, words);
+    assert_true(before > 0.7 && before < 0.9);
+    for (size_t s = 0; s < sizeof shots / sizeof *shots; s++) {
+        double after = 0;
+        for (int draw = 0; draw < DRAWS; draw++) {
+            float x[4 * N_LABELS * DIM];
+            uint32_t label[4 * N_LABELS];
+            wi_head *mixed = NULL;
+            take_photos(&w, shots[s], x, label);
+            wi_photos photos = {x, label, shots[s] * N_LABELS, DIM};
+            assert_int_equal(wi_fewshot_add(words, &photos, &mixed, NULL), WI_OK);
+            after += accuracy(&w, mixed) / DRAWS;
+            wi_head_close(&mixed);
+        }
+        assert_true(after > before - 0.005);
     }
     wi_head_close(&words);
     free_labels(w.labels, N_LABELS);
@@ -490,6 +524,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(photos_improve_words),
+        cmocka_unit_test(good_words_keep_their_say),
         cmocka_unit_test(photos_can_be_added_later),
         cmocka_unit_test(photos_alone_make_a_head),
         cmocka_unit_test(means_are_means),

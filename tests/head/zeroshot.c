@@ -148,7 +148,7 @@ static void large_heads_run_in_batches(void **state)
     free_labels(labels, N);
 }
 
-/* A keeper in memory. It saves when asked to, and the build is stopped once stop_at prompts are done. */
+/* A keeper in memory; the build is stopped once stop_at prompts are done. */
 typedef struct keeper {
     uint8_t *bytes; /* what was saved last, or NULL */
     size_t n_bytes, n_saves;
@@ -234,7 +234,7 @@ static void check_same_head(const wi_head *a, const wi_head *b)
                         a->parts.n_background * DIM * sizeof(float));
 }
 
-/* Stopped after every batch, also between labels and background words, and by the tower itself: each run goes on
+/* Stopped in and after every batch, also between labels and background words: each run goes on
  * where the one before stopped, and the head is the one of a single run. */
 static void interrupted_builds_go_on(void **state)
 {
@@ -269,7 +269,7 @@ static void interrupted_builds_go_on(void **state)
     free(k.bytes);
 }
 
-/* Of another model, of other prompts, cut off, too long or changed in one bit: as if there was nothing. */
+/* Of another model, of other prompts, cut off or changed in one bit: as if there was nothing. */
 static void what_does_not_fit_is_ignored(void **state)
 {
     (void)state;
@@ -288,10 +288,14 @@ static void what_does_not_fit_is_ignored(void **state)
         size_t n_bytes, flipped;
         uint64_t resumed_at;
     } cases[] = {
-        {"00ff", kept_templates, n_bytes, SIZE_MAX, 7500}, {"00fe", kept_templates, n_bytes, SIZE_MAX, 0},
-        {"00ff", others, n_bytes, SIZE_MAX, 0},            {"00ff", kept_templates, n_bytes - 1, SIZE_MAX, 0},
-        {"00ff", kept_templates, 0, SIZE_MAX, 0},          {"00ff", kept_templates, n_bytes, 3, 0},
-        {"00ff", kept_templates, n_bytes, 80, 0},          {"00ff", kept_templates, n_bytes, n_bytes / 2, 0},
+        {"00ff", kept_templates, n_bytes, SIZE_MAX, 7500},
+        {"00fe", kept_templates, n_bytes, SIZE_MAX, 0},
+        {"00ff", others, n_bytes, SIZE_MAX, 0},
+        {"00ff", kept_templates, n_bytes - 1, SIZE_MAX, 0},
+        {"00ff", kept_templates, 0, SIZE_MAX, 0},
+        {"00ff", kept_templates, n_bytes, 3, 0},
+        {"00ff", kept_templates, n_bytes, 80, 0},
+        {"00ff", kept_templates, n_bytes, n_bytes / 2, 0},
         {"00ff", kept_templates, n_bytes, n_bytes - 1, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
