@@ -361,7 +361,8 @@ static double quantile(const round_figures *rounds, int n, size_t at, double par
     for (int i = 0; i < n; i++)
         memcpy(&values[i], (const char *)&rounds[i] + at, sizeof values[i]);
     qsort(values, (size_t)n, sizeof *values, by_value);
-    return values[(int)(part * (n - 1) + 0.5)];
+    const int below = (int)(part * (n - 1)), above = (int)(part * (n - 1) + 0.5);
+    return (values[below] + values[above]) / 2;
 }
 
 static void report(const char *what, const round_figures *r)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of docs/SERVER.md: a server of its own on a free port of this machine, measured from outside.
 
-    bench/serve.py PROGRAM BENCH_SERVE MODEL PHOTO [--rounds N] [--seconds S] [--soak S]
+    bench/serve.py PROGRAM BENCH_SERVE MODEL PHOTO [--rounds N] [--seconds S] [--connections N] [--soak S]
 
 BENCH_SERVE is the program of bench/bench_serve.c. Prints JSON lines; checks nothing. --soak: only S seconds of load,
 and the server's memory while it lasts."""
@@ -68,9 +68,8 @@ class Server:
 
 
 def load(options, server, *more):
-    done = subprocess.Popen([options.bench_serve, options.model, options.photo, str(server.port), *more],
-                            stdout=subprocess.PIPE, text=True)
-    return done
+    return subprocess.Popen([options.bench_serve, options.model, options.photo, str(server.port), "--connections",
+                             str(options.connections), *more], stdout=subprocess.PIPE, text=True)
 
 
 def beside(options, server):
@@ -146,6 +145,7 @@ def main():
         arguments.add_argument(name)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=5)
+    arguments.add_argument("--connections", type=int, default=16)
     arguments.add_argument("--soak", type=int)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="whatsit-serve-") as folder:

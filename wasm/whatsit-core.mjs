@@ -480,7 +480,7 @@ export class Head {
       name: text(0), kind: text(1), modelName: text(2), modelFingerprint: text(3), licence: text(4),
       source: text(5), sensitivity: text(6), nLabels: number(0), dim: number(1), sigmoid: number(3) !== 0,
       logitScale: number(4), logitBias: number(5), temperature: number(6), nExamples: number(7),
-      noneThreshold: number(8), noneRate: number(9),
+      noneThreshold: number(8), noneRate: number(9), nGroups: number(10),
       templates: list(number(2), (i) => core._x.ww_head_template(at, i)),
     });
     this.labels = list(this.info.nLabels, (i) => core._x.ww_head_label(at, i, 0));
@@ -513,6 +513,19 @@ export class Head {
           cosine: view.getFloat32(16 * i + 8, true), logit: view.getFloat32(16 * i + 12, true),
         };
       });
+    });
+  }
+
+  /** The k best groups of labels, best first: [{ group, score }]; none for a head without groups. */
+  answerGroups(embedding, k = 5) {
+    const core = this._core, most = Math.min(k, this.info.nGroups);
+    if (most === 0) return [];
+    return core._with((take) => {
+      const out = take.space(8 * most);
+      const n = core._count(core._x.ww_head_answer_groups(this._at, take.floats(embedding), embedding.length, most, out));
+      const view = new DataView(core._bytes.slice(out, out + 8 * n).buffer);
+      return Array.from({ length: n }, (_, i) => (
+        { group: core._text(view.getUint32(8 * i, true)), score: view.getFloat32(8 * i + 4, true) }));
     });
   }
 

@@ -258,6 +258,7 @@ wi_head *EXPORT(ww_head_build)(wi_session *session, const char *list, size_t n_b
     wi_label_list_get_info(labels, &info);
     const wi_head_recipe recipe = {.name = info.name,
                                    .labels = info.labels,
+                                   .groups = info.groups,
                                    .n_labels = info.n_labels,
                                    .templates = info.templates,
                                    .n_templates = info.n_templates,
@@ -348,7 +349,8 @@ double EXPORT(ww_head_number)(const wi_head *head, int which)
     wi_head_get_info(head, &i);
     const double numbers[] = {
         (double)i.n_labels, (double)i.dim, (double)i.n_templates, i.sigmoid,        i.logit_scale,
-        i.logit_bias,       i.temperature, (double)i.n_examples,  i.none_threshold, i.none_rate};
+        i.logit_bias,       i.temperature, (double)i.n_examples,  i.none_threshold, i.none_rate,
+        (double)i.n_groups};
     return which >= 0 && which < (int)(sizeof numbers / sizeof *numbers) ? numbers[which] : -1;
 }
 
@@ -375,6 +377,16 @@ int EXPORT(ww_head_answer)(const wi_head *head, const float *embedding, size_t d
 {
     size_t n = 0;
     const wi_status status = wi_head_answer(head, embedding, dim, k, out, &n, &last);
+    return status == WI_OK ? (int)n : -(int)status;
+}
+
+/* out[k]: address of the group's name, f32 score; best first. The count, or a negative status. */
+_Static_assert(sizeof(wi_group_answer) == 8, "the layout that callers read");
+int EXPORT(ww_head_answer_groups)(const wi_head *head, const float *embedding, size_t dim, size_t k,
+                                  wi_group_answer *out)
+{
+    size_t n = 0;
+    const wi_status status = wi_head_answer_groups(head, embedding, dim, k, out, &n, &last);
     return status == WI_OK ? (int)n : -(int)status;
 }
 

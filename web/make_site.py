@@ -3,7 +3,7 @@
 
     web/make_site.py SITE --core build-wasm [--model nano.gguf] [--whatsit build/whatsit]
 
-The app's files are copied, scripts and styles without comments and indentation. --core: the folder with the built .wasm modules. --model: a model
+The app's files are copied, scripts and styles without comments and indentation, modules joined to three files (bundle.py). --core: the folder with the built .wasm modules. --model: a model
 file, put beside the app; without it the app asks the server for its model. --whatsit: the program, which
 makes the everyday head's file ahead, so that the first answer need not wait for it."""
 import argparse
@@ -18,9 +18,11 @@ import subprocess
 import sys
 import tempfile
 
+import bundle
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-LEFT_OUT = {"make_site.py", "make_icons.py", "__pycache__", "whatsit.d.ts"}
+LEFT_OUT = {"make_site.py", "bundle.py", "make_icons.py", "__pycache__", "whatsit.d.ts"}
 MODULES = ["whatsit.wasm", "whatsit-relaxed.wasm", "whatsit-threads.wasm", "whatsit-relaxed-threads.wasm"]
 GLUE = ["whatsit-core.mjs", "whatsit-worker.mjs"]
 KEYS = ("name", "title", "group", "source", "licence", "sensitivity")
@@ -49,6 +51,13 @@ def shorten(path):
     write(path, re.sub(r"(?m)^[ \t]+|^\n", "", text))
 
 
+def shorten_all(site):
+    for folder, _, files in os.walk(site):
+        for name in files:
+            if name.endswith((".js", ".mjs", ".css")):
+                shorten(os.path.join(folder, name))
+
+
 def copy_app(site):
     for folder, folders, files in os.walk(HERE):
         folders[:] = [one for one in folders if one not in LEFT_OUT]
@@ -58,8 +67,6 @@ def copy_app(site):
             if name in LEFT_OUT or name.startswith("."):
                 continue
             shutil.copyfile(os.path.join(folder, name), os.path.join(to, name))
-            if name.endswith((".js", ".css")):
-                shorten(os.path.join(to, name))
 
 
 def copy_core(site, build):
@@ -67,7 +74,6 @@ def copy_core(site, build):
     os.makedirs(to, exist_ok=True)
     for name in GLUE:
         shutil.copyfile(os.path.join(ROOT, "wasm", name), os.path.join(to, name))
-        shorten(os.path.join(to, name))
     for name in MODULES:
         with open(os.path.join(build, name), "rb") as f:
             module = f.read()
@@ -173,11 +179,15 @@ def copy_model(site, model):
     return [{"name": name, "url": path, "sha256": digest, "n_bytes": os.path.getsize(model)}]
 
 
-def stamp_worker(site):
-    """The service worker learns the site's hash, so that a new site replaces an old one in one step."""
+def stamp_worker(site, gone, new):
+    """The service worker learns which files there are, and the site's hash, so that a new site replaces an old one in one
+    step."""
     path = os.path.join(site, "sw.js")
     with open(path, encoding="utf-8") as f:
         text = f.read()
+    named = re.search(r"(?s)const FILES = \[(.*?)\];", text)
+    files = [one for one in re.findall(r"'([^']+)'", named[1]) if one not in gone] + new
+    text = text.replace(named[0], f"const FILES = {json.dumps(files)};")
     digest = hashlib.sha256()
     for folder, folders, files in os.walk(site):
         folders.sort()
@@ -201,6 +211,8 @@ def main():
         sys.exit(f"{args.site} is there already and not empty")
     copy_app(args.site)
     copy_core(args.site, args.core)
+    gone, new = bundle.join(args.site)
+    shorten_all(args.site)
     index = copy_heads(args.site, args.everyday)
     models = []
     if args.model:
@@ -209,7 +221,7 @@ def main():
             build_everyday(args.site, index, args.whatsit, os.path.join(args.site, models[0]["url"]), models[0]["name"])
     write(os.path.join(args.site, "heads/index.json"), json.dumps(index, ensure_ascii=False, separators=(",", ":")) + "\n")
     write(os.path.join(args.site, "models.json"), json.dumps({"models": models}, indent=1) + "\n")
-    stamp_worker(args.site)
+    stamp_worker(args.site, gone, new)
 
 
 if __name__ == "__main__":

@@ -74,12 +74,20 @@ export interface Answer {
   cosine: number;
 }
 
+export interface GroupAnswer {
+  group: string;
+  /** The sum of its labels' scores, or the highest of them for heads made with `multi`. */
+  score: number;
+}
+
 export interface HeadAnswers {
   head: number;
   name: string;
   /** None of the head's labels fits. Only heads that can tell ever say so. */
   none: boolean;
   answers: Answer[];
+  /** The best groups that the labels belong to; none for heads without groups. */
+  groups: GroupAnswer[];
 }
 
 export interface Classified {
@@ -98,6 +106,8 @@ export interface HeadRecipe {
   name: string;
   /** "cat|kitty" are two names for one label. */
   labels: string[];
+  /** Each label's group, "" for none. */
+  groups?: string[];
   /** Sentences with {} for the label. Default: "a photo of a {}." */
   templates?: string[];
   /** Judge each label for itself, yes or no. */
@@ -122,6 +132,8 @@ export class Head {
   readonly kind: 'zero-shot' | 'linear' | 'few-shot';
   /** With synonyms: "cat|kitty". */
   readonly labels: string[];
+  /** Each label's group, "" for none. */
+  readonly groups: string[];
   readonly templates: string[];
   readonly multi: boolean;
   readonly nExamples: number;

@@ -79,6 +79,30 @@ test('a new head is made here and used at once; exported, removed, imported', as
   await page.getByText('This is not a head file').waitFor();
 });
 
+test('labels in groups: what a group has together is shown under the answers', async (t) => {
+  const { page } = await visit(t);
+  await ready(page);
+  await ask(page, sample('siamese-cat.jpg'));
+  await go(page, 'new');
+  await page.getByLabel('Name').fill('grouped');
+  await page.getByLabel('Labels').fill('[animals]\ncat\ndog\n[vehicles]\ncar\nship');
+  await page.getByText('4 labels').waitFor();
+  await page.getByRole('button', { name: 'Make it' }).click();
+  const card = page.locator('.card').nth(1);
+  await card.getByText('By group').waitFor();
+  assert.deepEqual(await card.locator('.groups .answer-label').allInnerTexts(), ['animals', 'vehicles']);
+  assert.equal(await page.locator('.card').first().locator('.groups').count(), 0);
+  const shares = async (rows) => (await card.locator(`${rows} .answer-score`).allInnerTexts()).map(parseFloat);
+  const [animals] = await shares('.groups');
+  const labels = await card.locator('.answers').first().locator('.answer-label').allInnerTexts();
+  const each = await shares('.answers:not(.groups *)');
+  const sum = labels.reduce((total, label, i) => total + (['cat', 'dog'].includes(label) ? each[i] : 0), 0);
+  assert.ok(Math.abs(sum - animals) <= 1, `${sum} ${animals}`); /* as rounded for the screen */
+  await card.locator('.groups').scrollIntoViewIfNeeded();
+  await shoot(page, 'phone-groups');
+  await accessible(page, 'groups');
+});
+
 test('none of these', async (t) => {
   const { page } = await visit(t);
   await ready(page);

@@ -44,7 +44,7 @@ test('the service worker keeps every file of the app', () => {
   const list = /const FILES = \[([\s\S]*?)\];/.exec(readFileSync(path.join(web, 'sw.js'), 'utf8'))[1];
   const named = [...list.matchAll(/'([^']+)'/g)].map((match) => match[1]).sort();
   const wanted = files(web).map((file) => path.relative(web, file)).filter((name) =>
-    !/^(sw\.js|make_site\.py|whatsit\.d\.ts)$|^icons\/(make_icons\.py|icon-\d+|maskable)|__pycache__/.test(name)).sort();
+    !/^(sw\.js|make_site\.py|bundle\.py|whatsit\.d\.ts)$|^icons\/(make_icons\.py|icon-\d+|maskable)|__pycache__/.test(name)).sort();
   assert.deepEqual(named, wanted);
 });
 

@@ -85,6 +85,25 @@ function checkHeads(session, model, bytes, embeddings) {
   for (const one of [head, native, saved, taught, shown]) one.close();
 }
 
+// A group's score is the sum of its labels', or with independent answers that of the likeliest.
+function checkGroups(session, embedding) {
+  for (const sigmoid of [false, true]) {
+    const head = session.buildHead("[animals]\ncat\ndog\n[things]\ncar\n[]\nsky\n", { sigmoid });
+    assert.deepEqual(head.groups, ["animals", "animals", "things", ""]);
+    const { score } = head.scores(embedding);
+    const animals = sigmoid ? Math.max(score[0], score[1]) : score[0] + score[1];
+    const wanted = [["animals", animals], ["things", score[2]]].sort((a, b) => b[1] - a[1]);
+    const got = head.answerGroups(embedding, 5);
+    assert.deepEqual(got.map(({ group }) => group), wanted.map(([group]) => group));
+    got.forEach((one, i) => assert.ok(Math.abs(one.score - wanted[i][1]) < 1e-6));
+    assert.equal(head.answerGroups(embedding, 1).length, 1);
+    head.close();
+  }
+  const plain = session.buildHead("cat\ndog\n");
+  assert.deepEqual(plain.answerGroups(embedding), []);
+  plain.close();
+}
+
 function checkModel(path) {
   console.log(path);
   const bytes = readFileSync(path), example = readCase(`${path}.case`);
@@ -114,6 +133,7 @@ function checkModel(path) {
   for (let i = 0; i < 3; i++) assert.deepEqual(session.encodeImages([example.pictures[0]])[0], images[0]);
   assert.equal(core.memoryBytes, before, "memory grows while classifying");
   checkHeads(session, model, readFileSync(`${path}.head`), images);
+  checkGroups(session, images[0]);
   session.close();
   model.close();
 }

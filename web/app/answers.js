@@ -11,12 +11,18 @@ function bar({ label, score }, index, dim) {
     h('span', { class: 'bar', 'aria-hidden': 'true' }, inner));
 }
 
-/* result: { none, answers: [{ label, score }] } */
+/* What the groups that labels belong to have together. */
+const groupBars = (groups, none) => h('div', { class: 'groups' },
+  h('h3', {}, t('by_group')),
+  h('ol', { class: 'answers' }, groups.map(({ group, score }, index) => bar({ label: group, score }, index, none))));
+
+/* result: { none, answers: [{ label, score }], groups: [{ group, score }] } */
 export function bars(result, most = 5) {
   return [
     result.none && h('p', { class: 'none' }, h('strong', {}, t('none_of_these')), ' ', t('none_hint')),
     h('ol', { class: 'answers' },
       result.answers.slice(0, most).map((answer, index) => bar(answer, index, result.none))),
+    result.groups?.length > 0 && groupBars(result.groups.slice(0, most), result.none),
   ];
 }
 

@@ -185,9 +185,9 @@ export async function importFile(bytes) {
   const head = await (await whatsit()).openHead(bytes);
   let name = head.name || 'head';
   for (let i = 2; !nameIsFree(name); i++) name = `${head.name || 'head'} ${i}`;
-  const { labels, templates, multi, source, licence, sensitivity } = head;
+  const { labels, groups, templates, multi, source, licence, sensitivity } = head;
   const record = { name, bytes, fingerprint: head.fingerprint, made: Date.now(),
-    recipe: { name, labels, templates, multi, source, licence, sensitivity } };
+    recipe: { name, labels, groups, templates, multi, source, licence, sensitivity } };
   await head.close();
   await keepOwn(record);
   return record;

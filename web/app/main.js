@@ -18,7 +18,8 @@ const ROUTES = {
 };
 /* How long what is not needed for the first answer waits: after the model is open, and at the most. */
 const IDLE_AFTER_MS = 1500, IDLE_AT_LATEST_MS = 6000;
-/* A model from storage is open before anyone could read about it. */
+/* A model from storage is open before anyone could read about it, and to write it would hold it up: the first number
+ * that a browser puts into words takes it some 20 ms. */
 const SHOW_OPENING_AFTER_MS = 400;
 const TABS = ['photo', 'camera', 'heads', 'search', 'more'];
 
@@ -90,12 +91,13 @@ function drawModel() {
   const box = document.getElementById('model');
   const { phase, progress } = engine;
   document.documentElement.dataset.model = phase;
-  if (phase === 'loading' && !progress && drawnPhase !== 'loading' && performance.now() < SHOW_OPENING_AFTER_MS) return;
+  const isQuick = phase === 'loading' && progress?.phase !== 'download' && performance.now() < SHOW_OPENING_AFTER_MS;
+  if (isQuick && drawnPhase !== 'loading') return;
   if (phase !== drawnPhase) {
     drawnPhase = phase;
     box.hidden = phase === 'ready' || phase === 'finding';
     fill(box,
-      h('p', { class: 'model-text' }, modelText()),
+      h('p', { class: 'model-text' }, !box.hidden && modelText()),
       phase === 'loading' && h('progress', { 'aria-label': t('model_progress'), max: 1, value: 0 }),
       phase === 'loading' && button(t('pause'), pauseModel, { kind: 'small' }),
       phase === 'asking' && button(t('download'), fetchModel, { kind: 'main small' }),
@@ -165,7 +167,7 @@ function registerWorker() {
     const modules = [plain, plain.replace('.wasm', '-threads.wasm')].map((name) => `core/${name}.gz`);
     const lists = heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`);
     if (engine.model.served) lists.push('v1/models', 'v1/heads');
-    registration.active?.postMessage({ later: ['core/whatsit-core.mjs', 'core/whatsit-worker.mjs', ...modules, ...lists] });
+    registration.active?.postMessage({ later: ['core/whatsit-worker.mjs', ...modules, ...lists] });
   });
 }
 

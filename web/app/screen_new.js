@@ -34,7 +34,7 @@ export function newScreen(main) {
 
   const read = () => ({
     name: name.value.trim(),
-    labels: parseTyped(labels.value),
+    ...parseTyped(labels.value),
     templates: templates.value.split('\n').map((line) => line.trim()).filter(Boolean),
     multi: multi.checked,
   });

@@ -55,7 +55,8 @@ export async function servedHead(name) {
   const response = await fetch(at(headPath(name)), { headers: { Accept: 'application/json' } });
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   const head = await response.json();
-  return { ...head, labels: head.labels.map((one) => one.label ?? one) };
+  return { ...head, labels: head.labels.map((one) => one.label ?? one),
+    groups: head.labels.map((one) => one.group ?? '') };
 }
 
 export const servedFile = (name) => fileAt(`${headPath(name)}?format=safetensors`);
@@ -68,7 +69,8 @@ async function answerOf(response) {
 
 /* Asks the server for a head from words; gives the file. */
 export async function makeOnServer(recipe, { onprogress, signal }) {
-  const { name, labels, templates, multi } = recipe;
+  const { name, templates, multi } = recipe;
+  const labels = recipe.labels.map((label, index) => ({ label, group: recipe.groups?.[index] ?? '' }));
   const body = JSON.stringify({ name, labels, templates, multi, replace: true });
   const headers = { 'Content-Type': 'application/json' };
   const response = await fetch(at('v1/heads'), { method: 'POST', headers, body, signal });

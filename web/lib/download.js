@@ -17,7 +17,7 @@ class DownloadError extends Error {
 
 const isBusy = (cause) => cause.name === 'NoModificationAllowedError';
 
-/* Another page that opens the model holds the file for an instant; one that downloads it, for long. */
+/* Another page that is about to be done holds the file for an instant; one that downloads it, for long. */
 async function alone(openFile) {
   for (let tries = 1; ; tries++) {
     try {
@@ -29,8 +29,9 @@ async function alone(openFile) {
   }
 }
 
-/* The file in the origin's private file system. A second page that wants it at the same time finds it in
- * use (`failure` 'busy') and works without. Beside a file whose hash was right once lies an empty one. */
+/* The file in the origin's private file system. Beside a file whose hash was right once lies an empty one: such a file
+ * any number of pages read at once, however long one of them takes. One that is being downloaded belongs to the page
+ * that does so; a second page finds it in use (`failure` 'busy') and works without. */
 class Kept {
   size = 0; /* bytes that are there */
   failure = undefined; /* 'full', 'storage' or 'busy': nothing more is kept */
@@ -38,24 +39,44 @@ class Kept {
   #folder;
   #name;
   #handle;
+  #blob; /* the file of a browser that lets one page only hold it */
 
   static async open(source, nBytes, create) {
     const kept = new Kept();
     kept.#name = keptName(source, nBytes);
     try {
       kept.#folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('models', { create });
-      const file = await kept.#folder.getFileHandle(kept.#name, { create });
+      const [file, isChecked] = await Promise.all([kept.#folder.getFileHandle(kept.#name, { create }),
+        kept.#folder.getFileHandle(`${kept.#name}.checked`).then(() => true, () => false)]);
+      if (isChecked && await kept.#share(file, nBytes)) return kept;
       kept.#handle = await alone(() => file.createSyncAccessHandle());
       kept.size = Math.min(await kept.#handle.getSize(), nBytes); /* a promise in older Safari */
-      kept.isChecked = await kept.#folder.getFileHandle(`${kept.#name}.checked`).then(() => true, () => false);
     } catch (cause) {
       kept.failure = isBusy(cause) ? 'busy' : 'storage';
     }
     return kept;
   }
 
+  /* Opens a whole file that others may read meanwhile; false when it is not whole any more. */
+  async #share(file, nBytes) {
+    try {
+      this.#handle = await file.createSyncAccessHandle({ mode: 'read-only' });
+    } catch (cause) {
+      if (!isBusy(cause)) throw cause;
+      this.#blob = await file.getFile();
+    }
+    this.isChecked = (this.#blob?.size ?? await this.#handle.getSize()) === nBytes;
+    if (this.isChecked) this.size = nBytes;
+    else this.close();
+    return this.isChecked;
+  }
+
   /* The bytes that are there, part by part; the part is valid until the next is taken. */
-  *parts() {
+  async *parts() {
+    for (let at = 0; this.#blob && at < this.size; at += PART_BYTES) {
+      yield new Uint8Array(await this.#blob.slice(at, at + PART_BYTES).arrayBuffer());
+    }
+    if (this.#blob) return;
     const buffer = new Uint8Array(Math.min(PART_BYTES, this.size));
     for (let at = 0; at < this.size; ) {
       const n = this.#handle.read(buffer.subarray(0, Math.min(buffer.length, this.size - at)), { at });
@@ -81,6 +102,7 @@ class Kept {
   close() {
     this.#handle?.close();
     this.#handle = null;
+    this.#blob = null;
   }
 
   async forget() {
@@ -165,7 +187,7 @@ async function fill({ source, nBytes, placing, kept, keep, onprogress, signal })
   };
   if (kept.size > 0) {
     const put = await placing;
-    for (const bytes of kept.parts()) take(put, bytes, 'storage');
+    for await (const bytes of kept.parts()) take(put, bytes, 'storage');
   }
   if (!fromStorage && keep) await kept.forgetOthers();
   await fetchRest(source, at, nBytes, async (bytes) => {

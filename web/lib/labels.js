@@ -2,9 +2,13 @@
 
 const KEYS = ['name', 'title', 'source', 'licence', 'group', 'sensitivity'];
 
-/* { name, title, source, licence, group, sensitivity, labels, templates } */
+/* A line "[animals]" puts the labels below it into that group, "[]" into none. */
+const groupOf = (line) => /^\[(.*)\]$/.exec(line)?.[1].trim();
+
+/* { name, title, source, licence, group, sensitivity, labels, groups, templates }: groups has each label's. */
 export function parseList(text) {
-  const list = { labels: [], templates: [] };
+  const list = { labels: [], groups: [], templates: [] };
+  let group = '';
   for (const key of KEYS) list[key] = '';
   const seen = new Set();
   for (const raw of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
@@ -13,31 +17,40 @@ export function parseList(text) {
       const match = list.labels.length === 0 && /^#\s*([a-z]+):\s*(.*)$/.exec(line);
       if (match && match[1] === 'template') list.templates.push(match[2]);
       else if (match && KEYS.includes(match[1])) list[match[1]] = match[2];
+    } else if (groupOf(line) !== undefined) {
+      group = groupOf(line);
     } else if (line) {
       const first = line.split('|')[0].trim();
       if (first && !seen.has(first)) {
         seen.add(first);
         list.labels.push(line);
+        list.groups.push(group);
       }
     }
   }
   return list;
 }
 
-/* What a person typed: lines, or commas when there is one line. Doubles are left out. */
+/* What a person typed: lines, or commas when there is one line. Doubles are left out. { labels, groups } */
 export function parseTyped(text) {
   const parts = text.includes('\n') ? text.split('\n') : text.split(',');
   const seen = new Set();
-  const labels = [];
+  const labels = [], groups = [];
+  let group = '';
   for (const part of parts) {
+    if (groupOf(part.trim()) !== undefined) {
+      group = groupOf(part.trim());
+      continue;
+    }
     const names = part.split('|').map((name) => name.replace(/\s+/g, ' ').trim()).filter(Boolean);
     const label = names.join('|').replace(/^#+\s*/, '').trim();
     if (label && !seen.has(names[0])) {
       seen.add(names[0]);
       labels.push(label);
+      groups.push(group);
     }
   }
-  return labels;
+  return { labels, groups };
 }
 
 const oneLine = (value) => String(value ?? '').replace(/[\r\n\t]+/g, ' ').trim();
@@ -47,8 +60,11 @@ export function writeList(recipe) {
   for (const key of KEYS) if (recipe[key]) lines.push(`# ${key}: ${oneLine(recipe[key])}`);
   for (const template of recipe.templates ?? []) lines.push(`# template: ${oneLine(template)}`);
   lines.push('');
-  for (const label of recipe.labels) {
-    const line = oneLine(label);
+  let group = '';
+  for (const [index, label] of recipe.labels.entries()) {
+    const line = oneLine(label), its = oneLine(recipe.groups?.[index]);
+    if (its !== group) lines.push(`[${its}]`);
+    group = its;
     if (line) lines.push(line.startsWith('#') ? line.replace(/^#+\s*/, '') : line);
   }
   return lines.join('\n') + '\n';

@@ -1,5 +1,6 @@
 /* The worker behind whatsit.js: the only file that knows the core. Requests are served one after the
  * other; everything in the core blocks. */
+import * as ownCore from '../core/whatsit-core.mjs';
 import { bring } from './download.js';
 import { writeList } from './labels.js';
 import { cropOf, decode, pixelsOf, preview } from './pixels.js';
@@ -8,6 +9,7 @@ import { cropOf, decode, pixelsOf, preview } from './pixels.js';
 const ROOM_BYTES = 192 << 20;
 const MOST_THREADS = 4;
 const REPORT_EVERY_MS = 30;
+const OWN_CORE = new URL('../core/whatsit-core.mjs', import.meta.url).href;
 const WASM = { headers: { 'Content-Type': 'application/wasm' } };
 
 let glue, preparing, core, model, session;
@@ -44,7 +46,7 @@ function keepHead(head) {
   const { info } = head;
   heads.set(id, head);
   return {
-    id, name: info.name, kind: info.kind, labels: head.fullLabels, templates: info.templates, multi: info.sigmoid,
+    id, name: info.name, kind: info.kind, labels: head.fullLabels, groups: head.groups, templates: info.templates, multi: info.sigmoid,
     nExamples: info.nExamples, knowsNone: !Number.isNaN(info.noneThreshold), model: info.modelName,
     fingerprint: info.modelFingerprint, licence: info.licence, source: info.source, sensitivity: info.sensitivity,
   };
@@ -58,7 +60,8 @@ function normalised(vector) {
 function answerOf(id, embedding, top) {
   const head = headOf(id);
   const answers = head.answer(embedding, top).map(({ index, label, score, cosine }) => ({ index, label, score, cosine }));
-  return { head: id, name: head.info.name, none: head.known(embedding).none, answers };
+  const groups = head.answerGroups(embedding, top);
+  return { head: id, name: head.info.name, none: head.known(embedding).none, answers, groups };
 }
 
 /* The module comes compressed, for hosts that compress nothing; the service worker keeps it unpacked. */
@@ -74,7 +77,7 @@ async function compile(base, name) {
 
 /* What can be done before it is known which model there is: { glue, base, threads, modules }. */
 async function prepareCore(url, threads) {
-  glue = await import(url);
+  glue = url === OWN_CORE ? ownCore : await import(url);
   const can = glue.detect();
   const cores = Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
   const wanted = can.threads ? Math.max(1, threads ?? cores) : 1;
@@ -86,7 +89,7 @@ async function prepareCore(url, threads) {
 async function openCore(url, modelBytes) {
   const maxMemoryBytes = modelBytes + ROOM_BYTES;
   try {
-    const prepared = await preparing;
+    const prepared = await preparing.core;
     core = await glue.loadCore({ ...prepared, maxMemoryBytes, waitForWorkers: false });
   } catch {
     /* no shared memory after all, or that module is not at hand offline */
@@ -96,9 +99,11 @@ async function openCore(url, modelBytes) {
 }
 
 const ops = {
+  /* May be asked again by who takes over a worker that was started early. */
   prepare({ core: url, threads }) {
-    preparing = prepareCore(url, threads);
-    preparing.catch(() => {});
+    if (preparing?.url === url && preparing.threads === threads) return;
+    preparing = { url, threads, core: prepareCore(url, threads) };
+    preparing.core.catch(() => {});
   },
 
   async load({ model: source, core: url, keep }, { report, signal }) {
