@@ -347,10 +347,10 @@ double EXPORT(ww_head_number)(const wi_head *head, int which)
 {
     wi_head_info i;
     wi_head_get_info(head, &i);
-    const double numbers[] = {
-        (double)i.n_labels, (double)i.dim, (double)i.n_templates, i.sigmoid,        i.logit_scale,
-        i.logit_bias,       i.temperature, (double)i.n_examples,  i.none_threshold, i.none_rate,
-        (double)i.n_groups};
+    const double numbers[] = {(double)i.n_labels, (double)i.dim,        (double)i.n_templates,
+                              i.sigmoid,          i.logit_scale,        i.logit_bias,
+                              i.temperature,      (double)i.n_examples, i.none_threshold,
+                              i.none_rate,        (double)i.n_groups};
     return which >= 0 && which < (int)(sizeof numbers / sizeof *numbers) ? numbers[which] : -1;
 }
 
