@@ -356,7 +356,7 @@ def arguments():
     ap.add_argument("--measured", type=Path, help="synset offsets of names measured unseen, one a line")
     ap.add_argument("--size", type=int, default=64, help="shipped picture size")
     ap.add_argument("--style", type=float, default=0.1, help="weight of the question about style")
-    ap.add_argument("--colour", type=float, default=0.1, help="weight of the question about colour")
+    ap.add_argument("--colour", type=float, default=0.3, help="weight of the question about colour")
     ap.add_argument("--read", type=float, default=0.5, help="weight of the dictionary")
     ap.add_argument("--words", type=int, default=96, help="dictionary words per step")
     ap.add_argument("--negatives", type=int, default=80, help="further names among the columns")
