@@ -225,7 +225,7 @@ static void write_rows(cli_format format, const cli_result *result)
 void cli_write_header(cli_format format, bool grouped)
 {
     char mark = format == CLI_CSV ? ',' : '\t';
-    static const char *const columns[] = {"image", "head",  "rank",  "label",      "score",
+    static const char *const columns[] = {"image",  "head",  "rank",  "label",      "score",
                                           "cosine", "logit", "group", "group_score"};
     size_t n = sizeof columns / sizeof *columns - (grouped ? 0 : 2);
     for (size_t i = 0; i < n && (format == CLI_CSV || format == CLI_TSV); i++) {

@@ -45,9 +45,9 @@ static void save(void *context, const void *bytes, size_t n_bytes)
     cli_save file = {0};
     wi_error error = {0};
     double begun = cli_now_ms();
-    wi_status status = make_folder(part->path) ? cli_save_open(&file, part->path, &error)
-                                               : cli_fail(&error, WI_ERR_IO, "%.150s: %s",
-                                                          part->path, strerror(errno));
+    wi_status status = make_folder(part->path)
+                           ? cli_save_open(&file, part->path, &error)
+                           : cli_fail(&error, WI_ERR_IO, "%.150s: %s", part->path, strerror(errno));
     if (status == WI_OK) {
         fwrite(bytes, 1, n_bytes, file.stream);
         status = cli_save_commit(&file, &error);

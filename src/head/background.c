@@ -142,8 +142,7 @@ wi_status wi_background_embed(wi_background *b, const wi_head_encoder *encoder,
 {
     if (b->n_names == 0)
         return WI_OK;
-    wi_status status =
-        wi_zeroshot_rows(encoder, b->names, b->n_names, labels->templates,
-                         count_templates(labels->n_templates), count, words, error);
+    wi_status status = wi_zeroshot_rows(encoder, b->names, b->n_names, labels->templates,
+                                        count_templates(labels->n_templates), count, words, error);
     return status == WI_OK ? keep_rows(b, labels, words, error) : status;
 }

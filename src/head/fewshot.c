@@ -14,12 +14,7 @@
 static const float photo_scale = 20;
 /* Photos that were not learnt from tell the strength and the temperature: below 4 they say nothing,
  * and above so many logits answering them again and again takes too long. */
-enum {
-    MAX_FOLDS = 5,
-    MIN_HELD_OUT = 4,
-    MAX_TRIED_LOGITS = 10000,
-    MAX_HELD_OUT_LOGITS = 2000000
-};
+enum { MAX_FOLDS = 5, MIN_HELD_OUT = 4, MAX_TRIED_LOGITS = 10000, MAX_HELD_OUT_LOGITS = 2000000 };
 
 /* Of the photos' part (anchor.h): those that are tried on held-out photos, and how far from the
  * expected one, in ln strength, costs half a nat. */
@@ -204,9 +199,9 @@ static wi_status try_strength(shots *s, wi_anchor *anchor, double strength, doub
     if (status != WI_OK)
         return status;
     *temperature = fit_temperature(s);
-    *loss = (double)s->n_held_out * wi_log_loss(s->logit, s->label, s->weight, s->n,
-                                                s->parts->n_labels, (double)*temperature,
-                                                wi_smoothing(s->n_held_out));
+    *loss =
+        (double)s->n_held_out * wi_log_loss(s->logit, s->label, s->weight, s->n, s->parts->n_labels,
+                                            (double)*temperature, wi_smoothing(s->n_held_out));
     return WI_OK;
 }
 
@@ -217,9 +212,8 @@ static wi_status choose_strength(shots *s, wi_anchor *anchor, float *temperature
     const double expected = anchor->strength;
     double least, chosen = expected;
     wi_status status = try_strength(s, anchor, expected, &least, temperature, error);
-    size_t n_tried = s->n * s->parts->n_labels > MAX_TRIED_LOGITS
-                         ? 0
-                         : sizeof strengths / sizeof *strengths;
+    size_t n_tried =
+        s->n * s->parts->n_labels > MAX_TRIED_LOGITS ? 0 : sizeof strengths / sizeof *strengths;
     for (size_t i = 0; i < n_tried && status == WI_OK; i++) {
         double loss, away = log(strengths[i] / expected) / strength_spread;
         float t;

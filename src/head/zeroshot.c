@@ -240,9 +240,9 @@ static wi_status begin(work *w, const wi_head_encoder *encoder, const wi_head_re
                      wi_background_prompts(&w->background, w->parts.n_templates);
     count->resume = &w->resume;
     digest_work(w, digest);
-    wi_status status = wi_resume_open(&w->resume, count->n_total > BATCH_PROMPTS ? keeper : NULL,
-                                      digest, w->n_rows + w->background.n_names,
-                                      encoder->model.dim, error);
+    wi_status status =
+        wi_resume_open(&w->resume, count->n_total > BATCH_PROMPTS ? keeper : NULL, digest,
+                       w->n_rows + w->background.n_names, encoder->model.dim, error);
     if (status != WI_OK ||
         !wi_resume_load(&w->resume, count->n_total, &count->n_done, &count->n_truncated))
         return status;

@@ -70,9 +70,10 @@ static double objective(const sample *s, const double *v)
         value += s->skip[i] ? 0 : logit[s->label[i]] - log(sum);
     }
     for (size_t i = 0; i < N_VARIABLES; i++)
-        value -= v[i] * v[i] / (2 * (i < K * DIM           ? s->anchor.strength
-                                     : i < N_VARIABLES - 1 ? 0.3 * s->anchor.strength
-                                                           : 10));
+        value -= v[i] * v[i] /
+                 (2 * (i < K * DIM           ? s->anchor.strength
+                       : i < N_VARIABLES - 1 ? 0.3 * s->anchor.strength
+                                             : 10));
     return value;
 }
 

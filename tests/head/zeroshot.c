@@ -400,8 +400,10 @@ static void long_labels_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ensembles_templates),        cmocka_unit_test(default_template_is_openais),
-        cmocka_unit_test(large_heads_run_in_batches), cmocka_unit_test(interrupted_builds_go_on),
+        cmocka_unit_test(ensembles_templates),
+        cmocka_unit_test(default_template_is_openais),
+        cmocka_unit_test(large_heads_run_in_batches),
+        cmocka_unit_test(interrupted_builds_go_on),
         cmocka_unit_test(what_does_not_fit_is_ignored),
         cmocka_unit_test(small_builds_are_not_kept),
         cmocka_unit_test(refuses_bad_recipes),
