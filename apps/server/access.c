@@ -165,23 +165,38 @@ static bool allow_anonymous(srv_request *request, srv_response *response)
     return true;
 }
 
-static bool find_key(srv_request *request, srv_response *response, const char *text)
+/* Fills *key, which stays empty on failure. */
+static bool find_key(const srv_request *request, srv_response *response, const char *text,
+                     store_key *key)
 {
     wi_error error = {0};
     char id[40];
     wi_status status = srv_key_id(text, id, sizeof id)
-                           ? store_key_get(request->server->store, id, &request->key, &error)
+                           ? store_key_get(request->server->store, id, key, &error)
                            : WI_ERR_NOT_FOUND;
     if (status != WI_OK && status != WI_ERR_NOT_FOUND) {
         srv_error(request, response, 503, "database", "the database does not answer");
         return false;
     }
-    if (status != WI_OK || !srv_key_matches(&request->key, text)) {
-        store_key_free(&request->key);
+    if (status != WI_OK || !srv_key_matches(key, text)) {
+        store_key_free(key);
         srv_error(request, response, 401, "bad_key", "this key is not known or was revoked");
         return false;
     }
     return true;
+}
+
+bool srv_access_has_key(const srv_request *request)
+{
+    return !(request->route->flags & SRV_OPEN) && key_text(request);
+}
+
+bool srv_access_may_send(const srv_request *request, srv_response *response)
+{
+    store_key key = {0};
+    bool good = find_key(request, response, key_text(request), &key);
+    store_key_free(&key);
+    return good;
 }
 
 static void number_header(srv_response *response, const char *name, int64_t value)
@@ -241,7 +256,7 @@ bool srv_access_begin(srv_request *request, srv_response *response)
     if (!text) {
         return allow_anonymous(request, response);
     }
-    if (!find_key(request, response, text)) {
+    if (!find_key(request, response, text, &request->key)) {
         return false;
     }
     const store_plan *plan = &request->key.plan;

@@ -30,6 +30,10 @@ bool srv_key_matches(const store_key *key, const char *text);
 
 /* What can be said before the body has come, and without the database. False: response is the refusal. */
 bool srv_access_may_begin(const srv_request *request, srv_response *response);
+/* Whether it carries a key that has to be looked up. */
+bool srv_access_has_key(const srv_request *request);
+/* Is that key good? For requests with a body, before it comes; costs nothing. False: response is the refusal. */
+bool srv_access_may_send(const srv_request *request, srv_response *response);
 /* Who asks, and may they? Fills request->key and takes the cost from the quotas. False: response is
  * the refusal. On true the caller calls srv_access_end. */
 bool srv_access_begin(srv_request *request, srv_response *response);

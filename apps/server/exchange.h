@@ -30,12 +30,20 @@ typedef struct srv_exchange {
     srv_request request;
     srv_response response;
     size_t capacity; /* of the body; as much memory is taken from the server's share */
+    bool at_door;    /* its key is looked up before its body may come */
     bool refused;    /* the answer is known before the body is read, which is then dropped */
     bool hopeless;   /* and the body is too long even for that: the connection is closed */
+    uint64_t n_dropped;
     bool answered;
     double started_ms;
     struct srv_exchange *next;
 } srv_exchange;
+
+/* Exchanges that wait for a thread, their connections suspended. */
+typedef struct srv_queue {
+    pthread_cond_t filled;
+    srv_exchange *first, *last;
+} srv_queue;
 
 struct srv_stream;
 
@@ -45,11 +53,10 @@ struct srv_http {
     uint16_t port;
     /* workers */
     pthread_mutex_t mutex;
-    pthread_cond_t queued;
-    srv_exchange *first, *last;
-    unsigned n_waiting, n_running;
+    srv_queue work, door;
+    unsigned n_waiting, n_running; /* of the work */
     bool stop;
-    pthread_t *workers;
+    pthread_t *workers; /* the first of them keeps the door */
     unsigned n_workers;
     /* clients and streams; the ticker looks after both */
     pthread_mutex_t clients_mutex;
@@ -68,6 +75,9 @@ struct srv_http {
 wi_status srv_workers_start(srv_http *http, wi_error *error);
 /* Suspends the connection and queues the exchange; false when the queue is full. */
 bool srv_workers_take(srv_http *http, srv_exchange *exchange);
+/* The same for a look at the key alone, which comes back as at_door with the refusal, if it is one. A thread of its
+ * own does it: it neither waits behind pictures, nor do the threads that read wait for the database. */
+bool srv_workers_look(srv_http *http, srv_exchange *exchange);
 /* Finishes what is queued. */
 void srv_workers_stop(srv_http *http);
 

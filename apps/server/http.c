@@ -314,6 +314,7 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
     srv_request *request = &x->request;
     prolong(x, n);
     if (x->refused) {
+        x->n_dropped += n;
         return;
     }
     if (n > x->http->server->config.max_body_bytes - request->n_body) {
@@ -342,6 +343,37 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
     request->n_body += n;
 }
 
+static bool has_body(const srv_exchange *x)
+{
+    const char *length = srv_pairs_get(&x->request.headers, "Content-Length");
+    return (length && strtoull(length, NULL, 10) > 0) ||
+           srv_pairs_get(&x->request.headers, "Transfer-Encoding");
+}
+
+/* Nothing more is read from a client that is told so before it sends: it may not send at all. */
+static enum MHD_Result after_headers(srv_exchange *x)
+{
+    const char *expected = srv_pairs_get(&x->request.headers, "Expect");
+    bool waits = expected && !strcasecmp(expected, "100-continue");
+    if (x->hopeless || (x->refused && waits && has_body(x))) {
+        return send_answer(x);
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result on_headers(srv_exchange *x)
+{
+    if (x->refused || !has_body(x) || !srv_access_has_key(&x->request)) {
+        return after_headers(x);
+    }
+    set_state(x, SRV_CLIENT_WAITS, 0);
+    if (srv_workers_look(x->http, x)) {
+        return MHD_YES;
+    }
+    refuse(x, 503, "busy", "this server is about to end");
+    return after_headers(x);
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *n_upload, void **state)
@@ -352,12 +384,19 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (!x) {
         x = begin(http, connection, url, method);
         *state = x;
-        return !x ? MHD_NO : x->hopeless ? send_answer(x) : MHD_YES;
+        return x ? on_headers(x) : MHD_NO;
+    }
+    if (x->at_door) {
+        x->at_door = false;
+        set_state(x, SRV_CLIENT_SENDS, 0);
+        return after_headers(x);
     }
     if (*n_upload > 0) {
         add_body(x, upload, *n_upload);
         *n_upload = 0;
-        return MHD_YES;
+        /* A body of unknown length could go on for ever. */
+        uint64_t most = (uint64_t)http->server->config.max_body_bytes + MAX_DROPPED_BYTES;
+        return x->n_dropped > most ? MHD_NO : MHD_YES;
     }
     if (x->answered || x->refused) {
         return send_answer(x);
@@ -527,7 +566,8 @@ wi_status srv_http_open(srv_server *server, wi_error *error)
     }
     http->server = server;
     pthread_mutex_init(&http->mutex, NULL);
-    pthread_cond_init(&http->queued, NULL);
+    pthread_cond_init(&http->work.filled, NULL);
+    pthread_cond_init(&http->door.filled, NULL);
     pthread_mutex_init(&http->clients_mutex, NULL);
     pthread_mutex_init(&http->streams_mutex, NULL);
     server->http = http;
@@ -591,7 +631,8 @@ void srv_http_close(srv_http **http)
         MHD_stop_daemon(h->daemon);
     }
     pthread_mutex_destroy(&h->mutex);
-    pthread_cond_destroy(&h->queued);
+    pthread_cond_destroy(&h->work.filled);
+    pthread_cond_destroy(&h->door.filled);
     pthread_mutex_destroy(&h->clients_mutex);
     pthread_mutex_destroy(&h->streams_mutex);
     free(h);

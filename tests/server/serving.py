@@ -212,6 +212,12 @@ def text_of(picture):
     return base64.b64encode(picture).decode()
 
 
+def most_resident_mb(pid):
+    """The most memory that a process has had."""
+    with open(f"/proc/{pid}/status") as file:
+        return int(re.search(r"VmHWM:\s+(\d+)", file.read()).group(1)) >> 10
+
+
 def connect(port):
     return socket.create_connection(("127.0.0.1", port), timeout=30)
 

@@ -1,6 +1,7 @@
 """Who may ask, how much, and that it is counted exactly."""
 import http.client
 import json
+import re
 import threading
 import time
 
@@ -70,6 +71,91 @@ def test_limits(room):
     guest("GET", "/v1/models", headers={"X-Forwarded-For": "192.0.2.8"}, expect=200)
 
 
+def read_answer(sock):
+    """Status, headers in lower case and body of one answer that has a Content-Length."""
+    said = b""
+    while b"\r\n\r\n" not in said:
+        chunk = sock.recv(65536)
+        assert chunk, f"closed after {said}"
+        said += chunk
+    head, body = said.split(b"\r\n\r\n", 1)
+    head = head.decode("latin-1").lower()
+    n = int(re.search(r"content-length: (\d+)", head).group(1)) if "content-length" in head else 0
+    while len(body) < n:
+        body += sock.recv(65536)
+    return int(head.split()[1]), head, body
+
+
+def post(path, key, *headers):
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", *headers]
+    lines += [f"Authorization: Bearer {key}"] if key else []
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+BODY_ROUTES = ("/v1/classify", "/v1/embed", "/v1/heads", "/v1/embeddings", "/models/tiny", "/hf", "/predict")
+
+
+def test_refused_before_the_body(room):
+    """Of a body that comes with a wrong key, or with none where one is needed, nothing is kept; a client that waits
+    for leave to send gets its refusal instead, and what follows on the connection is understood."""
+    most = 64 << 20
+    server = room.serve("--require-key", "--max-body", "64", "--workers", "1")
+    good, revoked = room.key("good", "--requests", "100"), room.key("revoked")
+    room.run("keys", "revoke", revoked, "--db", room.database)
+    n_used = 0
+    as_picture, length = "Content-Type: image/png", f"Content-Length: {len(room.picture)}"
+    before = serving.most_resident_mb(server.process.pid)
+    piece = b"x" * (1 << 20)
+    for key in (good[:-1] + ("0" if good[-1] != "0" else "1"), "wk_0000000000000000_0", "wk_", revoked, None):
+        with serving.connect(server.port) as sock:
+            for chunked in (False, True):
+                sock.sendall(post("/v1/classify", key, as_picture, "Transfer-Encoding: chunked" if chunked else
+                                  f"Content-Length: {most - (1 << 20)}"))
+                for _ in range(most // len(piece) - 1):
+                    sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+                if chunked:
+                    sock.sendall(b"0\r\n\r\n")
+                assert read_answer(sock)[0] == 401, (key, chunked)
+            sock.sendall(post("/v1/classify", good, as_picture, length) + room.picture)
+            assert read_answer(sock)[0] == 200
+            n_used += 1
+    for path in BODY_ROUTES:
+        for key in (revoked, "wk_", None):
+            with serving.connect(server.port) as sock:
+                sock.sendall(post(path, key, f"Content-Length: {most}", "Expect: 100-continue"))
+                status, head, _ = read_answer(sock)
+                assert status == 401 and "www-authenticate: bearer" in head, (path, key, head)
+                assert sock.recv(1) == b"", "the connection waits for a body that does not come"
+    grown = serving.most_resident_mb(server.process.pid) - before
+    print(f"grown by {grown} MB at most")
+    assert grown < 32, grown
+    with serving.connect(server.port) as sock:
+        sock.sendall(post("/v1/classify", good, as_picture, length, "Expect: 100-continue"))
+        assert read_answer(sock)[0] == 100
+        sock.sendall(room.picture)
+        assert read_answer(sock)[0] == 200
+        n_used += 1
+        # a key that is revoked while its body comes
+        sock.sendall(post("/v1/classify", good, as_picture, length, "Expect: 100-continue"))
+        assert read_answer(sock)[0] == 100
+        assert used(room, good) == n_used
+        room.run("keys", "revoke", good, "--db", room.database)
+        sock.sendall(room.picture)
+        assert read_answer(sock)[0] == 401
+    assert used(room, good) == n_used
+    # what never ends is ended
+    with serving.connect(server.port) as sock:
+        sock.sendall(post("/v1/classify", revoked, "Transfer-Encoding: chunked"))
+        try:
+            for _ in range(256):
+                sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+            raise AssertionError("a body without an end is read for ever")
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    server.client().call("GET", "/healthz", expect=200)
+    server.end()
+
+
 def ask_in_threads(servers, key, n_threads, per_thread):
     """Status -> how many; a thread ends when it loses its connection."""
     counts, mutex = {}, threading.Lock()
@@ -126,4 +212,5 @@ def test_usage_outlives_kill(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_access, test_owners, test_limits, test_quota_is_exact, test_usage_outlives_kill])
+    serving.main([test_access, test_refused_before_the_body, test_owners, test_limits, test_quota_is_exact,
+                  test_usage_outlives_kill])
