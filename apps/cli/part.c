@@ -6,10 +6,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Between two saves, and in times of what a save takes, so that saving stays a small part of the work. */
 static const double least_pause_ms = 2000, pause_per_save = 20;
+
+enum { KEPT_DAYS = 7 };
 
 static bool load(void *context, void *bytes, size_t n_bytes)
 {
@@ -72,6 +76,48 @@ static void resumed(void *context, uint64_t done, uint64_t total)
              part->head, (unsigned long long)done, (unsigned long long)total);
 }
 
+/* What a build that never went on, or a crash while writing, left in the cache. */
+static bool is_remainder(const char *name)
+{
+    return cli_ends_with(name, ".part") || strstr(name, ".part.tmp-") ||
+           strstr(name, ".safetensors.tmp-");
+}
+
+static void remove_old_in(const char *folder, const char *own)
+{
+    cli_list names = {0};
+    time_t now = time(NULL);
+    cli_list_names(folder, "", &names);
+    for (size_t i = 0; i < names.n; i++) {
+        struct stat info;
+        char *path =
+            is_remainder(names.items[i]) ? cli_text("%s/%s", folder, names.items[i]) : NULL;
+        if (path && strcmp(path, own) != 0 && lstat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+            difftime(now, info.st_mtime) > 24 * 3600.0 * KEPT_DAYS) {
+            unlink(path);
+        }
+        free(path);
+    }
+    cli_list_free(&names);
+}
+
+/* Parts that nobody went on with for some days, of every model; a build under way writes to its own again and again. */
+static void remove_old_parts(const char *own)
+{
+    cli_list models = {0};
+    char *root = cli_cache_path("heads");
+    cli_list_names(root, "", &models);
+    for (size_t i = 0; i < models.n; i++) {
+        char *folder = cli_text("%s/%s", root, models.items[i]);
+        if (folder) {
+            remove_old_in(folder, own);
+        }
+        free(folder);
+    }
+    cli_list_free(&models);
+    free(root);
+}
+
 void cli_part_open(cli_part *part, const cli_runtime *runtime, const char *head, char *path)
 {
     *part = (cli_part){.runtime = runtime,
@@ -80,6 +126,9 @@ void cli_part_open(cli_part *part, const cli_runtime *runtime, const char *head,
                        .saved_at = cli_now_ms(),
                        .pause_ms = least_pause_ms,
                        .keeper = {load, due, save, resumed, part}};
+    if (path) {
+        remove_old_parts(path);
+    }
 }
 
 void cli_part_close(cli_part *part, int status)

@@ -1,5 +1,6 @@
 /* What a head's build has done so far, kept in a file beside where the finished head is cached, so that an
- * interrupted build (Ctrl-C, a crash, no power) goes on from there. */
+ * interrupted build (Ctrl-C, a crash, no power) goes on from there. One that is left for days is removed when another
+ * build begins. */
 #ifndef CLI_PART_H
 #define CLI_PART_H
 
