@@ -1,5 +1,6 @@
 /* Heads as single files to give away: export, import. */
 #include "heads.h"
+#include "pull.h"
 #include "term.h"
 #include "verbs.h"
 #include <stdlib.h>
@@ -70,12 +71,72 @@ static int run_export(cli_app *app, const cli_args *args)
     return status;
 }
 
+/* Opens the model that would be used, so that the head can be compared with it. One that was asked for must be there;
+ * without it, or when it cannot be read, the head is taken in all the same. */
+static int open_to_compare(cli_app *app, const cli_args *args, cli_runtime *out)
+{
+    wi_error error = {0};
+    *out = (cli_runtime){.app = app};
+    if (cli_args_has(args, "model")) {
+        return cli_runtime_open(app, args, 0, out);
+    }
+    int status = cli_engine_open(app, args, &out->engine);
+    out->path = status == CLI_OK ? cli_model_find(NULL) : NULL;
+    if (out->path && wi_model_open(out->engine, out->path, NULL, &out->model, &error) == WI_OK &&
+        wi_model_get_info(out->model, &out->info, &error) != WI_OK) {
+        wi_model_close(&out->model);
+    }
+    return status;
+}
+
+/* How a head for another model can be used all the same. */
+static void say_other_model(const cli_runtime *runtime, const cli_args *args, const char *name,
+                            const wi_head_info *info)
+{
+    const char *theirs = info->model_name, *given = cli_args_value(args, "model");
+    bool namesake = !strcmp(theirs, runtime->info.name);
+    char *there = namesake ? NULL : cli_model_find(theirs);
+    char *use = there ? cli_text("--model %s", theirs)
+                : !namesake && cli_pull_alias(theirs)
+                    ? cli_text("--model %s after 'whatsit pull %s'", theirs, theirs)
+                    : cli_text("--model and the model it was made for");
+    char *rebuild = info->kind == WI_HEAD_ZERO_SHOT
+                        ? cli_text(", or make it again with 'whatsit head rebuild %s%s%s'", name,
+                                   given ? " --model " : "", given ? given : "")
+                        : NULL;
+    cli_note(runtime->app, "head '%s' with %zu label%s is for %s%s, not for %s: use it with %s%s",
+             name, info->n_labels, info->n_labels == 1 ? "" : "s", namesake ? "another " : "",
+             theirs, namesake ? "this one" : runtime->info.name, use ? use : "",
+             rebuild ? rebuild : "");
+    free(there);
+    free(use);
+    free(rebuild);
+}
+
+static void say_imported(const cli_runtime *runtime, const cli_args *args, const char *name,
+                         const wi_head *head)
+{
+    wi_error error = {0};
+    wi_head_info info;
+    wi_head_get_info(head, &info);
+    if (runtime->model && wi_head_check_model(head, runtime->model, &error) == WI_ERR_MISMATCH) {
+        say_other_model(runtime, args, name, &info);
+    } else {
+        cli_note(runtime->app, "head '%s' with %zu label%s, made for %s: use it with --as %s", name,
+                 info.n_labels, info.n_labels == 1 ? "" : "s", info.model_name, name);
+    }
+    if (info.sensitivity[0]) {
+        cli_note(runtime->app, "%s: %s", name, info.sensitivity);
+    }
+}
+
 static int run_import(cli_app *app, const cli_args *args)
 {
     const char *file = args->operands[0];
     wi_error error = {0};
     wi_head *head = NULL;
     wi_head_info info;
+    cli_runtime runtime;
     if (wi_head_open(file, &head, &error) != WI_OK) {
         return cli_failed(app, file, &error);
     }
@@ -88,14 +149,14 @@ static int run_import(cli_app *app, const cli_args *args)
         cli_error(app, "%s: its name cannot be used here: choose one with --name", file);
     } else {
         path = cli_new_head_path(app, args, name);
-        status = path ? save_to(app, head, path) : CLI_FAILED;
     }
-    if (status == CLI_OK) {
-        cli_note(app, "head '%s' with %zu labels, made for %s: use it with --as %s", name,
-                 info.n_labels, info.model_name, name);
-    }
-    if (status == CLI_OK && info.sensitivity[0]) {
-        cli_note(app, "%s: %s", name, info.sensitivity);
+    if (path) {
+        status = open_to_compare(app, args, &runtime);
+        status = status == CLI_OK ? save_to(app, head, path) : status;
+        if (status == CLI_OK) {
+            say_imported(&runtime, args, name, head);
+        }
+        cli_runtime_close(&runtime);
     }
     free(path);
     wi_head_close(&head);
@@ -124,13 +185,17 @@ const cli_verb cli_verb_head_import = {
     .name = "head import",
     .operands = "FILE",
     .summary = "take in a head that somebody gave you",
-    .details = "The file is checked before anything is kept. A head answers only with the model it "
-               "was made for; 'whatsit head rebuild' makes one from words again for another.",
+    .details =
+        "The file is checked before anything is kept. A head answers only with the model it "
+        "was made for: one that is for another model than the one in use is taken in all the "
+        "same, with a word about it. 'whatsit head rebuild' makes one from words again for another "
+        "model.",
     .examples = "whatsit head import pets.safetensors\n"
                 "    then: whatsit photo.jpg --as pets\n",
     .complete = "@file",
     .min_operands = 1,
     .max_operands = 1,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
     .options = import_options,
     .run = run_import,
 };

@@ -222,23 +222,41 @@ static char *shipped_model(const char *name)
     return path;
 }
 
-char *cli_model_path(cli_app *app, const char *name)
+/* NULL: what $WHATSIT_MODEL says, else the built-in one. */
+static const char *wanted_model(const char *name, const char **from, bool *by_default)
 {
     const char *variable = getenv("WHATSIT_MODEL");
-    const char *from = name ? "" : "$WHATSIT_MODEL: ";
-    bool by_default = !name && (!variable || !variable[0]);
-    name = name ? name : by_default ? "whatsit-nano" : variable;
-    bool bare = !strchr(name, '/') && cli_name_ok(name);
-    char *path = bare ? model_in(cli_data_path("models"), name) : NULL;
-    if (!path && bare) {
+    *from = name ? "" : "$WHATSIT_MODEL: ";
+    *by_default = !name && (!variable || !variable[0]);
+    return name ? name : *by_default ? "whatsit-nano" : variable;
+}
+
+static bool is_bare(const char *name)
+{
+    return !strchr(name, '/') && cli_name_ok(name);
+}
+
+char *cli_model_find(const char *name)
+{
+    const char *from;
+    bool by_default;
+    name = wanted_model(name, &from, &by_default);
+    char *path = is_bare(name) ? model_in(cli_data_path("models"), name) : NULL;
+    if (!path && is_bare(name)) {
         path = shipped_model(name);
     }
-    if (!path && !by_default && cli_exists(name)) {
-        path = cli_text("%s", name);
-    }
+    return !path && !by_default && cli_exists(name) ? cli_text("%s", name) : path;
+}
+
+char *cli_model_path(cli_app *app, const char *name)
+{
+    const char *from;
+    bool by_default;
+    char *path = cli_model_find(name);
     if (path) {
         return path;
     }
+    name = wanted_model(name, &from, &by_default);
     if (by_default) {
         cli_error(
             app,
@@ -247,7 +265,7 @@ char *cli_model_path(cli_app *app, const char *name)
     } else if (cli_pull_alias(name)) {
         cli_error(app, "%sthere is no model '%s' here yet: 'whatsit pull %s' brings it", from, name,
                   name);
-    } else if (bare && !strchr(name, '.')) {
+    } else if (is_bare(name) && !strchr(name, '.')) {
         cli_error(app, "%sthere is no model '%s': 'whatsit model list' shows what is here", from,
                   name);
     } else {

@@ -45,6 +45,8 @@ bool cli_name_ok(const char *name);
  * none. */
 bool cli_list_names(const char *folder, const char *suffix, cli_list *names);
 
+/* The same as cli_model_path without a word; the caller frees. */
+char *cli_model_find(const char *name);
 /* The path of the model that was asked for (NULL: $WHATSIT_MODEL, else whatsit-nano). NULL after
  * printing why. The caller frees. */
 char *cli_model_path(cli_app *app, const char *name);

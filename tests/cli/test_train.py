@@ -214,6 +214,43 @@ class Sharing(Case):
         self.fails("head", "export", "gone", says="gone")
         self.assertFalse(os.path.exists(self.path("gone.safetensors")))
 
+    def import_one(self, *words, **options):
+        """The one line that is said of what is taken in."""
+        (line,) = self.ok("head", "import", "x.safetensors", "--force", *words, **options).error_lines()
+        return line
+
+    def test_a_head_for_another_model_is_said_at_once(self):
+        other = tiny_model.write_model(self.data_path("models", "other"), seed=2)
+        self.ok("head", "new", "x", "--labels", "a,b", "--model", "other")
+        self.ok("head", "export", "x", "-o", "x.safetensors")
+        said = self.import_one()
+        self.assertRegex(said, "'x' with 2 labels is for other, not for tiny: use it with --model other, or .*rebuild x'$")
+        self.ok(self.picture(), "--as", "x", "--model", "other")
+        self.ok("head", "rebuild", "x")
+        self.ok(self.picture(), "--as", "x")
+
+        self.assertIn("use it with --as x", self.import_one("--model", other))
+        self.assertIn("use it with --as x", self.import_one(env={"WHATSIT_MODEL": ""}))
+        self.assertIn("use it with --as y", self.import_one("--name", "y", env={"WHATSIT_MODEL": "./gone.gguf"}))
+        third = tiny_model.write_model(self.path("third"), seed=3)
+        self.assertIn(f"not for third: use it with --model other, or make it again with 'whatsit head rebuild x --model {third}'",
+                      self.import_one("--model", third))
+        self.fails("head", "import", "x.safetensors", "--name", "z", "--model", "gone", says="gone")
+        self.assertFalse(os.path.exists(self.data_path("heads", "z.safetensors")))
+
+        namesake = tiny_model.write_model(self.path("else", "other"), seed=4)
+        self.assertIn("is for another other, not for this one: use it with --model and", self.import_one("--model", namesake))
+        shutil.rmtree(other)
+        self.assertIn("use it with --model and the model it was made for, or", self.import_one())
+
+    def test_a_head_of_photos_for_another_model(self):
+        other = tiny_model.write_model(self.path("other"), seed=2)
+        self.ok("head", "new", "x", "--examples", "a=" + self.picture(0), "--examples", "b=" + self.picture(1), "--model", other)
+        self.ok("head", "export", "x", "-o", "x.safetensors")
+        said = self.import_one()
+        self.assertIn("is for other, not for tiny", said)
+        self.assertNotIn("rebuild", said)  # its photos are elsewhere
+
 
 if __name__ == "__main__":
     main()
