@@ -85,6 +85,9 @@ static int open_typed_head(job *j, const char *spec, wi_head **out)
     if (status == CLI_OK) {
         status = cli_head_group_by(j->app, j->args, out);
     }
+    if (status == CLI_OK) {
+        cli_head_warn_single(j->app, "--labels", *out);
+    }
     cli_recipe_free(&recipe);
     return status;
 }
@@ -97,7 +100,9 @@ static int open_heads(job *j)
     int status = CLI_OK;
     while (status == CLI_OK && (name = cli_args_next(j->args, "as", &position))) {
         status = cli_head_open(&j->runtime, name, multi, &j->heads[j->n_heads]);
-        j->n_heads += status == CLI_OK;
+        if (status == CLI_OK) {
+            cli_head_warn_single(j->app, name, j->heads[j->n_heads++]);
+        }
     }
     if (status == CLI_OK && labels) {
         status = open_typed_head(j, labels, &j->heads[j->n_heads]);

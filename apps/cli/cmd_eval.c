@@ -240,6 +240,7 @@ static int measure_head(job *j, const cli_runtime *runtime, const char *name, co
     if (status != CLI_OK) {
         return status;
     }
+    cli_head_warn_single(j->app, name, j->heads[j->n]);
     size_t *place = calloc(j->data.names.n + 1, sizeof *place);
     bool described = place && describe(j, runtime, name, v);
     size_t at = j->n++; /* closed with the job from here on */

@@ -82,6 +82,9 @@ static int open_head(job *j)
             j->label = i;
         }
     }
+    if (status == CLI_OK && name) {
+        cli_head_warn_single(j->app, name, j->head);
+    }
     if (status == CLI_OK && label && j->label == SIZE_MAX && name) {
         cli_error(j->app, "head '%s' has no label '%s': 'whatsit head show %s' lists them", name,
                   label, name);

@@ -262,8 +262,9 @@ static int make_head(cli_app *app, const cli_args *args, const char *path)
         status = save_head(&runtime, head, path);
     }
     if (status == CLI_OK) {
-        if (photos.data.paths.n > 0 && cli_args_has(args, "none") &&
-            !cli_args_has(args, "unknown")) {
+        bool unset =
+            photos.data.paths.n > 0 && cli_args_has(args, "none") && !cli_args_has(args, "unknown");
+        if (unset) {
             cli_note(
                 app,
                 "with example photos, --none needs a threshold to answer none-of-these: 'whatsit "
@@ -274,6 +275,9 @@ static int make_head(cli_app *app, const cli_args *args, const char *path)
             cli_photo_list_save(app, args->operands[0], &photos.data, "");
         }
         say_made(&runtime, args->operands[0], head);
+        if (!unset) {
+            cli_head_warn_single(app, args->operands[0], head);
+        }
         status = photos.n_left_out > 0 ? CLI_FAILED : CLI_OK;
     }
     wi_head_close(&head);
@@ -370,6 +374,7 @@ static int run_add(cli_app *app, const cli_args *args)
             note_photos(app, name, &photos.data);
         }
         say_made(&runtime, name, head);
+        cli_head_warn_single(app, name, head);
         status = photos.n_left_out > 0 ? CLI_FAILED : CLI_OK;
     }
     wi_head_close(&head);

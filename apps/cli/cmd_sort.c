@@ -201,6 +201,7 @@ static int run_sort(cli_app *app, const cli_args *args)
         status = cli_head_open(&runtime, cli_args_value(args, "as"), false, &head);
     }
     if (status == CLI_OK) {
+        cli_head_warn_single(app, cli_args_value(args, "as"), head);
         status = sort_all(&j, &runtime, head);
     }
     if (j.log && fclose(j.log) != 0) {

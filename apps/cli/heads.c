@@ -2,6 +2,7 @@
 #include "part.h"
 #include "term.h"
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <whatsit/digest.h>
@@ -12,6 +13,21 @@ enum { MIN_CACHED_PROMPTS = 100 };
 const char *cli_head_kind_name(wi_head_kind kind)
 {
     return kind == WI_HEAD_LINEAR ? "linear" : kind == WI_HEAD_FEW_SHOT ? "few-shot" : "zero-shot";
+}
+
+void cli_head_warn_single(cli_app *app, const char *what, const wi_head *head)
+{
+    wi_head_info info;
+    wi_head_get_info(head, &info);
+    if (info.n_labels != 1 || info.sigmoid || isfinite(info.none_threshold)) {
+        return;
+    }
+    cli_note(app, "%s: a single label always gets 100 %%: give it others, or %s", what,
+             info.n_templates > 0
+                 ? "--multi to judge it for itself, or 'whatsit head new' with --none "
+                   "or --unknown PHOTOS to answer none-of-these"
+                 : "photos of other things with 'whatsit head calibrate' to answer "
+                   "none-of-these");
 }
 
 char *cli_user_head_path(const char *name)

@@ -39,6 +39,10 @@ int cli_head_open(const cli_runtime *runtime, const char *name, bool sigmoid, wi
 /* The model's everyday head: for whatsit-nano the concepts it knows, else common nouns. */
 int cli_head_everyday(const cli_runtime *runtime, bool sigmoid, wi_head **out);
 
+/* Warns where the head cannot but answer 100 %: one label, of which it chooses one, and no threshold below which it is
+ * none of these. what: the head's name, or the option that made it. */
+void cli_head_warn_single(cli_app *app, const char *what, const wi_head *head);
+
 /* The user's head file for this name (not checked to exist); NULL without a home folder. */
 char *cli_user_head_path(const char *name);
 /* Where the user's new head goes, its folder made; NULL after saying why not: there is one already

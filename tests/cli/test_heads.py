@@ -77,6 +77,32 @@ class Own(Case):
         self.ok("head", "new", "one", "--labels", "a,b,c")
         self.fails(self.picture(), "--as", "one", "--multi", says="--multi")
 
+    def test_a_single_label_is_warned_of(self):
+        new = ("head", "new", "one", "--force", "--labels", "cat")
+        for words in ((self.picture(), "--labels", "cat"), (self.picture(), "--labels", "cat,cat", "--json")):
+            (warning,) = [line for line in self.ok(*words).error_lines() if "there twice" not in line]
+            self.assertRegex(warning, "--labels: a single label always gets 100 %.*--multi.*--unknown")
+        self.assertIn("100.0 %", self.ok(*words[:3]).out)
+        self.assertIn("one: a single label", self.ok(*new).err)
+        self.write("data/cat/0.png", tiny_model.png(20, 20))
+        for words in ((self.picture(), "--as", "one"), ("sort", self.picture(), "--as", "one", "--into", "x"),
+                      ("eval", "--head", "one", "--data", self.path("data")),
+                      ("explain", self.picture(), "--as", "one", "-o", "map.png")):
+            self.assertEqual(self.ok(*words).err.count("one: a single label"), 1, words)
+            self.assertNotIn("single", self.ok(*words, "--quiet").err)
+        self.ok("head", "new", "seen", "--examples", "cat=" + self.picture())
+        self.assertRegex(self.ok(self.picture(), "--as", "seen").err, "^whatsit: seen: a single.*head calibrate'.*\n$")
+
+    def test_a_single_label_that_can_be_refused_is_not(self):
+        self.write("share/heads/nouns.txt", "stone\ntree\nwater\nhouse\n")
+        self.assertEqual(self.ok(self.picture(), "--labels", "cat", "--multi").err, "")
+        for how in ("--multi", "--none"):
+            self.assertNotIn("single", self.ok("head", "new", "one", "--force", "--labels", "cat", how).err)
+            self.assertEqual(self.ok(self.picture(), "--as", "one").err, "")
+        unknown = [word for i in range(1, 6) for word in ("--unknown", self.picture(i))]
+        self.ok("head", "new", "seen", "--examples", "cat=" + self.picture(), *unknown, "--rate", "0.5")
+        self.assertEqual(self.ok(self.picture(), "--as", "seen").err, "")
+
     def test_groups(self):
         zoo = self.write("zoo.txt", "[animals]\ncat|kitty\ndog\n[]\npizza\n")
         self.ok("head", "new", "zoo", "--labels", zoo, "--group", "food=pizza")
@@ -183,6 +209,26 @@ class Interrupted(Case):
         self.assertNotIn("going on", self.ok(*self.making, "--isa", "scalar").err)
         with open(head, "rb") as file:
             self.assertEqual(file.read(), whole)
+
+
+    def test_parts_that_are_left_are_removed(self):
+        day = 24 * 3600
+
+        def leave(name, days):
+            path = self.write(f"home/.cache/whatsit/heads/{name}", "x")
+            os.utime(path, (time.time() - days * day,) * 2)
+            return path
+
+        gone = [leave(name, 8) for name in ("0abc/a-0123.part", "1def/b-4567.part", "1def/b-4567.part.tmp-99",
+                                            "1def/c-89ab.safetensors.tmp-99-0")]
+        kept = [leave("1def/new-0123.part", 6), leave("1def/c-89ab.safetensors", 400), leave("1def/notes.txt", 400)]
+        self.ok("head", "new", "x", "--labels", "a,b")
+        self.assertEqual([path for path in gone + kept if os.path.exists(path)], kept)
+
+        self.interrupt(signal.SIGINT, lambda process: any(part.endswith(".part") and "many" in part for part in self.parts()))
+        (own,) = [part for part in self.parts() if "many" in part]
+        os.utime(own, (time.time() - 30 * day,) * 2)
+        self.assertIn("going on where it stopped", self.ok(*self.making, "--isa", "scalar").err)
 
 
 class Shipped(Case):
