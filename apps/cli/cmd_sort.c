@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,7 +37,8 @@ typedef struct job {
     bool go;
     FILE *log;
     char *log_path;
-    size_t n_done, n_failed;
+    size_t n, n_done, n_failed;
+    bool full; /* the disk: nothing more can be done */
 } job;
 
 static int read_options(job *j)
@@ -105,7 +107,12 @@ static bool place(job *j, const char *from, const char *folder)
     }
     wi_status status =
         cli_place_file(j->how, from, folder, slash ? slash + 1 : from, j->log, &to, &error);
-    if (status != WI_OK) {
+    j->full = status == WI_ERR_LIMIT;
+    if (j->full) {
+        size_t n_left = j->n - j->n_done - j->n_failed;
+        cli_error(j->app, "%s: stopped, with %zu picture%s to go", error.message, n_left,
+                  n_left == 1 ? "" : "s");
+    } else if (status != WI_OK) {
         cli_failed(j->app, from, &error);
     }
     free(to);
@@ -156,7 +163,8 @@ static int sort_all(job *j, const cli_runtime *runtime, const wi_head *head)
     if (status == CLI_OK && j->go) {
         status = open_log(j, cli_args_value(j->args, "into"));
     }
-    for (size_t i = 0; i < v.n && status == CLI_OK && !cli_interrupted(); i++) {
+    j->n = v.n;
+    for (size_t i = 0; i < v.n && status == CLI_OK && !j->full && !cli_interrupted(); i++) {
         if (v.good[i] && sort_one(j, head, j->paths.items[i], v.rows + i * v.dim, v.dim)) {
             j->n_done++;
         } else {
@@ -175,13 +183,27 @@ static void say_done(job *j)
 {
     static const char *const verbs[] = {"copied", "linked", "moved"};
     const char *s = j->n_done == 1 ? "" : "s";
-    if (j->go) {
+    if (j->go && j->n_done > 0) {
         cli_note(j->app, "%zu picture%s %s; take it back with: whatsit sort --undo '%s'", j->n_done,
                  s, verbs[j->how], j->log_path);
     } else if (j->n_done > 0) {
         cli_note(j->app, "nothing was done: with --go, %zu picture%s would be %s", j->n_done, s,
                  verbs[j->how]);
     }
+}
+
+/* A log that tells of nothing is not left behind. */
+static int close_log(job *j)
+{
+    struct stat info;
+    if (fclose(j->log) != 0 && !j->full) {
+        cli_error(j->app, "%s: cannot write: %s", j->log_path, strerror(errno));
+        return CLI_FAILED;
+    }
+    if (j->n_done == 0 && stat(j->log_path, &info) == 0 && info.st_size == 0) {
+        unlink(j->log_path);
+    }
+    return CLI_OK;
 }
 
 static int run_sort(cli_app *app, const cli_args *args)
@@ -204,9 +226,9 @@ static int run_sort(cli_app *app, const cli_args *args)
         cli_head_warn_single(app, cli_args_value(args, "as"), head);
         status = sort_all(&j, &runtime, head);
     }
-    if (j.log && fclose(j.log) != 0) {
-        cli_error(app, "%s: cannot write: %s", j.log_path, strerror(errno));
-        status = CLI_FAILED;
+    if (j.log) {
+        int closed = close_log(&j);
+        status = status == CLI_OK ? closed : status;
     }
     if (j.log || !j.go) {
         say_done(&j);

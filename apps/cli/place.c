@@ -80,7 +80,17 @@ static int move(const char *from, const char *to)
     if (number == EXDEV || number == EPERM || number == EMLINK || number == ENOTSUP) {
         number = copy(from, to);
     }
-    return number == 0 && unlink(from) != 0 ? errno : number;
+    if (number == 0 && unlink(from) != 0) {
+        number = errno;
+        unlink(to); /* the original stays, so that nothing is there twice */
+    }
+    return number;
+}
+
+/* What would befall every other file too. */
+static bool is_full(int number)
+{
+    return number == ENOSPC || number == EDQUOT || number == EFBIG;
 }
 
 /* ---- the log ---- */
@@ -132,7 +142,8 @@ wi_status cli_place_file(cli_place_how how, const char *from, const char *folder
         }
         if (!write_step(log, how, from, path)) {
             free(path);
-            return fail(error, folder, "cannot write the log", errno ? errno : EIO);
+            fail(error, folder, "cannot write the log", errno ? errno : EIO);
+            return WI_ERR_LIMIT;
         }
         int number = how == CLI_PLACE_COPY   ? copy(from, path)
                      : how == CLI_PLACE_LINK ? make_link(from, path)
@@ -144,7 +155,7 @@ wi_status cli_place_file(cli_place_how how, const char *from, const char *folder
         if (number != EEXIST) {
             wi_status status = fail(error, path, "cannot write", number);
             free(path);
-            return status;
+            return is_full(number) ? WI_ERR_LIMIT : status;
         }
         free(path);
     }

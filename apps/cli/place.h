@@ -9,7 +9,8 @@ typedef enum cli_place_how { CLI_PLACE_COPY = 0, CLI_PLACE_LINK, CLI_PLACE_MOVE 
 
 /* Brings the file into folder as name, or "name-2.jpg", ... when that is taken. The step is written
  * to log and flushed before it is done. *to (the caller frees) tells where.
- * Errors: WI_ERR_IO, WI_ERR_NOMEM; then nothing is left half-done and the original is whole */
+ * Errors: WI_ERR_IO, WI_ERR_NOMEM, WI_ERR_LIMIT (a full disk or a log that cannot be written: nothing else will do
+ *     better); then nothing is left half-done and the original is whole */
 wi_status cli_place_file(cli_place_how how, const char *from, const char *folder, const char *name,
                          FILE *log, char **to, wi_error *error);
 

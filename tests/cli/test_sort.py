@@ -82,6 +82,19 @@ class Sort(Case):
         self.assertEqual(self.tree(self.inbox), before)
         self.assertEqual(self.tree(self.into), [])
 
+    def test_full_disk_stops_with_one_line(self):
+        self.sort()  # which keeps the embeddings
+        for limit, says in ((60, "cannot write the log"), (700, "cannot write: File too large: stopped, with 3 pictures")):
+            for how in ("--copy", "--move"):
+                into = self.path(f"{limit}{how}")
+                if how == "--move" and limit == 700:
+                    continue  # a rename needs no room
+                self.fails("sort", "--as", "c", self.inbox, "--into", into, how, "--go", file_limit=limit, says=says)
+                self.assertEqual((self.tree(into), self.tree(self.inbox)), ([], ["0.png", "1.png", "2.png"]))
+        into = self.path("none")
+        self.fails("sort", "--as", "c", self.inbox, "--into", into, "--go", file_limit=0, says="stopped")
+        self.assertFalse(any(name.endswith(".tsv") for name in os.listdir(into)), "an empty log")
+
     def test_mistakes(self):
         self.wrong("sort", self.inbox, "--into", self.into, says="--as")
         self.wrong("sort", "--as", "c", self.inbox, "--into", self.into, "--copy", "--move", says="only one")
