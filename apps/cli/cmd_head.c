@@ -370,11 +370,7 @@ static int run_rm(cli_app *app, const cli_args *args)
         char *path = cli_name_ok(name) ? cli_user_head_path(name) : NULL;
         char *shipped = cli_shipped_head_path(name);
         if (path && unlink(path) == 0) {
-            char *photos = cli_photo_list_path(name);
-            if (photos) {
-                unlink(photos); /* there is none for a head of words */
-            }
-            free(photos);
+            cli_photo_list_remove(name); /* there is none for a head of words */
             cli_note(app, "removed head '%s'", name);
         } else if (path && errno != ENOENT) {
             cli_error(app, "%s: %s", path, strerror(errno));

@@ -273,6 +273,8 @@ static int make_head(cli_app *app, const cli_args *args, const char *path)
         }
         if (photos.data.paths.n > 0) {
             cli_photo_list_save(app, args->operands[0], &photos.data, "");
+        } else {
+            cli_photo_list_remove(args->operands[0]);
         }
         say_made(&runtime, args->operands[0], head);
         if (!unset) {

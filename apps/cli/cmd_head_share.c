@@ -1,5 +1,5 @@
 /* Heads as single files to give away: export, import. */
-#include "heads.h"
+#include "photos.h"
 #include "pull.h"
 #include "term.h"
 #include "verbs.h"
@@ -154,6 +154,7 @@ static int run_import(cli_app *app, const cli_args *args)
         status = open_to_compare(app, args, &runtime);
         status = status == CLI_OK ? save_to(app, head, path) : status;
         if (status == CLI_OK) {
+            cli_photo_list_remove(name);
             say_imported(&runtime, args, name, head);
         }
         cli_runtime_close(&runtime);

@@ -180,6 +180,15 @@ static bool write_row(FILE *out, const char *path, const char *label)
     return good;
 }
 
+void cli_photo_list_remove(const char *name)
+{
+    char *path = cli_photo_list_path(name);
+    if (path) {
+        unlink(path);
+    }
+    free(path);
+}
+
 void cli_photo_list_save(cli_app *app, const char *name, const cli_dataset *data,
                          const char *options)
 {
@@ -197,6 +206,9 @@ void cli_photo_list_save(cli_app *app, const char *name, const cli_dataset *data
         status = cli_save_commit(&save, &error);
     }
     cli_save_abandon(&save);
+    if (status != WI_OK) {
+        cli_photo_list_remove(name); /* an older one tells of other photos */
+    }
     if (status != WI_OK || n_lost > 0) {
         cli_note(app, "head '%s' works, but %s not kept for 'whatsit head rebuild'%s%s", name,
                  status != WI_OK ? "where its photos lie is" : "some of its photos' places are",

@@ -48,6 +48,8 @@ char *cli_photo_list_path(const char *name);
  * without a list works all the same, so failure is a note. */
 void cli_photo_list_save(cli_app *app, const char *name, const cli_dataset *data,
                          const char *options);
+/* Forgets the list, when the head of that name is no longer the one that it tells of. */
+void cli_photo_list_remove(const char *name);
 /* CLI_FAILED after saying why. *balanced: the word was there. */
 int cli_photo_list_open(cli_app *app, const char *name, cli_dataset *out, bool *balanced);
 

@@ -194,6 +194,41 @@ class NoneOfThese(Case):
         self.assertNotIn("none", answer)
 
 
+class PhotoList(Case):
+    """What is kept of where a head's photos lie must be of that head."""
+
+    def setUp(self):
+        super().setUp()
+        self.list = self.data_path("heads", "x.photos.tsv")
+        self.ok("head", "new", "x", "--labels", "a,b", "--examples", "a=" + self.picture(0))
+        self.assertTrue(os.path.exists(self.list))
+
+    def test_a_new_head_of_words_has_none(self):
+        self.ok("head", "new", "x", "--labels", "a,b", "--force")
+        self.assertFalse(os.path.exists(self.list))
+        self.ok("head", "add", "x", "b", self.picture(1))
+        with open(self.list) as file:
+            self.assertEqual([line.split("\t")[1] for line in file.read().splitlines()[1:]], ["b"])
+
+    def test_nor_has_one_that_is_taken_in(self):
+        self.ok("head", "new", "y", "--labels", "c,d")
+        self.ok("head", "export", "y", "-o", "y.safetensors")
+        self.ok("head", "import", "y.safetensors", "--name", "x", "--force")
+        self.assertFalse(os.path.exists(self.list))
+
+    def test_one_that_cannot_be_written_is_none(self):
+        head = os.path.getsize(self.data_path("heads", "x.safetensors"))
+        data = self.path("photos", *["deep" * 20] * 20)
+        os.makedirs(data)
+        for i in range(12):
+            shutil.copy(self.picture(i % 6), os.path.join(data, f"{i}.png"))
+        words = ("head", "new", "x", "--force", "--labels", "a,b", "--examples", "a=" + data)
+        self.ok(*words)
+        self.assertGreater(os.path.getsize(self.list), 2 * head)
+        self.assertIn("not kept for 'whatsit head rebuild'", self.ok(*words, file_limit=2 * head).err)
+        self.assertFalse(os.path.exists(self.list))
+
+
 class Sharing(Case):
     def test_export_and_import(self):
         self.ok("head", "new", "pets", "--labels", "cat,dog", "--note", "A guess.", "--licence", "CC0-1.0")
