@@ -332,11 +332,11 @@ static int explain(job *j)
     if (status == WI_OK && output) {
         status = make_heat(j, &error);
     }
-    if (status == WI_OK && output) {
-        status = write_map(j, output, &error);
-    }
     if (status != WI_OK) {
         return cli_failed(j->app, j->args->operands[0], &error);
+    }
+    if (output && write_map(j, output, &error) != WI_OK) {
+        return cli_failed(j->app, NULL, &error);
     }
     show_answer(j);
     if (j->n_words > 0) {

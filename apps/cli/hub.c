@@ -33,6 +33,7 @@ typedef struct answer {
     uint64_t n_expected;
     uint64_t n_linked, n_content, range_from;
     bool size_linked, content_known, has_range, started, too_long;
+    const char *part; /* the file behind stream */
     int write_errno;
     char etag[80], linked_etag[80];
     double started_at;
@@ -255,7 +256,7 @@ static wi_status fail_request(const cli_hub *hub, const char *repository, const 
         return cli_fail(error, WI_ERR_CANCELLED, "stopped");
     }
     if (a->write_errno) {
-        return cli_fail(error, WI_ERR_IO, "%.80s: cannot write: %s", name,
+        return cli_fail(error, WI_ERR_IO, "%.150s: cannot write: %s", a->part ? a->part : name,
                         strerror(a->write_errno));
     }
     if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
@@ -361,7 +362,11 @@ static wi_status fetch_once(cli_hub *hub, const char *repository, const char *na
 {
     char range[32];
     struct stat info;
-    answer a = {.hub = hub, .name = name, .n_expected = file->n_bytes, .started_at = cli_now_ms()};
+    answer a = {.hub = hub,
+                .name = name,
+                .part = part,
+                .n_expected = file->n_bytes,
+                .started_at = cli_now_ms()};
     *again = false;
     a.stream = fopen(part, "ab+");
     char *url = file_url(hub, repository, name);

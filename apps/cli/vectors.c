@@ -130,8 +130,12 @@ static void keep(work *w, const char *key, const float *row)
     checksum(w->record, n_checked, check);
     memcpy(w->record + n_checked, check, CHECK);
     flock(c->fd, LOCK_EX);
+    off_t end = lseek(c->fd, 0, SEEK_END);
     ssize_t n = write(c->fd, w->record, c->record);
     int number = errno;
+    if (n >= 0 && n != (ssize_t)c->record && ftruncate(c->fd, end) != 0) {
+        number = errno; /* whoever opens it next cuts the part off */
+    }
     flock(c->fd, LOCK_UN);
     if (n != (ssize_t)c->record) {
         cli_note(w->app, "the cache of embeddings cannot be written: %s",

@@ -4,6 +4,7 @@ import struct
 import subprocess
 import unittest
 
+import pictures
 import tiny_model
 from harness import Case, main
 
@@ -141,6 +142,52 @@ class Outputs(Case):
                 with open(out) as file:
                     self.assertEqual(file.read(), "old")
                 self.assertEqual([n for n in os.listdir(self.dir) if "tmp" in n], [])
+
+    def expect_kept(self, path, *words, **options):
+        """Fails with one line, and neither harms what stands at path nor leaves anything beside it."""
+        def stand():
+            with open(path, "rb") as file:
+                return file.read(), sorted(os.listdir(os.path.dirname(path)))
+
+        before = stand()
+        with self.subTest(words[:2]):
+            self.fails(*words, **{"says": f"{os.path.basename(path)}: cannot write: File too large", "file_limit": 64, **options})
+            self.assertEqual(stand(), before)
+
+    def test_heads_survive_a_full_disk(self):
+        data = pictures.write_folders(self, "data", {"red": 4, "blue": 4})
+        photos = [word for i in range(5) for word in ("--unknown", self.picture(i))]
+        self.ok("head", "new", "x", "--labels", "red,blue", "--examples", "red=" + self.picture(), *photos, "--rate", "0.2")
+        self.ok("head", "train", "t", "--data", data)
+        out = self.path("out.safetensors")
+        self.ok("head", "export", "t", "-o", out)
+        x, t = (self.data_path("heads", name + ".safetensors") for name in ("x", "t"))
+        self.expect_kept(x, "head", "new", "x", "--labels", "a,b", "--force")
+        self.expect_kept(x, "head", "add", "x", "blue", self.picture(1))
+        self.expect_kept(x, "head", "rebuild", "x")
+        self.expect_kept(x, "head", "calibrate", "x", *photos, "--rate", "0.2", "--quiet")
+        self.expect_kept(t, "head", "train", "t", "--data", data, "--force")
+        self.expect_kept(t, "head", "import", out, "--force")
+        self.expect_kept(out, "head", "export", "x", "-o", out, "--force")
+        for name in ("new.html", "map.png", "v.npy", "v.jsonl", "v.safetensors"):
+            self.write(f"out/{name}", "old")
+        self.expect_kept(self.path("out", "new.html"), "eval", "--head", "t", "--data", data, "--report", "out/new.html")
+        self.expect_kept(self.path("out", "map.png"), "explain", self.picture(), "--as", "x", "-o", "out/map.png")
+        for name in ("v.npy", "v.jsonl", "v.safetensors"):
+            self.expect_kept(self.path("out", name), "embed", "--text", "cat", "-o", "out/" + name)
+        self.assertEqual(self.ok(self.picture(), "--as", "x", "--as", "t").err, "")
+        self.ok("head", "rebuild", "x")
+
+    def test_cache_of_embeddings_stays_whole_on_a_full_disk(self):
+        self.ok("head", "new", "c", "--labels", "red,blue")
+        measure = ("eval", "--head", "c", "--data", pictures.write_folders(self, "data", {"red": 3}))
+        record = 64 + 4 * tiny_model.EMBEDDING + 16
+        (note,) = self.ok(*measure, file_limit=record + 50).error_lines()
+        self.assertIn("cannot be written: no space", note)
+        (name,) = os.listdir(self.cache_path("vectors"))
+        self.assertEqual(os.path.getsize(self.cache_path("vectors", name)), record)
+        self.assertEqual(self.ok(*measure).err, "")
+        self.assertEqual(os.path.getsize(self.cache_path("vectors", name)), 3 * record)
 
     def test_caches_that_cannot_be_written(self):
         self.write("share/heads/many.txt", "".join(f"thing {i}\n" for i in range(150)))
