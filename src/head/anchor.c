@@ -21,11 +21,13 @@ typedef struct problem {
     size_t *used;  /* [n_used] labels with photos */
     size_t n_used, n_photos;
     bool all;               /* every label has photos: lambda and b are learnt */
-    float *z;               /* [n, dim] */
+    float *z, *zt;          /* [n, dim] and the same transposed */
     double *centre, radius; /* [dim] */
     float *prior;           /* [n_labels] ln count */
     float *w;               /* [n_used, dim] the weights of one evaluation in f32 */
     float *dots, *logit;    /* [n_used], [n_labels] */
+    float *residual;        /* [n_used, n] probability less truth; 0 for photos left out */
+    float *sums;            /* [dim] */
     wi_dots_fn *dot;
 } problem;
 
@@ -34,6 +36,9 @@ static void close_problem(problem *p)
     free(p->count);
     free(p->used);
     free(p->z);
+    free(p->zt);
+    free(p->residual);
+    free(p->sums);
     free(p->centre);
     free(p->prior);
     free(p->w);
@@ -93,12 +98,18 @@ static wi_status open_problem(problem *p, wi_error *error)
     if (status != WI_OK)
         return status;
     p->dot = wi_score_dots();
+    size_t n_residuals;
+    if (!wi_size_mul(p->n_used, a->n, &n_residuals))
+        return wi_fail(error, WI_ERR_LIMIT, "too many photos");
     p->z = calloc(a->n * a->dim, sizeof *p->z); /* as large as x, which exists */
+    p->zt = calloc(a->n * a->dim, sizeof *p->zt);
+    p->residual = calloc(n_residuals, sizeof *p->residual);
+    p->sums = calloc(a->dim, sizeof *p->sums);
     p->centre = calloc(a->dim, sizeof *p->centre);
     p->w = calloc(p->n_used * a->dim, sizeof *p->w); /* no more labels are used than photos */
     p->dots = calloc(p->n_used, sizeof *p->dots);
-    if (!p->z || !p->centre || !p->w || !p->dots)
-        return wi_fail_nomem(error, 2 * a->n * a->dim * sizeof *p->z, "photos");
+    if (!p->z || !p->zt || !p->residual || !p->sums || !p->centre || !p->w || !p->dots)
+        return wi_fail_nomem(error, 3 * a->n * a->dim * sizeof *p->z, "photos");
     find_centre(p);
     double squares = 0;
     for (size_t i = 0; i < a->n; i++)
@@ -108,12 +119,16 @@ static wi_status open_problem(problem *p, wi_error *error)
             squares += left_out(p, i) ? 0 : (double)away * (double)away;
         }
     p->radius = fmax(sqrt(squares / (double)p->n_photos), 1e-3); /* photos that are all the same */
-    for (size_t i = 0; i < a->n * a->dim; i++)
-        p->z[i] /= (float)p->radius;
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t j = 0; j < a->dim; j++) {
+            p->z[i * a->dim + j] /= (float)p->radius;
+            p->zt[j * a->n + i] = p->z[i * a->dim + j];
+        }
     return WI_OK;
 }
 
-/* The photo's part of the loss and of the gradient. v: the variables. */
+/* The photo's part of the loss, of the residuals and of the gradient of what is no weight. v: the
+ * variables. */
 static double add_photo(problem *p, size_t i, const double *v, double *gradient)
 {
     const wi_anchor *a = p->anchor;
@@ -128,11 +143,8 @@ static double add_photo(problem *p, size_t i, const double *v, double *gradient)
     double loss = wi_score_log_sum(p->logit, a->n_labels) - (double)p->logit[a->label[i]];
     wi_score_softmax(p->logit, a->n_labels, 1, p->logit);
     p->logit[a->label[i]] -= 1;
-    for (size_t u = 0; u < p->n_used; u++) {
-        double residual = (double)p->logit[p->used[u]], *g = gradient + u * a->dim;
-        for (size_t j = 0; j < a->dim; j++)
-            g[j] += residual * (double)z[j];
-    }
+    for (size_t u = 0; u < p->n_used; u++)
+        p->residual[u * a->n + i] = p->logit[p->used[u]];
     if (!p->all)
         return loss;
     for (size_t c = 0; c < a->n_labels; c++) {
@@ -141,6 +153,17 @@ static double add_photo(problem *p, size_t i, const double *v, double *gradient)
     }
     gradient[p->n_used * (a->dim + 1)] += slope * lambda;
     return loss;
+}
+
+/* Their residuals' part of the weights' gradient: a product of two matrices, row by row. */
+static void add_residuals(problem *p, double *gradient)
+{
+    const wi_anchor *a = p->anchor;
+    for (size_t u = 0; u < p->n_used; u++) {
+        p->dot(a->dim, a->n, p->zt, a->n, p->residual + u * a->n, p->sums);
+        for (size_t j = 0; j < a->dim; j++)
+            gradient[u * a->dim + j] += (double)p->sums[j];
+    }
 }
 
 static double objective(void *context, const double *v, double *gradient, size_t n)
@@ -154,6 +177,7 @@ static double objective(void *context, const double *v, double *gradient, size_t
     for (size_t i = 0; i < p->anchor->n; i++)
         if (!left_out(p, i))
             loss += add_photo(p, i, v, gradient);
+    add_residuals(p, gradient);
     for (size_t i = 0; i < n; i++) {
         double variance = i < n_weights ? strength
                           : i < n - 1   ? strength * bias_share
