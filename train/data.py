@@ -210,7 +210,7 @@ def found_in(source, clone):
     """(id, key, object, box or None) of a source's training pictures"""
     of_breed = breeds(clone) if source.dataset == "petbreeds" else {}
     parts = source.parts(clone) if source.parts else {}
-    for path, sha in listing(clone):
+    for path, sha in listing(clone, source.commit):
         m = source.pattern.fullmatch(path)
         if m and source.parts:
             for n, (key, box) in enumerate(parts.get(path, ())):

@@ -13,6 +13,7 @@ import numpy as np
 # Lexicographer files: animal, artifact, body, food, object, person, plant.
 CONCRETE = {5, 6, 8, 13, 17, 18, 20}
 NEAREST, SHARPNESS = 12, 0.05
+SAME = 0.85         # closeness from which two words may be said of one thing
 
 
 class WordNet:
@@ -79,7 +80,8 @@ class Dictionary:
     """words      list of nouns that are no term of the pictures' vocabulary
     broader    [words] list of indices into `terms` (pictured terms that are broader), nearest first
     nearest    [words, NEAREST] indices into `anchors`; weight [words, NEAREST], rows sum to 1
-    anchors    list of pictured names with a synset"""
+    anchors    list of pictured names with a synset
+    kin        [words, anchors + 1] bool: the word may be true of the anchor's pictures; last column: always"""
 
     def __init__(self, folder, vocabulary, classes, pictured, tokenizer, measured=()):
         """pictured: class indices with photos; measured: synset offsets, of which half are left out"""
@@ -100,6 +102,9 @@ class Dictionary:
                 synsets.append(concrete[0])
         self.broader = [self._broader(net, s, vocabulary.index) for s in synsets]
         self._compare(net, synsets, [known[a] for a in self.anchors])
+        for i, s in enumerate(synsets):
+            for j, a in enumerate(known[x] for x in self.anchors):
+                self.kin[i, j] |= s in net.above(a) or a in net.above(s)
 
     @staticmethod
     def _broader(net, s, index):
@@ -121,6 +126,7 @@ class Dictionary:
         own = np.array([net.content[s] for s in synsets], np.float32)
         other = np.array([net.content[s] for s in anchors], np.float32)
         lin = 2 * shared / (own[:, None] + other)
+        self.kin = np.concatenate([lin > SAME, np.ones((len(lin), 1), bool)], 1)
         self.nearest = np.argsort(-lin, axis=1)[:, :NEAREST]
         top = np.take_along_axis(lin, self.nearest, 1)
         weight = np.exp((top - top[:, :1]) / SHARPNESS)

@@ -34,12 +34,18 @@ from train import (MEAN, STD, Pictures, Texts, Workers, answer_loss, backward_pi
 
 # How often a training picture is drawn per pass (sets not named: once).
 REPEATS = {"tinyimagenet": 0.5, "cifar100": 0.25, "caltech101": 1.5, "imagenette": 0.5, "pacs": 0.7,
-           "petbreeds": 2, "professions": 0.6, "clothing": 1.5, "imagen": 4, "imagenetcompat": 4, "scenes": 0.3,
+           "petbreeds": 2, "professions": 0.6, "clothing": 1.5, "imagen": 4, "imagenetcompat": 4, "scenes": 0.15,
            "natural": 0.4, "shapes": 2, "emoji": 0.5, "xray": 0.2, "pneumoniamnist": 0.2, "birds": 1.2,
-           "instruments": 1, "oxfordpets": 4, "flying": 0.7, "market": 3}
+           "instruments": 1, "oxfordpets": 3, "flying": 0.7, "market": 3, "boats": 4}
 
-# Share of the plan at which each picture size begins, for a model shipped at 64.
-SIZES = [(0.0, 56), (0.4, 64)]
+# Sets whose classes differ much in size.
+EVENED = ("caltech101", "instruments", "oxfordpets", "shapes", "boats")
+
+# Classes of fewer sharp pictures than USUAL are drawn more often, at most MOST times as often.
+USUAL, MOST = 100, 2.5
+
+# Share of the plan that a smaller picture size takes (--first-size).
+FIRST_SHARE = 0.4
 
 # What a picture may be besides a plain photo; the first template of each is the usual one.
 STYLES = {
@@ -70,9 +76,15 @@ def style_of(c):
 def epoch_order(pics, seed, epoch):
     rng = np.random.default_rng((seed, epoch))
     train = np.nonzero(~pics.val)[0]
-    rate = np.array([REPEATS.get(c["dataset"], 1) for c in pics.classes])[pics.cls[train]]
+    count = np.maximum(1, np.bincount(pics.cls[train], minlength=len(pics.classes)))
+    rare = np.clip(np.sqrt(USUAL / count), 1, MOST)
+    rate = np.array([REPEATS.get(c["dataset"], 1) * (r if c["dataset"] in EVENED else 1)
+                     for c, r in zip(pics.classes, rare)])[pics.cls[train]]
     return rng.permutation(np.repeat(train, np.floor(rate + rng.random(len(train))).astype(int)))
 
+
+# Share of the sharp photos that are put small before another scene, and the sets that are no photos of one thing.
+INSET, NO_THING = 0.12, ("scenes", "xray", "pneumoniamnist", "professions", "birds")
 
 FILTERS = [Image.Resampling.BICUBIC, Image.Resampling.BICUBIC, Image.Resampling.BILINEAR,
            Image.Resampling.LANCZOS, Image.Resampling.HAMMING]
@@ -88,8 +100,19 @@ def cropped(im, size, rng, low):
     return im.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else im
 
 
-def augmented(im, size, rng, style):
-    """u8 [size,size,3] and the style that the change made of it."""
+def inset(im, scene, size, rng):
+    """The photo at a third to two thirds of the size before another scene, its edges faded."""
+    side = round(size * rng.uniform(0.35, 0.7))
+    small, back = cropped(im, side, rng, 0.6), cropped(scene, size, rng, 0.6)
+    edge = np.minimum(np.arange(side), np.arange(side)[::-1])
+    mask = np.minimum(1, (np.minimum.outer(edge, edge) + 1) / (rng.uniform(0.05, 0.25) * side))
+    x, y = rng.integers(size - side + 1, size=2)
+    back.paste(small, (int(x), int(y)), Image.fromarray((255 * mask).astype(np.uint8)))
+    return back
+
+
+def augmented(im, size, rng, style, scene=None):
+    """u8 [size,size,3] and the style that the change made of it. scene: a picture before which it may stand."""
     sharp, photo, draw = min(im.size) > 72, style == 0, rng.random()
     if photo and sharp and draw < 0.03:
         style, low = NAMES.index("close-up"), None
@@ -101,6 +124,8 @@ def augmented(im, size, rng, style):
         style, half = NAMES.index("several"), size // 2
         tiles = np.stack([np.asarray(cropped(im, half, rng, 0.6)) for _ in range(4)])
         im = Image.fromarray(tiles.reshape(2, 2, half, half, 3).transpose(0, 2, 1, 3, 4).reshape(size, size, 3))
+    elif scene and photo and sharp and draw < 0.05 + INSET:
+        im = inset(im, scene, size, rng)
     else:
         im = cropped(im, size, rng, 0.35 if sharp else 0.5)
     if photo and rng.random() < 0.1:
@@ -140,6 +165,13 @@ class Loader(threading.Thread):
         super().__init__(daemon=True)
         self.pics, self.styles, self.a, self.seen = pics, styles, a, seen
         self.queue = queue.Queue(4)
+        self.scenes = pics.where("scenes", False)
+        self.thing = np.array([c["dataset"] not in NO_THING for c in pics.classes])
+
+    def made(self, i, size, rng):
+        c = self.pics.cls[i]
+        scene = len(self.scenes) and self.thing[c] and self.pics.image(self.scenes[rng.integers(len(self.scenes))])
+        return augmented(self.pics.image(i), size, rng, self.styles[c], scene or None)
 
     def run(self):
         a, epoch, start, seen = self.a, 0, 0, self.seen
@@ -152,9 +184,9 @@ class Loader(threading.Thread):
                     order = epoch_order(self.pics, a.seed, epoch)
                 picked.append(order[k - start])
             rng = np.random.default_rng((a.seed, 1, seen))
-            size = [s for begin, s in SIZES if seen / a.images >= begin][-1]
+            size = a.first_size if a.first_size and seen / a.images < FIRST_SHARE else a.size
             cls = self.pics.cls[picked]
-            made = [augmented(self.pics.image(i), size, rng, self.styles[c]) for i, c in zip(picked, cls)]
+            made = [self.made(i, size, rng) for i in picked]
             seen += a.batch
             self.queue.put((np.stack([m[0] for m in made]), cls, np.array([m[1] for m in made]), rng))
 
@@ -228,7 +260,7 @@ class Reader:
         forms = ("a photo of a {}.", "a photo of a {}", "{}", "a {}", "a photo of the {}.", "a close-up photo of a {}.",
                  "a good photo of the {}.", "a photo of a small {}.", "itap of a {}.")
         texts = [fill(forms[rng.integers(len(forms))], self.d.words[i]) for i in which]
-        return texts, self.places(which)
+        return texts, self.places(which), which
 
 
 def place_loss(e, places):
@@ -262,7 +294,7 @@ def read_first(model, texts, reader, trained, workers, a):
     for step in range(a.text_steps):
         for g in opt.param_groups:
             g["lr"] = 1e-3 * min(1, (step + 1) / 20, 1.3 * (1 - step / a.text_steps))
-        prompts, places = reader.question(rng, 320)
+        prompts, places, _ = reader.question(rng, 320)
         stay = rng.integers(len(trained), size=192)
         prompts += [v.prompt(trained[t], rng) for t in stay]
         groups = list(texts.groups(prompts))
@@ -355,6 +387,7 @@ def arguments():
     ap.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
     ap.add_argument("--measured", type=Path, help="synset offsets of names measured unseen, one a line")
     ap.add_argument("--size", type=int, default=64, help="shipped picture size")
+    ap.add_argument("--first-size", type=int, default=0, help=f"picture size in the first {FIRST_SHARE} of the plan")
     ap.add_argument("--style", type=float, default=0.1, help="weight of the question about style")
     ap.add_argument("--colour", type=float, default=0.3, help="weight of the question about colour")
     ap.add_argument("--read", type=float, default=0.5, help="weight of the dictionary")
@@ -382,6 +415,9 @@ class Stage:
         self.reader = Reader(self.dictionary, self.texts)
         self.names = sorted({self.vocabulary.name[k] for k in photos})
         self.styles = [style_of(c) for c in pics.classes]
+        # Column of each class in the dictionary's table of kin; the last column is kin to everything.
+        column = {t: i for i, t in enumerate(self.dictionary.anchors)}
+        self.anchor = np.array([column.get(self.vocabulary.terms[n], -1) for n in self.vocabulary.name])
         self.told = np.array([colours.told(c) for c in pics.classes])
         print(f"{len(self.dictionary.words)} dictionary words, {len(self.dictionary.anchors)} anchors, "
               f"{len(self.vocabulary.terms)} terms, {len(self.trained)} classes", flush=True)
@@ -400,7 +436,7 @@ class Stage:
         coloured(v, cls, clear, prompts, first, second, rng)
         which, styled = style_question(v, cls, styles, rng)
         seen, hues = colour_question(v, cls, clear, rng)
-        words, places = self.reader.question(rng, a.words)
+        words, places, which_words = self.reader.question(rng, a.words)
         n, m, k = len(prompts), len(prompts) + len(styled), len(prompts) + len(styled) + len(hues)
         groups = list(texts.groups(prompts + styled + hues + words, rng))
         jobs = [("image", piece) for piece in x.split(a.piece)]
@@ -410,7 +446,9 @@ class Stage:
         pictures, said = e[:len(x)], e[len(x):][ordered(groups)]
         scale = model.logit_scale.exp()
         logits = scale * pictures @ said[:n].T
-        loss1 = answer_loss(logits, first, fits, a.smoothing)
+        others = torch.from_numpy(self.dictionary.kin[which_words][:, self.anchor[cls]].T)
+        loss1 = answer_loss(torch.cat([logits, scale * pictures @ said[k:].T], 1), first, torch.cat([fits, others], 1),
+                            a.smoothing)
         loss2 = answer_loss(logits, second, fits, a.smoothing)
         loss3 = first_of_three(scale, pictures[which], said[n:m])
         loss4 = first_of_three(scale, pictures[seen], said[m:k])

@@ -110,7 +110,7 @@ CATS = {"abyssinian", "bengal", "birman", "bombay", "british_shorthair", "egypti
 
 
 def pet(breed):
-    breed = breed.lower()
+    breed = breed.lower().replace(" ", "_")
     plain_name = BREEDS.get(breed, breed.replace("_", " "))
     if breed in CATS:
         return f"{plain_name} cat", (plain_name,) if breed != "bombay" else (), ("cat", "animal", "pet")
@@ -138,11 +138,12 @@ class Source:
     """repo, dataset: names; pattern: training paths; ident(match) -> id; key(match) -> folder key;
     names(key) -> (name, synonyms, hypernyms[, captions]) for keys that the shards do not know; hold: share of a
     new set that is kept for validation, by hash; parts(clone) -> {path: [(key, box)]} for pictures of which
-    only a part each is taken, box relative (left, top, right, bottom)."""
+    only a part each is taken, box relative (left, top, right, bottom); commit: where the pictures are, if no longer
+    in the newest."""
 
-    def __init__(self, repo, dataset, pattern, ident, key, names=None, hold=0, parts=None):
+    def __init__(self, repo, dataset, pattern, ident, key, names=None, hold=0, parts=None, commit="HEAD"):
         self.repo, self.dataset, self.pattern = repo, dataset, re.compile(pattern)
-        self.ident, self.key, self.names, self.hold, self.parts = ident, key, names, hold, parts
+        self.ident, self.key, self.names, self.hold, self.parts, self.commit = ident, key, names, hold, parts, commit
 
 
 def flying(clone, least=0.12, per_picture=3, per_film=24):
@@ -224,6 +225,11 @@ SOURCES = [
            lambda m: f"pet_{m[1]}_{m[2]}", lambda m: m[1], pet, 0.05),
     Source("Naveen-Dodda/Sample_Pets_dataset", "oxfordpets", r"images/(\w+)_(\d+)\.jpg",
            lambda m: f"pet_{m[1]}_{m[2]}", lambda m: m[1], pet, 0.05),
+    Source("Leohoji/dog-cat-breed-classification-system", "oxfordpets",
+           r"model_training/test_images/(?:cats|dogs)/([\w ]+)/(.+)\.(?:jpg|jpeg|png|webp)",
+           lambda m: f"pet2_{m[2]}", lambda m: m[1], pet, 0.05, commit="d0b600a81b2336aa9492b712ddae51b76efc5932"),
+    Source("WillReynolds5/seasats-boat-classification", "boats", r"dataset/(?:train|val)/boat/(?!buoy)(.+)\.jpg",
+           lambda m: f"boat_{m[1]}", lambda m: "boat", lambda k: (k, (), ("vehicle",))),
     Source("smartdeveloper1030/drone-balloon-dataset", "flying", r"train/images/(.*)\.jpg",
            lambda m: f"fly_{m[1]}", None, FLYING.get, 0.05, flying),
     Source("abhinav9444/Fruits-Vegetables-Image-Dataset", "market", r"(Fruits|Vegetables)/([A-Za-z_]+?)[-_]*\d*\.(?:jpg|png)",
@@ -248,9 +254,9 @@ def blob(clone, path):
     return git(clone, "show", f"HEAD:{path}")
 
 
-def listing(clone):
+def listing(clone, commit="HEAD"):
     """(path, object name) of every file"""
-    for line in git(clone, "ls-tree", "-r", "-z", "HEAD").decode().split("\0"):
+    for line in git(clone, "ls-tree", "-r", "-z", commit).decode().split("\0"):
         if line:
             meta, path = line.split("\t", 1)
             yield path, meta.split()[2]
