@@ -146,7 +146,7 @@ static void make_now(const srv_request *request, srv_model *model, const json_t 
     store_head stored = {0};
     wi_error error = {0};
     wi_status status =
-        srv_head_build(request->server, model, body, SRV_LANE_HEADS, NULL, &head, &error);
+        srv_head_build(request->server, model, body, SRV_LANE_HEADS, NULL, NULL, &head, &error);
     if (status == WI_OK) {
         status = srv_head_store(request->server, head, name, srv_request_owner(request), replace,
                                 &stored, &error);

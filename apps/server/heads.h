@@ -50,9 +50,10 @@ json_t *srv_labels_of_commas(const char *text, size_t max);
 /* {"name","labels":[...],"templates":[...],"multi",...}. Errors: WI_ERR_ARG, WI_ERR_LIMIT, WI_ERR_NOMEM */
 wi_status srv_recipe_read(const json_t *body, srv_recipe *out, wi_error *error);
 void srv_recipe_free(srv_recipe *recipe);
-/* Builds what the body of POST /v1/heads asks for, for the model that it names. */
+/* Builds what the body of POST /v1/heads asks for, for the model that it names. progress, keeper: nullable. */
 wi_status srv_head_build(srv_server *server, srv_model *model, const json_t *body, srv_lane lane,
-                         const wi_progress *progress, wi_head **out, wi_error *error);
+                         const wi_progress *progress, const wi_head_keeper *keeper, wi_head **out,
+                         wi_error *error);
 /* Keeps it in the store. *out is what was stored, without its bytes. */
 wi_status srv_head_store(srv_server *server, const wi_head *head, const char *name,
                          const char *owner, bool replace, store_head *out, wi_error *error);

@@ -11,6 +11,9 @@ enum {
     LEASE_MS = 20000,
     POLL_MS = 1500,
     REPORT_MS = 300,
+    MAX_KEPT_BYTES = 32 << 20, /* while it is written, SQLite lets nobody else write */
+    KEEP_PAUSE_MS = 2000,      /* at least, and so many times what a save takes: */
+    PAUSE_PER_SAVE = 50,
     MAX_OPEN = 256,
     MAX_OPEN_EACH = 32,
     KEEP_MS = 86400000
@@ -29,8 +32,8 @@ struct srv_jobs {
 typedef struct run {
     srv_jobs *jobs;
     store_job *job;
-    double reported_ms;
-    bool cancelled, lost;
+    double reported_ms, kept_ms, pause_ms;
+    bool cancelled, lost, keeps_nothing;
 } run;
 
 static bool stopping(srv_jobs *jobs)
@@ -60,6 +63,32 @@ static bool report(void *context, uint64_t done, uint64_t total)
     return !r->cancelled && !r->lost && !stopping(r->jobs);
 }
 
+/* ---- what has been done of a job, for whoever goes on with it ---- */
+
+static bool load_part(void *context, void *bytes, size_t n_bytes)
+{
+    const run *r = context;
+    return store_job_kept(r->jobs->server->store, r->job->id, bytes, n_bytes, NULL) == WI_OK;
+}
+
+static bool part_is_due(void *context)
+{
+    const run *r = context;
+    return !r->keeps_nothing && !r->cancelled && !r->lost &&
+           (stopping(r->jobs) || srv_clock_ms() - r->kept_ms >= r->pause_ms);
+}
+
+static void save_part(void *context, const void *bytes, size_t n_bytes)
+{
+    run *r = context;
+    double begun = srv_clock_ms();
+    r->keeps_nothing = n_bytes > MAX_KEPT_BYTES || store_job_keep(r->jobs->server->store, r->job,
+                                                                  bytes, n_bytes, NULL) != WI_OK;
+    r->kept_ms = srv_clock_ms();
+    double pause = PAUSE_PER_SAVE * (r->kept_ms - begun);
+    r->pause_ms = pause > KEEP_PAUSE_MS ? pause : KEEP_PAUSE_MS;
+}
+
 /* A server that ended between keeping the head and closing the job has made it already. */
 static bool may_replace(srv_jobs *jobs, const store_job *job, const char *name, bool asked)
 {
@@ -75,6 +104,8 @@ static wi_status make(run *r, const json_t *request, char **result, wi_error *er
     srv_server *server = r->jobs->server;
     const char *name = json_string_value(json_object_get(request, "name"));
     wi_progress progress = {.report = report, .context = r};
+    wi_head_keeper keeper = {
+        .load = load_part, .due = part_is_due, .save = save_part, .context = r};
     wi_head *head = NULL;
     store_head stored = {0};
     const char *wanted = json_string_value(json_object_get(request, "model"));
@@ -83,7 +114,8 @@ static wi_status make(run *r, const json_t *request, char **result, wi_error *er
     wi_status status =
         !name    ? store_fail(error, WI_ERR_FORMAT, "the job's request cannot be read")
         : !model ? store_fail(error, WI_ERR_NOT_FOUND, "there is no model '%.100s'", wanted)
-                 : srv_head_build(server, model, request, SRV_LANE_JOBS, &progress, &head, error);
+                 : srv_head_build(server, model, request, SRV_LANE_JOBS, &progress, &keeper, &head,
+                                  error);
     srv_models_release(&models);
     if (status == WI_OK) {
         bool replace =
@@ -102,14 +134,22 @@ static wi_status make(run *r, const json_t *request, char **result, wi_error *er
 
 static void run_job(srv_jobs *jobs, store_job *job)
 {
-    run r = {.jobs = jobs, .job = job, .reported_ms = srv_clock_ms()};
+    run r = {.jobs = jobs,
+             .job = job,
+             .reported_ms = srv_clock_ms(),
+             .kept_ms = srv_clock_ms(),
+             .pause_ms = KEEP_PAUSE_MS};
     wi_error error = {0};
     char *result = NULL;
     json_t *request = json_loads(job->request, 0, NULL);
     wi_status status = job->cancel ? store_fail(&error, WI_ERR_CANCELLED, "cancelled")
                                    : make(&r, request, &result, &error);
     bool interrupted = status == WI_ERR_CANCELLED && !r.cancelled && !job->cancel;
-    if (!interrupted) {
+    if (interrupted) {
+        bool cancel; /* whoever takes it over sees it */
+        job->lease_ms = 0;
+        store_job_progress(jobs->server->store, job, &cancel, NULL);
+    } else {
         char *state = job->state, *old_error = job->error, *old_result = job->result;
         job->state = status == WI_OK ? "done" : status == WI_ERR_CANCELLED ? "cancelled" : "failed";
         job->error = status == WI_OK ? "" : error.message;

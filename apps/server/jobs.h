@@ -1,5 +1,6 @@
 /* Heads that take long, made in the background. Jobs live in the store: when a server ends, another
- * one (or the same, started again) takes its jobs over once their lease has run out. */
+ * one (or the same, started again) takes its jobs over once their lease has run out, and goes on with what
+ * was kept of them in the store. */
 #ifndef SERVER_JOBS_H
 #define SERVER_JOBS_H
 

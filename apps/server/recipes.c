@@ -162,7 +162,8 @@ static wi_status add_examples(srv_server *server, srv_model *model, const json_t
 }
 
 wi_status srv_head_build(srv_server *server, srv_model *model, const json_t *body, srv_lane lane,
-                         const wi_progress *progress, wi_head **out, wi_error *error)
+                         const wi_progress *progress, const wi_head_keeper *keeper, wi_head **out,
+                         wi_error *error)
 {
     const wi_progress nobody = {0};
     const json_t *examples = json_object_get(body, "examples");
@@ -171,6 +172,7 @@ wi_status srv_head_build(srv_server *server, srv_model *model, const json_t *bod
     wi_head *head = NULL;
     wi_status status = srv_recipe_read(body, &recipe, error);
     recipe.recipe.progress = progress ? *progress : nobody;
+    recipe.recipe.keeper = keeper;
     if (status == WI_OK) {
         status = srv_model_text_begin(model, lane, &session, error);
     }

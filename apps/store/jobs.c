@@ -1,5 +1,6 @@
 #include "tx.h"
 #include <stdlib.h>
+#include <string.h>
 
 #define COLUMNS                                                                                    \
     "id, owner, kind, state, server, result, error, done, total, lease_ms, created_ms,"            \
@@ -115,8 +116,35 @@ wi_status store_job_progress(store *st, const store_job *job, bool *cancel, wi_e
     return status;
 }
 
+wi_status store_job_keep(store *st, const store_job *job, const void *bytes, size_t n_bytes,
+                         wi_error *error)
+{
+    const db_value values[] = {db_blob(bytes, n_bytes), db_text(job->id), db_text(job->server)};
+    return store_write(st, false,
+                       "INSERT INTO job_parts (bytes, job) SELECT $1, id FROM jobs"
+                       " WHERE id = $2 AND server = $3 AND state = 'running'"
+                       " ON CONFLICT (job) DO UPDATE SET bytes = excluded.bytes",
+                       values, 3, NULL, error);
+}
+
+wi_status store_job_kept(store *st, const char *id, void *bytes, size_t n_bytes, wi_error *error)
+{
+    db_result result = {0};
+    db_value value = db_text(id);
+    wi_status status =
+        store_read(st, "SELECT bytes FROM job_parts WHERE job = $1", &value, 1, &result, error);
+    if (status == WI_OK && (result.n_rows == 0 || db_cell(&result, 0, 0)->n_bytes != n_bytes)) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "nothing was kept of job '%.100s'", id);
+    } else if (status == WI_OK) {
+        memcpy(bytes, db_cell(&result, 0, 0)->bytes, n_bytes);
+    }
+    db_result_free(&result);
+    return status;
+}
+
 wi_status store_job_finish(store *st, const store_job *job, wi_error *error)
 {
+    store_tx tx;
     db_result result = {0};
     const db_value values[] = {
         db_text(job->state),
@@ -128,15 +156,23 @@ wi_status store_job_finish(store *st, const store_job *job, wi_error *error)
         db_text(job->id),
         db_text(job->server),
     };
-    wi_status status =
-        store_write(st, true,
-                    "UPDATE jobs SET state = $1, result = $2, error = $3, done = $4, total = $5,"
-                    " updated_ms = $6, lease_ms = 0, request = ''"
-                    " WHERE id = $7 AND server = $8 AND state = 'running' RETURNING id",
-                    values, 8, &result, error);
+    wi_status status = store_tx_begin(st, true, &tx, error);
+    if (status == WI_OK) {
+        status = store_tx_run(
+            &tx,
+            "UPDATE jobs SET state = $1, result = $2, error = $3, done = $4, total = $5,"
+            " updated_ms = $6, lease_ms = 0, request = ''"
+            " WHERE id = $7 AND server = $8 AND state = 'running' RETURNING id",
+            values, 8, &result, error);
+    }
     if (status == WI_OK && result.n_rows == 0) {
         status = store_fail(error, WI_ERR_NOT_FOUND, "the job is no longer this server's");
     }
+    if (status == WI_OK) {
+        db_value id = db_text(job->id);
+        status = store_tx_run(&tx, "DELETE FROM job_parts WHERE job = $1", &id, 1, NULL, error);
+    }
+    status = store_tx_end(&tx, status, error);
     db_result_free(&result);
     return status;
 }

@@ -24,6 +24,8 @@ static const char *const steps[STORE_VERSION] = {
     " done BIGINT NOT NULL, total BIGINT NOT NULL, lease_ms BIGINT NOT NULL,"
     " created_ms BIGINT NOT NULL, updated_ms BIGINT NOT NULL, cancel BIGINT NOT NULL);"
     "CREATE INDEX jobs_by_state ON jobs (state, created_ms);",
+    /* 4: what has been done of a job; apart, because a job's row is written again and again */
+    "CREATE TABLE job_parts (job TEXT PRIMARY KEY, bytes BYTEA NOT NULL);",
 };
 
 const char *store_migration(int version)

@@ -9,7 +9,7 @@
 
 typedef struct store store;
 
-enum { STORE_VERSION = 3 };
+enum { STORE_VERSION = 4 };
 
 /* url: the path of an SQLite file, or postgres://...; makes and migrates the tables.
  * Errors: WI_ERR_IO; WI_ERR_UNSUPPORTED (built without PostgreSQL, or tables of a newer program) */
@@ -111,6 +111,12 @@ wi_status store_job_claim(store *st, const char *server, int64_t now_ms, int64_t
 /* Reports progress and prolongs the lease. *cancel: the work should stop. WI_ERR_NOT_FOUND: the job
  * is no longer this server's. */
 wi_status store_job_progress(store *st, const store_job *job, bool *cancel, wi_error *error);
+/* Keeps what has been done of the job so far, in place of what was kept before, if it is still job->server's; until
+ * it is finished. */
+wi_status store_job_keep(store *st, const store_job *job, const void *bytes, size_t n_bytes,
+                         wi_error *error);
+/* WI_ERR_NOT_FOUND: not exactly so many bytes were kept; bytes is untouched. */
+wi_status store_job_kept(store *st, const char *id, void *bytes, size_t n_bytes, wi_error *error);
 /* Sets state, result and error for good, if the job is still job->server's. */
 wi_status store_job_finish(store *st, const store_job *job, wi_error *error);
 /* Asks for a stop; a job that nobody has begun is cancelled at once. WI_ERR_NOT_FOUND */

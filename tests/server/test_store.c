@@ -393,7 +393,7 @@ static void openers(void **state)
     }
 }
 
-/* What a program of version 1 or 2 has left behind. */
+/* What programs of version 1, 2 and 3 have left behind. */
 static const char *const left_behind[] = {
     "INSERT INTO heads VALUES ('h','m','f','zero-shot','','e',1,3,4,'abc');"
     "INSERT INTO keys (id, name, salt, hash, requests_a_day, heads_a_day, bytes_a_day, "
@@ -401,7 +401,36 @@ static const char *const left_behind[] = {
     " revoked_ms) VALUES "
     "('k','n','0123456789abcdef','0123456789abcdef0123456789abcdef',1,2,3,4,5,0)",
     "INSERT INTO usage VALUES ('k', 7, 8, 9, 10)",
+    "INSERT INTO jobs VALUES ('old', '', 'head', '{}', 'running', 's', '', '', 1, 2, 3, 4, 5, 0)",
 };
+
+/* What was kept of a job is its server's to replace, and goes when the job is over. */
+static void parts(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    store_job job = job_of("p", 1), got = {0}, other;
+    char bytes[4] = "none";
+    OK(store_job_put(st, &job, &error));
+    OK(store_job_claim(st, "one", 100, 1000, &got, &error));
+    assert_int_equal(store_job_kept(st, "p", bytes, 4, &error), WI_ERR_NOT_FOUND);
+    OK(store_job_keep(st, &got, "a\0c", 4, &error));
+    OK(store_job_keep(st, &got, "b\0d", 4, &error));
+    other = got;
+    other.server = "two";
+    OK(store_job_keep(st, &other, "xxxx", 4, &error));
+    assert_int_equal(store_job_kept(st, "p", bytes, 3, &error), WI_ERR_NOT_FOUND);
+    assert_memory_equal(bytes, "none", 4);
+    OK(store_job_kept(st, "p", bytes, 4, &error));
+    assert_memory_equal(bytes, "b\0d", 4);
+    assert_int_equal(store_job_finish(st, &other, &error), WI_ERR_NOT_FOUND);
+    OK(store_job_kept(st, "p", bytes, 4, &error));
+    got.state[0] = '\0';
+    OK(store_job_finish(st, &got, &error));
+    assert_int_equal(store_job_kept(st, "p", bytes, 4, &error), WI_ERR_NOT_FOUND);
+    store_job_free(&got);
+    store_close(&st);
+}
 
 static void migrations(void **state)
 {
@@ -433,6 +462,9 @@ static void migrations(void **state)
         OK(store_ping(st, &error));
         store_job job = job_of("j", 1);
         OK(store_job_put(st, &job, &error));
+        int64_t n_open = 0;
+        OK(store_job_count(st, NULL, &n_open, &error));
+        assert_int_equal(n_open, from >= 3 ? 2 : 1);
         store_close(&st);
         st = open_store(); /* a second time changes nothing */
         store_close(&st);
@@ -459,15 +491,11 @@ int main(void)
     }
     strcpy(url, given);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(heads, empty),
-        cmocka_unit_test_setup(keys, empty),
-        cmocka_unit_test_setup(usage, empty),
-        cmocka_unit_test_setup(jobs, empty),
-        cmocka_unit_test_setup(claims, empty),
-        cmocka_unit_test_setup(turns, empty),
-        cmocka_unit_test(openers),
-        cmocka_unit_test(migrations),
-        cmocka_unit_test_setup(newer, empty),
+        cmocka_unit_test_setup(heads, empty),  cmocka_unit_test_setup(keys, empty),
+        cmocka_unit_test_setup(usage, empty),  cmocka_unit_test_setup(jobs, empty),
+        cmocka_unit_test_setup(claims, empty), cmocka_unit_test_setup(parts, empty),
+        cmocka_unit_test_setup(turns, empty),  cmocka_unit_test(openers),
+        cmocka_unit_test(migrations),          cmocka_unit_test_setup(newer, empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
