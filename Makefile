@@ -8,7 +8,7 @@ CTEST_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
 CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS) $(CTEST_FLAGS)
 
-.PHONY: all deps build run test test-asan lint tidy bench fuzz install wasm test-web clean
+.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install wasm test-web clean
 
 all: build
 
@@ -36,6 +36,13 @@ test-asan:
 	cmake --preset asan -B $(BUILD)-asan
 	cmake --build $(BUILD)-asan -j $(JOBS)
 	$(CTEST) --test-dir $(BUILD)-asan
+
+# What runs in threads, under ThreadSanitizer.
+test-tsan:
+	tools/packages.sh build test
+	cmake --preset tsan -B $(BUILD)-tsan
+	cmake --build $(BUILD)-tsan -j $(JOBS) --target whatsit test_base_pool
+	tools/tsan.sh $(BUILD)-tsan
 
 lint:
 	tools/packages.sh build lint
