@@ -249,8 +249,14 @@ static int measure_head(job *j, const cli_runtime *runtime, const char *name, co
     if (!described) {
         status = CLI_FAILED;
     } else if (found == 0) {
-        cli_error(j->app, "none of the %zu labels of the photos ('%s', ...) is one of head '%s'",
-                  j->data.names.n, j->data.names.items[0], name);
+        const char *first = j->data.names.items[0];
+        if (j->data.names.n == 1) {
+            cli_error(j->app, "the photos' only label, '%s', is none of head '%s'", first, name);
+        } else {
+            cli_error(j->app,
+                      "none of the %zu labels of the photos ('%s', ...) is one of head '%s'",
+                      j->data.names.n, first, name);
+        }
         status = CLI_FAILED;
     } else {
         status = count_answers(j, at, place, v, unknown);

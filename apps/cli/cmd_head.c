@@ -70,7 +70,9 @@ static void print_entry(const entry *e)
     char name[256], about[256];
     cli_printable(e->name, name, sizeof name);
     cli_printable(e->shipped ? e->title : e->model, about, sizeof about);
-    printf("  %-22s %6zu labels  %s%s\n", name, e->n_labels, e->shipped ? "" : "for ", about);
+    int n = (int)cli_columns(name);
+    printf("  %s%*s %6zu labels  %s%s\n", name, n < 22 ? 22 - n : 0, "", e->n_labels,
+           e->shipped ? "" : "for ", about);
 }
 
 static void list_entry(const entry *e, const cli_args *args)

@@ -96,7 +96,10 @@ static int out_of_memory(cli_app *app)
 static int add_label_folder(cli_app *app, const char *folder, const char *label, cli_dataset *out)
 {
     cli_list photos = {0};
-    int status = cli_inputs_add(app, folder, &photos);
+    int status = cli_inputs_walk(app, folder, &photos);
+    if (status == CLI_OK && photos.n == 0 && !cli_interrupted()) {
+        cli_note(app, "%s: no pictures in this folder: there is no such label then", folder);
+    }
     for (size_t i = 0; i < photos.n && status != CLI_INTERRUPTED; i++) {
         char *path = photos.items[i];
         photos.items[i] = NULL;

@@ -138,8 +138,8 @@ static int use_list(cli_app *app, const char *fallback, cli_recipe *out)
         return CLI_FAILED;
     }
     if (info.n_duplicates > 0) {
-        cli_note(app, "%s: %zu label%s there twice and count%s once", fallback, info.n_duplicates,
-                 info.n_duplicates == 1 ? " is" : "s are", info.n_duplicates == 1 ? "s" : "");
+        cli_note(app, "%s: %zu repeated label%s left out", fallback, info.n_duplicates,
+                 info.n_duplicates == 1 ? " is" : "s are");
     }
     out->recipe = (wi_head_recipe){
         .name = out->name,

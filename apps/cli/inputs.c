@@ -108,6 +108,18 @@ static void walk_folder(walk *w, const char *folder, const struct stat *info)
     w->depth--;
 }
 
+int cli_inputs_walk(cli_app *app, const char *folder, cli_list *paths)
+{
+    struct stat info;
+    walk w = {.app = app, .paths = paths, .status = CLI_OK};
+    if (stat(folder, &info) != 0) {
+        fail(&w, folder, strerror(errno));
+    } else {
+        walk_folder(&w, folder, &info);
+    }
+    return w.status;
+}
+
 int cli_inputs_add(cli_app *app, const char *operand, cli_list *paths)
 {
     struct stat info;

@@ -9,4 +9,7 @@
  * (the rest is added all the same). */
 int cli_inputs_add(cli_app *app, const char *operand, cli_list *paths);
 
+/* Adds the pictures in folder and below, which may be none. */
+int cli_inputs_walk(cli_app *app, const char *folder, cli_list *paths);
+
 #endif

@@ -51,6 +51,13 @@ static void print_summary(const cli_measured *m)
     }
 }
 
+/* A printable name at the left of a table. */
+static void print_name(const char *name)
+{
+    int n = (int)cli_columns(name);
+    printf("  %s%*s", name, n < 28 ? 28 - n : 0, "");
+}
+
 static void print_labels(const cli_measured *m)
 {
     char name[64];
@@ -62,7 +69,8 @@ static void print_labels(const cli_measured *m)
             continue;
         }
         cli_printable(m->labels[i], name, sizeof name);
-        printf("  %-28s %7llu", name, (unsigned long long)x.n_true);
+        print_name(name);
+        printf(" %7llu", (unsigned long long)x.n_true);
         isfinite(x.precision) ? printf(" %8.1f %%", 100 * x.precision) : printf(" %10s", "-");
         isfinite(x.recall) ? printf(" %5.1f %%\n", 100 * x.recall) : printf(" %7s\n", "-");
     }
@@ -78,7 +86,7 @@ static void print_confusion(const cli_measured *m)
     printf("\n  confusion: rows are the truth, columns the answers in the same order\n");
     for (size_t i = 0; i < m->n_labels; i++) {
         cli_printable(m->labels[i], name, sizeof name);
-        printf("  %-28s", name);
+        print_name(name);
         for (size_t j = 0; j < m->n_labels; j++) {
             printf(" %5llu", (unsigned long long)count[i * m->n_labels + j]);
         }
@@ -128,7 +136,8 @@ void cli_report_table(const cli_measured *measured, size_t n)
         const cli_measured *m = &measured[i];
         cli_printable(m->head, head, 23);
         cli_printable(m->model, model, 23);
-        printf("%-22s %-22s %6llu %5.1f %% %5.1f %% %6.1f %% %5.1f %%", head, model,
+        printf("%s%*s %s%*s %6llu %5.1f %% %5.1f %% %6.1f %% %5.1f %%", head,
+               22 - (int)cli_columns(head), "", model, 22 - (int)cli_columns(model), "",
                (unsigned long long)m->metrics.n, 100 * m->metrics.top1, 100 * m->metrics.top5,
                100 * m->metrics.balanced, 100 * m->metrics.calibration_error);
         isfinite(m->none_share) ? printf(" %5.1f %%", 100 * m->none_share) : printf(" %7s", "-");

@@ -67,6 +67,46 @@ void cli_printable(const char *text, char *out, size_t n_out)
     out[used] = '\0';
 }
 
+/* Of a character on a terminal: what combines takes no column, what East Asia writes in a square takes two. */
+static size_t width_of(uint32_t c)
+{
+    static const uint32_t none[][2] = {
+        {0x300, 0x36f},   {0x483, 0x489},   {0x591, 0x5bd},   {0x610, 0x61a},
+        {0x64b, 0x65f},   {0x93a, 0x93a},   {0x93c, 0x93c},   {0x941, 0x948},
+        {0x94d, 0x94d},   {0xe31, 0xe31},   {0xe34, 0xe3a},   {0xe47, 0xe4e},
+        {0x200b, 0x200f}, {0x202a, 0x202e}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}};
+    static const uint32_t two[][2] = {{0x1100, 0x115f}, {0x2e80, 0xa4cf},   {0xac00, 0xd7a3},
+                                      {0xf900, 0xfaff}, {0xfe30, 0xfe6f},   {0xff00, 0xff60},
+                                      {0xffe0, 0xffe6}, {0x1f300, 0x1faff}, {0x20000, 0x3fffd}};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        if (c >= none[i][0] && c <= none[i][1]) {
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < sizeof two / sizeof two[0]; i++) {
+        if (c >= two[i][0] && c <= two[i][1]) {
+            return 2;
+        }
+    }
+    return 1;
+}
+
+size_t cli_columns(const char *text)
+{
+    const unsigned char *in = (const unsigned char *)text;
+    size_t n_columns = 0;
+    for (size_t n; *in; in += n) {
+        n = utf8_length(in);
+        uint32_t c = n < 2 ? *in : *in & (0x7fU >> n);
+        for (size_t i = 1; i < n; i++) {
+            c = c << 6 | (in[i] & 0x3fU);
+        }
+        n_columns += width_of(c);
+        n = n ? n : 1;
+    }
+    return n_columns;
+}
+
 static void print_line(cli_app *app, const char *format, va_list arguments)
 {
     char message[2048], clean[2048];

@@ -39,6 +39,9 @@ const char *cli_size_text(uint64_t n_bytes, char *text);
 /* Copies text with control characters (also C1 and broken UTF-8) replaced by '?'; cut to fit. */
 void cli_printable(const char *text, char *out, size_t n_out);
 
+/* How many columns of a terminal printable text takes, near enough to line up a table. */
+size_t cli_columns(const char *text);
+
 double cli_now_ms(void);
 
 /* False once standard output cannot be written; ask after each record, so that work stops early. */

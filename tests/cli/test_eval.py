@@ -71,6 +71,8 @@ class Eval(Case):
         self.fails("eval", "--head", "gone", "--data", self.test, says="gone")
         self.ok("head", "new", "pets", "--labels", "cat,dog")
         self.fails("eval", "--head", "pets", "--data", self.test, says="none of the 2 labels")
+        self.write("single/red/0.png", pictures.plain("red", 1))
+        self.fails("eval", "--head", "pets", "--data", self.path("single"), says="only label, 'red'")
         self.write("test/red/bad.png", b"x")
         result = self.fails("eval", "--head", "c", "--data", self.test, "--json", says="bad.png")
         self.assertEqual(result.json()[0]["photos"], 5)

@@ -80,8 +80,9 @@ class Own(Case):
     def test_a_single_label_is_warned_of(self):
         new = ("head", "new", "one", "--force", "--labels", "cat")
         for words in ((self.picture(), "--labels", "cat"), (self.picture(), "--labels", "cat,cat", "--json")):
-            (warning,) = [line for line in self.ok(*words).error_lines() if "there twice" not in line]
+            (warning,) = [line for line in self.ok(*words).error_lines() if "repeated" not in line]
             self.assertRegex(warning, "--labels: a single label always gets 100 %.*--multi.*--unknown")
+        self.assertIn("1 repeated label is left out", self.ok(*words).err)
         self.assertIn("100.0 %", self.ok(*words[:3]).out)
         self.assertIn("one: a single label", self.ok(*new).err)
         self.write("data/cat/0.png", tiny_model.png(20, 20))

@@ -44,6 +44,23 @@ class Train(Case):
             report = self.ok("head", "train", "x", "--data", data, "--json", "--force").json()[0]
             self.assertEqual([entry["label"] for entry in report["labels"]], ["\u8272 blue", "\u8272 red"])
 
+    def test_folders_without_pictures_are_no_labels(self):
+        self.write("data/notes/readme.txt", "nothing to see")
+        result = self.train("--json")
+        self.assertEqual([entry["label"] for entry in result.json()[0]["labels"]], ["blue", "green", "red"])
+        self.assertIn("data/notes: no pictures in this folder", result.error_lines()[0])
+        self.write("bare/notes/readme.txt", "nothing to see")
+        self.assertEqual(self.run_cli("head", "train", "x", "--data", "bare").status, 1)
+
+    def test_names_of_many_scripts_line_up(self):
+        data = self.path("data")
+        for name in ("red", "\u0431\u0430\u0431\u043e\u0447\u043a\u0430", "\u732b", "caf\u0065\u0301"):
+            pictures.write_folders(self, "data", {"red": 2}, first=len(name))
+            os.rename(os.path.join(data, "red"), os.path.join(data, name + "_"))
+        lines = self.ok("head", "train", "x", "--data", data).lines()
+        ends = {len(line) + line.count("\u732b") - line.count("\u0301") for line in lines if "_ " in line and "%" in line}
+        self.assertEqual(len(ends), 1, lines)
+
     def test_report_page(self):
         page = self.path("report.html")
         text = self.train("--report", page).out
