@@ -64,7 +64,7 @@ SONGBIRDS = {"blackbird", "bunting", "cowbird", "finch", "flycatcher", "grosbeak
 
 
 def bird(folder):
-    """Rufous_Hummingbird -> hummingbird, a bird; the species only in a caption: too fine for 64 pixels"""
+    """Rufous_Hummingbird -> hummingbird, a bird; the species only in a caption: too fine for so few pixels"""
     species = folder.replace("_", " ")
     kind = BIRD_KINDS.get(species, species.split()[-1].lower())
     broader = BIRD_GROUPS.get(kind, ("songbird",) if kind in SONGBIRDS else ())
