@@ -20,6 +20,7 @@ OPENAI = "openai/CLIP {}"
 OWN = "hand-written for whatsit", "Apache-2.0"
 CC0, MIT, PRINCETON = "CC0-1.0", "MIT", "WordNet 3.0 licence"
 NOTE = "A guess that mirrors the pictures the model was trained on; it says nothing reliable about a person."
+BENCHMARKS = "standard tests"
 MARKER = "<!-- heads -->"
 
 
@@ -34,6 +35,10 @@ class Lists:
         dropped = {d.strip() for d in drop.split("|")}
         labels = [tidy(line.split("\t")[0]) for line in lines]
         return [x for x in labels if x and x not in dropped]
+
+    def published(self, name):
+        """The labels to the letter, in their order: standard tests are compared by them."""
+        return (self.folder / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
 
     def templates(self, name, count=None):
         lines = (self.folder / f"{name}.templates.txt").read_text(encoding="utf-8").splitlines()
@@ -580,6 +585,36 @@ def heads(l):
     ]
 
 
+def benchmarks(l):
+    """Standard tests: class names and prompts as published, nothing tidied. Those of which a head above has just that
+    (imagenet, food101, pets, cars, aircraft, textures) are not here twice."""
+    def prompts(section):
+        return OPENAI.format(f"data/prompts.md ({section})"), MIT
+    rows = [
+        ("cifar10", "CIFAR-10", "cifar10", *prompts("CIFAR10")),
+        ("cifar100", "CIFAR-100", "cifar100", *prompts("CIFAR100")),
+        ("stl10", "STL-10", "stl10", *prompts("STL10")),
+        ("caltech101", "Caltech-101", "caltech101", *prompts("Caltech101")),
+        ("voc2007", "PASCAL VOC 2007", "objects-voc2007", *prompts("PascalVOC2007")),
+        ("flowers102", "Oxford Flowers 102", "flowers102", *prompts("Flowers102")),
+        ("birdsnap", "Birdsnap", "birds-birdsnap", *prompts("Birdsnap")),
+        ("sun397", "SUN397", "scenes-sun397", *prompts("SUN397")),
+        ("eurosat", "EuroSAT", "satellite-eurosat", *prompts("EuroSAT")),
+        ("resisc45", "RESISC45", "satellite-resisc45", *prompts("RESISC45")),
+        ("country211", "Country211", "countries211", *prompts("Country211")),
+        ("ucf101", "UCF101 actions", "actions-ucf101", *prompts("UCF101")),
+        ("kinetics700", "Kinetics-700 actions", "actions-kinetics700", *prompts("Kinetics700")),
+        ("gtsrb", "GTSRB traffic signs", "traffic-signs-gtsrb", *prompts("GTSRB")),
+        ("mnist", "MNIST digits", "mnist", *prompts("MNIST")),
+        ("fer2013", "FER-2013 facial expressions", "emotions-fer2013", *prompts("FacialEmotionRecognition2013")),
+        ("sst2", "Rendered SST-2", "sst2", *prompts("SST2")),
+        ("clevr-counts", "CLEVR counts", "clevr-counts", *prompts("CLEVRCounts")),
+        ("kitti-distance", "KITTI distance", "kitti-distance", *prompts("KITTI")),
+    ]
+    return [(name, title, BENCHMARKS, l.published(file), l.templates(file), source, licence, NOTE if name == "fer2013" else "")
+            for name, title, file, source, licence in rows]
+
+
 def write_head(folder, name, title, group, labels, templates, source, licence, sensitivity):
     lines = [f"# name: {name}", f"# title: {title}", f"# group: {group}", f"# source: {source}", f"# licence: {licence}"]
     if sensitivity:
@@ -590,7 +625,8 @@ def write_head(folder, name, title, group, labels, templates, source, licence, s
     double = {x for x in firsts if firsts.count(x) > 1}
     assert not double, (name, double)
     assert all(t.count("{}") == 1 for t in templates), name
-    odd = [x for x in labels if re.search(r"[\t#{}<>;]" if name == "imagenet" else r"[\t#{}<>;()]", x)]
+    plain = r"[\t#{}<>;]" if name == "imagenet" or group == BENCHMARKS else r"[\t#{}<>;()]"
+    odd = [x for x in labels if re.search(plain, x)]
     assert not odd, (name, odd)
     (folder / f"{name}.txt").write_text("\n".join(lines + [""] + labels) + "\n", encoding="utf-8")
     return f"| {name} | {len(labels)} | {len(templates)} | {source} | {licence} |"
@@ -601,7 +637,8 @@ def main():
     parser.add_argument("labels", type=pathlib.Path)
     parser.add_argument("--out", type=pathlib.Path, default=HERE.parent / "heads")
     args = parser.parse_args()
-    rows = [write_head(args.out, *head) for head in heads(Lists(args.labels))]
+    lists = Lists(args.labels)
+    rows = [write_head(args.out, *head) for head in heads(lists) + benchmarks(lists)]
     readme = args.out / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.exists() else MARKER
     table = "\n".join(["| head | labels | templates | source | licence |", "|---|---:|---:|---|---|", *rows])

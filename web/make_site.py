@@ -99,7 +99,8 @@ def read_list(path):
 
 
 def copy_heads(site, everyday):
-    """heads/*.txt, and the list of them. The everyday head is nouns, and nano-concepts for whatsit-nano."""
+    """heads/*.txt, and the list of them: all but the standard tests, which measure models and answer nobody's question.
+    The everyday head is nouns, and nano-concepts for whatsit-nano."""
     folder, heads = os.path.join(site, "heads"), []
     os.makedirs(folder, exist_ok=True)
     lists = {name[:-4]: os.path.join(ROOT, "heads", name) for name in sorted(os.listdir(os.path.join(ROOT, "heads")))
@@ -108,8 +109,10 @@ def copy_heads(site, everyday):
     if os.path.exists(concepts):
         lists = {"everyday": concepts, **lists}
     for name, path in lists.items():
-        shutil.copyfile(path, os.path.join(folder, name + ".txt"))
         about = read_list(path)
+        if about.get("group") == "standard tests":
+            continue
+        shutil.copyfile(path, os.path.join(folder, name + ".txt"))
         title = about.get("title") or ("Everyday things" if name == "everyday" else name)
         entry = {"name": name, "title": title, "group": about.get("group") or "everyday",
                  "n_labels": about["n_labels"]}

@@ -56,18 +56,33 @@ static bool all_names(const cli_dataset *data, bool (*is)(const char *))
     return data->names.n > 0;
 }
 
+/* Numbered folders count from 1 when one has the number of labels as its name and none is called 0. */
+static size_t first_number(const cli_dataset *data, size_t n_labels)
+{
+    bool past_the_end = false;
+    for (size_t i = 0; i < data->names.n; i++) {
+        size_t number = strtoul(data->names.items[i], NULL, 10);
+        if (number == 0) {
+            return 0;
+        }
+        past_the_end |= number == n_labels;
+    }
+    return past_the_end;
+}
+
 /* place[names.n]: the head's label, SIZE_MAX when it has none. Returns how many were found. */
 static size_t match(const wi_head *head, size_t n_labels, const cli_dataset *data, size_t *place)
 {
     size_t found = 0;
     bool ids = data->names.n == n_labels && all_names(data, is_wordnet_id);
     bool numbers = all_names(data, is_number);
+    size_t first = numbers ? first_number(data, n_labels) : 0;
     for (size_t i = 0; i < data->names.n; i++) {
         place[i] = cli_head_find_label(head, data->names.items[i]);
         if (place[i] == SIZE_MAX && ids) {
             place[i] = i;
         } else if (place[i] == SIZE_MAX && numbers) {
-            size_t number = strtoul(data->names.items[i], NULL, 10);
+            size_t number = strtoul(data->names.items[i], NULL, 10) - first;
             place[i] = number < n_labels ? number : SIZE_MAX;
         }
         found += place[i] != SIZE_MAX;
@@ -397,8 +412,11 @@ const cli_verb cli_verb_eval = {
         "probabilities are from the truth (calibration error). Several heads or models make one "
         "table.\n\n"
         "Folders mean the head's labels by any of their names, whatever the letter case, '_' or "
-        "'-'. ImageNet's folders (n01440764) and numbered ones mean them by order. Photos of "
-        "labels that the head lacks are left out and counted.\n\n"
+        "'-'. ImageNet's folders (n01440764) and numbered ones mean them by order, from 0, or from 1 "
+        "where the last label has its number. Photos of labels that the head lacks are left out and "
+        "counted.\n\n"
+        "Standard tests have heads with the published class names and prompts ('whatsit head list' "
+        "shows them): cifar10, cifar100, imagenet, food101, caltech101, ...\n\n"
         "--unknown brings photos that no label fits: how well the head tells them from the others "
         "(area under the ROC curve), and how many pass as known.",
     .examples = "whatsit eval --head flowers --data ~/Pictures/flowers --report flowers.html\n"

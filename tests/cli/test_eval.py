@@ -59,9 +59,9 @@ class Eval(Case):
         report = self.ok("eval", "--head", "w", "--data", self.path("t"), "--json", "--quiet").json()[0]
         self.assertEqual((report["photos"], report["left_out"]), (3, 1))
         self.assertEqual([entry["photos"] for entry in report["labels"]], [2, 1])
-        for name in ("n/n01440764/1.png", "n/n01443537/2.png", "m/0/1.png", "m/1/2.png"):
+        for name in ("n/n01440764/1.png", "n/n01443537/2.png", "m/0/1.png", "m/1/2.png", "k/1/1.png", "k/2/2.png"):
             self.write(name, photo)
-        for folder in ("n", "m"):
+        for folder in ("n", "m", "k"):
             report = self.ok("eval", "--head", "w", "--data", self.path(folder), "--json").json()[0]
             self.assertEqual([entry["photos"] for entry in report["labels"]], [1, 1])
 
