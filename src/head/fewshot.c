@@ -26,10 +26,10 @@ typedef struct shots {
     float *x;        /* [n, dim] unit rows: all example photos */
     uint32_t *label; /* [n] */
     size_t n;
-    size_t *count;             /* [n_labels] */
-    double *weight;            /* [n] 1 for those that are held out: labels with a second photo */
-    size_t n_held_out, fewest; /* fewest: photos of such a label */
-    float *logit;              /* [n, n_labels] said of them */
+    size_t *count;  /* [n_labels] */
+    double *weight; /* [n] 1 for those that are held out: labels with a second photo */
+    size_t n_held_out;
+    float *logit; /* [n, n_labels] said of them */
     wi_dots_fn *dot;
     /* With words: */
     float *text, *words; /* [n_labels, dim] their rows; [n, n_labels] their logits */
@@ -87,7 +87,6 @@ static wi_status gather(shots *s, const wi_photos *photos, wi_error *error)
 static wi_status choose_held_out(shots *s, wi_error *error)
 {
     size_t n_labels = s->parts->n_labels;
-    s->fewest = SIZE_MAX;
     s->weight = calloc(s->n, sizeof *s->weight);
     if (!s->weight)
         return wi_fail_nomem(error, s->n * sizeof *s->weight, "photos");
@@ -95,8 +94,6 @@ static wi_status choose_held_out(shots *s, wi_error *error)
         size_t count = s->count[s->label[i]];
         s->weight[i] = count >= 2;
         s->n_held_out += count >= 2;
-        if (count >= 2 && count < s->fewest)
-            s->fewest = count;
     }
     if (n_labels < 2 || s->n_held_out < MIN_HELD_OUT || s->n > MAX_HELD_OUT_LOGITS / n_labels)
         s->n_held_out = 0;
@@ -160,30 +157,35 @@ static wi_status answer_fold(shots *s, const wi_anchor *anchor, const bool *skip
     return status;
 }
 
-/* Deals each label's photos to the folds in turn and has every fold answered. */
+/* Deals the photos to the folds in turn, label by label, so that a fit that lacks one photo of a label
+ * mostly has the others, and has every fold answered. */
 static wi_status answer_held_out(shots *s, const wi_anchor *anchor, wi_error *error)
 {
-    size_t n_folds = s->fewest < MAX_FOLDS ? s->fewest : MAX_FOLDS;
+    size_t n_folds = s->n_held_out < MAX_FOLDS ? s->n_held_out : MAX_FOLDS;
     bool *skip = calloc(s->n, sizeof *skip);
-    size_t *seen = calloc(anchor->n_labels, sizeof *seen);
-    wi_status status = skip && seen ? WI_OK : wi_fail_nomem(error, s->n, "photos");
+    size_t *next = calloc(anchor->n_labels, sizeof *next);
+    wi_status status = skip && next ? WI_OK : wi_fail_nomem(error, s->n, "photos");
     for (size_t fold = 0; fold < n_folds && status == WI_OK; fold++) {
-        memset(seen, 0, anchor->n_labels * sizeof *seen);
+        for (size_t c = 0, before = 0; c < anchor->n_labels; c++) {
+            next[c] = before;
+            before += s->count[c] >= 2 ? s->count[c] : 0;
+        }
         for (size_t i = 0; i < s->n; i++)
-            skip[i] = s->weight[i] > 0 && seen[s->label[i]]++ % n_folds == fold;
+            skip[i] = s->weight[i] > 0 && next[s->label[i]]++ % n_folds == fold;
         status = answer_fold(s, anchor, skip, error);
     }
     free(skip);
-    free(seen);
+    free(next);
     return status;
 }
 
 /* How far photos may move the words, before any are held out: the words' log loss on the photos
  * tells, as a share of what it is without words. Where they say nothing, 3 serves; words that explain
- * most have little to gain and much to lose. weights: 1 for each photo. */
+ * most have little to gain and much to lose, yet a third of it is safe with all: photos that the words
+ * explain hardly pull. weights: 1 for each photo. */
 static double expect_strength(const shots *s, const double *weights)
 {
-    const double most = 3, least = strengths[0];
+    const double most = 3, least = 1;
     size_t k = s->parts->n_labels;
     double loss = wi_log_loss(s->words, s->label, weights, s->n, k, 1, 0);
     double left = fmin(loss / log(fmax((double)k, 2)), 1);
