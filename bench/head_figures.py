@@ -3,7 +3,9 @@
 
     bench/head_figures.py PROGRAM TESTSET [--model M] [--sklearn] [--only PART] [--draws N]
 
-TESTSET holds labels.tsv (file, label, dataset) and the pictures. --sklearn compares linear heads with
+TESTSET holds labels.tsv (file, label, dataset) and the pictures. Sets of four photos a label are tested photo by photo,
+by heads made from the others; of larger ones a part is given as DATASET-train and DATASET-test, or one half is learnt
+from and the other tested. Sets that are not there are left out. --sklearn compares linear heads with
 scikit-learn's LogisticRegression on the same embeddings and split. Heads go to a folder of their own."""
 import argparse
 import atexit
@@ -92,22 +94,37 @@ def split(photos, n):
 
 
 def turns(name):
-    """(what to learn from, what to test on): the given parts, or each photo of a label tested once."""
-    if name in rows:
-        for turn in range(4):
-            seen, learn, test = collections.Counter(), [], []
-            for photo in rows[name]:
-                (test if seen[photo[1]] == turn else learn).append(photo)
-                seen[photo[1]] += 1
-            yield learn, test
-    else:
+    """(what to learn from, what to test on): the given parts, each photo of a label tested once, or two halves."""
+    if name not in rows:
         yield rows[name + "-train"], rows[name + "-test"]
+        return
+    of_label = collections.defaultdict(list)
+    for photo in rows[name]:
+        of_label[photo[1]].append(photo)
+    few = max(map(len, of_label.values())) <= 4
+    for turn in range(4 if few else 1):
+        learn, test = [], []
+        for photos in of_label.values():
+            mine = slice(turn, turn + 1) if few else slice(len(photos) // 2, None)
+            test += photos[mine]
+            learn += [photo for photo in photos if photo not in photos[mine]]
+        yield learn, test
+
+
+def present(*names):
+    return [name for name in names if name in rows or name + "-train" in rows]
+
+
+TEMPLATES = {"pets": "a photo of a {}, a type of pet.", "flowers": "a photo of a {}, a type of flower.",
+             "professions": "a photo of a {} at work.", "clothing": "a photo of a {}.", "groceries": "a photo of a {} in a shop.",
+             "scenes": "a photo of a {}.", "sketches": "a sketch of a {}.",
+             "xray": "a chest X-ray, {}.", "pneumoniamnist": "a chest X-ray, {}."}
 
 
 def linear():
     print("| photos | labels | learnt from | tested on | whatsit | scikit-learn, same strength | "
           "scikit-learn, its own choice |\n|---|---:|---:|---:|---:|---:|---:|")
-    for name in ("xray", "pneumoniamnist", "pets", "flowers", "professions"):
+    for name in present("xray", "pneumoniamnist", "pets", "flowers", "professions"):
         right, n = [0.0] * 3, 0
         for learn, test in turns(name):
             report = json.loads(run("head", "train", "lin", "--data", table("train", learn), "--json", "--force"))
@@ -122,21 +139,20 @@ def linear():
 
 def few_shot():
     counts, draws = (1, 2, 3, 4, 16), options.draws
-    print(f"\n(mean of {draws} draws of the photos, and how far one draw lies from it)\n\n"
+    print(f"\n(mean over labels of how many of their photos are answered rightly; mean of {draws} draws of the photos, and how "
+          "far one draw lies from it)\n\n"
           "| photos | tested on | zero-shot | " + " | ".join(f"{n} a label" for n in counts) +
           " |\n|---|---:|---:|" + "---:|" * len(counts))
-    for name, template in (("pets", "a photo of a {}, a type of pet."), ("flowers", "a photo of a {}, a type of flower."),
-                           ("professions", "a photo of a {} at work."), ("clothing", "a photo of a {}."), ("groceries", "a photo of a {} in a shop."),
-                           ("xray", "a chest X-ray, {}."), ("pneumoniamnist", "a chest X-ray, {}.")):
+    for name in present(*TEMPLATES):
         zero, n, right = 0.0, 0, collections.defaultdict(lambda: [0.0] * draws)
         for turn, (learn, test) in enumerate(turns(name)):
             labels = sorted({label for _, label in test})
-            words, data = ["--labels", table_of_labels(labels), "--template", template], table("test", test)
+            words, data = ["--labels", table_of_labels(labels), "--template", TEMPLATES[name]], table("test", test)
             run("head", "new", "z", *words, "--force")
-            zero += measure("z", data)["top1"] * len(test)
+            zero += measure("z", data)["balanced"] * len(test)
             n += len(test)
             for shots in counts:
-                if len(learn) < shots * len(labels):
+                if min(collections.Counter(label for _, label in learn).values()) < shots:
                     continue
                 for draw in range(draws):
                     mixed = list(learn)
@@ -144,7 +160,7 @@ def few_shot():
                     some = split(mixed, shots)[0]
                     examples = [f"--examples={label}=" + ",".join(p for p, l in some if l == label) for label in labels]
                     run("head", "new", "f", *words, *examples, "--force")
-                    right[shots][draw] += measure("f", data)["top1"] * len(test)
+                    right[shots][draw] += measure("f", data)["balanced"] * len(test)
         cells = [f"{100 * statistics.mean(right[k]) / n:.1f} ± {100 * statistics.stdev(right[k]) / n:.1f} %" if k in right
                  else "-" for k in counts]
         print(f"| {name} | {n} | {100 * zero / n:.1f} % | " + " | ".join(cells) + " |", flush=True)
@@ -165,9 +181,9 @@ def none_of_these():
           "| head | known | unknown | AUROC, words | AUROC, background words | AUROC, 3 photos a label too | "
           "stated rate | held-out unknown photos that pass | known photos kept | unknown of another kind that pass |\n"
           "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
-    names = ("pets", "flowers", "professions", "groceries", "clothing")
+    names = present("pets", "flowers", "professions", "groceries", "clothing")
     for name in names:
-        kinds = [kind for kind in names + ("objects",) if kind != name]
+        kinds = [kind for kind in [*names, "objects"] if kind != name]
         if name == "pets":  # the objects are full of dogs and cats
             kinds.remove("objects")
         others = [path for kind in kinds for path, _ in rows[kind]]

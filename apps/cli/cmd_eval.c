@@ -224,6 +224,7 @@ static bool describe(job *j, const cli_runtime *runtime, const char *name, const
                         .known_auc = (double)NAN,
                         .false_accepts = (double)NAN,
                         .can_say_none = isfinite(info.none_threshold) != 0};
+    m->n_seen = cli_photo_list_count(j->app, name, &j->data.paths);
     size_t n_new = v->n_good - v->n_cached;
     m->photos_per_s = n_new > 0 && v->seconds > 0 ? (double)n_new / v->seconds : 0;
     j->texts[at][0] = cli_text("head '%s' with %s", name, runtime->info.name);
@@ -279,6 +280,13 @@ static int measure_head(job *j, const cli_runtime *runtime, const char *name, co
     if (m->n_left_out > 0) {
         cli_note(j->app, "%zu photo%s left out: head '%s' does not have their labels",
                  m->n_left_out, m->n_left_out == 1 ? " is" : "s are", name);
+    }
+    if (m->n_seen > 0) {
+        cli_note(
+            j->app,
+            "head '%s' was made from %zu of these %zu photos: measure it with others, which it "
+            "knows less well",
+            name, m->n_seen, j->data.paths.n);
     }
     if (status != CLI_OK) {
         m->tally = NULL;
@@ -412,8 +420,10 @@ const cli_verb cli_verb_eval = {
         "probabilities are from the truth (calibration error). Several heads or models make one "
         "table.\n\n"
         "Folders mean the head's labels by any of their names, whatever the letter case, '_' or "
-        "'-'. ImageNet's folders (n01440764) and numbered ones mean them by order, from 0, or from 1 "
-        "where the last label has its number. Photos of labels that the head lacks are left out and "
+        "'-'. ImageNet's folders (n01440764) and numbered ones mean them by order, from 0, or from "
+        "1 "
+        "where the last label has its number. Photos of labels that the head lacks are left out "
+        "and "
         "counted.\n\n"
         "Standard tests have heads with the published class names and prompts ('whatsit head list' "
         "shows them): cifar10, cifar100, imagenet, food101, caltech101, ...\n\n"

@@ -52,11 +52,6 @@ bool cli_dataset_add(cli_dataset *data, char *path, const char *label)
     return true;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 bool cli_dataset_sort(cli_dataset *data)
 {
     cli_list sorted = {0};
@@ -72,9 +67,7 @@ bool cli_dataset_sort(cli_dataset *data)
     }
     cli_list_sort(&sorted);
     for (size_t i = 0; i < data->names.n; i++) {
-        char **found =
-            bsearch(&data->names.items[i], sorted.items, sorted.n, sizeof *found, compare_names);
-        place[i] = (uint32_t)(found - sorted.items);
+        place[i] = (uint32_t)cli_list_find(&sorted, data->names.items[i]);
     }
     for (size_t i = 0; i < data->paths.n; i++) {
         data->labels[i] = place[data->labels[i]];

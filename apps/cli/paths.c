@@ -55,6 +55,14 @@ void cli_list_sort(cli_list *list)
     }
 }
 
+size_t cli_list_find(const cli_list *sorted, const char *text)
+{
+    char **found = sorted->n > 0 ? bsearch(&text, sorted->items, sorted->n, sizeof *sorted->items,
+                                           compare_text)
+                                 : NULL;
+    return found ? (size_t)(found - sorted->items) : sorted->n;
+}
+
 void cli_list_free(cli_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {

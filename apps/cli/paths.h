@@ -20,6 +20,8 @@ typedef struct cli_list {
 /* Takes ownership of item, also on failure; false when memory is out or item is NULL. */
 bool cli_list_add(cli_list *list, char *item);
 void cli_list_sort(cli_list *list);
+/* Where text stands in a sorted list; list->n when it does not. */
+size_t cli_list_find(const cli_list *sorted, const char *text);
 void cli_list_free(cli_list *list);
 
 /* $XDG_DATA_HOME/whatsit/NAME and $XDG_CACHE_HOME/whatsit/NAME; NULL when there is no home folder.

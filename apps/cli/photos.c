@@ -238,3 +238,24 @@ int cli_photo_list_open(cli_app *app, const char *name, cli_dataset *out, bool *
     free(path);
     return status;
 }
+
+size_t cli_photo_list_count(cli_app *app, const char *name, const cli_list *paths)
+{
+    cli_dataset made_from = {0};
+    bool balanced;
+    size_t n = 0;
+    char *list = cli_photo_list_path(name);
+    bool there = list && access(list, R_OK) == 0;
+    free(list);
+    if (!there || cli_photo_list_open(app, name, &made_from, &balanced) != CLI_OK) {
+        return 0;
+    }
+    cli_list_sort(&made_from.paths); /* the labels, now in another order, are not asked for */
+    for (size_t i = 0; i < paths->n; i++) {
+        char *path = realpath(paths->items[i], NULL);
+        n += path && cli_list_find(&made_from.paths, path) < made_from.paths.n;
+        free(path);
+    }
+    cli_dataset_free(&made_from);
+    return n;
+}

@@ -52,5 +52,7 @@ void cli_photo_list_save(cli_app *app, const char *name, const cli_dataset *data
 void cli_photo_list_remove(const char *name);
 /* CLI_FAILED after saying why. *balanced: the word was there. */
 int cli_photo_list_open(cli_app *app, const char *name, cli_dataset *out, bool *balanced);
+/* How many of these photos the head was made from, by their paths; 0 where that is not known. */
+size_t cli_photo_list_count(cli_app *app, const char *name, const cli_list *paths);
 
 #endif

@@ -180,9 +180,10 @@ static json_t *json_confusion(const cli_measured *m)
 json_t *cli_report_json(const cli_measured *m)
 {
     const wi_metrics *x = &m->metrics;
-    json_t *object = json_pack("{s:o,s:o,s:o,s:I,s:I}", "head", cli_json_text(m->head), "model",
-                               cli_json_text(m->model), "how", cli_json_text(m->how), "photos",
-                               (json_int_t)x->n, "left_out", (json_int_t)m->n_left_out);
+    json_t *object =
+        json_pack("{s:o,s:o,s:o,s:I,s:I,s:I}", "head", cli_json_text(m->head), "model",
+                  cli_json_text(m->model), "how", cli_json_text(m->how), "photos", (json_int_t)x->n,
+                  "left_out", (json_int_t)m->n_left_out, "seen", (json_int_t)m->n_seen);
     const struct {
         const char *name;
         double value;

@@ -17,6 +17,7 @@ typedef struct cli_measured {
     double none_share;   /* photos that the head called none-of-these; NaN: it never does */
     double group_share;  /* photos whose group is right; NaN: the head has none */
     size_t n_left_out;   /* photos whose label the head does not have */
+    size_t n_seen;       /* photos that the head was made from, as far as is known */
     bool can_say_none;
     size_t n_unknown;     /* photos that no label fits */
     double known_auc;     /* known against unknown; NaN: not measured */

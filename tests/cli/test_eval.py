@@ -21,6 +21,13 @@ class Eval(Case):
         text = self.ok("eval", "--head", "c", "--data", self.test).out
         self.assertIn("100.00 %", text)
 
+    def test_photos_that_made_the_head_are_told(self):
+        self.assertEqual(self.ok("eval", "--head", "c", "--data", self.test, "--json").json()[0]["seen"], 0)
+        os.rename(os.path.join(self.test, "red"), os.path.join(self.data, "red", "more"))
+        result = self.ok("eval", "--head", "c", "--data", self.data, "--json")
+        self.assertEqual((result.json()[0]["photos"], result.json()[0]["seen"]), (13, 10))
+        self.assertIn("head 'c' was made from 10 of these 13 photos", result.err)
+
     def test_groups_are_counted(self):
         self.assertIsNone(self.ok("eval", "--head", "c", "--data", self.test, "--json").json()[0]["group"])
         data = pictures.write_folders(self, "three", {"red": 5, "blue": 5, "green": 5})
