@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The figures of docs/HEADS.md: heads from photos, measured with the program itself.
 
-    bench/head_figures.py PROGRAM TESTSET [--model M] [--sklearn] [--only PART] [--draws N]
+    bench/head_figures.py PROGRAM TESTSET [--model M] [--sklearn] [--only PART] [--sets SET...] [--draws N]
 
 TESTSET holds labels.tsv (file, label, dataset) and the pictures. Sets of four photos a label are tested photo by photo,
 by heads made from the others; of larger ones a part is given as DATASET-train and DATASET-test, or one half is learnt
@@ -27,6 +27,7 @@ arguments.add_argument("testset")
 arguments.add_argument("--model")
 arguments.add_argument("--sklearn", action="store_true")
 arguments.add_argument("--draws", type=int, default=20)
+arguments.add_argument("--sets", nargs="+", help="of what is in TESTSET, only these")
 arguments.add_argument("--only", choices=("linear", "few-shot", "none"))
 options = arguments.parse_args()
 folder = tempfile.mkdtemp(prefix="whatsit-figures-")
@@ -112,7 +113,7 @@ def turns(name):
 
 
 def present(*names):
-    return [name for name in names if name in rows or name + "-train" in rows]
+    return [name for name in names if (name in rows or name + "-train" in rows) and name in (options.sets or names)]
 
 
 TEMPLATES = {"pets": "a photo of a {}, a type of pet.", "flowers": "a photo of a {}, a type of flower.",
