@@ -14,7 +14,7 @@ foreach(file IN ITEMS
     nn/run.c nn/attention.c nn/vit.c nn/resnet.c nn/text.c
     model/model.c model/modelfile.c model/modelpath.c model/net.c model/pack.c model/params.c model/session.c
     head/head.c head/score.c head/texts.c head/zeroshot.c head/resume.c head/background.c
-    head/anchor.c head/descent.c head/fewshot.c head/groups.c head/none.c head/photos.c
+    head/anchor.c head/descent.c head/fewshot.c head/groups.c head/none.c head/photos.c head/rows.c
     api/engine.c api/model.c api/session.c api/image.c api/head.c api/head_build.c api/labels.c
     api/digest.c api/train.c)
   list(APPEND WHATSIT_CORE ${CMAKE_CURRENT_LIST_DIR}/../src/${file})

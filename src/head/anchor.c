@@ -1,9 +1,8 @@
 #include "head/anchor.h"
 
 #include "base/error.h"
-#include "base/size.h"
 #include "head/descent.h"
-#include "head/score.h"
+#include "head/rows.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 static const double bias_share = 0.3, lambda_variance = 10;
 static const double tolerance = 1e-3; /* of the gradient; a photo's is about 1 */
+static const double precision = 1e-7; /* of the objective, which f32 sums tell no closer */
 enum { MAX_STEPS = 100 };
 
 /* The variables are [n_used, dim] weights, n_used biases, ln lambda. */
@@ -21,28 +21,19 @@ typedef struct problem {
     size_t *used;  /* [n_used] labels with photos */
     size_t n_used, n_photos;
     bool all;               /* every label has photos: lambda and b are learnt */
-    float *z, *zt;          /* [n, dim] and the same transposed */
+    wi_rows z;              /* [n, dim] */
     double *centre, radius; /* [dim] */
     float *prior;           /* [n_labels] ln count */
-    float *w;               /* [n_used, dim] the weights of one evaluation in f32 */
-    float *dots, *logit;    /* [n_used], [n_labels] */
-    float *residual;        /* [n_used, n] probability less truth; 0 for photos left out */
-    float *sums;            /* [dim] */
-    wi_dots_fn *dot;
+    float *logit;           /* [n_labels] */
 } problem;
 
 static void close_problem(problem *p)
 {
+    wi_rows_free(&p->z);
     free(p->count);
     free(p->used);
-    free(p->z);
-    free(p->zt);
-    free(p->residual);
-    free(p->sums);
     free(p->centre);
     free(p->prior);
-    free(p->w);
-    free(p->dots);
     free(p->logit);
 }
 
@@ -97,87 +88,75 @@ static wi_status open_problem(problem *p, wi_error *error)
     wi_status status = count_photos(p, error);
     if (status != WI_OK)
         return status;
-    p->dot = wi_score_dots();
-    size_t n_residuals;
-    if (!wi_size_mul(p->n_used, a->n, &n_residuals))
-        return wi_fail(error, WI_ERR_LIMIT, "too many photos");
-    p->z = calloc(a->n * a->dim, sizeof *p->z); /* as large as x, which exists */
-    p->zt = calloc(a->n * a->dim, sizeof *p->zt);
-    p->residual = calloc(n_residuals, sizeof *p->residual);
-    p->sums = calloc(a->dim, sizeof *p->sums);
+    status = wi_rows_init(&p->z, a->n, a->dim, p->n_used, error);
     p->centre = calloc(a->dim, sizeof *p->centre);
-    p->w = calloc(p->n_used * a->dim, sizeof *p->w); /* no more labels are used than photos */
-    p->dots = calloc(p->n_used, sizeof *p->dots);
-    if (!p->z || !p->zt || !p->residual || !p->sums || !p->centre || !p->w || !p->dots)
-        return wi_fail_nomem(error, 3 * a->n * a->dim * sizeof *p->z, "photos");
+    if (status == WI_OK && !p->centre)
+        status = wi_fail_nomem(error, a->dim * sizeof *p->centre, "photos");
+    if (status != WI_OK)
+        return status;
     find_centre(p);
     double squares = 0;
+    float *z = p->z.x;
     for (size_t i = 0; i < a->n; i++)
         for (size_t j = 0; j < a->dim; j++) {
             float away = (float)((double)a->x[i * a->dim + j] - p->centre[j]);
-            p->z[i * a->dim + j] = away;
+            z[i * a->dim + j] = away;
             squares += left_out(p, i) ? 0 : (double)away * (double)away;
         }
     p->radius = fmax(sqrt(squares / (double)p->n_photos), 1e-3); /* photos that are all the same */
-    for (size_t i = 0; i < a->n; i++)
-        for (size_t j = 0; j < a->dim; j++) {
-            p->z[i * a->dim + j] /= (float)p->radius;
-            p->zt[j * a->n + i] = p->z[i * a->dim + j];
-        }
+    for (size_t i = 0; i < a->n * a->dim; i++)
+        z[i] /= (float)p->radius;
+    wi_rows_lay_out(&p->z);
     return WI_OK;
 }
 
-/* The photo's part of the loss, of the residuals and of the gradient of what is no weight. v: the
- * variables. */
-static double add_photo(problem *p, size_t i, const double *v, double *gradient)
+/* Where a pass stands: the variables and the gradient. */
+typedef struct pass {
+    problem *p;
+    const double *v;
+    double *gradient;
+} pass;
+
+/* dots[n_used]: weights . z, then their residuals. The gradient of what is no weight is added to here. */
+static double photo_loss(void *context, size_t i, float *dots)
 {
+    const pass *at = context;
+    problem *p = at->p;
     const wi_anchor *a = p->anchor;
-    const float *words = a->words + i * a->n_labels, *z = p->z + i * a->dim;
-    const double *bias = v + p->n_used * a->dim;
+    const float *words = a->words + i * a->n_labels;
+    size_t n_weights = p->n_used * a->dim;
+    const double *bias = at->v + n_weights;
     double lambda = exp(bias[p->n_used]), slope = 0;
-    p->dot(p->n_used, a->dim, p->w, a->dim, z, p->dots);
+    if (left_out(p, i)) {
+        memset(dots, 0, p->n_used * sizeof *dots);
+        return 0;
+    }
     for (size_t c = 0; c < a->n_labels; c++)
         p->logit[c] = (float)lambda * words[c] + p->prior[c];
     for (size_t u = 0; u < p->n_used; u++)
-        p->logit[p->used[u]] += p->dots[u] + (float)bias[u];
-    double loss = wi_score_log_sum(p->logit, a->n_labels) - (double)p->logit[a->label[i]];
-    wi_score_softmax(p->logit, a->n_labels, 1, p->logit);
+        p->logit[p->used[u]] += dots[u] + (float)bias[u];
+    double loss = wi_rows_softmax_loss(&p->z, p->logit, a->n_labels, a->label[i]);
     p->logit[a->label[i]] -= 1;
     for (size_t u = 0; u < p->n_used; u++)
-        p->residual[u * a->n + i] = p->logit[p->used[u]];
+        dots[u] = p->logit[p->used[u]];
     if (!p->all)
         return loss;
     for (size_t c = 0; c < a->n_labels; c++) {
-        gradient[p->n_used * a->dim + c] += (double)p->logit[c];
+        at->gradient[n_weights + c] += (double)p->logit[c];
         slope += (double)p->logit[c] * (double)words[c];
     }
-    gradient[p->n_used * (a->dim + 1)] += slope * lambda;
+    at->gradient[n_weights + p->n_used] += slope * lambda;
     return loss;
-}
-
-/* Their residuals' part of the weights' gradient: a product of two matrices, row by row. */
-static void add_residuals(problem *p, double *gradient)
-{
-    const wi_anchor *a = p->anchor;
-    for (size_t u = 0; u < p->n_used; u++) {
-        p->dot(a->dim, a->n, p->zt, a->n, p->residual + u * a->n, p->sums);
-        for (size_t j = 0; j < a->dim; j++)
-            gradient[u * a->dim + j] += (double)p->sums[j];
-    }
 }
 
 static double objective(void *context, const double *v, double *gradient, size_t n)
 {
     problem *p = context;
     size_t n_weights = p->n_used * p->anchor->dim;
-    double loss = 0, strength = p->anchor->strength;
+    double strength = p->anchor->strength;
+    pass at = {p, v, gradient};
     memset(gradient, 0, n * sizeof *gradient);
-    for (size_t i = 0; i < n_weights; i++)
-        p->w[i] = (float)v[i];
-    for (size_t i = 0; i < p->anchor->n; i++)
-        if (!left_out(p, i))
-            loss += add_photo(p, i, v, gradient);
-    add_residuals(p, gradient);
+    double loss = wi_rows_pass(&p->z, p->n_used, v, p->anchor->dim, photo_loss, &at, gradient);
     for (size_t i = 0; i < n; i++) {
         double variance = i < n_weights ? strength
                           : i < n - 1   ? strength * bias_share
@@ -209,19 +188,20 @@ wi_status wi_anchor_fit(const wi_anchor *anchor, const bool *skip, float *delta,
                         float *words_weight, wi_error *error)
 {
     problem p = {.anchor = anchor, .skip = skip};
-    double *v = NULL;
+    double *v = anchor->start, *own = NULL;
     wi_status status = open_problem(&p, error);
     size_t n = p.n_used * (anchor->dim + 1) + 1;
-    if (status == WI_OK) {
-        v = calloc(n, sizeof *v);
-        status = v ? wi_descend(objective, &p, v, n, tolerance, MAX_STEPS, error)
-                   : wi_fail_nomem(error, n * sizeof *v, "photos");
+    if (status == WI_OK && !v) {
+        v = own = calloc(n, sizeof *own);
+        status = own ? WI_OK : wi_fail_nomem(error, n * sizeof *own, "photos");
     }
+    if (status == WI_OK)
+        status = wi_descend(objective, &p, v, n, tolerance, precision, MAX_STEPS, error);
     if (status == WI_OK) {
         spread(&p, v, delta, bias);
         *words_weight = (float)exp(v[n - 1]);
     }
-    free(v);
+    free(own);
     close_problem(&p);
     return status;
 }

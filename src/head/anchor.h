@@ -30,6 +30,8 @@ typedef struct wi_anchor {
     const float *text;     /* [n_labels, dim] a unit row of each label's words */
     double strength;       /* above 0; towards 0, the words' answer stays */
     bool independent;      /* a sigmoid head: a yes is a yes, lambda = 1 and b = 0 */
+    double *start; /* [n_labels * (dim + 1) + 1] zeros at first, then where the last fit ended: fits
+                      that differ by a few photos or in strength begin there; NULL: at zeros */
 } wi_anchor;
 
 /* The photos with skip[i] are left out (NULL: none); the others' count is above 0.

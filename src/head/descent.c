@@ -91,7 +91,7 @@ static void keep_step(descent *d, const double *x)
 }
 
 wi_status wi_descend(wi_minimise_fn *value, void *context, double *x, size_t n, double tolerance,
-                     int max_steps, wi_error *error)
+                     double precision, int max_steps, wi_error *error)
 {
     descent d = {0};
     wi_status status = open_descent(&d, n, error);
@@ -101,6 +101,8 @@ wi_status wi_descend(wi_minimise_fn *value, void *context, double *x, size_t n, 
     for (int i = 0; i < max_steps && length >= tolerance; i++) {
         choose_direction(&d);
         double slope = dot(d.direction, d.gradient, n), next = INFINITY;
+        if (-slope <= precision * fabs(now))
+            break;
         double t = d.n_done > 0 ? 1 : fmin(1, 1 / length);
         int halvings = 0;
         for (; halvings < MAX_HALVINGS; halvings++, t /= 2) { /* algorithm 3.1 */

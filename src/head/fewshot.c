@@ -14,7 +14,7 @@
 static const float photo_scale = 20;
 /* Photos that were not learnt from tell the strength and the temperature: below 4 they say nothing,
  * and above so many logits answering them again and again takes too long. */
-enum { MAX_FOLDS = 5, MIN_HELD_OUT = 4, MAX_TRIED_LOGITS = 10000, MAX_HELD_OUT_LOGITS = 2000000 };
+enum { MAX_FOLDS = 5, MIN_HELD_OUT = 4, MAX_TRIED_LOGITS = 40000, MAX_HELD_OUT_LOGITS = 2000000 };
 
 /* Of the photos' part (anchor.h): those that are tried on held-out photos, and how far from the
  * expected one, in ln strength, costs half a nat. */
@@ -34,6 +34,7 @@ typedef struct shots {
     /* With words: */
     float *text, *words; /* [n_labels, dim] their rows; [n, n_labels] their logits */
     float *delta, *bias; /* [n_labels, dim], [n_labels] what the photos add */
+    double *start;       /* as wi_anchor has it */
 } shots;
 
 static void close_shots(shots *s)
@@ -47,6 +48,7 @@ static void close_shots(shots *s)
     free(s->words);
     free(s->delta);
     free(s->bias);
+    free(s->start);
 }
 
 /* Old keys first, then the new photos, all of unit length. */
@@ -122,10 +124,11 @@ static wi_status ask_words(shots *s, const wi_head *head, wi_error *error)
     s->text = calloc(k * dim, sizeof *s->text); /* as large as the head's rows */
     s->delta = calloc(k * dim, sizeof *s->delta);
     s->bias = calloc(k, sizeof *s->bias);
+    s->start = calloc(k * (dim + 1) + 1, sizeof *s->start);
     float *cosine = calloc(k, sizeof *cosine);
-    if (!s->words || !s->text || !s->delta || !s->bias || !cosine) {
+    if (!s->words || !s->text || !s->delta || !s->bias || !s->start || !cosine) {
         free(cosine);
-        return wi_fail_nomem(error, (n_floats + 2 * k * dim) * sizeof(float), "photos");
+        return wi_fail_nomem(error, (n_floats + 4 * k * dim) * sizeof(float), "photos");
     }
     wi_head plain = *head; /* without what it may have learnt from photos */
     plain.parts.delta = plain.parts.bias = NULL;
@@ -243,6 +246,7 @@ static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts,
                         .label = s->label,
                         .words = s->words,
                         .text = s->text,
+                        .start = s->start,
                         .independent = parts->sigmoid};
     for (size_t i = 0; i < s->n && weights; i++)
         weights[i] = 1;

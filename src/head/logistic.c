@@ -1,7 +1,6 @@
 #include "head/logistic.h"
 
 #include "base/error.h"
-#include "base/size.h"
 #include "head/minimise.h"
 #include "head/score.h"
 
@@ -9,135 +8,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 256 };
-
-/* calloc of n0 * n1 floats, NULL when the product does not fit. */
-static float *floats(size_t n0, size_t n1)
-{
-    size_t n;
-    return wi_size_mul(n0, n1, &n) ? calloc(n, sizeof(float)) : NULL;
-}
-
 wi_status wi_logistic_init(wi_logistic *p, const float *embeddings, const uint32_t *truth, size_t n,
                            size_t dim, size_t n_labels, wi_error *error)
 {
     *p = (wi_logistic){.n = n, .dim = dim, .n_labels = n_labels, .truth = truth};
-    size_t n_blocks = wi_div_up(n, BLOCK);
-    p->dots = wi_score_dots();
-    p->x = floats(n, dim);
-    p->blocks = n_blocks < SIZE_MAX / BLOCK ? floats(n_blocks * BLOCK, dim) : NULL;
-    p->w = floats(n_labels, dim);
-    p->residual = floats(n_labels, BLOCK);
-    p->sums = floats(dim > n_labels ? dim : n_labels, 1);
+    wi_status status = wi_rows_init(&p->rows, n, dim, n_labels, error);
     p->weight = calloc(n, sizeof *p->weight);
-    if (!p->x || !p->blocks || !p->w || !p->residual || !p->sums || !p->weight)
-        return wi_fail_nomem(error, 2 * n * dim * sizeof(float), "training");
-    for (size_t i = 0; i < n; i++) {
-        float *row = p->x + i * dim;
+    if (status == WI_OK && !p->weight)
+        status = wi_fail_nomem(error, n * sizeof *p->weight, "training");
+    for (size_t i = 0; i < n && status == WI_OK; i++) {
         wi_error why;
-        if (wi_score_normalise(embeddings + i * dim, dim, row, &why) != WI_OK)
+        if (wi_score_normalise(embeddings + i * dim, dim, p->rows.x + i * dim, &why) != WI_OK)
             return wi_fail(error, WI_ERR_ARG, "photo %zu: %s", i + 1, why.message);
-        float *block = p->blocks + i / BLOCK * BLOCK * dim;
-        for (size_t j = 0; j < dim; j++)
-            block[j * BLOCK + i % BLOCK] = row[j];
         p->weight[i] = 1;
     }
-    return WI_OK;
+    if (status == WI_OK)
+        wi_rows_lay_out(&p->rows);
+    return status;
 }
 
 void wi_logistic_free(wi_logistic *p)
 {
-    free(p->x);
-    free(p->blocks);
-    free(p->w);
-    free(p->residual);
-    free(p->sums);
+    wi_rows_free(&p->rows);
     free(p->weight);
 }
 
-/* logit -> softmax in place; gives -ln of the true label's share. */
-static double softmax_loss(float *logit, size_t n, size_t truth)
+static void add_bias(const wi_logistic *p, const double *wb, float *logit)
 {
-    float largest = logit[0];
-    for (size_t c = 1; c < n; c++)
-        largest = logit[c] > largest ? logit[c] : largest;
-    double sum = 0, of_truth = (double)(logit[truth] - largest);
-    for (size_t c = 0; c < n; c++) {
-        logit[c] = expf(logit[c] - largest);
-        sum += (double)logit[c];
-    }
-    for (size_t c = 0; c < n; c++)
-        logit[c] = (float)((double)logit[c] / sum);
-    return log(sum) - of_truth;
-}
-
-static void logits_of_row(const wi_logistic *p, const double *wb, size_t i, float *logit)
-{
-    p->dots(p->n_labels, p->dim, p->w, p->dim, p->x + i * p->dim, logit);
     for (size_t c = 0; c < p->n_labels; c++)
         logit[c] += (float)wb[c * (p->dim + 1) + p->dim];
 }
 
-static void narrow_weights(const wi_logistic *p, const double *wb)
-{
-    for (size_t c = 0; c < p->n_labels; c++)
-        for (size_t j = 0; j < p->dim; j++)
-            p->w[c * p->dim + j] = (float)wb[c * (p->dim + 1) + j];
-}
-
 void wi_logistic_logits(const wi_logistic *p, const double *wb, size_t i, float *logit)
 {
-    logits_of_row(p, wb, i, logit);
+    wi_rows_logits(&p->rows, p->n_labels, i, logit);
+    add_bias(p, wb, logit);
 }
 
-/* The loss of one block of rows; residual[c][row] = weight * (share of c - [c is the truth]). */
-static double block_loss(const wi_logistic *p, const double *wb, size_t begin)
+/* Where a pass stands: the weights and the gradient, both [n_labels, dim + 1]. */
+typedef struct pass {
+    const wi_logistic *problem;
+    const double *wb;
+    double *gradient;
+} pass;
+
+/* The residual is weight * (share of c - [c is the truth]). */
+static double row_loss(void *context, size_t i, float *logit)
 {
-    double loss = 0;
-    size_t n = p->n - begin < BLOCK ? p->n - begin : BLOCK;
-    memset(p->residual, 0, p->n_labels * BLOCK * sizeof *p->residual);
-    for (size_t r = 0; r < n; r++) {
-        size_t i = begin + r, truth = p->truth[i];
-        double weight = p->weight[i];
-        if (weight == 0)
-            continue;
-        logits_of_row(p, wb, i, p->sums);
-        loss += weight * softmax_loss(p->sums, p->n_labels, truth);
-        p->sums[truth] -= 1;
-        for (size_t c = 0; c < p->n_labels; c++)
-            p->residual[c * BLOCK + r] = (float)weight * p->sums[c];
+    const pass *at = context;
+    const wi_logistic *p = at->problem;
+    double weight = p->weight[i];
+    if (weight == 0) {
+        memset(logit, 0, p->n_labels * sizeof *logit);
+        return 0;
+    }
+    add_bias(p, at->wb, logit);
+    double loss = weight * wi_rows_softmax_loss(&p->rows, logit, p->n_labels, p->truth[i]);
+    logit[p->truth[i]] -= 1;
+    for (size_t c = 0; c < p->n_labels; c++) {
+        logit[c] *= (float)weight;
+        at->gradient[c * (p->dim + 1) + p->dim] += (double)logit[c];
     }
     return loss;
-}
-
-/* gradient += residual . rows, sums of 256 products in f32, the rest in f64. */
-static void add_block_gradient(const wi_logistic *p, size_t begin, double *gradient)
-{
-    const float *block = p->blocks + begin * p->dim;
-    for (size_t c = 0; c < p->n_labels; c++) {
-        const float *residual = p->residual + c * BLOCK;
-        double *g = gradient + c * (p->dim + 1);
-        p->dots(p->dim, BLOCK, block, BLOCK, residual, p->sums);
-        for (size_t j = 0; j < p->dim; j++)
-            g[j] += (double)p->sums[j];
-        for (size_t r = 0; r < BLOCK; r++)
-            g[p->dim] += (double)residual[r];
-    }
 }
 
 /* The objective divided by strength * total, so that one tolerance fits all strengths and sizes. */
 static double objective(void *context, const double *wb, double *gradient, size_t n)
 {
-    const wi_logistic *p = context;
+    wi_logistic *p = context;
     /* Two labels are one yes/no question with w = w1 - w0, of which both rows hold a half: |w|^2 / 2 is twice
      * what they add up to. */
-    double loss = 0, squares = 0, penalty = (p->n_labels == 2 ? 2 : 1) / (p->strength * p->total);
+    double squares = 0, penalty = (p->n_labels == 2 ? 2 : 1) / (p->strength * p->total);
+    pass at = {p, wb, gradient};
     memset(gradient, 0, n * sizeof *gradient);
-    narrow_weights(p, wb);
-    for (size_t begin = 0; begin < p->n; begin += BLOCK) {
-        loss += block_loss(p, wb, begin);
-        add_block_gradient(p, begin, gradient);
-    }
+    double loss = wi_rows_pass(&p->rows, p->n_labels, wb, p->dim + 1, row_loss, &at, gradient);
     for (size_t c = 0; c < p->n_labels; c++) {
         size_t row = c * (p->dim + 1);
         for (size_t j = 0; j < p->dim; j++) {
@@ -159,6 +103,6 @@ wi_status wi_logistic_fit(wi_logistic *p, double *wb, double tolerance, int max_
         p->total += p->weight[i];
     wi_status status = wi_minimise(objective, p, wb, n_variables, tolerance, max_steps, error);
     if (status == WI_OK)
-        narrow_weights(p, wb);
+        wi_rows_set_weights(&p->rows, p->n_labels, wb, p->dim + 1);
     return status;
 }

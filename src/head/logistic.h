@@ -2,22 +2,15 @@
 #ifndef WI_HEAD_LOGISTIC_H
 #define WI_HEAD_LOGISTIC_H
 
-#include "head/head.h"
+#include "head/rows.h"
 
-/* Embeddings in the two orders in which the sums run over them. */
 typedef struct wi_logistic {
     size_t n, dim, n_labels;
     const uint32_t *truth; /* [n], borrowed */
-    float *x;              /* [n, dim], unit rows */
-    float *blocks;   /* x again in blocks of 256 rows, each transposed: [blocks][dim][256], zero
-                        padded */
-    float *w;        /* [n_labels, dim]: the weights of one evaluation in f32 */
-    float *residual; /* [n_labels, 256] */
-    float *sums;     /* [max(dim, n_labels)] */
-    double *weight;  /* [n]: what each row counts; 0 leaves it out */
-    double total;    /* their sum */
-    double strength; /* C */
-    wi_dots_fn *dots;
+    wi_rows rows;          /* unit rows */
+    double *weight;        /* [n]: what each row counts; 0 leaves it out */
+    double total;          /* their sum */
+    double strength;       /* C */
 } wi_logistic;
 
 /* Copies embeddings[n, dim] (any length) as unit rows; weights are 1.

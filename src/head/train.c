@@ -253,15 +253,16 @@ static wi_status finish(sweep *s, wi_head_parts *parts, wi_head **out, wi_error 
         return wi_fail_nomem(error, 2 * k * (d + 1) * sizeof *block, "a head");
     float *keys = block + k * d, *bias = keys + k * d;
     int32_t *key_label = (int32_t *)(void *)(bias + k);
-    memcpy(block, p->w, k * d * sizeof *block);
     for (size_t c = 0; c < k; c++) {
+        for (size_t j = 0; j < d; j++)
+            block[c * d + j] = (float)s->wb[c * (d + 1) + j];
         bias[c] = (float)s->wb[c * (d + 1) + d];
         key_label[c] = (int32_t)c;
     }
     parts->weight = block;
     parts->n_rows = k;
     parts->bias = bias;
-    if (wi_photos_means(p->x, p->truth, p->n, d, k, keys)) {
+    if (wi_photos_means(p->rows.x, p->truth, p->n, d, k, keys)) {
         parts->keys = keys;
         parts->key_label = key_label;
         parts->n_keys = k;

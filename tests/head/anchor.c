@@ -30,7 +30,7 @@ static void make_sample(sample *s, uint64_t seed, uint32_t n_used)
         for (size_t c = 0; c < K; c++)
             s->words[i * K + c] = (float)(2 * dice_gaussian(&d) + (c == s->label[i]));
     }
-    s->anchor = (wi_anchor){N, DIM, K, s->x, s->label, s->words, s->text, 3, false};
+    s->anchor = (wi_anchor){N, DIM, K, s->x, s->label, s->words, s->text, 3, false, NULL};
 }
 
 /* Counts the photos of each label too. */
@@ -196,7 +196,7 @@ static void descends_to_the_bottom(void **state)
     (void)state;
     double x[2] = {-3, 5}, slope[2];
     size_t n_calls = 0;
-    assert_int_equal(wi_descend(valley, &n_calls, x, 2, 1e-9, 500, NULL), WI_OK);
+    assert_int_equal(wi_descend(valley, &n_calls, x, 2, 1e-9, 0, 500, NULL), WI_OK);
     valley(&n_calls, x, slope, 2);
     assert_true(fabs(slope[0]) < 1e-8 && fabs(slope[1]) < 1e-8);
     assert_true(n_calls < 200); /* the steepest way takes thousands of steps */
