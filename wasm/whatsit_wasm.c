@@ -287,7 +287,7 @@ wi_head *EXPORT(ww_head_add_photos)(const wi_head *words, const float *embedding
 {
     wi_head *head = NULL;
     const wi_photos photos = photos_of(embeddings, labels, n, dim);
-    return wi_head_add_photos(words, &photos, &head, &last) == WI_OK ? head : NULL;
+    return wi_head_add_photos(words, &photos, NULL, &head, &last) == WI_OK ? head : NULL;
 }
 
 /* A head of example photos alone: packed names of n_labels labels, each with a photo. */

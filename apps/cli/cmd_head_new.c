@@ -148,7 +148,12 @@ static int mix_photos(const cli_runtime *runtime, cli_photos *photos, wi_head **
     wi_head *mixed = NULL;
     int status = match_labels(runtime->app, *head, photos);
     wi_photos view = cli_photos_view(photos);
-    if (status == CLI_OK && wi_head_add_photos(*head, &view, &mixed, &error) != WI_OK) {
+    cli_meter meter = {runtime->app, "learning"};
+    wi_progress progress = cli_meter_progress(&meter);
+    wi_status mixing =
+        status == CLI_OK ? wi_head_add_photos(*head, &view, &progress, &mixed, &error) : WI_OK;
+    cli_progress_clear(runtime->app);
+    if (mixing != WI_OK) {
         status = cli_failed(runtime->app, NULL, &error);
     } else if (status == CLI_OK) {
         wi_head_close(head);

@@ -150,7 +150,7 @@ static wi_status add_examples(srv_server *server, srv_model *model, const json_t
     }
     if (status == WI_OK) {
         wi_photos photos = {.embeddings = embeddings, .labels = labels, .n = n, .dim = dim};
-        status = wi_head_add_photos(*head, &photos, &with_photos, error);
+        status = wi_head_add_photos(*head, &photos, NULL, &with_photos, error);
     }
     if (status == WI_OK) {
         wi_head_close(head);

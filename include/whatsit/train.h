@@ -55,13 +55,14 @@ WI_API wi_status wi_head_train(const wi_model *model, const wi_training *trainin
 /* A head from words and example photos. words is a zero-shot head, whose labels the photos belong
  * to; a label without photos answers by its words alone. The photos move the words' answer only as
  * far as they ask for it: a logistic regression whose prior is the words. With two photos of a label
- * the temperature is fitted to photos that were held out. Deterministic.
- * Errors: WI_ERR_ARG, WI_ERR_MISMATCH (embeddings of another length), WI_ERR_LIMIT,
- *     WI_ERR_NOMEM
+ * the temperature is fitted to photos that were held out. Deterministic. progress (nullable) hears
+ * of fits done.
+ * Errors: WI_ERR_ARG, WI_ERR_MISMATCH (embeddings of another length), WI_ERR_CANCELLED,
+ *     WI_ERR_LIMIT, WI_ERR_NOMEM
  * Source: Silva-Rodriguez et al. (CVPR 2024, arXiv:2312.12730); src/head/anchor.h has the formula
  */
-WI_API wi_status wi_head_add_photos(const wi_head *words, const wi_photos *photos, wi_head **out,
-                                    wi_error *error);
+WI_API wi_status wi_head_add_photos(const wi_head *words, const wi_photos *photos,
+                                    const wi_progress *progress, wi_head **out, wi_error *error);
 
 /* A head from example photos alone: each label's mean photo, normalised. Every label needs one.
  * Uses name, labels, groups, licence, source, sensitivity and photos of the training.

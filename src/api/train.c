@@ -51,13 +51,13 @@ wi_status wi_head_from_photos(const wi_model *model, const wi_training *training
     return status == WI_OK ? wi_fewshot_from_photos(&owner, training, out, error) : status;
 }
 
-wi_status wi_head_add_photos(const wi_head *words, const wi_photos *photos, wi_head **out,
-                             wi_error *error)
+wi_status wi_head_add_photos(const wi_head *words, const wi_photos *photos,
+                             const wi_progress *progress, wi_head **out, wi_error *error)
 {
     if (!words || !photos || !out)
         return wi_fail(error, WI_ERR_ARG,
                        "wi_head_add_photos needs a head, photos and a place for the head");
-    return wi_fewshot_add(words, photos, out, error);
+    return wi_fewshot_add(words, photos, progress, out, error);
 }
 
 wi_status wi_head_calibrate(const wi_head *head, const wi_calibration *calibration, wi_head **out,

@@ -32,9 +32,11 @@ typedef struct shots {
     float *logit; /* [n, n_labels] said of them */
     wi_dots_fn *dot;
     /* With words: */
-    float *text, *words; /* [n_labels, dim] their rows; [n, n_labels] their logits */
-    float *delta, *bias; /* [n_labels, dim], [n_labels] what the photos add */
-    double *start;       /* as wi_anchor has it */
+    float *text, *words;         /* [n_labels, dim] their rows; [n, n_labels] their logits */
+    float *delta, *bias;         /* [n_labels, dim], [n_labels] what the photos add */
+    double *start;               /* as wi_anchor has it */
+    const wi_progress *progress; /* nullable */
+    uint64_t n_fits_done, n_fits;
 } shots;
 
 static void close_shots(shots *s)
@@ -143,12 +145,23 @@ static wi_status ask_words(shots *s, const wi_head *head, wi_error *error)
     return WI_OK;
 }
 
+static wi_status fit(shots *s, const wi_anchor *anchor, const bool *skip, float *lambda,
+                     wi_error *error)
+{
+    wi_status status = wi_anchor_fit(anchor, skip, s->delta, s->bias, lambda, error);
+    const wi_progress *p = s->progress;
+    s->n_fits_done++;
+    if (status == WI_OK && p && p->report && !p->report(p->context, s->n_fits_done, s->n_fits))
+        return wi_fail(error, WI_ERR_CANCELLED, "cancelled after %d fits", (int)s->n_fits_done);
+    return status;
+}
+
 /* The logits of the photos of one fold, by a fit to the others. */
 static wi_status answer_fold(shots *s, const wi_anchor *anchor, const bool *skip, wi_error *error)
 {
     size_t k = anchor->n_labels, dim = anchor->dim;
     float lambda;
-    wi_status status = wi_anchor_fit(anchor, skip, s->delta, s->bias, &lambda, error);
+    wi_status status = fit(s, anchor, skip, &lambda, error);
     for (size_t i = 0; i < s->n && status == WI_OK; i++) {
         float *row = s->logit + i * k;
         if (!skip[i])
@@ -160,11 +173,16 @@ static wi_status answer_fold(shots *s, const wi_anchor *anchor, const bool *skip
     return status;
 }
 
+static size_t count_folds(const shots *s)
+{
+    return s->n_held_out < MAX_FOLDS ? s->n_held_out : MAX_FOLDS;
+}
+
 /* Deals the photos to the folds in turn, label by label, so that a fit that lacks one photo of a label
  * mostly has the others, and has every fold answered. */
 static wi_status answer_held_out(shots *s, const wi_anchor *anchor, wi_error *error)
 {
-    size_t n_folds = s->n_held_out < MAX_FOLDS ? s->n_held_out : MAX_FOLDS;
+    size_t n_folds = count_folds(s);
     bool *skip = calloc(s->n, sizeof *skip);
     size_t *next = calloc(anchor->n_labels, sizeof *next);
     wi_status status = skip && next ? WI_OK : wi_fail_nomem(error, s->n, "photos");
@@ -216,9 +234,10 @@ static wi_status choose_strength(shots *s, wi_anchor *anchor, float *temperature
 {
     const double expected = anchor->strength;
     double least, chosen = expected;
-    wi_status status = try_strength(s, anchor, expected, &least, temperature, error);
     size_t n_tried =
         s->n * s->parts->n_labels > MAX_TRIED_LOGITS ? 0 : sizeof strengths / sizeof *strengths;
+    s->n_fits = (1 + n_tried) * count_folds(s) + 1;
+    wi_status status = try_strength(s, anchor, expected, &least, temperature, error);
     for (size_t i = 0; i < n_tried && status == WI_OK; i++) {
         double loss, away = log(strengths[i] / expected) / strength_spread;
         float t;
@@ -256,7 +275,7 @@ static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts,
     if (status == WI_OK && s->n_held_out > 0)
         status = choose_strength(s, &anchor, &temperature, error);
     if (status == WI_OK)
-        status = wi_anchor_fit(&anchor, NULL, s->delta, s->bias, &parts->words_weight, error);
+        status = fit(s, &anchor, NULL, &parts->words_weight, error);
     if (!parts->sigmoid)
         parts->temperature = temperature;
     parts->logit_scale *= parts->words_weight / before;
@@ -314,9 +333,9 @@ static wi_status use_means(shots *s, float *mean, wi_head_parts *parts, wi_error
 
 /* words: NULL when the head is made of photos alone. */
 static wi_status make_head(const wi_head *words, const wi_head_parts *from, const wi_photos *photos,
-                           wi_head **out, wi_error *error)
+                           const wi_progress *progress, wi_head **out, wi_error *error)
 {
-    shots s = {.parts = from, .dot = wi_score_dots()};
+    shots s = {.parts = from, .dot = wi_score_dots(), .progress = progress, .n_fits = 1};
     wi_head_parts parts = *from;
     float *mean = NULL;
     wi_status status = gather(&s, photos, error);
@@ -342,15 +361,15 @@ static wi_status make_head(const wi_head *words, const wi_head_parts *from, cons
     return status;
 }
 
-wi_status wi_fewshot_add(const wi_head *words, const wi_photos *photos, wi_head **out,
-                         wi_error *error)
+wi_status wi_fewshot_add(const wi_head *words, const wi_photos *photos, const wi_progress *progress,
+                         wi_head **out, wi_error *error)
 {
     const wi_head_parts *parts = &words->parts;
     if (parts->kind == WI_HEAD_LINEAR)
         return wi_fail(error, WI_ERR_ARG,
                        "a trained head takes no example photos: train it again with them");
     bool photos_alone = parts->kind == WI_HEAD_FEW_SHOT && parts->n_templates == 0;
-    return make_head(photos_alone ? NULL : words, parts, photos, out, error);
+    return make_head(photos_alone ? NULL : words, parts, photos, progress, out, error);
 }
 
 wi_status wi_fewshot_from_photos(const wi_head_model *model, const wi_training *training,
@@ -359,5 +378,5 @@ wi_status wi_fewshot_from_photos(const wi_head_model *model, const wi_training *
     wi_head_parts parts;
     wi_training_parts(model, training, &parts);
     wi_status status = wi_head_check_texts(&parts, WI_ERR_ARG, error);
-    return status == WI_OK ? make_head(NULL, &parts, &training->photos, out, error) : status;
+    return status == WI_OK ? make_head(NULL, &parts, &training->photos, NULL, out, error) : status;
 }

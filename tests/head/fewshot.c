@@ -112,7 +112,7 @@ static void photos_improve_words(void **state)
         wi_error error = {0};
         take_photos(&w, shots[s], x, label);
         wi_photos photos = {x, label, shots[s] * N_LABELS, DIM};
-        if (wi_fewshot_add(words, &photos, &mixed, &error) != WI_OK)
+        if (wi_fewshot_add(words, &photos, NULL, &mixed, &error) != WI_OK)
             fail_msg("%s", error.message);
         double after = accuracy(&w, mixed);
         assert_true(after > before);
@@ -148,7 +148,7 @@ static void good_words_keep_their_say(void **state)
             wi_head *mixed = NULL;
             take_photos(&w, shots[s], x, label);
             wi_photos photos = {x, label, shots[s] * N_LABELS, DIM};
-            assert_int_equal(wi_fewshot_add(words, &photos, &mixed, NULL), WI_OK);
+            assert_int_equal(wi_fewshot_add(words, &photos, NULL, &mixed, NULL), WI_OK);
             after += accuracy(&w, mixed) / DRAWS;
             wi_head_close(&mixed);
         }
@@ -170,9 +170,9 @@ static void photos_can_be_added_later(void **state)
     take_photos(&w, 6, x, label);
     wi_photos half = {x, label, 3 * N_LABELS, DIM}, all = {x, label, 6 * N_LABELS, DIM};
     wi_photos rest = {x + 3 * N_LABELS * DIM, label + 3 * N_LABELS, 3 * N_LABELS, DIM};
-    assert_int_equal(wi_fewshot_add(words, &half, &first, NULL), WI_OK);
-    assert_int_equal(wi_fewshot_add(first, &rest, &second, NULL), WI_OK);
-    assert_int_equal(wi_fewshot_add(words, &all, &once, NULL), WI_OK);
+    assert_int_equal(wi_fewshot_add(words, &half, NULL, &first, NULL), WI_OK);
+    assert_int_equal(wi_fewshot_add(first, &rest, NULL, &second, NULL), WI_OK);
+    assert_int_equal(wi_fewshot_add(words, &all, NULL, &once, NULL), WI_OK);
     assert_memory_equal(second->parts.keys, once->parts.keys, 6 * N_LABELS * DIM * sizeof(float));
     assert_memory_equal(second->parts.bias, once->parts.bias, N_LABELS * sizeof(float));
     for (size_t i = 0; i < N_LABELS * DIM; i++) /* the words' scale went through a file's f32 */
@@ -183,6 +183,50 @@ static void photos_can_be_added_later(void **state)
     wi_head_close(&first);
     wi_head_close(&second);
     wi_head_close(&once);
+    free_labels(w.labels, N_LABELS);
+}
+
+typedef struct listener {
+    uint64_t n_heard, total, cancel_at;
+} listener;
+
+static bool listen(void *context, uint64_t done, uint64_t total)
+{
+    listener *l = context;
+    assert_int_equal(done, ++l->n_heard);
+    assert_true(l->total == 0 || l->total == total);
+    l->total = total;
+    return done != l->cancel_at;
+}
+
+/* Every fit is told of, the last one as the last; a cancelled head is none. */
+static void progress_is_told(void **state)
+{
+    (void)state;
+    static const size_t shots[] = {1, 4};
+    world w;
+    make_world(&w, 5);
+    wi_head *words = words_head(&w), *mixed = NULL;
+    for (size_t s = 0; s < 2; s++) {
+        float x[4 * N_LABELS * DIM];
+        uint32_t label[4 * N_LABELS];
+        listener l = {0};
+        wi_progress progress = {listen, &l};
+        take_photos(&w, shots[s], x, label);
+        wi_photos photos = {x, label, shots[s] * N_LABELS, DIM};
+        assert_int_equal(wi_fewshot_add(words, &photos, &progress, &mixed, NULL), WI_OK);
+        assert_true(l.n_heard == l.total && l.total == (s == 0 ? 1 : 41));
+        wi_head_close(&mixed);
+        for (uint64_t at = 1; at <= l.total; at += 20) {
+            wi_error error;
+            listener stops = {.cancel_at = at};
+            progress.context = &stops;
+            assert_int_equal(wi_fewshot_add(words, &photos, &progress, &mixed, &error),
+                             WI_ERR_CANCELLED);
+            assert_true(stops.n_heard == at && mixed == NULL);
+        }
+    }
+    wi_head_close(&words);
     free_labels(w.labels, N_LABELS);
 }
 
@@ -211,7 +255,7 @@ static void photos_alone_make_a_head(void **state)
     double few = accuracy(&w, one), many = accuracy(&w, eight);
     assert_true(few > 0.6 && many > few + 0.1);
     wi_photos rest = {x + N_LABELS * DIM, label + N_LABELS, 7 * N_LABELS, DIM};
-    assert_int_equal(wi_fewshot_add(one, &rest, &grown, NULL), WI_OK);
+    assert_int_equal(wi_fewshot_add(one, &rest, NULL, &grown, NULL), WI_OK);
     assert_memory_equal(grown->parts.weight, eight->parts.weight, N_LABELS * DIM * sizeof(float));
     assert_true(grown->parts.temperature == eight->parts.temperature);
     wi_head_close(&one);
@@ -251,16 +295,16 @@ static void refuses_bad_examples(void **state)
     assert_int_equal(wi_fewshot_from_photos(&model, &training, &out, &error), WI_ERR_ARG);
     assert_non_null(strstr(error.message, "'label 7' has no photos"));
     wi_photos photos = {x, label, N_LABELS, DIM - 1};
-    assert_int_equal(wi_fewshot_add(words, &photos, &out, &error), WI_ERR_MISMATCH);
+    assert_int_equal(wi_fewshot_add(words, &photos, NULL, &out, &error), WI_ERR_MISMATCH);
     photos.dim = DIM;
     label[2] = N_LABELS;
-    assert_int_equal(wi_fewshot_add(words, &photos, &out, &error), WI_ERR_ARG);
+    assert_int_equal(wi_fewshot_add(words, &photos, NULL, &out, &error), WI_ERR_ARG);
     label[2] = 2;
     memset(x + 4 * DIM, 0, DIM * sizeof *x);
-    assert_int_equal(wi_fewshot_add(words, &photos, &out, &error), WI_ERR_ARG);
+    assert_int_equal(wi_fewshot_add(words, &photos, NULL, &out, &error), WI_ERR_ARG);
     assert_non_null(strstr(error.message, "photo 5: the embedding is all zeros"));
     photos.n = 0;
-    assert_int_equal(wi_fewshot_add(words, &photos, &out, &error), WI_ERR_ARG);
+    assert_int_equal(wi_fewshot_add(words, &photos, NULL, &out, &error), WI_ERR_ARG);
     assert_null(out);
     wi_head_close(&words);
     free_labels(w.labels, N_LABELS);
@@ -432,7 +476,7 @@ static void photos_weigh_in_with_background_words(void **state)
     parts.n_background = 4;
     assert_int_equal(wi_head_copy(&parts, &all, NULL), WI_OK);
     wi_photos photos = {x, label, 4 * N_LABELS, DIM};
-    assert_int_equal(wi_fewshot_add(all, &photos, &mixed, NULL), WI_OK);
+    assert_int_equal(wi_fewshot_add(all, &photos, NULL, &mixed, NULL), WI_OK);
     assert_true(mixed->parts.words_weight != 1);
     for (int unknown = 0; unknown < 2; unknown++) {
         float embedding[DIM], plain;
@@ -525,6 +569,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(photos_improve_words),
         cmocka_unit_test(good_words_keep_their_say),
+        cmocka_unit_test(progress_is_told),
         cmocka_unit_test(photos_can_be_added_later),
         cmocka_unit_test(photos_alone_make_a_head),
         cmocka_unit_test(means_are_means),

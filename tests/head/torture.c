@@ -83,7 +83,7 @@ static wi_status add_photos(void *context, wi_error *error)
     const photo_case *c = context;
     wi_photos photos = {c->x, c->label, N_PHOTOS, DIM};
     wi_head *mixed = NULL;
-    wi_status status = wi_fewshot_add(c->words, &photos, &mixed, error);
+    wi_status status = wi_fewshot_add(c->words, &photos, NULL, &mixed, error);
     assert_int_equal(status == WI_OK, mixed != NULL);
     wi_head_close(&mixed);
     return status;
