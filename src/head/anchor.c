@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double bias_share = 0.3, lambda_variance = 10;
+static const double bias_share = 0.3, lambda_variance = 0.3;
 static const double tolerance = 1e-3; /* of the gradient; a photo's is about 1 */
 static const double precision = 1e-7; /* of the objective, which f32 sums tell no closer */
 enum { MAX_STEPS = 100 };

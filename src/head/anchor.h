@@ -3,7 +3,7 @@
  *
  *     logit[c] = lambda * words[c] + v[c] . z + b[c],   z = (x - centre) / radius
  *     maximise  sum over photos of ln softmax(logit + ln count)[label]
- *               - |v|^2 / (2 * strength) - |b|^2 / (2 * 0.3 strength) - (ln lambda)^2 / (2 * 10)
+ *               - |v|^2 / (2 * strength) - |b|^2 / (2 * 0.3 strength) - (ln lambda)^2 / (2 * 0.3)
  *
  * strength says how far the photos may move the words; towards 0 the best label is the words'.
  * centre is the mean of the labels' mean photos and radius the photos' distance from it, so that one
@@ -14,8 +14,8 @@
  *
  * Source: Silva-Rodriguez et al., A Closer Look at the Few-Shot Adaptation of Large Vision-Language
  *     Models (CVPR 2024, arXiv:2312.12730): a linear probe that begins at the words and is held to
- *     them; Menon et al. (arXiv:2007.07314) for ln count. 0.3 and 10 were chosen on the validation
- *     parts of the training data (docs/HEADS.md); fewshot.c chooses the strength from the photos. */
+ *     them; Menon et al. (arXiv:2007.07314) for ln count. Both 0.3 were chosen on the
+ *     validation parts of the training data (docs/HEADS.md); fewshot.c chooses the strength from the photos. */
 #ifndef WI_HEAD_ANCHOR_H
 #define WI_HEAD_ANCHOR_H
 

@@ -19,6 +19,8 @@ enum { MAX_FOLDS = 5, MIN_HELD_OUT = 4, MAX_TRIED_LOGITS = 40000, MAX_HELD_OUT_L
 /* Of the photos' part (anchor.h): those that are tried on held-out photos, and how far from the
  * expected one, in ln strength, costs half a nat. */
 static const double strengths[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10}, strength_spread = 2;
+/* Of the logarithm: words and photos are on the model's own scale, so few answers shall not move it far. */
+static const double temperature_variance = 0.3;
 
 /* The examples of a head under way, and what is said of those that are held out in turn. */
 typedef struct shots {
@@ -107,11 +109,13 @@ static wi_status choose_held_out(shots *s, wi_error *error)
     return s->logit ? WI_OK : wi_fail_nomem(error, s->n * n_labels * sizeof *s->logit, "photos");
 }
 
-static float fit_temperature(const shots *s)
+/* variance: as wi_fit_temperature */
+static float fit_temperature(const shots *s, double variance)
 {
-    return s->n_held_out == 0 ? 1
-                              : wi_fit_temperature(s->logit, s->label, s->weight, s->n,
-                                                   s->parts->n_labels, wi_smoothing(s->n_held_out));
+    return s->n_held_out == 0
+               ? 1
+               : wi_fit_temperature(s->logit, s->label, s->weight, s->n, s->parts->n_labels,
+                                    wi_smoothing(s->n_held_out), variance);
 }
 
 /* ---- words and photos ---- */
@@ -221,8 +225,10 @@ static wi_status try_strength(shots *s, wi_anchor *anchor, double strength, doub
     wi_status status = answer_held_out(s, anchor, error);
     if (status != WI_OK)
         return status;
-    *temperature = fit_temperature(s);
+    *temperature = fit_temperature(s, temperature_variance);
+    double away = log((double)*temperature);
     *loss =
+        away * away / (2 * temperature_variance) +
         (double)s->n_held_out * wi_log_loss(s->logit, s->label, s->weight, s->n, s->parts->n_labels,
                                             (double)*temperature, wi_smoothing(s->n_held_out));
     return WI_OK;
@@ -327,7 +333,7 @@ static wi_status use_means(shots *s, float *mean, wi_head_parts *parts, wi_error
     parts->logit_bias = 0;
     wi_status status = s->n_held_out > 0 ? answer_by_means(s, mean, error) : WI_OK;
     if (status == WI_OK)
-        parts->temperature = fit_temperature(s);
+        parts->temperature = fit_temperature(s, INFINITY);
     return status;
 }
 

@@ -85,13 +85,17 @@ double wi_log_loss(const float *logit, const uint32_t *truth, const double *weig
 
 /* Golden section over ln T: the loss is convex in 1/T, so it has one minimum. */
 float wi_fit_temperature(const float *logit, const uint32_t *truth, const double *weight, size_t n,
-                         size_t n_labels, double smoothing)
+                         size_t n_labels, double smoothing, double variance)
 {
     const double ratio = 0.6180339887498949;
-    double low = log(0.05), high = log(20.0);
+    double low = log(0.05), high = log(20.0), total = 0;
     double at[2] = {high - ratio * (high - low), low + ratio * (high - low)}, loss[2];
+    for (size_t i = 0; i < n; i++)
+        total += weight[i];
+    const double pull = 1 / (2 * variance * total);
     for (int i = 0; i < 2; i++)
-        loss[i] = wi_log_loss(logit, truth, weight, n, n_labels, exp(at[i]), smoothing);
+        loss[i] = wi_log_loss(logit, truth, weight, n, n_labels, exp(at[i]), smoothing) +
+                  pull * at[i] * at[i];
     while (high - low > 1e-3) {
         int better = loss[0] <= loss[1] ? 0 : 1, other = 1 - better;
         if (better == 0)
@@ -101,7 +105,8 @@ float wi_fit_temperature(const float *logit, const uint32_t *truth, const double
         at[other] = at[better];
         loss[other] = loss[better];
         at[better] = better == 0 ? high - ratio * (high - low) : low + ratio * (high - low);
-        loss[better] = wi_log_loss(logit, truth, weight, n, n_labels, exp(at[better]), smoothing);
+        loss[better] = wi_log_loss(logit, truth, weight, n, n_labels, exp(at[better]), smoothing) +
+                       pull * at[better] * at[better];
     }
     return (float)exp((low + high) / 2);
 }

@@ -289,7 +289,7 @@ wi_status wi_linear_train(const wi_head_model *model, const wi_training *trainin
     if (status == WI_OK && s.n_folds > 0) {
         parts.temperature =
             wi_fit_temperature(s.best_logit, s.problem.truth, s.held_out, s.problem.n,
-                               s.problem.n_labels, wi_smoothing(s.problem.n));
+                               s.problem.n_labels, wi_smoothing(s.problem.n), INFINITY);
         if (report)
             status = tally_held_out(&s, parts.temperature, &tally, error);
     }

@@ -23,11 +23,13 @@ wi_status wi_photos_check(const wi_photos *photos, size_t dim, size_t n_labels, 
 bool wi_photos_means(const float *x, const uint32_t *labels, size_t n, size_t dim, size_t n_labels,
                      float *mean);
 
-/* The temperature in [0.05, 20] at which softmax(logit / T) has the least log loss, each true label counted
- * as 1 - smoothing and the rest shared by the others; row i counts weight[i].
+/* The temperature T in [0.05, 20] at which softmax(logit / T) has the least log loss, each true label counted
+ * as 1 - smoothing and the rest shared by the others; row i counts weight[i]. variance is what ln T is
+ * expected to have around 0: (ln T)^2 / (2 variance) joins the sum of the losses; INFINITY: anything
+ * is as likely.
  * Shapes: logit[n, n_labels]; rows of weight 0 are not read */
 float wi_fit_temperature(const float *logit, const uint32_t *truth, const double *weight, size_t n,
-                         size_t n_labels, double smoothing);
+                         size_t n_labels, double smoothing, double variance);
 
 /* What is fair to leave for the other labels after n answers: without it, answers that happen to be all right
  * would be given without any doubt.

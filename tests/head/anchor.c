@@ -73,7 +73,7 @@ static double objective(const sample *s, const double *v)
         value -= v[i] * v[i] /
                  (2 * (i < K * DIM           ? s->anchor.strength
                        : i < N_VARIABLES - 1 ? 0.3 * s->anchor.strength
-                                             : 10));
+                                             : 0.3));
     return value;
 }
 
