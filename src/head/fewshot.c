@@ -14,7 +14,13 @@
 static const float photo_scale = 20;
 /* Photos that were not learnt from tell the strength and the temperature: below 4 they say nothing,
  * and above so many logits answering them again and again takes too long. */
-enum { MAX_FOLDS = 5, MIN_HELD_OUT = 4, MAX_TRIED_LOGITS = 40000, MAX_HELD_OUT_LOGITS = 2000000 };
+enum {
+    IN_NO_FOLD = 255,
+    MAX_FOLDS = 5,
+    MIN_HELD_OUT = 4,
+    MAX_TRIED_LOGITS = 40000,
+    MAX_HELD_OUT_LOGITS = 2000000
+};
 
 /* Of the photos' part (anchor.h): those that are tried on held-out photos, and how far from the
  * expected one, in ln strength, costs half a nat. */
@@ -30,6 +36,7 @@ typedef struct shots {
     size_t n;
     size_t *count;  /* [n_labels] */
     double *weight; /* [n] 1 for those that are held out: labels with a second photo */
+    uint8_t *fold;  /* [n] when; IN_NO_FOLD for the others */
     size_t n_held_out;
     float *logit; /* [n, n_labels] said of them */
     wi_dots_fn *dot;
@@ -47,6 +54,7 @@ static void close_shots(shots *s)
     free(s->label);
     free(s->count);
     free(s->weight);
+    free(s->fold);
     free(s->logit);
     free(s->text);
     free(s->words);
@@ -89,6 +97,32 @@ static wi_status gather(shots *s, const wi_photos *photos, wi_error *error)
     return WI_OK;
 }
 
+static size_t count_folds(const shots *s)
+{
+    return s->n_held_out < MAX_FOLDS ? s->n_held_out : MAX_FOLDS;
+}
+
+/* Deals the photos to the folds in turn, label by label, so that a fit that lacks one photo of a label
+ * mostly has the others. */
+static wi_status deal_folds(shots *s, wi_error *error)
+{
+    size_t *next = calloc(s->parts->n_labels, sizeof *next), dealt = 0;
+    s->fold = calloc(s->n, sizeof *s->fold);
+    if (!next || !s->fold) {
+        free(next);
+        return wi_fail_nomem(error, s->n, "photos");
+    }
+    for (size_t c = 0; c < s->parts->n_labels; c++) {
+        next[c] = dealt;
+        dealt += s->count[c] >= 2 ? s->count[c] : 0;
+    }
+    for (size_t i = 0; i < s->n; i++)
+        s->fold[i] =
+            s->weight[i] > 0 ? (uint8_t)(next[s->label[i]]++ % count_folds(s)) : IN_NO_FOLD;
+    free(next);
+    return WI_OK;
+}
+
 /* Photos of labels that have another one can be held out, unless they are too few or too many to tell. */
 static wi_status choose_held_out(shots *s, wi_error *error)
 {
@@ -106,7 +140,8 @@ static wi_status choose_held_out(shots *s, wi_error *error)
     if (s->n_held_out == 0)
         return WI_OK;
     s->logit = calloc(s->n * n_labels, sizeof *s->logit);
-    return s->logit ? WI_OK : wi_fail_nomem(error, s->n * n_labels * sizeof *s->logit, "photos");
+    return s->logit ? deal_folds(s, error)
+                    : wi_fail_nomem(error, s->n * n_labels * sizeof *s->logit, "photos");
 }
 
 /* variance: as wi_fit_temperature */
@@ -177,30 +212,16 @@ static wi_status answer_fold(shots *s, const wi_anchor *anchor, const bool *skip
     return status;
 }
 
-static size_t count_folds(const shots *s)
-{
-    return s->n_held_out < MAX_FOLDS ? s->n_held_out : MAX_FOLDS;
-}
-
-/* Deals the photos to the folds in turn, label by label, so that a fit that lacks one photo of a label
- * mostly has the others, and has every fold answered. */
 static wi_status answer_held_out(shots *s, const wi_anchor *anchor, wi_error *error)
 {
-    size_t n_folds = count_folds(s);
     bool *skip = calloc(s->n, sizeof *skip);
-    size_t *next = calloc(anchor->n_labels, sizeof *next);
-    wi_status status = skip && next ? WI_OK : wi_fail_nomem(error, s->n, "photos");
-    for (size_t fold = 0; fold < n_folds && status == WI_OK; fold++) {
-        for (size_t c = 0, before = 0; c < anchor->n_labels; c++) {
-            next[c] = before;
-            before += s->count[c] >= 2 ? s->count[c] : 0;
-        }
+    wi_status status = skip ? WI_OK : wi_fail_nomem(error, s->n, "photos");
+    for (size_t fold = 0; fold < count_folds(s) && status == WI_OK; fold++) {
         for (size_t i = 0; i < s->n; i++)
-            skip[i] = s->weight[i] > 0 && next[s->label[i]]++ % n_folds == fold;
+            skip[i] = s->fold[i] == fold;
         status = answer_fold(s, anchor, skip, error);
     }
     free(skip);
-    free(next);
     return status;
 }
 

@@ -199,6 +199,37 @@ static bool listen(void *context, uint64_t done, uint64_t total)
     return done != l->cancel_at;
 }
 
+/* So many photos that searching for the strength would take long: the expected one is judged by five
+ * fits, and the head is the sixth. */
+static void searches_stop_where_they_take_long(void **state)
+{
+    (void)state;
+    enum { N = 40000 / N_LABELS + 1 };
+    world w;
+    make_world(&w, 6);
+    wi_head *words = words_head(&w), *mixed = NULL;
+    float *x = malloc(N * DIM * sizeof *x);
+    uint32_t *label = malloc(N * sizeof *label);
+    assert_true(x && label);
+    for (size_t i = 0; i < N; i++) {
+        label[i] = (uint32_t)(i % N_LABELS);
+        take_photo(&w, label[i], x + i * DIM);
+    }
+    for (size_t n = N - 1; n <= N; n++) {
+        listener l = {0};
+        wi_progress progress = {listen, &l};
+        wi_photos photos = {x, label, n, DIM};
+        assert_int_equal(wi_fewshot_add(words, &photos, &progress, &mixed, NULL), WI_OK);
+        assert_int_equal(l.total, n == N ? 6 : 41);
+        assert_true(accuracy(&w, mixed) > accuracy(&w, words));
+        wi_head_close(&mixed);
+    }
+    free(x);
+    free(label);
+    wi_head_close(&words);
+    free_labels(w.labels, N_LABELS);
+}
+
 /* Every fit is told of, the last one as the last; a cancelled head is none. */
 static void progress_is_told(void **state)
 {
@@ -570,6 +601,7 @@ int main(void)
         cmocka_unit_test(photos_improve_words),
         cmocka_unit_test(good_words_keep_their_say),
         cmocka_unit_test(progress_is_told),
+        cmocka_unit_test(searches_stop_where_they_take_long),
         cmocka_unit_test(photos_can_be_added_later),
         cmocka_unit_test(photos_alone_make_a_head),
         cmocka_unit_test(means_are_means),
