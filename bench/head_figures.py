@@ -80,7 +80,7 @@ def sklearn_accuracy(train, test, strength):
     tx, ty = embeddings(test), numpy.array([label for _, label in test])
     same = LogisticRegression(C=strength, max_iter=10000, tol=1e-6).fit(x, y)
     folds = min(5, min(collections.Counter(y).values()))
-    chosen = LogisticRegressionCV(Cs=[10 ** (i / 2) for i in range(-4, 9)], cv=folds, max_iter=10000,
+    chosen = LogisticRegressionCV(Cs=[10 ** (i / 2) for i in range(-4, 9)], cv=folds, max_iter=10000, tol=1e-6,
                                   scoring="neg_log_loss").fit(x, y)
     return (same.predict(tx) == ty).mean(), (chosen.predict(tx) == ty).mean()
 
