@@ -282,11 +282,10 @@ static int measure_head(job *j, const cli_runtime *runtime, const char *name, co
                  m->n_left_out, m->n_left_out == 1 ? " is" : "s are", name);
     }
     if (m->n_seen > 0) {
-        cli_note(
-            j->app,
-            "head '%s' was made from %zu of these %zu photos: measure it with others, which it "
-            "knows less well",
-            name, m->n_seen, j->data.paths.n);
+        cli_note(j->app,
+                 "head '%s' was made from %zu of these %zu photos, which it knows better than "
+                 "others: measure it with those",
+                 name, m->n_seen, j->data.paths.n);
     }
     if (status != CLI_OK) {
         m->tally = NULL;
@@ -420,11 +419,9 @@ const cli_verb cli_verb_eval = {
         "probabilities are from the truth (calibration error). Several heads or models make one "
         "table.\n\n"
         "Folders mean the head's labels by any of their names, whatever the letter case, '_' or "
-        "'-'. ImageNet's folders (n01440764) and numbered ones mean them by order, from 0, or from "
-        "1 "
-        "where the last label has its number. Photos of labels that the head lacks are left out "
-        "and "
-        "counted.\n\n"
+        "'-'. ImageNet's folders (n01440764) and numbered ones mean them by order, from 0, or "
+        "from 1 where the last label has its number. Photos of labels that the head lacks are "
+        "left out and counted.\n\n"
         "Standard tests have heads with the published class names and prompts ('whatsit head list' "
         "shows them): cifar10, cifar100, imagenet, food101, caltech101, ...\n\n"
         "--unknown brings photos that no label fits: how well the head tells them from the others "
