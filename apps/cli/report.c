@@ -29,6 +29,9 @@ static void print_share(const char *name, double value)
 static void print_summary(const cli_measured *m)
 {
     const wi_metrics *x = &m->metrics;
+    if (m->n_seen > 0) {
+        printf("  %-18s %6zu of these photos: on others it is worse\n", "made from", m->n_seen);
+    }
     print_share("accuracy", x->top1);
     if (m->n_labels > 5) {
         print_share("in the best five", x->top5);
@@ -247,6 +250,12 @@ static void html_summary(FILE *out, const cli_measured *m)
     fprintf(out, "<table>\n<tr><th>photos</th><td>%llu</td></tr>\n", (unsigned long long)x->n);
     html_share(out, "accuracy (top 1)", x->top1);
     html_share(out, "in the best five", m->n_labels > 5 ? x->top5 : (double)NAN);
+    if (m->n_seen > 0) {
+        fprintf(out,
+                "<tr><th>of these the head was made from</th><td>%zu: on others it is "
+                "worse</td></tr>\n",
+                m->n_seen);
+    }
     html_share(out, "group right", m->group_share);
     html_share(out, "balanced accuracy", x->balanced);
     html_share(out, "calibration error", x->calibration_error);

@@ -27,6 +27,11 @@ class Eval(Case):
         result = self.ok("eval", "--head", "c", "--data", self.data, "--json")
         self.assertEqual((result.json()[0]["photos"], result.json()[0]["seen"]), (13, 10))
         self.assertIn("head 'c' was made from 10 of these 13 photos", result.err)
+        page = self.path("seen.html")
+        text = self.ok("eval", "--head", "c", "--data", self.data, "--report", page).out
+        self.assertRegex(text, "made from +10 of these photos")
+        with open(page, encoding="utf-8") as file:
+            self.assertIn("made from</th><td>10:", file.read())
 
     def test_groups_are_counted(self):
         self.assertIsNone(self.ok("eval", "--head", "c", "--data", self.test, "--json").json()[0]["group"])
