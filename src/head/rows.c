@@ -11,11 +11,11 @@ enum { BLOCK = 256 };
 
 static const wi_epilogue plain = {0};
 
-/* calloc of n0 * n1 floats, NULL when the product does not fit. */
+/* n0 * n1 floats of 0, NULL when so many do not fit. */
 static float *floats(size_t n0, size_t n1)
 {
-    size_t n;
-    return wi_size_mul(n0, n1, &n) ? calloc(n, sizeof(float)) : NULL;
+    size_t n_bytes;
+    return wi_size_mul3(n0, n1, sizeof(float), &n_bytes) ? calloc(1, n_bytes) : NULL;
 }
 
 static size_t whole_panels(size_t n)
