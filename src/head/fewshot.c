@@ -118,7 +118,7 @@ static wi_status deal_folds(shots *s, wi_error *error)
     }
     for (size_t i = 0; i < s->n; i++)
         s->fold[i] =
-            s->weight[i] > 0 ? (uint8_t)(next[s->label[i]]++ % count_folds(s)) : IN_NO_FOLD;
+            (uint8_t)(s->weight[i] > 0 ? next[s->label[i]]++ % count_folds(s) : IN_NO_FOLD);
     free(next);
     return WI_OK;
 }
