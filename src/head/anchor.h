@@ -14,8 +14,8 @@
  *
  * Source: Silva-Rodriguez et al., A Closer Look at the Few-Shot Adaptation of Large Vision-Language
  *     Models (CVPR 2024, arXiv:2312.12730): a linear probe that begins at the words and is held to
- *     them; Menon et al. (arXiv:2007.07314) for ln count. Both 0.3 were chosen on the
- *     validation parts of the training data (docs/HEADS.md); fewshot.c chooses the strength from the photos. */
+ *     them; Menon et al. (arXiv:2007.07314) for ln count. Both 0.3 were chosen by measuring
+ *     (docs/HEADS.md says on which pictures); fewshot.c chooses the strength from the photos. */
 #ifndef WI_HEAD_ANCHOR_H
 #define WI_HEAD_ANCHOR_H
 
