@@ -103,7 +103,9 @@ static wi_status open_problem(problem *p, wi_error *error)
             z[i * a->dim + j] = away;
             squares += left_out(p, i) ? 0 : (double)away * (double)away;
         }
-    p->radius = fmax(sqrt(squares / (double)p->n_photos), 1e-3); /* photos that are all the same */
+    double free_means = p->n_used > 1 ? 1 - 1 / (double)p->n_used : 1; /* the centre is theirs */
+    squares /= (double)p->n_photos * free_means;
+    p->radius = fmax(sqrt(squares), 1e-3); /* photos that are all the same */
     for (size_t i = 0; i < a->n * a->dim; i++)
         z[i] /= (float)p->radius;
     wi_rows_lay_out(&p->z);

@@ -6,8 +6,9 @@
  *               - |v|^2 / (2 * strength) - |b|^2 / (2 * 0.3 strength) - (ln lambda)^2 / (2 * 0.3)
  *
  * strength says how far the photos may move the words; towards 0 the best label is the words'.
- * centre is the mean of the labels' mean photos and radius the photos' distance from it, so that one
- * strength serves pictures that are all alike (X-rays) and pictures of everything. ln count takes
+ * centre is the mean of the labels' mean photos and radius the distance from it that other photos are
+ * expected to have (these lie nearer, the centre being theirs: |x - centre|^2 is divided by 1 - 1 / labels),
+ * so that one strength serves pictures that are all alike (X-rays) and pictures of everything. ln count takes
  * out that some labels came with more photos. Labels without photos have v = 0. What concerns all
  * labels (lambda, b) is learnt when all of them have photos; otherwise lambda = 1 and b = 0, and the
  * mean photos that are missing are taken to differ from the others as their words do.

@@ -24,7 +24,7 @@ enum {
 
 /* Of the photos' part (anchor.h): those that are tried on held-out photos, and how far from the
  * expected one, in ln strength, costs half a nat. */
-static const double strengths[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10}, strength_spread = 2;
+static const double strengths[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10}, strength_spread = 1.5;
 /* Of the logarithm: words and photos are on the model's own scale, so few answers shall not move it far. */
 static const double temperature_variance = 0.3;
 
@@ -225,17 +225,20 @@ static wi_status answer_held_out(shots *s, const wi_anchor *anchor, wi_error *er
     return status;
 }
 
-/* How far photos may move the words, before any are held out: the words' log loss on the photos
- * tells, as a share of what it is without words. Where they say nothing, 3 serves; words that explain
- * most have little to gain and much to lose, yet a third of it is safe with all: photos that the words
- * explain hardly pull. weights: 1 for each photo. */
-static double expect_strength(const shots *s, const double *weights)
+/* How far photos may move the words, before any are held out: by the share of the probability that the
+ * words give to wrong labels, of what words that say nothing would. Words that are mostly right have
+ * little to gain from photos and much to lose. */
+static double expect_strength(const shots *s)
 {
-    const double most = 3, least = 1;
+    const double most = 10, least = 0.1;
     size_t k = s->parts->n_labels;
-    double loss = wi_log_loss(s->words, s->label, weights, s->n, k, 1, 0);
-    double left = fmin(loss / log(fmax((double)k, 2)), 1);
-    return fmax(most * left * left * left, least);
+    double wrong = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const float *row = s->words + i * k;
+        wrong += 1 - exp((double)row[s->label[i]] - wi_score_log_sum(row, k));
+    }
+    wrong = fmin(wrong / ((double)s->n * (1 - 1 / fmax((double)k, 2))), 1);
+    return fmax(most * wrong * wrong * wrong * wrong, least);
 }
 
 /* What the held-out photos lose at this strength, in nats, at the temperature that suits them. */
@@ -282,9 +285,7 @@ static wi_status choose_strength(shots *s, wi_anchor *anchor, float *temperature
 static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts, wi_error *error)
 {
     float temperature = 1, before = parts->words_weight;
-    double *weights = calloc(s->n, sizeof *weights);
-    wi_status status = weights ? ask_words(s, words, error)
-                               : wi_fail_nomem(error, s->n * sizeof *weights, "photos");
+    wi_status status = ask_words(s, words, error);
     wi_anchor anchor = {.n = s->n,
                         .dim = parts->dim,
                         .n_labels = parts->n_labels,
@@ -294,11 +295,8 @@ static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts,
                         .text = s->text,
                         .start = s->start,
                         .independent = parts->sigmoid};
-    for (size_t i = 0; i < s->n && weights; i++)
-        weights[i] = 1;
     if (status == WI_OK)
-        anchor.strength = expect_strength(s, weights);
-    free(weights);
+        anchor.strength = expect_strength(s);
     if (status == WI_OK && s->n_held_out > 0)
         status = choose_strength(s, &anchor, &temperature, error);
     if (status == WI_OK)

@@ -49,7 +49,7 @@ static double radius_of(const sample *s, double *centre, size_t *count)
     for (size_t i = 0; i < N; i++)
         for (size_t j = 0; !s->skip[i] && j < DIM; j++)
             squares += pow((double)s->x[i * DIM + j] - centre[j], 2);
-    return sqrt(squares / (double)n);
+    return sqrt(squares / (double)n / (1 - 1.0 / K));
 }
 
 /* v: weights[K, DIM] of z, biases[K], ln lambda. The words' part of the centre is not written down
