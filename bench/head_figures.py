@@ -4,8 +4,8 @@
     bench/head_figures.py PROGRAM TESTSET [--model M] [--sklearn] [--only PART] [--sets SET...] [--draws N]
 
 TESTSET holds labels.tsv (file, label, dataset) and the pictures. Sets of four photos a label are tested photo by photo,
-by heads made from the others; of larger ones a part is given as DATASET-train and DATASET-test, or one half is learnt
-from and the other tested. Sets that are not there are left out. --sklearn compares linear heads with
+by heads made from the others; of larger ones the parts are given as DATASET-train and DATASET-test, or a few photos are
+drawn from all and the rest is tested. Sets that are not there are left out. --sklearn compares linear heads with
 scikit-learn's LogisticRegression on the same embeddings and split. Heads go to a folder of their own."""
 import argparse
 import atexit
@@ -95,21 +95,20 @@ def split(photos, n):
 
 
 def turns(name):
-    """(what to learn from, what to test on): the given parts, each photo of a label tested once, or two halves."""
+    """(what to learn from, what to test on): the given parts, or each photo of a label tested once. Of a larger set
+    without parts all is learnt from, and tested by draws: None."""
     if name not in rows:
         yield rows[name + "-train"], rows[name + "-test"]
         return
     of_label = collections.defaultdict(list)
     for photo in rows[name]:
         of_label[photo[1]].append(photo)
-    few = max(map(len, of_label.values())) <= 4
-    for turn in range(4 if few else 1):
-        learn, test = [], []
-        for photos in of_label.values():
-            mine = slice(turn, turn + 1) if few else slice(len(photos) // 2, None)
-            test += photos[mine]
-            learn += [photo for photo in photos if photo not in photos[mine]]
-        yield learn, test
+    if max(map(len, of_label.values())) > 4:
+        yield rows[name], None
+        return
+    for turn in range(4):
+        test = [photos[turn] for photos in of_label.values() if turn < len(photos)]
+        yield [photo for photo in rows[name] if photo not in test], test
 
 
 def present(*names):
@@ -142,29 +141,30 @@ def few_shot():
     counts, draws = (1, 2, 3, 4, 16), options.draws
     print(f"\n(mean over labels of how many of their photos are answered rightly; mean of {draws} draws of the photos, and how "
           "far one draw lies from it)\n\n"
-          "| photos | tested on | zero-shot | " + " | ".join(f"{n} a label" for n in counts) +
-          " |\n|---|---:|---:|" + "---:|" * len(counts))
+          "| photos | labels | tested on | zero-shot | " + " | ".join(f"{n} a label" for n in counts) +
+          " |\n|---|---:|---:|---:|" + "---:|" * len(counts))
     for name in present(*TEMPLATES):
         zero, n, right = 0.0, 0, collections.defaultdict(lambda: [0.0] * draws)
         for turn, (learn, test) in enumerate(turns(name)):
-            labels = sorted({label for _, label in test})
-            words, data = ["--labels", table_of_labels(labels), "--template", TEMPLATES[name]], table("test", test)
+            tested = test or learn
+            labels = sorted({label for _, label in tested})
+            words = ["--labels", table_of_labels(labels), "--template", TEMPLATES[name]]
             run("head", "new", "z", *words, "--force")
-            zero += measure("z", data)["balanced"] * len(test)
-            n += len(test)
+            zero += measure("z", table("test", tested))["balanced"] * len(tested)
+            n += len(tested)
             for shots in counts:
-                if min(collections.Counter(label for _, label in learn).values()) < shots:
+                if min(collections.Counter(label for _, label in learn).values()) < shots + (test is None):
                     continue
                 for draw in range(draws):
                     mixed = list(learn)
                     random.Random(draws * turn + draw).shuffle(mixed)
-                    some = split(mixed, shots)[0]
+                    some, others = split(mixed, shots)
                     examples = [f"--examples={label}=" + ",".join(p for p, l in some if l == label) for label in labels]
                     run("head", "new", "f", *words, *examples, "--force")
-                    right[shots][draw] += measure("f", data)["balanced"] * len(test)
+                    right[shots][draw] += measure("f", table("test", test or others))["balanced"] * len(tested)
         cells = [f"{100 * statistics.mean(right[k]) / n:.1f} ± {100 * statistics.stdev(right[k]) / n:.1f} %" if k in right
                  else "-" for k in counts]
-        print(f"| {name} | {n} | {100 * zero / n:.1f} % | " + " | ".join(cells) + " |", flush=True)
+        print(f"| {name} | {len(labels)} | {n} | {100 * zero / n:.1f} % | " + " | ".join(cells) + " |", flush=True)
 
 
 def table_of_labels(labels):

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cosines of photos among themselves spread less than this scale needs to be fitted from. */
-static const float photo_scale = 20;
+/* Cosines of photos among themselves spread less than this scale needs to be fitted from; and the temperature
+ * when there is nothing to fit it from: with one photo a label the mean is that photo, which its likes resemble
+ * less. */
+static const float photo_scale = 20, photo_temperature = 2;
 /* Photos that were not learnt from tell the strength and the temperature: below 4 they say nothing,
  * and above so many logits answering them again and again takes too long. */
 enum {
@@ -25,6 +27,7 @@ enum {
 /* Of the photos' part (anchor.h): those that are tried on held-out photos, and how far from the
  * expected one, in ln strength, costs half a nat. */
 static const double strengths[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10}, strength_spread = 1.5;
+static const double most_expected = 10, least_expected = 0.1;
 /* Of the logarithm: words and photos are on the model's own scale, so few answers shall not move it far. */
 static const double temperature_variance = 0.3;
 
@@ -38,6 +41,7 @@ typedef struct shots {
     double *weight; /* [n] 1 for those that are held out: labels with a second photo */
     uint8_t *fold;  /* [n] when; IN_NO_FOLD for the others */
     size_t n_held_out;
+    bool too_few; /* to hold any out */
     float *logit; /* [n, n_labels] said of them */
     wi_dots_fn *dot;
     /* With words: */
@@ -135,7 +139,8 @@ static wi_status choose_held_out(shots *s, wi_error *error)
         s->weight[i] = count >= 2;
         s->n_held_out += count >= 2;
     }
-    if (n_labels < 2 || s->n_held_out < MIN_HELD_OUT || s->n > MAX_HELD_OUT_LOGITS / n_labels)
+    s->too_few = s->n_held_out < MIN_HELD_OUT;
+    if (n_labels < 2 || s->too_few || s->n > MAX_HELD_OUT_LOGITS / n_labels)
         s->n_held_out = 0;
     if (s->n_held_out == 0)
         return WI_OK;
@@ -230,7 +235,6 @@ static wi_status answer_held_out(shots *s, const wi_anchor *anchor, wi_error *er
  * little to gain from photos and much to lose. */
 static double expect_strength(const shots *s)
 {
-    const double most = 10, least = 0.1;
     size_t k = s->parts->n_labels;
     double wrong = 0;
     for (size_t i = 0; i < s->n; i++) {
@@ -238,7 +242,15 @@ static double expect_strength(const shots *s)
         wrong += 1 - exp((double)row[s->label[i]] - wi_score_log_sum(row, k));
     }
     wrong = fmin(wrong / ((double)s->n * (1 - 1 / fmax((double)k, 2))), 1);
-    return fmax(most * wrong * wrong * wrong * wrong, least);
+    return fmax(most_expected * wrong * wrong * wrong * wrong, least_expected);
+}
+
+/* The temperature when no photo could be held out to tell it. Where words say something, their own scale serves;
+ * answers that rest on a photo or two are surer than they are right. */
+static float expect_temperature(double strength)
+{
+    double share = strength / most_expected;
+    return (float)(1 + 2 * share * share);
 }
 
 /* What the held-out photos lose at this strength, in nats, at the temperature that suits them. */
@@ -297,6 +309,8 @@ static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts,
                         .independent = parts->sigmoid};
     if (status == WI_OK)
         anchor.strength = expect_strength(s);
+    if (s->too_few)
+        temperature = expect_temperature(anchor.strength);
     if (status == WI_OK && s->n_held_out > 0)
         status = choose_strength(s, &anchor, &temperature, error);
     if (status == WI_OK)
@@ -352,7 +366,7 @@ static wi_status use_means(shots *s, float *mean, wi_head_parts *parts, wi_error
     parts->logit_bias = 0;
     wi_status status = s->n_held_out > 0 ? answer_by_means(s, mean, error) : WI_OK;
     if (status == WI_OK)
-        parts->temperature = fit_temperature(s, INFINITY);
+        parts->temperature = s->too_few ? photo_temperature : fit_temperature(s, INFINITY);
     return status;
 }
 

@@ -158,6 +158,39 @@ static void good_words_keep_their_say(void **state)
     free_labels(w.labels, N_LABELS);
 }
 
+/* One photo a label leaves none to tell how sure the answers may be: the less the words mean, the more they are
+ * doubted. With more photos, those tell. */
+static void a_single_photo_is_doubted(void **state)
+{
+    (void)state;
+    static const struct {
+        bool words_serve;
+        size_t shots;
+        float least, most;
+    } cases[] = {{true, 1, 1, 1.1f}, {false, 1, 2, 3}, {false, 16, 0.5f, 1.5f}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world w;
+        make_world(&w, 15);
+        if (cases[i].words_serve)
+            memcpy(w.word, w.centre, sizeof w.word);
+        else
+            random_unit_rows(&w.d, N_LABELS, DIM, w.word);
+        wi_head *words = words_head(&w), *mixed = NULL;
+        float x[16 * N_LABELS * DIM];
+        uint32_t label[16 * N_LABELS];
+        words->parts.logit_scale = 15;
+        take_photos(&w, cases[i].shots, x, label);
+        wi_photos photos = {x, label, cases[i].shots * N_LABELS, DIM};
+        assert_int_equal(wi_fewshot_add(words, &photos, NULL, &mixed, NULL), WI_OK);
+        float temperature = mixed->parts.temperature;
+        if (temperature < cases[i].least || temperature > cases[i].most)
+            fail_msg("case %zu: temperature %g", i, (double)temperature);
+        wi_head_close(&mixed);
+        wi_head_close(&words);
+        free_labels(w.labels, N_LABELS);
+    }
+}
+
 /* Adding in two steps gives what adding at once gives. */
 static void photos_can_be_added_later(void **state)
 {
@@ -280,7 +313,7 @@ static void photos_alone_make_a_head(void **state)
     wi_head *one = NULL, *eight = NULL, *grown = NULL;
     wi_training training = training_of(&w, x, label, N_LABELS);
     assert_int_equal(wi_fewshot_from_photos(&model, &training, &one, NULL), WI_OK);
-    assert_true(one->parts.temperature == 1);
+    assert_true(one->parts.temperature == 2); /* nothing says how sure it may be */
     training.photos.n = 8 * N_LABELS;
     assert_int_equal(wi_fewshot_from_photos(&model, &training, &eight, NULL), WI_OK);
     double few = accuracy(&w, one), many = accuracy(&w, eight);
@@ -600,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(photos_improve_words),
         cmocka_unit_test(good_words_keep_their_say),
+        cmocka_unit_test(a_single_photo_is_doubted),
         cmocka_unit_test(progress_is_told),
         cmocka_unit_test(searches_stop_where_they_take_long),
         cmocka_unit_test(photos_can_be_added_later),
