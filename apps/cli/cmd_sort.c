@@ -101,12 +101,12 @@ static bool place(job *j, const char *from, const char *folder)
     wi_error error = {0};
     const char *slash = strrchr(from, '/');
     char *to = NULL;
-    if (!cli_make_folders(folder)) {
-        cli_error(j->app, "%s: cannot make the folder: %s", folder, strerror(errno));
-        return false;
-    }
     wi_status status =
-        cli_place_file(j->how, from, folder, slash ? slash + 1 : from, j->log, &to, &error);
+        cli_place_folder(cli_args_value(j->args, "into"), folder, j->log, &error);
+    if (status == WI_OK) {
+        status =
+            cli_place_file(j->how, from, folder, slash ? slash + 1 : from, j->log, &to, &error);
+    }
     j->full = status == WI_ERR_LIMIT;
     if (j->full) {
         size_t n_left = j->n - j->n_done - j->n_failed;
@@ -274,8 +274,8 @@ const cli_verb cli_verb_sort = {
         "no label fits (heads that can tell), and 'unsure' for those below --min. Without --go it "
         "only shows what it would do.\n\n"
         "Nothing is ever overwritten: a name that is taken gets a number. A log in the folder "
-        "tells every step before it is done, and --undo takes them back; a copy that was changed "
-        "since is kept.",
+        "tells every step before it is done, and --undo takes them back, emptied folders too; a copy "
+        "that was changed since is kept.",
     .examples = "whatsit sort --as flowers ~/Pictures/new --into sorted\n"
                 "    what would go where?\n"
                 "whatsit sort --as flowers ~/Pictures/new --into sorted --move --min 0.5 --go\n"

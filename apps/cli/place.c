@@ -12,7 +12,9 @@
 
 enum { MAX_TRIES = 10000 };
 
-static const char *const words[] = {"copy", "link", "move"};
+/* The log's words; the first ones are those of cli_place_how. */
+enum { MADE_FOLDER = CLI_PLACE_MOVE + 1, N_WORDS };
+static const char *const words[N_WORDS] = {"copy", "link", "move", "folder"};
 
 static wi_status fail(wi_error *error, const char *path, const char *what, int number)
 {
@@ -95,7 +97,8 @@ static bool is_full(int number)
 
 /* ---- the log ---- */
 
-static bool write_step(FILE *log, cli_place_how how, const char *from, const char *to)
+/* word: of words */
+static bool write_step(FILE *log, int word, const char *from, const char *to)
 {
     char *absolute_from = realpath(from, NULL);
     const char *slash = strrchr(to, '/');
@@ -104,7 +107,7 @@ static bool write_step(FILE *log, cli_place_how how, const char *from, const cha
     bool done = absolute_from && absolute_folder;
     if (done) {
         char *absolute_to = cli_text("%s/%s", absolute_folder, slash ? slash + 1 : to);
-        fprintf(log, "%s\t", words[how]);
+        fprintf(log, "%s\t", words[word]);
         cli_write_tsv(log, absolute_from);
         fputc('\t', log);
         cli_write_tsv(log, absolute_to ? absolute_to : "");
@@ -116,6 +119,29 @@ static bool write_step(FILE *log, cli_place_how how, const char *from, const cha
     free(absolute_folder);
     free(folder);
     return done;
+}
+
+static wi_status log_failed(wi_error *error, const char *folder)
+{
+    fail(error, folder, "cannot write the log", errno ? errno : EIO);
+    return WI_ERR_LIMIT;
+}
+
+wi_status cli_place_folder(const char *parent, const char *folder, FILE *log, wi_error *error)
+{
+    struct stat info;
+    if (stat(folder, &info) == 0 && S_ISDIR(info.st_mode)) {
+        return WI_OK;
+    }
+    if (!write_step(log, MADE_FOLDER, parent, folder)) {
+        return log_failed(error, folder);
+    }
+    if (mkdir(folder, 0777) == 0) {
+        return WI_OK;
+    }
+    int number = errno;
+    wi_status status = fail(error, folder, "cannot make the folder", number);
+    return is_full(number) ? WI_ERR_LIMIT : status;
 }
 
 /* "photo.jpg", "photo-2.jpg", ... in the folder. The caller frees. */
@@ -140,10 +166,9 @@ wi_status cli_place_file(cli_place_how how, const char *from, const char *folder
             free(path);
             continue;
         }
-        if (!write_step(log, how, from, path)) {
+        if (!write_step(log, (int)how, from, path)) {
             free(path);
-            fail(error, folder, "cannot write the log", errno ? errno : EIO);
-            return WI_ERR_LIMIT;
+            return log_failed(error, folder);
         }
         int number = how == CLI_PLACE_COPY   ? copy(from, path)
                      : how == CLI_PLACE_LINK ? make_link(from, path)
@@ -208,6 +233,13 @@ static const char *undo_step(cli_place_how how, const char *from, const char *to
     return *done ? NULL : strerror(errno);
 }
 
+/* As undo_step. What still holds something stays, without a word: pictures that were there before. */
+static const char *undo_folder(const char *folder)
+{
+    bool gone = rmdir(folder) == 0 || errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST;
+    return gone ? NULL : strerror(errno);
+}
+
 static wi_status undo_line(char *line, cli_app *app, size_t *n_undone, size_t *n_kept,
                            wi_error *error)
 {
@@ -218,14 +250,15 @@ static wi_status undo_line(char *line, cli_app *app, size_t *n_undone, size_t *n
         *from++ = *to++ = '\0';
         unescape(from);
         unescape(to);
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < N_WORDS; i++) {
             how = !strcmp(line, words[i]) ? i : how;
         }
     }
     if (how < 0 || from[0] != '/' || to[0] != '/') {
         return cli_fail(error, WI_ERR_FORMAT, "not a log of 'whatsit sort'");
     }
-    const char *why = undo_step((cli_place_how)how, from, to, &done);
+    const char *why = how == MADE_FOLDER ? undo_folder(to)
+                                         : undo_step((cli_place_how)how, from, to, &done);
     if (why) {
         cli_error(app, "%s: %s", to, why);
         (*n_kept)++;

@@ -14,7 +14,11 @@ typedef enum cli_place_how { CLI_PLACE_COPY = 0, CLI_PLACE_LINK, CLI_PLACE_MOVE 
 wi_status cli_place_file(cli_place_how how, const char *from, const char *folder, const char *name,
                          FILE *log, char **to, wi_error *error);
 
-/* Takes the log's steps back, last first. What cannot be taken back safely (a changed copy, a name
+/* Makes the folder, in parent, unless it is there; the step is written to log and flushed before.
+ * Errors: as above */
+wi_status cli_place_folder(const char *parent, const char *folder, FILE *log, wi_error *error);
+
+/* Takes the log's steps back, last first; n_undone counts files. What cannot be taken back safely (a changed copy, a name
  * that is taken) is named, kept and counted.
  * Errors: WI_ERR_IO, WI_ERR_FORMAT (no such log; then nothing is done), WI_ERR_NOMEM */
 wi_status cli_place_undo(const char *log, cli_app *app, size_t *n_undone, size_t *n_kept,

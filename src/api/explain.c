@@ -2,6 +2,7 @@
 #include "model/explain.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -108,7 +109,7 @@ static wi_status try_windows(const occlusion *o, const wi_progress *progress, fl
             add_heat(o, done + i, whole - left, heat);
         }
         done += some;
-        if (status == WI_OK && progress->report && !progress->report(progress->context, done, n))
+        if (status == WI_OK && !wi_progress_report(progress, done, n))
             status = wi_fail(error, WI_ERR_CANCELLED, "stopped");
     }
     return status;

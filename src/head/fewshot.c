@@ -1,6 +1,7 @@
 #include "head/fewshot.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/size.h"
 #include "head/anchor.h"
 #include "head/score.h"
@@ -193,9 +194,8 @@ static wi_status fit(shots *s, const wi_anchor *anchor, const bool *skip, float 
                      wi_error *error)
 {
     wi_status status = wi_anchor_fit(anchor, skip, s->delta, s->bias, lambda, error);
-    const wi_progress *p = s->progress;
     s->n_fits_done++;
-    if (status == WI_OK && p && p->report && !p->report(p->context, s->n_fits_done, s->n_fits))
+    if (status == WI_OK && !wi_progress_report(s->progress, s->n_fits_done, s->n_fits))
         return wi_fail(error, WI_ERR_CANCELLED, "cancelled after %d fits", (int)s->n_fits_done);
     return status;
 }

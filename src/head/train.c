@@ -1,6 +1,7 @@
 #include "head/train.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/size.h"
 #include "head/chance.h"
 #include "head/logistic.h"
@@ -149,9 +150,8 @@ static wi_status open_sweep(sweep *s, const wi_head_model *model, wi_error *erro
 
 static wi_status count_fit(sweep *s, wi_error *error)
 {
-    const wi_progress *progress = &s->training->progress;
     s->n_done++;
-    if (progress->report && !progress->report(progress->context, s->n_done, s->n_total))
+    if (!wi_progress_report(&s->training->progress, s->n_done, s->n_total))
         return wi_fail(error, WI_ERR_CANCELLED, "cancelled after %d fits", (int)s->n_done);
     return WI_OK;
 }

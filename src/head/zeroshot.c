@@ -1,6 +1,7 @@
 #include "head/zeroshot.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/sha256.h"
 #include "base/size.h"
 #include "head/background.h"
@@ -37,8 +38,7 @@ static bool report_batch(void *context, uint64_t done, uint64_t total)
 {
     const wi_prompt_count *count = context;
     (void)total;
-    return !count->progress.report ||
-           count->progress.report(count->progress.context, count->n_done + done, count->n_total);
+    return wi_progress_report(&count->progress, count->n_done + done, count->n_total);
 }
 
 static void write_prompt(const char *template, wi_label_name name, char *out)

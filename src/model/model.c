@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/sha256.h"
 #include "model/source.h"
 
@@ -133,11 +134,6 @@ typedef struct hashing {
     uint64_t done;
 } hashing;
 
-static bool report(const wi_progress *progress, uint64_t done, uint64_t total)
-{
-    return !progress || !progress->report || progress->report(progress->context, done, total);
-}
-
 static wi_status hash_part(void *context, const wi_part *part, wi_error *error)
 {
     hashing *h = context;
@@ -151,7 +147,7 @@ static wi_status hash_part(void *context, const wi_part *part, wi_error *error)
         wi_sha256_update(&h->sha, head, strlen(head));
         wi_sha256_update(&h->sha, pieces[i].data, pieces[i].n_bytes);
         h->done += pieces[i].n_bytes;
-        if (!report(h->progress, h->done, 0))
+        if (!wi_progress_report(h->progress, h->done, 0))
             return wi_fail(error, WI_ERR_CANCELLED, "stopped");
     }
     return WI_OK;

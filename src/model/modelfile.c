@@ -4,6 +4,7 @@
 #include "model/model.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "fmt/gguf_write.h"
 
 #include <stdio.h>
@@ -364,8 +365,7 @@ static wi_status write_part(void *context, const wi_part *part, wi_error *error)
     for (size_t i = 0; i < n && status == WI_OK; i++) {
         status = wi_gguf_writer_data(w->writer, pieces[i].data, pieces[i].n_bytes, error);
         w->done += pieces[i].n_bytes;
-        if (status == WI_OK && w->progress && w->progress->report &&
-            !w->progress->report(w->progress->context, w->done, w->total))
+        if (status == WI_OK && !wi_progress_report(w->progress, w->done, w->total))
             status = wi_fail(error, WI_ERR_CANCELLED, "stopped");
     }
     return status;

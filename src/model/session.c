@@ -1,6 +1,7 @@
 #include "model/session.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -209,7 +210,7 @@ static wi_status encode_batch(wi_session *s, batch *b, size_t n, float *out,
     if (!b->rows)
         return wi_fail_nomem(error, s->max_tokens * dim * sizeof *b->rows, "text embeddings");
     for (size_t done = 0; done < n;) {
-        if (progress && progress->report && !progress->report(progress->context, done, n))
+        if (!wi_progress_report(progress, done, n))
             return wi_fail(error, WI_ERR_CANCELLED, "stopped");
         const size_t some = wi_text_forward(&s->model->net.text, &s->run, &s->text,
                                             b->sorted + done, n - done, b->rows);
@@ -217,8 +218,7 @@ static wi_status encode_batch(wi_session *s, batch *b, size_t n, float *out,
             memcpy(out + b->prompts[done + i].index * dim, b->rows + i * dim, dim * sizeof *out);
         done += some;
     }
-    if (progress && progress->report)
-        progress->report(progress->context, n, n);
+    (void)wi_progress_report(progress, n, n); /* done: nothing is left to stop */
     return WI_OK;
 }
 

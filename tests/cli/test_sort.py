@@ -45,8 +45,16 @@ class Sort(Case):
         self.assertEqual(self.tree(self.inbox), [])
         self.ok("sort", "--undo", self.log())
         self.assertEqual(self.tree(self.inbox), ["0.png", "1.png", "2.png"])
-        self.assertEqual(self.tree(self.into), [])
+        self.assertEqual(os.listdir(self.into), [os.path.basename(self.log())], "the folders are gone too")
         self.ok("sort", "--undo", self.log())
+
+    def test_undo_keeps_folders_that_hold_something_or_were_there(self):
+        os.makedirs(os.path.join(self.into, "blue"))
+        self.sort("--go")
+        self.write("sorted/red/note.txt", b"mine")
+        self.ok("sort", "--undo", self.log())
+        self.assertEqual(self.tree(self.into), ["red/note.txt"])
+        self.assertTrue(os.path.isdir(os.path.join(self.into, "blue")))
 
     def test_link(self):
         self.sort("--link", "--go")
