@@ -101,8 +101,7 @@ static bool place(job *j, const char *from, const char *folder)
     wi_error error = {0};
     const char *slash = strrchr(from, '/');
     char *to = NULL;
-    wi_status status =
-        cli_place_folder(cli_args_value(j->args, "into"), folder, j->log, &error);
+    wi_status status = cli_place_folder(cli_args_value(j->args, "into"), folder, j->log, &error);
     if (status == WI_OK) {
         status =
             cli_place_file(j->how, from, folder, slash ? slash + 1 : from, j->log, &to, &error);
@@ -274,7 +273,8 @@ const cli_verb cli_verb_sort = {
         "no label fits (heads that can tell), and 'unsure' for those below --min. Without --go it "
         "only shows what it would do.\n\n"
         "Nothing is ever overwritten: a name that is taken gets a number. A log in the folder "
-        "tells every step before it is done, and --undo takes them back, emptied folders too; a copy "
+        "tells every step before it is done, and --undo takes them back, emptied folders too; a "
+        "copy "
         "that was changed since is kept.",
     .examples = "whatsit sort --as flowers ~/Pictures/new --into sorted\n"
                 "    what would go where?\n"

@@ -257,8 +257,8 @@ static wi_status undo_line(char *line, cli_app *app, size_t *n_undone, size_t *n
     if (how < 0 || from[0] != '/' || to[0] != '/') {
         return cli_fail(error, WI_ERR_FORMAT, "not a log of 'whatsit sort'");
     }
-    const char *why = how == MADE_FOLDER ? undo_folder(to)
-                                         : undo_step((cli_place_how)how, from, to, &done);
+    const char *why =
+        how == MADE_FOLDER ? undo_folder(to) : undo_step((cli_place_how)how, from, to, &done);
     if (why) {
         cli_error(app, "%s: %s", to, why);
         (*n_kept)++;
