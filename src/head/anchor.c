@@ -56,10 +56,9 @@ static wi_status count_photos(problem *p, wi_error *error)
         p->n_photos += !left_out(p, i);
     }
     for (size_t c = 0; c < a->n_labels; c++) {
-        if (p->count[c] > 0) {
-            p->prior[c] = logf((float)p->count[c]);
+        p->prior[c] = wi_anchor_prior(p->count[c]);
+        if (p->count[c] > 0)
             p->used[p->n_used++] = c;
-        }
     }
     p->all = p->n_used == a->n_labels && !a->independent;
     return WI_OK;

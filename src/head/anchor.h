@@ -9,9 +9,11 @@
  * centre is the mean of the labels' mean photos and radius the distance from it that other photos are
  * expected to have (these lie nearer, the centre being theirs: |x - centre|^2 is divided by 1 - 1 / labels),
  * so that one strength serves pictures that are all alike (X-rays) and pictures of everything. ln count takes
- * out that some labels came with more photos. Labels without photos have v = 0. What concerns all
- * labels (lambda, b) is learnt when all of them have photos; otherwise lambda = 1 and b = 0, and the
- * mean photos that are missing are taken to differ from the others as their words do.
+ * out that some labels came with more photos. Labels without photos have v = 0, and a count of
+ * 0.1: theirs are rare among these photos, so that being taken for them says little, and they keep their say
+ * elsewhere. What concerns all labels (lambda, b) is learnt when all of them have photos; otherwise
+ * lambda = 1 and b = 0, and the mean photos that are missing are taken to differ from the others as
+ * their words do.
  *
  * Source: Silva-Rodriguez et al., A Closer Look at the Few-Shot Adaptation of Large Vision-Language
  *     Models (CVPR 2024, arXiv:2312.12730): a linear probe that begins at the words and is held to
@@ -21,6 +23,14 @@
 #define WI_HEAD_ANCHOR_H
 
 #include "head/head.h"
+
+#include <math.h>
+
+/* ln count, as above. */
+static inline float wi_anchor_prior(size_t n_photos)
+{
+    return logf(n_photos > 0 ? (float)n_photos : 0.1f);
+}
 
 /* Example photos and what the words say of them. Borrowed. */
 typedef struct wi_anchor {

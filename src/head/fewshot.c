@@ -211,8 +211,10 @@ static wi_status answer_fold(shots *s, const wi_anchor *anchor, const bool *skip
         if (!skip[i])
             continue;
         s->dot(k, dim, s->delta, dim, s->x + i * dim, row);
-        for (size_t c = 0; c < k; c++)
+        for (size_t c = 0; c < k; c++) {
             row[c] += lambda * s->words[i * k + c] + s->bias[c];
+            row[c] += s->count[c] == 0 ? wi_anchor_prior(0) : 0; /* none of its is held out */
+        }
     }
     return status;
 }
@@ -247,10 +249,13 @@ static double expect_strength(const shots *s)
 
 /* The temperature when no photo could be held out to tell it. Where words say something, their own scale serves;
  * answers that rest on a photo or two are surer than they are right. */
-static float expect_temperature(double strength)
+static float expect_temperature(const shots *s, double strength)
 {
     double share = strength / most_expected;
-    return (float)(1 + 2 * share * share);
+    size_t n_shown = 0;
+    for (size_t c = 0; c < s->parts->n_labels; c++)
+        n_shown += s->count[c] > 0;
+    return (float)(1 + 2 * share * share * (double)n_shown / (double)s->parts->n_labels);
 }
 
 /* What the held-out photos lose at this strength, in nats, at the temperature that suits them. */
@@ -310,7 +315,7 @@ static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts,
     if (status == WI_OK)
         anchor.strength = expect_strength(s);
     if (s->too_few)
-        temperature = expect_temperature(anchor.strength);
+        temperature = expect_temperature(s, anchor.strength);
     if (status == WI_OK && s->n_held_out > 0)
         status = choose_strength(s, &anchor, &temperature, error);
     if (status == WI_OK)

@@ -78,22 +78,28 @@ static wi_head *words_head(world *w)
     return head;
 }
 
-static double accuracy(world *w, const wi_head *head)
+/* Of photos of the labels from first to last. */
+static double accuracy_of(world *w, const wi_head *head, size_t first, size_t last)
 {
     enum { N = 800 };
-    size_t n_right = 0;
+    size_t n_right = 0, n_labels = last - first + 1;
     uint64_t before = w->d.state;
     w->d.state = 424242; /* the same photos for each head */
     for (size_t i = 0; i < N; i++) {
         float x[DIM];
         wi_answer best;
         size_t n;
-        take_photo(w, i % N_LABELS, x);
+        take_photo(w, first + i % n_labels, x);
         assert_int_equal(wi_head_answer(head, x, DIM, 1, &best, &n, NULL), WI_OK);
-        n_right += best.label == i % N_LABELS;
+        n_right += best.label == first + i % n_labels;
     }
     w->d.state = before;
     return (double)n_right / N;
+}
+
+static double accuracy(world *w, const wi_head *head)
+{
+    return accuracy_of(w, head, 0, N_LABELS - 1);
 }
 
 static void photos_improve_words(void **state)
@@ -154,6 +160,34 @@ static void good_words_keep_their_say(void **state)
         }
         assert_true(after > before - 0.005);
     }
+    wi_head_close(&words);
+    free_labels(w.labels, N_LABELS);
+}
+
+/* Photos of some labels improve those, and leave the others their say. */
+static void labels_without_photos_keep_their_say(void **state)
+{
+    (void)state;
+    enum { SHOWN = 3, SHOTS = 4, DRAWS = 20 };
+    world w;
+    make_world(&w, 17);
+    wi_head *words = words_head(&w);
+    words->parts.logit_scale = 30;
+    double shown = 0, others = 0;
+    for (int draw = 0; draw < DRAWS; draw++) {
+        float x[SHOWN * SHOTS * DIM];
+        uint32_t label[SHOWN * SHOTS];
+        wi_head *mixed = NULL;
+        for (uint32_t i = 0; i < SHOWN * SHOTS; i++)
+            take_photo(&w, label[i] = i % SHOWN, x + i * DIM);
+        wi_photos photos = {x, label, SHOWN * SHOTS, DIM};
+        assert_int_equal(wi_fewshot_add(words, &photos, NULL, &mixed, NULL), WI_OK);
+        shown += accuracy_of(&w, mixed, 0, SHOWN - 1) / DRAWS;
+        others += accuracy_of(&w, mixed, SHOWN, N_LABELS - 1) / DRAWS;
+        wi_head_close(&mixed);
+    }
+    assert_true(shown > accuracy_of(&w, words, 0, SHOWN - 1) + 0.03);
+    assert_true(others > accuracy_of(&w, words, SHOWN, N_LABELS - 1) - 0.01);
     wi_head_close(&words);
     free_labels(w.labels, N_LABELS);
 }
@@ -633,6 +667,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(photos_improve_words),
         cmocka_unit_test(good_words_keep_their_say),
+        cmocka_unit_test(labels_without_photos_keep_their_say),
         cmocka_unit_test(a_single_photo_is_doubted),
         cmocka_unit_test(progress_is_told),
         cmocka_unit_test(searches_stop_where_they_take_long),
