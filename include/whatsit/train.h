@@ -54,9 +54,9 @@ WI_API wi_status wi_head_train(const wi_model *model, const wi_training *trainin
 
 /* A head from words and example photos. words is a zero-shot head, whose labels the photos belong
  * to; a label without photos answers by its words alone. The photos move the words' answer only as
- * far as they ask for it: a logistic regression whose prior is the words. With two photos of a label
- * the temperature is fitted to photos that were held out. Deterministic. progress (nullable) hears
- * of fits done.
+ * far as they ask for it: a logistic regression whose prior is the words. Where labels have a second
+ * photo, the temperature is fitted to photos that were held out; with one a label it is above 1, the
+ * more the less the words say of the photos. Deterministic. progress (nullable) hears of fits done.
  * Errors: WI_ERR_ARG, WI_ERR_MISMATCH (embeddings of another length), WI_ERR_CANCELLED,
  *     WI_ERR_LIMIT, WI_ERR_NOMEM
  * Source: Silva-Rodriguez et al. (CVPR 2024, arXiv:2312.12730); src/head/anchor.h has the formula
@@ -66,7 +66,8 @@ WI_API wi_status wi_head_add_photos(const wi_head *words, const wi_photos *photo
 
 /* A head from example photos alone: each label's mean photo, normalised. Every label needs one.
  * Uses name, labels, groups, licence, source, sensitivity and photos of the training.
- * wi_head_add_photos improves it.
+ * wi_head_add_photos improves it. Its temperature, too, is fitted to photos held out; with one photo a
+ * label it is 2.
  * Source: nearest class mean, e.g. Snell et al. (arXiv:1703.05175) without the training */
 WI_API wi_status wi_head_from_photos(const wi_model *model, const wi_training *training,
                                      wi_head **out, wi_error *error);
