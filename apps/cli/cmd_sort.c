@@ -274,8 +274,7 @@ const cli_verb cli_verb_sort = {
         "only shows what it would do.\n\n"
         "Nothing is ever overwritten: a name that is taken gets a number. A log in the folder "
         "tells every step before it is done, and --undo takes them back, emptied folders too; a "
-        "copy "
-        "that was changed since is kept.",
+        "copy that was changed since is kept.",
     .examples = "whatsit sort --as flowers ~/Pictures/new --into sorted\n"
                 "    what would go where?\n"
                 "whatsit sort --as flowers ~/Pictures/new --into sorted --move --min 0.5 --go\n"

@@ -18,8 +18,9 @@ wi_status cli_place_file(cli_place_how how, const char *from, const char *folder
  * Errors: as above */
 wi_status cli_place_folder(const char *parent, const char *folder, FILE *log, wi_error *error);
 
-/* Takes the log's steps back, last first; n_undone counts files. What cannot be taken back safely (a changed copy, a name
- * that is taken) is named, kept and counted.
+/* Takes the log's steps back, last first; n_undone counts files. What cannot be taken back safely
+ * (a changed copy, a name that is taken) is named, kept and counted; a folder that holds something
+ * stays.
  * Errors: WI_ERR_IO, WI_ERR_FORMAT (no such log; then nothing is done), WI_ERR_NOMEM */
 wi_status cli_place_undo(const char *log, cli_app *app, size_t *n_undone, size_t *n_kept,
                          wi_error *error);
