@@ -5,8 +5,9 @@
 
 TESTSET holds labels.tsv (file, label, dataset) and the pictures. Sets of four photos a label are tested photo by photo,
 by heads made from the others; of larger ones the parts are given as DATASET-train and DATASET-test, or a few photos are
-drawn from all and the rest is tested. Sets that are not there are left out. --sklearn compares linear heads with
-scikit-learn's LogisticRegression on the same embeddings and split. Heads go to a folder of their own."""
+drawn from all and the rest is tested (linear heads: one half is learnt from and the other tested). Sets that are not
+there are left out. --sklearn compares linear heads with scikit-learn's LogisticRegression on the same embeddings and
+split. Heads go to a folder of their own."""
 import argparse
 import atexit
 import collections
@@ -85,13 +86,17 @@ def sklearn_accuracy(train, test, strength):
     return (same.predict(tx) == ty).mean(), (chosen.predict(tx) == ty).mean()
 
 
-def split(photos, n):
-    """The first n photos of each label, and the rest."""
-    seen, train, rest = collections.Counter(), [], []
+def split(photos, n_of):
+    """The first n_of[label] photos of each label, and the rest."""
+    seen, first, rest = collections.Counter(), [], []
     for photo in photos:
-        (train if seen[photo[1]] < n else rest).append(photo)
+        (first if seen[photo[1]] < n_of[photo[1]] else rest).append(photo)
         seen[photo[1]] += 1
-    return train, rest
+    return first, rest
+
+
+def count(photos):
+    return collections.Counter(label for _, label in photos)
 
 
 def turns(name):
@@ -127,6 +132,8 @@ def linear():
     for name in present("xray", "pneumoniamnist", "pets", "flowers", "professions"):
         right, n = [0.0] * 3, 0
         for learn, test in turns(name):
+            if test is None:
+                learn, test = split(learn, {label: n // 2 for label, n in count(learn).items()})
             report = json.loads(run("head", "train", "lin", "--data", table("train", learn), "--json", "--force"))
             strength = float(report["how"].split()[1].rstrip(";"))
             found = [measure("lin", table("test", test))["top1"]]
@@ -147,18 +154,18 @@ def few_shot():
         zero, n, right = 0.0, 0, collections.defaultdict(lambda: [0.0] * draws)
         for turn, (learn, test) in enumerate(turns(name)):
             tested = test or learn
-            labels = sorted({label for _, label in tested})
+            labels = sorted(count(tested))
             words = ["--labels", table_of_labels(labels), "--template", TEMPLATES[name]]
             run("head", "new", "z", *words, "--force")
             zero += measure("z", table("test", tested))["balanced"] * len(tested)
             n += len(tested)
             for shots in counts:
-                if min(collections.Counter(label for _, label in learn).values()) < shots + (test is None):
+                if min(count(learn).values()) < shots + (test is None):
                     continue
                 for draw in range(draws):
                     mixed = list(learn)
                     random.Random(draws * turn + draw).shuffle(mixed)
-                    some, others = split(mixed, shots)
+                    some, others = split(mixed, dict.fromkeys(labels, shots))
                     examples = [f"--examples={label}=" + ",".join(p for p, l in some if l == label) for label in labels]
                     run("head", "new", "f", *words, *examples, "--force")
                     right[shots][draw] += measure("f", table("test", test or others))["balanced"] * len(tested)
@@ -188,8 +195,8 @@ def none_of_these():
         if name == "pets":  # the objects are full of dogs and cats
             kinds.remove("objects")
         others = [path for kind in kinds for path, _ in rows[kind]]
-        shots, test = split(rows[name], 3)
-        labels = sorted({label for _, label in test})
+        shots, test = split(rows[name], dict.fromkeys(count(rows[name]), 3))
+        labels = sorted(count(test))
         words = ["--labels", table_of_labels(labels), "--force"]
         examples = [f"--examples={label}=" + ",".join(p for p, l in shots if l == label) for label in labels]
         data, cells = table("test", test), []

@@ -129,8 +129,7 @@ static wi_status log_failed(wi_error *error, const char *folder)
 
 wi_status cli_place_folder(const char *parent, const char *folder, FILE *log, wi_error *error)
 {
-    struct stat info;
-    if (stat(folder, &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (cli_is_folder(folder)) {
         return WI_OK;
     }
     if (!write_step(log, MADE_FOLDER, parent, folder)) {
