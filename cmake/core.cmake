@@ -10,7 +10,7 @@ foreach(file IN ITEMS
     image/image.c image/taps.c image/resample.c image/resample_scalar.c image/resample_avx2.c
     image/resample_neon.c image/resample_wasm.c image/preprocess.c
     text/bpe.c text/clean.c text/entities.c text/entity_tables.c text/labels.c text/lines.c
-    text/merge.c text/merges.c text/pieces.c text/templates.c text/unicode.c text/unicode_tables.c
+    text/merge.c text/merges.c text/pieces.c text/templates.c text/tokenizer.c text/tokenizers.c text/unicode.c text/unicode_tables.c
     nn/run.c nn/attention.c nn/vit.c nn/resnet.c nn/text.c
     model/model.c model/modelfile.c model/modelpath.c model/net.c model/pack.c model/params.c model/session.c
     head/head.c head/score.c head/texts.c head/zeroshot.c head/resume.c head/background.c

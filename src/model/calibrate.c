@@ -179,7 +179,7 @@ wi_status wi_mdl_quantise(wi_model *model, wi_error *error)
     wi_status status = WI_OK;
     if (model->params.image.kind != WI_IMAGE_NONE)
         status = observe_images(model, &o, error);
-    if (status == WI_OK && model->params.text.present && model->bpe.sorted)
+    if (status == WI_OK && model->params.text.present && model->tokenizer.kind)
         status = observe_texts(model, &o, error);
     if (status == WI_OK && !o.out_of_memory)
         status = wi_pack_to_s8(&model->params, &model->net, choose, &o, &model->owned, error);

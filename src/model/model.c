@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "model/source.h"
+#include "text/bpe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ void wi_mdl_close(wi_model **model_pointer)
     wi_owned_free(&model->owned);
     wi_gguf_close(&model->gguf);
     wi_map_close(&model->map);
-    free(model->own_bpe);
+    free(model->own_table);
     free(model->name);
     free(model->licence);
     free(model->source);
@@ -52,19 +53,23 @@ wi_status wi_mdl_note_weights(wi_model *model, wi_error *error)
     return wi_net_walk(&model->net, &model->params, note_weights, &model->weights, error);
 }
 
-static wi_status take_merges(wi_model *model, const wi_source *source, wi_error *error)
+static wi_status take_tokenizer(wi_model *model, const wi_source *source, wi_error *error)
 {
     size_t n_bytes = 0;
     const char *merges = wi_source_merges(source, &n_bytes);
-    const wi_bpe *clip = wi_bpe_clip();
     if (merges) {
-        const wi_status status = wi_bpe_parse_merges(merges, n_bytes, &model->bpe, error);
-        model->own_bpe = (uint16_t(*)[3])(uintptr_t)model->bpe.sorted;
-        return status;
+        wi_bpe bpe;
+        const wi_status status = wi_bpe_parse_merges(merges, n_bytes, &bpe, error);
+        if (status != WI_OK)
+            return status;
+        model->own_table = (void *)(uintptr_t)bpe.sorted;
+        model->tokenizer = wi_bpe_tokenizer(&bpe);
+        return WI_OK;
     }
     /* The checkpoint brings no tokenizer: CLIP's own applies when the sizes say so. */
-    if (model->params.text.vocabulary_size == 512 + clip->n_merges + 2)
-        model->bpe = *clip;
+    const wi_tokenizer clip = wi_bpe_tokenizer(wi_bpe_clip());
+    if (model->params.text.vocabulary_size == wi_tokenizer_rules(&clip).n_ids)
+        model->tokenizer = clip;
     return WI_OK;
 }
 
@@ -88,7 +93,7 @@ static wi_status fill_from_source(wi_model *model, const wi_source *source, wi_p
         status =
             wi_pack(model->engine, source, &model->params, type, &model->net, &model->owned, error);
     if (status == WI_OK && model->params.text.present)
-        status = take_merges(model, source, error);
+        status = take_tokenizer(model, source, error);
     if (status == WI_OK)
         status = wi_mdl_note_weights(model, error);
     return status;
@@ -179,9 +184,8 @@ static void hash_params(wi_sha256 *sha, const wi_model *model)
              (double)pre->mean[0], (double)pre->mean[1], (double)pre->mean[2], (double)pre->std[0],
              (double)pre->std[1], (double)pre->std[2]);
     wi_sha256_update(sha, text, strlen(text));
-    if (model->bpe.sorted)
-        wi_sha256_update(sha, model->bpe.sorted,
-                         (size_t)model->bpe.n_merges * sizeof *model->bpe.sorted);
+    if (model->tokenizer.kind)
+        wi_sha256_update(sha, model->tokenizer.table, model->tokenizer.n_bytes);
 }
 
 wi_status wi_mdl_fingerprint(const wi_model *model, const wi_progress *progress, char hex[65],

@@ -8,7 +8,7 @@
 #include "model/net.h"
 #include "model/pack.h"
 #include "nn/engine.h"
-#include "text/bpe.h"
+#include "text/tokenizer.h"
 
 #include <whatsit/model.h>
 
@@ -21,8 +21,8 @@ struct wi_model {
     wi_engine *engine;
     wi_params params;
     wi_net net;
-    wi_bpe bpe;                    /* sorted == NULL: no tokenizer */
-    uint16_t (*own_bpe)[3];        /* when the model brought merges that had to be parsed */
+    wi_tokenizer tokenizer;
+    void *own_table;               /* when the tokenizer's table had to be made */
     char *name, *licence, *source; /* never NULL once open */
     const char *format;
     wi_weights weights;

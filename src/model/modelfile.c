@@ -13,7 +13,6 @@
 
 /* Version 2: int8 weights keep the bound WI_S8_FOUR (kern/kern.h). */
 enum { FILE_VERSION = 2, TENSOR_ALIGNMENT = 64 };
-static const char merges_name[] = "tokenizer.merges";
 
 wi_status wi_modelfile_probe(const uint8_t *bytes, size_t n_bytes, bool *ours, wi_error *error)
 {
@@ -236,17 +235,25 @@ static wi_status bind_part(void *context, const wi_part *part, wi_error *error)
     return *part->vector ? WI_OK : missing(part, "", error);
 }
 
-static wi_status bind_merges(const wi_gguf *gguf, wi_bpe *bpe, wi_error *error)
+static uint32_t element_type(const wi_tokenizer_kind *kind)
 {
-    const wi_gguf_tensor *t = wi_gguf_tensor_find(gguf, merges_name);
-    if (!t)
-        return WI_OK;
-    if (t->type != WI_GGML_I16 || t->dims[0] != 3 || t->dims[2] != 1 || t->dims[1] > UINT16_MAX)
-        return wi_fail(error, WI_ERR_FORMAT, "%s has the wrong shape: get the model again",
-                       merges_name);
-    bpe->sorted = (const uint16_t(*)[3])(const void *)t->data;
-    bpe->n_merges = (uint32_t)t->dims[1];
-    return wi_bpe_check(bpe, error);
+    return kind->element_bytes == 2 ? WI_GGML_I16 : WI_GGML_I8;
+}
+
+static wi_status bind_tokenizer(const wi_gguf *gguf, wi_tokenizer *tokenizer, wi_error *error)
+{
+    for (size_t i = 0; wi_tokenizer_kinds[i]; i++) {
+        const wi_tokenizer_kind *kind = wi_tokenizer_kinds[i];
+        const wi_gguf_tensor *t = wi_gguf_tensor_find(gguf, kind->tensor);
+        if (!t)
+            continue;
+        if (t->type != element_type(kind) || t->dims[0] != kind->row_elements || t->dims[2] != 1 ||
+            t->dims[3] != 1 || (uintptr_t)t->data % TENSOR_ALIGNMENT != 0)
+            return wi_fail(error, WI_ERR_FORMAT, "%s has the wrong shape: get the model again",
+                           kind->tensor);
+        return wi_tokenizer_bind(kind, t->data, t->n_bytes, tokenizer, error);
+    }
+    return WI_OK;
 }
 
 static char *copy_string(const wi_gguf *gguf, const char *name)
@@ -306,7 +313,7 @@ static wi_status bind_all(wi_model *model, wi_error *error)
     if (status == WI_OK)
         status = wi_net_walk(&model->net, &model->params, bind_part, model->gguf, error);
     if (status == WI_OK && model->params.text.present)
-        status = bind_merges(model->gguf, &model->bpe, error);
+        status = bind_tokenizer(model->gguf, &model->tokenizer, error);
     if (status == WI_OK)
         status = wi_mdl_note_weights(model, error);
     return status;
@@ -387,22 +394,24 @@ wi_status wi_mdl_write(wi_model *model, const char *path, const wi_progress *pro
                        wi_error *error)
 {
     writing w = {.progress = progress};
-    const wi_bpe *bpe = &model->bpe;
+    const wi_tokenizer *tokenizer = &model->tokenizer;
+    const wi_tokenizer_kind *kind = tokenizer->kind;
     wi_status status = wi_mdl_fingerprint(model, NULL, model->fingerprint, error);
     if (status == WI_OK)
         status = wi_gguf_writer_open(path, TENSOR_ALIGNMENT, &w.writer, error);
     if (status != WI_OK)
         return status;
     put_keys(w.writer, model);
-    if (bpe->sorted)
-        wi_gguf_put_tensor(w.writer, merges_name, WI_GGML_I16, 2,
-                           (const uint64_t[]){3, bpe->n_merges});
+    if (kind)
+        wi_gguf_put_tensor(
+            w.writer, kind->tensor, element_type(kind), 2,
+            (const uint64_t[]){kind->row_elements,
+                               tokenizer->n_bytes / kind->element_bytes / kind->row_elements});
     status = wi_net_walk(&model->net, &model->params, declare_part, &w, error);
     if (status == WI_OK)
         status = wi_gguf_writer_begin(w.writer, error);
-    if (status == WI_OK && bpe->sorted)
-        status = wi_gguf_writer_data(w.writer, bpe->sorted,
-                                     (size_t)bpe->n_merges * sizeof *bpe->sorted, error);
+    if (status == WI_OK && kind)
+        status = wi_gguf_writer_data(w.writer, tokenizer->table, tokenizer->n_bytes, error);
     if (status == WI_OK)
         status = wi_net_walk(&model->net, &model->params, write_part, &w, error);
     if (status == WI_OK)

@@ -158,7 +158,7 @@ static wi_status add_text(const wi_model *m, batch *b, size_t index, const char 
     size_t n = 0;
     bool truncated = false;
     const wi_status status =
-        wi_bpe_encode(&m->bpe, text, strlen(text), context, ids, &n, &truncated, error);
+        wi_tokenizer_encode(&m->tokenizer, text, strlen(text), context, ids, &n, &truncated, error);
     if (status != WI_OK)
         return status;
     if (truncated && n_truncated)
@@ -227,7 +227,7 @@ wi_status wi_ses_texts(wi_session *s, const char *const *texts, size_t n, float 
 {
     if (!(s->towers & WI_TOWER_TEXT))
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no text tower open", s->model->name);
-    if (!s->model->bpe.sorted)
+    if (!s->model->tokenizer.kind)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no tokenizer that this program knows",
                        s->model->name);
     if (n == 0)

@@ -97,3 +97,49 @@ wi_status wi_bpe_encode(const wi_bpe *bpe, const char *text, size_t n_bytes, siz
         *truncated = over;
     return WI_OK;
 }
+
+/* ---- as a kind of tokenizer ---- */
+
+static wi_bpe of_table(const void *table, size_t n_bytes)
+{
+    const uint16_t(*rows)[3] = table;
+    return (wi_bpe){rows, (uint32_t)(n_bytes / sizeof *rows)};
+}
+
+static wi_status check_table(const void *table, size_t n_bytes, wi_error *error)
+{
+    if (n_bytes / sizeof(uint16_t[3]) > WI_BPE_MAX_MERGES || n_bytes % sizeof(uint16_t[3]))
+        return wi_fail(error, WI_ERR_FORMAT, "merge table of %zu bytes", n_bytes);
+    const wi_bpe bpe = of_table(table, n_bytes);
+    return wi_bpe_check(&bpe, error);
+}
+
+static wi_status encode_table(const wi_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                              wi_tokens *out, wi_error *error)
+{
+    const wi_bpe bpe = of_table(tokenizer->table, tokenizer->n_bytes);
+    return wi_bpe_encode(&bpe, text, n_bytes, out->context_length, out->ids, &out->n_ids,
+                         &out->truncated, error);
+}
+
+static void rules_of_table(const wi_tokenizer *tokenizer, wi_token_rules *out)
+{
+    const int32_t start =
+        WI_BPE_N_SYMBOLS + (int32_t)of_table(tokenizer->table, tokenizer->n_bytes).n_merges;
+    *out = (wi_token_rules){(uint32_t)start + 2, start, start + 1, 0, 77};
+}
+
+const wi_tokenizer_kind wi_tokenizer_clip = {
+    .name = "CLIP's BPE",
+    .tensor = "tokenizer.merges",
+    .element_bytes = sizeof(uint16_t),
+    .row_elements = 3,
+    .check = check_table,
+    .encode = encode_table,
+    .rules = rules_of_table,
+};
+
+wi_tokenizer wi_bpe_tokenizer(const wi_bpe *bpe)
+{
+    return (wi_tokenizer){&wi_tokenizer_clip, bpe->sorted, bpe->n_merges * sizeof *bpe->sorted};
+}

@@ -7,13 +7,19 @@
 #ifndef WI_TEXT_BPE_H
 #define WI_TEXT_BPE_H
 
-#include <whatsit/status.h>
+#include "text/tokenizer.h"
 
 typedef struct wi_bpe {
     /* Sorted by (left, right): {left, right, rank}; rank is the line in the merges list. */
     const uint16_t (*sorted)[3];
     uint32_t n_merges;
 } wi_bpe;
+
+/* The kind whose table is the sorted rows. */
+extern const wi_tokenizer_kind wi_tokenizer_clip;
+
+/* bpe must outlive the tokenizer. */
+wi_tokenizer wi_bpe_tokenizer(const wi_bpe *bpe);
 
 /* The vocabulary that OpenAI published with CLIP (MIT), compiled in. Kept in a file of its own so
  * that builds whose models bring their merges need not link it. */
