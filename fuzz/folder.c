@@ -1,7 +1,7 @@
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "folder.h"
 
-#include "model/source_layout.h"
+#include "checkpoint/layout.h"
 
 #include <stdio.h>
 #include <stdlib.h>

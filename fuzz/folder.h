@@ -2,7 +2,7 @@
 #ifndef FUZZ_FOLDER_H
 #define FUZZ_FOLDER_H
 
-#include "model/source.h"
+#include "checkpoint/source.h"
 
 /* The path of a file in it; lives until the fourth next call. */
 const char *folder_path(const char *name);

@@ -10,15 +10,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A room may include itself and these. The chain base <- cpu <- kern <- nn <- model <- head <- api
-# may skip links; base is open to all.
-CHAIN = ["base", "cpu", "kern", "nn", "model", "head", "api"]
+# A room may include itself and these. The chain base <- cpu <- kern <- nn <- model may skip links;
+# head and checkpoint stand on it and do not know each other, api sees all.
+CHAIN = ["base", "cpu", "kern", "nn", "model"]
 ROOMS = {room: set(CHAIN[: i + 1]) for i, room in enumerate(CHAIN)}
+for room in ("head", "index", "checkpoint"):
+    ROOMS[room] = set(CHAIN) | {room}
+ROOMS["api"] = set(CHAIN) | {"head", "index", "checkpoint", "api"}
 for room, more in {
     "fmt": {"base"},
     "text": {"base"},
     "image": {"base", "kern", "cpu"},
     "model": {"fmt", "text"},
+    "checkpoint": {"fmt", "text"},
     "head": {"fmt", "text"},
     "api": {"fmt", "text", "image"},
 }.items():

@@ -1,20 +1,8 @@
 #include "model/model.h"
 
 #include "base/error.h"
-#include "base/map.h"
-#include "model/modelpath.h"
 
 #include <string.h>
-
-wi_status wi_model_open(wi_engine *engine, const char *path, const wi_model_options *options,
-                        wi_model **out, wi_error *error)
-{
-    const wi_model_options defaults = {0};
-    if (!engine || !path || !out)
-        return wi_fail(error, WI_ERR_ARG,
-                       "wi_model_open: an engine, a path and a place for the model are needed");
-    return wi_mdl_open(engine, path, options ? options : &defaults, out, error);
-}
 
 wi_status wi_model_open_memory(wi_engine *engine, const void *bytes, size_t n_bytes,
                                const wi_model_options *options, wi_model **out, wi_error *error)
@@ -43,15 +31,6 @@ wi_status wi_model_get_info(const wi_model *model, wi_model_info *out, wi_error 
     if (!model || !out)
         return wi_fail(error, WI_ERR_ARG, "wi_model_get_info: a NULL argument");
     return wi_mdl_info(model, out, error);
-}
-
-wi_status wi_model_convert(wi_engine *engine, const char *from, const char *to,
-                           const wi_convert_options *options, wi_error *error)
-{
-    const wi_convert_options defaults = {0};
-    if (!engine || !from || !to)
-        return wi_fail(error, WI_ERR_ARG, "wi_model_convert: an engine and two paths are needed");
-    return wi_mdl_convert(engine, from, to, options ? options : &defaults, error);
 }
 
 wi_status wi_model_verify(const wi_model *model, const wi_progress *progress, wi_error *error)

@@ -3,8 +3,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/sha256.h"
-#include "model/source.h"
-#include "text/bpe.h"
+#include "model/pieces.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,75 +50,6 @@ wi_status wi_mdl_note_weights(wi_model *model, wi_error *error)
 {
     model->weights = WI_WEIGHTS_AUTO;
     return wi_net_walk(&model->net, &model->params, note_weights, &model->weights, error);
-}
-
-static wi_status take_tokenizer(wi_model *model, const wi_source *source, wi_error *error)
-{
-    size_t n_bytes = 0;
-    const char *merges = wi_source_merges(source, &n_bytes);
-    if (merges) {
-        wi_bpe bpe;
-        const wi_status status = wi_bpe_parse_merges(merges, n_bytes, &bpe, error);
-        if (status != WI_OK)
-            return status;
-        model->own_table = (void *)(uintptr_t)bpe.sorted;
-        model->tokenizer = wi_bpe_tokenizer(&bpe);
-        return WI_OK;
-    }
-    /* The checkpoint brings no tokenizer: CLIP's own applies when the sizes say so. */
-    const wi_tokenizer clip = wi_bpe_tokenizer(wi_bpe_clip());
-    if (model->params.text.vocabulary_size == wi_tokenizer_rules(&clip).n_ids)
-        model->tokenizer = clip;
-    return WI_OK;
-}
-
-static bool copy_strings(wi_model *model, const char *name, const char *licence, const char *source)
-{
-    model->name = strdup(name);
-    model->licence = strdup(licence);
-    model->source = strdup(source);
-    return model->name && model->licence && model->source;
-}
-
-static wi_status fill_from_source(wi_model *model, const wi_source *source, wi_pack_type type,
-                                  wi_error *error)
-{
-    model->params = *wi_source_params(source);
-    model->format = wi_source_format(source);
-    if (!copy_strings(model, wi_source_name(source), wi_source_licence(source), ""))
-        return wi_fail(error, WI_ERR_NOMEM, "out of memory for a model's name");
-    wi_status status = wi_net_open(&model->params, &model->net, error);
-    if (status == WI_OK)
-        status =
-            wi_pack(model->engine, source, &model->params, type, &model->net, &model->owned, error);
-    if (status == WI_OK && model->params.text.present)
-        status = take_tokenizer(model, source, error);
-    if (status == WI_OK)
-        status = wi_mdl_note_weights(model, error);
-    return status;
-}
-
-wi_status wi_mdl_from_source(wi_engine *engine, const char *path, wi_pack_type type, wi_model **out,
-                             wi_error *error)
-{
-    wi_source *source = NULL;
-    wi_model *model = NULL;
-    wi_status status = wi_source_open(path, &source, error);
-    if (status != WI_OK)
-        return status;
-    model = calloc(1, sizeof *model);
-    if (model) {
-        model->engine = engine;
-        status = fill_from_source(model, source, type, error);
-    } else {
-        status = wi_fail_nomem(error, sizeof *model, "a model");
-    }
-    wi_source_close(&source);
-    if (status == WI_OK)
-        *out = model;
-    else
-        wi_mdl_close(&model);
-    return status;
 }
 
 wi_status wi_mdl_require_towers(const wi_model *model, uint32_t towers, wi_error *error)

@@ -6,7 +6,7 @@
 #include "base/map.h"
 #include "fmt/gguf.h"
 #include "model/net.h"
-#include "model/pack.h"
+#include "model/owned.h"
 #include "nn/engine.h"
 #include "text/tokenizer.h"
 
@@ -35,9 +35,6 @@ struct wi_model {
     wi_gguf *gguf;
 };
 
-/* Packs a source. The caller closes *out with wi_mdl_close. */
-wi_status wi_mdl_from_source(wi_engine *engine, const char *path, wi_pack_type type, wi_model **out,
-                             wi_error *error);
 /* Binds a model file's bytes, which are borrowed. file: for messages. */
 wi_status wi_mdl_from_bytes(wi_engine *engine, const char *file, const uint8_t *bytes,
                             size_t n_bytes, wi_model **out, wi_error *error);
@@ -50,14 +47,13 @@ void wi_mdl_close(wi_model **model);
 wi_status wi_mdl_fingerprint(const wi_model *model, const wi_progress *progress, char hex[65],
                              wi_error *error);
 
-/* Turns the large matrices into int8, choosing the columns to set apart by running the towers on
- * built-in pictures and sentences. */
-wi_status wi_mdl_quantise(wi_model *model, wi_error *error);
-
 /* Fills in model->weights. */
 wi_status wi_mdl_note_weights(wi_model *model, wi_error *error);
 
 /* WI_ERR_UNSUPPORTED when a wanted one is not there. */
 wi_status wi_mdl_require_towers(const wi_model *model, uint32_t towers, wi_error *error);
+
+/* As wi_model_get_info. */
+wi_status wi_mdl_info(const wi_model *model, wi_model_info *out, wi_error *error);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "fmt/gguf_write.h"
+#include "model/pieces.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -41,8 +41,6 @@ typedef struct wi_run {
     size_t max_rows;
 } wi_run;
 
-enum { WI_MAX_APART = 16 };
-
 /* What a tower will need of the shared parts; each field is the largest over the matrices and
  * steps. */
 typedef struct wi_run_need {

@@ -6,6 +6,8 @@
 
 typedef enum wi_mat_type { WI_MAT_F32 = 0, WI_MAT_F16, WI_MAT_BF16, WI_MAT_S8 } wi_mat_type;
 
+enum { WI_MAX_APART = 16 };
+
 /* A linear layer W[n,k] in panels (kern/kern.h), y = W x + bias.
  *
  * An s8 matrix may set a few input columns apart: those whose inputs are outliers would spoil the

@@ -1,6 +1,6 @@
 /* The reference models: embeddings, logits and probabilities against the originals', layer by layer
  * where they differ. Runs on every ISA of this machine. */
-#include "model/modelpath.h"
+#include "checkpoint/checkpoint.h"
 #include "model/session.h"
 #include "support/scratch.h"
 

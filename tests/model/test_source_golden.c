@@ -1,7 +1,7 @@
 /* The reference models open, with the parameters that their table gives and the numbers that stand
  * in their files, read here once more by a reader of its own. */
 #include "kern/half.h"
-#include "model/source.h"
+#include "checkpoint/source.h"
 #include "support/golden.h"
 
 #include <math.h>

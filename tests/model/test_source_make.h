@@ -3,7 +3,7 @@
 #ifndef TESTS_MODEL_SOURCE_MAKE_H
 #define TESTS_MODEL_SOURCE_MAKE_H
 
-#include "model/source.h"
+#include "checkpoint/source.h"
 
 enum layout {
     LAYOUT_HF = 0,

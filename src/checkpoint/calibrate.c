@@ -2,6 +2,8 @@
  * sentences that are built in, so that a conversion needs no data and gives the same file every
  * time. */
 #include "base/error.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/pack.h"
 #include "model/session.h"
 
 #include <math.h>

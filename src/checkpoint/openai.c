@@ -3,8 +3,8 @@
  * activation is QuickGELU. Source: openai/CLIP clip/model.py build_model; open_clip
  * src/open_clip/model.py and transform.py. */
 #include "base/error.h"
-#include "model/source_config.h"
-#include "model/source_layout.h"
+#include "checkpoint/config.h"
+#include "checkpoint/layout.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
+#include "checkpoint/source.h"
 #include "kern/half.h"
-#include "model/source.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "base/size.h"
-#include "model/source_layout.h"
+#include "checkpoint/layout.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Reading configuration objects: every field has a default, the first mistake sticks. */
-#ifndef WI_MODEL_SOURCE_CONFIG_H
-#define WI_MODEL_SOURCE_CONFIG_H
+#ifndef WI_CHECKPOINT_CONFIG_H
+#define WI_CHECKPOINT_CONFIG_H
 
 #include "fmt/json.h"
 #include "model/params.h"

@@ -1,8 +1,8 @@
 /* From float to int8 weights: per output channel one scale, symmetric, within the bound that lets four
  * products share 16 bits (kern/kern.h). */
 #include "base/error.h"
+#include "checkpoint/pack.h"
 #include "kern/half.h"
-#include "model/pack.h"
 
 #include <math.h>
 #include <stdlib.h>

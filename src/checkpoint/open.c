@@ -1,9 +1,9 @@
-#include "model/modelpath.h"
+#include "checkpoint/checkpoint.h"
 
 #include "base/error.h"
-#include "nn/resnet.h"
-#include "nn/text.h"
-#include "nn/vit.h"
+#include "checkpoint/pack.h"
+#include "checkpoint/source.h"
+#include "text/bpe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,11 +31,80 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+static wi_status take_tokenizer(wi_model *model, const wi_source *source, wi_error *error)
+{
+    size_t n_bytes = 0;
+    const char *merges = wi_source_merges(source, &n_bytes);
+    if (merges) {
+        wi_bpe bpe;
+        const wi_status status = wi_bpe_parse_merges(merges, n_bytes, &bpe, error);
+        if (status != WI_OK)
+            return status;
+        model->own_table = (void *)(uintptr_t)bpe.sorted;
+        model->tokenizer = wi_bpe_tokenizer(&bpe);
+        return WI_OK;
+    }
+    /* The checkpoint brings no tokenizer: CLIP's own applies when the sizes say so. */
+    const wi_tokenizer clip = wi_bpe_tokenizer(wi_bpe_clip());
+    if (model->params.text.vocabulary_size == wi_tokenizer_rules(&clip).n_ids)
+        model->tokenizer = clip;
+    return WI_OK;
+}
+
+static bool copy_strings(wi_model *model, const char *name, const char *licence, const char *source)
+{
+    model->name = strdup(name);
+    model->licence = strdup(licence);
+    model->source = strdup(source);
+    return model->name && model->licence && model->source;
+}
+
+static wi_status fill_from_source(wi_model *model, const wi_source *source, wi_pack_type type,
+                                  wi_error *error)
+{
+    model->params = *wi_source_params(source);
+    model->format = wi_source_format(source);
+    if (!copy_strings(model, wi_source_name(source), wi_source_licence(source), ""))
+        return wi_fail(error, WI_ERR_NOMEM, "out of memory for a model's name");
+    wi_status status = wi_net_open(&model->params, &model->net, error);
+    if (status == WI_OK)
+        status =
+            wi_pack(model->engine, source, &model->params, type, &model->net, &model->owned, error);
+    if (status == WI_OK && model->params.text.present)
+        status = take_tokenizer(model, source, error);
+    if (status == WI_OK)
+        status = wi_mdl_note_weights(model, error);
+    return status;
+}
+
+static wi_status from_checkpoint(wi_engine *engine, const char *path, wi_pack_type type,
+                                 wi_model **out, wi_error *error)
+{
+    wi_source *source = NULL;
+    wi_model *model = NULL;
+    wi_status status = wi_source_open(path, &source, error);
+    if (status != WI_OK)
+        return status;
+    model = calloc(1, sizeof *model);
+    if (model) {
+        model->engine = engine;
+        status = fill_from_source(model, source, type, error);
+    } else {
+        status = wi_fail_nomem(error, sizeof *model, "a model");
+    }
+    wi_source_close(&source);
+    if (status == WI_OK)
+        *out = model;
+    else
+        wi_mdl_close(&model);
+    return status;
+}
+
 static wi_status from_source(wi_engine *engine, const char *path, wi_weights weights,
                              wi_model **out, wi_error *error)
 {
     wi_model *model = NULL;
-    wi_status status = wi_mdl_from_source(engine, path, pack_type_of(weights), &model, error);
+    wi_status status = from_checkpoint(engine, path, pack_type_of(weights), &model, error);
     if (status == WI_OK && weights == WI_WEIGHTS_INT8)
         status = wi_mdl_quantise(model, error);
     if (status == WI_OK)
@@ -78,93 +147,6 @@ wi_status wi_mdl_open(wi_engine *engine, const char *path, const wi_model_option
         *out = model;
     else
         wi_mdl_close(&model);
-    return status;
-}
-
-/* --- describing --- */
-
-static const char *activation_name(wi_activation activation)
-{
-    static const char *const names[] = {[WI_ACT_QUICK_GELU] = "quick_gelu",
-                                        [WI_ACT_GELU] = "gelu",
-                                        [WI_ACT_GELU_TANH] = "gelu_tanh",
-                                        [WI_ACT_RELU] = "relu"};
-    return names[activation];
-}
-
-typedef struct counting {
-    uint64_t image, text;
-} counting;
-
-static wi_status count_part(void *context, const wi_part *part, wi_error *error)
-{
-    (void)error;
-    counting *c = context;
-    uint64_t n = part->n_floats;
-    if (part->kind != WI_PART_VECTOR)
-        n = (uint64_t)part->n * part->k + (part->has_bias ? part->n : 0);
-    *(part->name[0] == 'v' ? &c->image : &c->text) += n;
-    return WI_OK;
-}
-
-static wi_tower_info tower_info(const char *kind, const wi_block_params *b, uint64_t n_parameters,
-                                uint64_t macs)
-{
-    return (wi_tower_info){.present = true,
-                           .kind = kind,
-                           .activation = activation_name(b->activation),
-                           .width = b->width,
-                           .n_layers = b->n_layers,
-                           .n_heads = b->n_heads,
-                           .mlp_width = b->mlp_width,
-                           .n_parameters = n_parameters,
-                           .macs = macs};
-}
-
-static void describe_towers(const wi_model *model, const counting *c, wi_model_info *out)
-{
-    const wi_params *p = &model->params;
-    if (p->image.kind == WI_IMAGE_VIT) {
-        out->image = tower_info("vit", &p->image.blocks, c->image, wi_vit_macs(&model->net.vit));
-        out->image.patch_px = p->image.patch_px;
-    } else if (p->image.kind == WI_IMAGE_RESNET) {
-        out->image =
-            tower_info("resnet", &p->image.blocks, c->image, wi_resnet_macs(&model->net.resnet));
-        out->image.activation = "relu";
-        out->image.n_layers = model->net.resnet.n_bottlenecks;
-    }
-    if (p->text.present)
-        out->text = tower_info("text", &p->text.blocks, c->text, wi_text_macs(&model->net.text));
-}
-
-wi_status wi_mdl_info(const wi_model *model, wi_model_info *out, wi_error *error)
-{
-    const wi_params *p = &model->params;
-    counting c = {0, 0};
-    wi_net net = model->net; /* the walk wants it writable */
-    wi_model_info info = {.name = model->name,
-                          .licence = model->licence,
-                          .source = model->source,
-                          .format = model->format,
-                          .weights = model->weights,
-                          .embedding_dim = p->embedding_dim,
-                          .image_px = p->image.image_px,
-                          .context_length = p->text.context_length,
-                          .vocabulary_size = p->text.vocabulary_size,
-                          .logit_scale = p->logit_scale,
-                          .logit_bias = p->logit_bias,
-                          .sigmoid = p->sigmoid,
-                          .preprocess = p->preprocess,
-                          .file_bytes = model->file_bytes};
-    wi_status status = wi_net_walk(&net, p, count_part, &c, error);
-    if (status != WI_OK)
-        return status;
-    describe_towers(model, &c, &info);
-    memcpy(info.fingerprint, model->fingerprint, sizeof info.fingerprint);
-    if (!info.fingerprint[0])
-        status = wi_mdl_fingerprint(model, NULL, info.fingerprint, error);
-    if (status == WI_OK)
-        *out = info;
     return status;
 }
 

@@ -1,8 +1,8 @@
 /* Hugging Face CLIP folders: config.json, preprocessor_config.json and safetensors.
  * Source: transformers, models/clip/configuration_clip.py and image_processing_clip.py. */
 #include "base/error.h"
-#include "model/source_config.h"
-#include "model/source_layout.h"
+#include "checkpoint/config.h"
+#include "checkpoint/layout.h"
 
 #include <math.h>
 #include <stdio.h>

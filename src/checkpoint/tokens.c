@@ -1,7 +1,7 @@
 /* Merges that a folder brings itself. */
 #include "base/buffer.h"
 #include "base/error.h"
-#include "model/source_layout.h"
+#include "checkpoint/layout.h"
 
 #include <stdlib.h>
 #include <string.h>

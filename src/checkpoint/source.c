@@ -1,8 +1,8 @@
 #define _XOPEN_SOURCE 700 /* realpath */
-#include "model/source.h"
+#include "checkpoint/source.h"
 
 #include "base/error.h"
-#include "model/source_layout.h"
+#include "checkpoint/layout.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,14 +1,14 @@
 /* What the layouts of a source share: its files, stored tensors by their own names, and the one
  * routine that binds every tensor a tower needs. A layout says where our tensors are stored; it
  * never reads weights. */
-#ifndef WI_MODEL_SOURCE_LAYOUT_H
-#define WI_MODEL_SOURCE_LAYOUT_H
+#ifndef WI_CHECKPOINT_LAYOUT_H
+#define WI_CHECKPOINT_LAYOUT_H
 
 #include "base/map.h"
+#include "checkpoint/source.h"
 #include "fmt/gguf.h"
 #include "fmt/json.h"
 #include "fmt/safetensors.h"
-#include "model/source.h"
 
 enum {
     WI_SOURCE_MAX_SHARDS = 256,

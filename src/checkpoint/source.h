@@ -4,8 +4,8 @@
  * params needs is present with the right shape, so that packing cannot fail on its input. Tensors
  * are views into mapped files. Tower weights that are absent altogether (a vision-only or text-only
  * checkpoint) leave params.image.kind == WI_IMAGE_NONE or params.text.present == false. */
-#ifndef WI_MODEL_SOURCE_H
-#define WI_MODEL_SOURCE_H
+#ifndef WI_CHECKPOINT_SOURCE_H
+#define WI_CHECKPOINT_SOURCE_H
 
 #include "model/params.h"
 

@@ -1,36 +1,13 @@
 /* Packing: a checkpoint's tensors -> the layout that the kernels read, in memory that the packed
  * model owns. */
-#ifndef WI_MODEL_PACK_H
-#define WI_MODEL_PACK_H
+#ifndef WI_CHECKPOINT_PACK_H
+#define WI_CHECKPOINT_PACK_H
 
+#include "checkpoint/source.h"
 #include "model/net.h"
-#include "model/source.h"
+#include "model/owned.h"
 #include "nn/engine.h"
 #include "nn/run.h"
-
-/* One stored tensor of a packed part: what is written to a file, bound from one, and hashed. */
-typedef struct wi_piece {
-    char name[80];
-    uint32_t type; /* wi_ggml_type */
-    uint32_t rank;
-    uint64_t dims[4]; /* dims[0] fastest */
-    const void *data;
-    size_t n_bytes;
-} wi_piece;
-enum { WI_MAX_PIECES = 6 };
-
-/* The pieces of a packed or bound part, in file order. Returns how many. */
-size_t wi_part_pieces(const wi_part *part, wi_piece pieces[WI_MAX_PIECES]);
-
-/* Blocks of memory that a packed model owns. */
-typedef struct wi_owned {
-    void **blocks;
-    size_t n_blocks, capacity;
-} wi_owned;
-void wi_owned_free(wi_owned *owned);
-
-/* Aligned memory for n elements, kept until wi_owned_free; NULL and an error when there is none. */
-void *wi_own(wi_owned *owned, size_t n, size_t element_bytes, wi_error *error);
 
 /* How the large matrices are to be stored. AUTO keeps each matrix as the checkpoint has it, except
  * that convolutions, into which a batch norm is folded, and ggml's quantised blocks become f32. */

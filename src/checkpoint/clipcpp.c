@@ -2,7 +2,7 @@
  * training ends, applies) and no resize mode or interpolation (shorter side, bicubic, centre crop
  * apply). Source: monatis/clip.cpp, models/convert_hf_to_gguf.py. */
 #include "base/error.h"
-#include "model/source_layout.h"
+#include "checkpoint/layout.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "model/source_config.h"
+#include "checkpoint/config.h"
 
 #include "base/error.h"
 

@@ -1,8 +1,7 @@
-#include "model/pack.h"
+#include "checkpoint/pack.h"
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "fmt/gguf.h"
 #include "kern/half.h"
 
 #include <math.h>
@@ -11,104 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- memory --- */
-
-void *wi_own(wi_owned *owned, size_t n, size_t element_bytes, wi_error *error)
-{
-    size_t bytes = 0;
-    void *block = wi_size_mul(n, element_bytes, &bytes) ? wi_aligned_alloc(bytes) : NULL;
-    if (block && owned->n_blocks == owned->capacity) {
-        const size_t capacity = owned->capacity ? 2 * owned->capacity : 64;
-        void **grown = realloc(owned->blocks, capacity * sizeof *grown);
-        if (grown) {
-            owned->blocks = grown;
-            owned->capacity = capacity;
-        } else {
-            wi_aligned_free(block);
-            block = NULL;
-        }
-    }
-    if (!block) {
-        wi_fail_nomem(error, bytes, "packed weights");
-        return NULL;
-    }
-    owned->blocks[owned->n_blocks++] = block;
-    return block;
-}
-
-void wi_owned_free(wi_owned *owned)
-{
-    for (size_t i = 0; i < owned->n_blocks; i++)
-        wi_aligned_free(owned->blocks[i]);
-    free(owned->blocks);
-    *owned = (wi_owned){NULL, 0, 0};
-}
-
-/* --- pieces --- */
-
-static wi_piece piece(const wi_part *part, const char *suffix, uint32_t type, const void *data,
-                      size_t element_bytes, uint64_t d0, uint64_t d1, uint64_t d2)
-{
-    wi_piece p = {.type = type,
-                  .rank = d2 > 1   ? 3
-                          : d1 > 1 ? 2
-                                   : 1,
-                  .dims = {d0, d1, d2, 1},
-                  .data = data};
-    p.n_bytes = (size_t)(d0 * d1 * d2) * element_bytes;
-    snprintf(p.name, sizeof p.name, "%s%s", part->name, suffix);
-    return p;
-}
-
-static const uint32_t ggml_types[] = {[WI_MAT_F32] = WI_GGML_F32,
-                                      [WI_MAT_F16] = WI_GGML_F16,
-                                      [WI_MAT_BF16] = WI_GGML_BF16,
-                                      [WI_MAT_S8] = WI_GGML_I8};
 static const size_t type_bytes[] = {
     [WI_MAT_F32] = 4, [WI_MAT_F16] = 2, [WI_MAT_BF16] = 2, [WI_MAT_S8] = 1};
-
-static size_t mat_pieces(const wi_part *part, wi_piece *pieces)
-{
-    const wi_mat *mat = part->mat;
-    const uint64_t panels = wi_mat_panels(mat), rows = panels * WI_PANEL, k4 = (mat->k + 3) / 4;
-    size_t n = 0;
-    if (mat->type == WI_MAT_S8) {
-        pieces[n++] = piece(part, ".w", WI_GGML_I8, mat->panels, 1, 4 * WI_PANEL, k4, panels);
-        pieces[n++] = piece(part, ".scale", WI_GGML_F32, mat->scale, 4, rows, 1, 1);
-        pieces[n++] = piece(part, ".sum", WI_GGML_I32, mat->sum, 4, rows, 1, 1);
-        if (mat->n_apart) {
-            pieces[n++] = piece(part, ".apart", WI_GGML_I32, mat->apart, 4, mat->n_apart, 1, 1);
-            pieces[n++] = piece(part, ".apart.w", WI_GGML_F32, mat->apart_panels, 4, WI_PANEL,
-                                mat->n_apart, panels);
-        }
-    } else {
-        pieces[n++] = piece(part, ".w", ggml_types[mat->type], mat->panels, type_bytes[mat->type],
-                            WI_PANEL, mat->k, panels);
-    }
-    if (mat->bias)
-        pieces[n++] = piece(part, ".b", WI_GGML_F32, mat->bias, 4, rows, 1, 1);
-    return n;
-}
-
-size_t wi_part_pieces(const wi_part *part, wi_piece pieces[WI_MAX_PIECES])
-{
-    if (part->kind == WI_PART_VECTOR) {
-        pieces[0] = piece(part, "", WI_GGML_F32, *part->vector, 4, part->n_floats, 1, 1);
-        return 1;
-    }
-    if (part->kind == WI_PART_TOKENS) {
-        const wi_text_net *t = part->text;
-        pieces[0] = piece(part, "", ggml_types[t->token_type], t->tokens, type_bytes[t->token_type],
-                          part->k, part->n, 1);
-        if (t->token_type != WI_MAT_S8)
-            return 1;
-        pieces[1] = piece(part, ".scale", WI_GGML_F32, t->token_scale, 4, part->n, 1, 1);
-        return 2;
-    }
-    return mat_pieces(part, pieces);
-}
-
-/* --- from a checkpoint --- */
 
 typedef struct packer {
     const wi_engine *engine;

@@ -1,0 +1,1 @@
+set(WI_API_CORE digest.c engine.c head.c head_build.c image.c labels.c model.c session.c train.c)

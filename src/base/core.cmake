@@ -1,0 +1,1 @@
+set(WI_BASE_CORE error.c mem.c buffer.c sha256.c)

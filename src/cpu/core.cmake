@@ -1,0 +1,1 @@
+set(WI_CPU_CORE cpu.c)

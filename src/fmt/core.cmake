@@ -1,0 +1,1 @@
+set(WI_FMT_CORE gguf.c)

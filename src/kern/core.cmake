@@ -1,0 +1,1 @@
+set(WI_KERN_CORE table.c check.c ref/ref.c)
