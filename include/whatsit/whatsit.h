@@ -8,6 +8,7 @@
 #include <whatsit/explain.h>
 #include <whatsit/head.h>
 #include <whatsit/image.h>
+#include <whatsit/index.h>
 #include <whatsit/labels.h>
 #include <whatsit/metrics.h>
 #include <whatsit/model.h>
