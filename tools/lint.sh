@@ -32,6 +32,7 @@ scripts() {
 }
 
 check includes python3 tools/check_includes.py
+check circles python3 tools/check_circles.py
 check headers tools/check_headers.sh
 check sizes python3 tools/check_sizes.py
 check words tools/check_words.sh

@@ -1,5 +1,5 @@
 /* whatsit keys: who may ask the server, and how much. */
-#include "../server/access.h"
+#include "../server/keys.h"
 #include "output.h"
 #include "paths.h"
 #include "serving.h"

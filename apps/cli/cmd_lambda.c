@@ -46,7 +46,7 @@ static int run(cli_app *app, const cli_args *args)
         if (opened != WI_OK) {
             srv_lambda_failed(api, error.message);
         } else {
-            opened = srv_lambda_run(server, api, &stop, &error);
+            opened = srv_lambda_run(srv_server_services(server), api, &stop, &error);
         }
         status = opened == WI_OK ? CLI_OK : cli_failed(app, NULL, &error);
     }

@@ -1,12 +1,11 @@
 /* whatsit serve: heads and answers over HTTP. */
-#include "../server/decoder.h"
-#include "../server/http.h"
 #include "heads.h"
 #include "paths.h"
 #include "serving.h"
 #include "term.h"
 #include "verbs.h"
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,23 +186,22 @@ void cli_serving_free(cli_serving *serving)
     free(serving->database);
 }
 
-static void tell(cli_app *app, const srv_server *server)
+static void tell(cli_app *app, const srv_server *server, const srv_config *config)
 {
-    const srv_config *config = &server->config;
-    bool v6 = strchr(config->address, ':') != NULL;
-    cli_note(app, "listening on http://%s%s%s:%u (decoding: %s, database: %s)", v6 ? "[" : "",
-             config->address, v6 ? "]" : "", srv_http_port(server->http),
-             srv_decoder_kind(server->decoder), store_kind(server->store));
+    char text[300];
+    srv_server_describe(server, text, sizeof text);
+    cli_note(app, "listening on %s", text);
     if (config->anonymous) {
         cli_note(app, "anybody may ask, %.0f requests a second from each address", config->rate);
     }
 }
 
 /* Signals are waited for here and nowhere else: every thread inherits that they are blocked. */
-static void serve(cli_app *app, srv_server *server, const sigset_t *signals)
+static void serve(cli_app *app, srv_server *server, const srv_config *config,
+                  const sigset_t *signals)
 {
     int number = 0;
-    tell(app, server);
+    tell(app, server, config);
     do {
         sigwait(signals, &number);
         if (number == SIGHUP) {
@@ -241,10 +239,10 @@ static int run(cli_app *app, const cli_args *args)
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
         wi_status opened = srv_server_open(&serving.config, &server, &error);
         if (opened == WI_OK) {
-            opened = srv_http_open(server, &error);
+            opened = srv_server_listen(server, &error);
         }
         if (opened == WI_OK) {
-            serve(app, server, &signals);
+            serve(app, server, &serving.config, &signals);
         } else {
             status = cli_failed(app, NULL, &error);
         }

@@ -1,58 +1,41 @@
-/* Keys and who may ask. */
 #include "access.h"
-#include "router.h"
+#include "keys.h"
+#include "limits.h"
+#include "route.h"
 #include <arpa/inet.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { ID_BYTES = 8, SECRET_BYTES = 24 };
+struct srv_access {
+    const srv_config *config;
+    store *st;
+    srv_limits *limits;
+};
 
-static void hash_secret(const uint8_t salt[STORE_SALT_BYTES], const char *secret,
-                        uint8_t out[STORE_HASH_BYTES])
+wi_status srv_access_open(const srv_config *config, store *st, srv_access **out, wi_error *error)
 {
-    /* The secret is 192 random bits: a slow hash would protect nothing that a fast one does not. */
-    crypto_generichash(out, STORE_HASH_BYTES, (const uint8_t *)secret, strlen(secret), salt,
-                       STORE_SALT_BYTES);
-}
-
-wi_status srv_key_new(store_key *key, char text[SRV_KEY_TEXT_BYTES], wi_error *error)
-{
-    uint8_t id[ID_BYTES], secret[SECRET_BYTES];
-    char id_text[2 * ID_BYTES + 1], secret_text[2 * SECRET_BYTES + 1];
-    randombytes_buf(id, sizeof id);
-    randombytes_buf(secret, sizeof secret);
-    randombytes_buf(key->salt, sizeof key->salt);
-    sodium_bin2hex(id_text, sizeof id_text, id, sizeof id);
-    sodium_bin2hex(secret_text, sizeof secret_text, secret, sizeof secret);
-    hash_secret(key->salt, secret_text, key->hash);
-    snprintf(text, SRV_KEY_TEXT_BYTES, "wk_%s_%s", id_text, secret_text);
-    sodium_memzero(secret, sizeof secret);
-    sodium_memzero(secret_text, sizeof secret_text);
-    key->id = strdup(id_text);
-    return key->id ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
-}
-
-bool srv_key_id(const char *text, char *id, size_t n_id)
-{
-    const char *end = !strncmp(text, "wk_", 3) ? strchr(text + 3, '_') : NULL;
-    size_t n = end ? (size_t)(end - text) - 3 : 0;
-    if (n == 0 || n >= n_id) {
-        return false;
+    srv_access *access = calloc(1, sizeof *access);
+    wi_status status = access ? srv_limits_open(&access->limits, error)
+                              : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    if (status != WI_OK) {
+        free(access);
+        return status;
     }
-    memcpy(id, text + 3, n);
-    id[n] = '\0';
-    return true;
+    access->config = config;
+    access->st = st;
+    *out = access;
+    return WI_OK;
 }
 
-bool srv_key_matches(const store_key *key, const char *text)
+void srv_access_close(srv_access **access)
 {
-    uint8_t hash[STORE_HASH_BYTES];
-    const char *secret = strrchr(text, '_');
-    hash_secret(key->salt, secret ? secret + 1 : "", hash);
-    return sodium_memcmp(hash, key->hash, sizeof hash) == 0 && key->revoked_ms == 0;
+    if (*access) {
+        srv_limits_close(&(*access)->limits);
+    }
+    free(*access);
+    *access = NULL;
 }
 
 /* Clients of other interfaces must send a key of some kind: what is not one of ours counts as none. */
@@ -93,9 +76,8 @@ static bool is_own_name(const srv_config *config, const char *host)
     return (config->host && !strcasecmp(name, config->host)) || !strcmp(name, config->address);
 }
 
-static bool is_allowed_origin(const srv_request *request)
+static bool is_allowed_origin(const srv_config *config, const srv_request *request)
 {
-    const srv_config *config = &request->server->config;
     const char *origin = srv_pairs_get(&request->headers, "Origin");
     const char *host = srv_pairs_get(&request->headers, "Host");
     if (!origin) {
@@ -110,18 +92,19 @@ static bool is_allowed_origin(const srv_request *request)
     return name && host && !strcasecmp(name + 3, host);
 }
 
-static bool may_be_anonymous(const srv_request *request, srv_response *response)
+static bool may_be_anonymous(const srv_access *access, const srv_request *request,
+                             srv_response *response)
 {
-    const srv_server *server = request->server;
-    bool local = request->is_local && !server->config.require_key;
-    if (!server->config.anonymous && !local) {
+    const srv_config *config = access->config;
+    bool local = request->is_local && !config->require_key;
+    if (!config->anonymous && !local) {
         srv_error(request, response, 401, "no_key",
                   "a key is needed: send it as 'Authorization: Bearer KEY'");
         return false;
     }
-    if (local && !server->config.anonymous &&
-        (!is_own_name(&server->config, srv_pairs_get(&request->headers, "Host")) ||
-         !is_allowed_origin(request))) {
+    if (local && !config->anonymous &&
+        (!is_own_name(config, srv_pairs_get(&request->headers, "Host")) ||
+         !is_allowed_origin(config, request))) {
         srv_error(request, response, 403, "foreign_page",
                   "a request without a key must come from this machine's own pages");
         return false;
@@ -129,10 +112,10 @@ static bool may_be_anonymous(const srv_request *request, srv_response *response)
     return true;
 }
 
-bool srv_access_may_begin(const srv_request *request, srv_response *response)
+bool srv_access_may_begin(srv_access *access, const srv_request *request, srv_response *response)
 {
     return request->route->flags & SRV_OPEN || key_text(request) ||
-           may_be_anonymous(request, response);
+           may_be_anonymous(access, request, response);
 }
 
 /* Whoever has one IPv6 address has 2^64 of them: they share a bucket. */
@@ -146,17 +129,31 @@ static void bucket_of(const char *address, char name[64])
     }
 }
 
-static bool allow_anonymous(srv_request *request, srv_response *response)
+void srv_access_name(srv_request *request)
 {
-    srv_server *server = request->server;
+    char name[80], id[40];
+    const char *text = key_text(request);
+    if (text && srv_key_id(text, id, sizeof id)) {
+        snprintf(name, sizeof name, "key %s", id);
+    } else {
+        char address[64];
+        bucket_of(request->address, address);
+        snprintf(name, sizeof name, "from %s", address);
+    }
+    request->asker.client = srv_client_of(name);
+}
+
+static bool allow_anonymous(srv_access *access, srv_request *request, srv_response *response)
+{
+    const srv_config *config = access->config;
     unsigned retry_s = 0;
     char text[24], name[64];
-    if (!may_be_anonymous(request, response)) {
+    if (!may_be_anonymous(access, request, response)) {
         return false;
     }
     bucket_of(request->address, name);
-    if (!request->is_local && !srv_limits_take(server->limits, name, server->config.rate,
-                                               server->config.burst, &retry_s)) {
+    if (!request->is_local &&
+        !srv_limits_take(access->limits, name, config->rate, config->burst, &retry_s)) {
         snprintf(text, sizeof text, "%u", retry_s);
         srv_header(response, "Retry-After", text);
         srv_error(request, response, 429, "too_fast", "too many requests from this address");
@@ -166,14 +163,13 @@ static bool allow_anonymous(srv_request *request, srv_response *response)
 }
 
 /* Fills *key, which stays empty on failure. */
-static bool find_key(const srv_request *request, srv_response *response, const char *text,
-                     store_key *key)
+static bool find_key(srv_access *access, const srv_request *request, srv_response *response,
+                     const char *text, store_key *key)
 {
     wi_error error = {0};
     char id[40];
-    wi_status status = srv_key_id(text, id, sizeof id)
-                           ? store_key_get(request->server->store, id, key, &error)
-                           : WI_ERR_NOT_FOUND;
+    wi_status status = srv_key_id(text, id, sizeof id) ? store_key_get(access->st, id, key, &error)
+                                                       : WI_ERR_NOT_FOUND;
     if (status != WI_OK && status != WI_ERR_NOT_FOUND) {
         srv_error(request, response, 503, "database", "the database does not answer");
         return false;
@@ -191,10 +187,10 @@ bool srv_access_has_key(const srv_request *request)
     return !(request->route->flags & SRV_OPEN) && key_text(request);
 }
 
-bool srv_access_may_send(const srv_request *request, srv_response *response)
+bool srv_access_may_send(srv_access *access, const srv_request *request, srv_response *response)
 {
     store_key key = {0};
-    bool good = find_key(request, response, key_text(request), &key);
+    bool good = find_key(access, request, response, key_text(request), &key);
     store_key_free(&key);
     return good;
 }
@@ -212,7 +208,7 @@ static int64_t left_today(int64_t now_ms)
 }
 
 /* The day's quota, exact over all servers of the store. */
-static bool take_quota(srv_request *request, srv_response *response)
+static bool take_quota(srv_access *access, srv_request *request, srv_response *response)
 {
     const store_plan *plan = &request->key.plan;
     wi_error error = {0};
@@ -223,8 +219,8 @@ static bool take_quota(srv_request *request, srv_response *response)
                         .requests = 1,
                         .heads = request->route->flags & SRV_MAKES_HEAD ? 1 : 0,
                         .bytes = (int64_t)request->n_body};
-    if (store_usage_take(request->server->store, request->key.id, &cost, plan, &taken, &used,
-                         &error) != WI_OK) {
+    if (store_usage_take(access->st, request->key.id, &cost, plan, &taken, &used, &error) !=
+        WI_OK) {
         srv_error(request, response, 503, "database", "the database does not answer");
         return false;
     }
@@ -245,43 +241,42 @@ static bool take_quota(srv_request *request, srv_response *response)
     return taken;
 }
 
-bool srv_access_begin(srv_request *request, srv_response *response)
+bool srv_access_begin(srv_access *access, srv_request *request, srv_response *response)
 {
-    srv_server *server = request->server;
     const char *text = key_text(request);
     unsigned retry_s = 0;
     if (request->route->flags & SRV_OPEN) {
         return true;
     }
     if (!text) {
-        return allow_anonymous(request, response);
+        return allow_anonymous(access, request, response);
     }
-    if (!find_key(request, response, text, &request->key)) {
+    if (!find_key(access, request, response, text, &request->key)) {
         return false;
     }
     const store_plan *plan = &request->key.plan;
     if (plan->rate_milli >= 0 &&
-        !srv_limits_take(server->limits, request->key.id, (double)plan->rate_milli / 1e3,
+        !srv_limits_take(access->limits, request->key.id, (double)plan->rate_milli / 1e3,
                          (double)plan->burst, &retry_s)) {
         number_header(response, "Retry-After", retry_s);
         srv_error(request, response, 429, "too_fast", "this key asks faster than its plan allows");
         return false;
     }
-    if (!srv_limits_enter(server->limits, request->key.id, plan->concurrency)) {
+    if (!srv_limits_enter(access->limits, request->key.id, plan->concurrency)) {
         srv_error(request, response, 429, "too_many_at_once",
                   "this key has as many requests under way as its plan allows");
         return false;
     }
-    if (!take_quota(request, response)) {
-        srv_limits_leave(server->limits, request->key.id);
+    if (!take_quota(access, request, response)) {
+        srv_limits_leave(access->limits, request->key.id);
         return false;
     }
     return true;
 }
 
-void srv_access_end(srv_request *request)
+void srv_access_end(srv_access *access, srv_request *request)
 {
     if (request->key.id && !(request->route->flags & SRV_OPEN)) {
-        srv_limits_leave(request->server->limits, request->key.id);
+        srv_limits_leave(access->limits, request->key.id);
     }
 }

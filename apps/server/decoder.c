@@ -301,9 +301,11 @@ static wi_status ask(srv_decoder *decoder, slot *s, wi_error *error)
     return WI_OK;
 }
 
-wi_status srv_decode(srv_decoder *decoder, const void *bytes, size_t n_bytes,
-                     const wi_preprocess *how, uint8_t *pixels, srv_decoded *out, wi_error *error)
+wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
+                     size_t n_bytes, const wi_preprocess *how, uint8_t *pixels, srv_decoded *out,
+                     wi_error *error)
 {
+    (void)asker;
     wi_image_options options = {.max_pixels = decoder->options.max_pixels,
                                 .full_decode = false,
                                 .target_px = how->resize_px ? how->resize_px : how->size_px};

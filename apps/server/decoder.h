@@ -5,6 +5,7 @@
 #define SERVER_DECODER_H
 
 #include "../store/fail.h"
+#include "asker.h"
 #include <whatsit/image.h>
 
 typedef struct srv_decoder srv_decoder;
@@ -30,9 +31,10 @@ const char *srv_decoder_kind(const srv_decoder *decoder);
 /* Decodings that ended their process. */
 uint64_t srv_decoder_deaths(const srv_decoder *decoder);
 
-/* Waits for a free process. Shapes: pixels[size_px,size_px,3]. Threads: any.
+/* Waits for a free process and the asker's turn. Shapes: pixels[size_px,size_px,3]. Threads: any.
  * Errors: as wi_image_from_memory and wi_image_preprocess; WI_ERR_FORMAT when the process died */
-wi_status srv_decode(srv_decoder *decoder, const void *bytes, size_t n_bytes,
-                     const wi_preprocess *how, uint8_t *pixels, srv_decoded *out, wi_error *error);
+wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
+                     size_t n_bytes, const wi_preprocess *how, uint8_t *pixels, srv_decoded *out,
+                     wi_error *error);
 
 #endif

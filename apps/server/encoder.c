@@ -1,9 +1,11 @@
 /* Invariant: one thread at a time gathers a batch (is_gathering), and while one batch is shared out
  * among all cores (is_wide) no other is taken. The tower is there as long as any thread uses it. */
 #include "encoder.h"
+#include "clock.h"
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -31,8 +33,7 @@ typedef struct runner {
 } runner;
 
 struct srv_encoder {
-    srv_server *server;
-    srv_model *model;
+    srv_encoder_options options;
     size_t picture_bytes, dim;
     size_t most_each; /* pictures of one runner */
     pthread_mutex_t mutex;
@@ -82,7 +83,7 @@ static wi_status join_tower(runner *r, bool wide, wi_error *error)
     wi_status status = WI_OK;
     pthread_mutex_lock(&e->tower_mutex);
     if (!e->tower) {
-        status = srv_model_open_tower(e->model, WI_TOWER_IMAGE, &e->tower, error);
+        status = e->options.open_tower(e->options.context, &e->tower, error);
     }
     if (status == WI_OK && !r->uses_tower) {
         r->uses_tower = true;
@@ -170,7 +171,7 @@ static void gather(srv_encoder *e)
     while (e->n_waiting < e->most_each && e->n_expected > 0 && !e->stop) {
         if (e->n_waiting != seen) {
             seen = e->n_waiting;
-            in_ms(&when, e->server->config.batch_wait_ms);
+            in_ms(&when, e->options.batch_wait_ms);
         }
         if (pthread_cond_timedwait(&e->arrived, &e->mutex, &when) == ETIMEDOUT) {
             return;
@@ -181,7 +182,7 @@ static void gather(srv_encoder *e)
 /* Returns how many it took; 0 when there was nothing for long. Called with the mutex held. */
 static size_t take_batch(srv_encoder *e, waiter **items, bool *wide)
 {
-    const unsigned idle_s = e->server->config.idle_s;
+    const unsigned idle_s = e->options.idle_s;
     struct timespec when;
     in_ms(&when, idle_s ? idle_s * 1e3 : 1e9);
     while (!may_take(e) && !(e->stop && !e->first)) {
@@ -248,12 +249,14 @@ static void *run(void *context)
     return NULL;
 }
 
-wi_status srv_encode(srv_encoder *e, const uint8_t *pixels, float *embedding, wi_error *error)
+wi_status srv_encode(srv_encoder *e, const srv_asker *asker, const uint8_t *pixels,
+                     float *embedding, wi_error *error)
 {
+    (void)asker;
     waiter self = {.pixels = pixels, .embedding = embedding};
     pthread_mutex_lock(&e->mutex);
     e->n_expected--;
-    if (e->n_waiting >= e->server->config.max_queue || e->stop) {
+    if (e->n_waiting >= e->options.max_queue || e->stop) {
         pthread_mutex_unlock(&e->mutex);
         return store_fail(error, WI_ERR_CANCELLED, "too many pictures wait: try again");
     }
@@ -324,21 +327,18 @@ static wi_status start_runners(srv_encoder *e, wi_error *error)
     return WI_OK;
 }
 
-wi_status srv_encoder_start(srv_server *server, srv_model *model, srv_encoder **out,
-                            wi_error *error)
+wi_status srv_encoder_start(const srv_encoder_options *options, srv_encoder **out, wi_error *error)
 {
-    const srv_model_about *about = srv_model_describe(model);
     pthread_condattr_t monotonic;
     srv_encoder *e = calloc(1, sizeof *e);
     if (!e) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    e->server = server;
-    e->model = model;
-    e->picture_bytes = (size_t)about->image_px * about->image_px * 3;
-    e->dim = about->dim;
-    e->n_runners = (unsigned)wi_engine_threads(server->engine);
-    const size_t most = server->config.max_batch < MAX_BATCH ? server->config.max_batch : MAX_BATCH;
+    e->options = *options;
+    e->picture_bytes = (size_t)options->image_px * options->image_px * 3;
+    e->dim = options->dim;
+    e->n_runners = options->n_threads;
+    const size_t most = options->max_batch < MAX_BATCH ? options->max_batch : MAX_BATCH;
     const size_t share = (most + e->n_runners - 1) / e->n_runners;
     e->most_each = share < LEAST_SHARE ? LEAST_SHARE : share;
     e->most_each = e->most_each < most ? e->most_each : most;

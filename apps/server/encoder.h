@@ -5,12 +5,23 @@
 #ifndef SERVER_ENCODER_H
 #define SERVER_ENCODER_H
 
-#include "model.h"
+#include "../store/fail.h"
+#include "asker.h"
+#include <whatsit/whatsit.h>
+
+typedef struct srv_encoder srv_encoder;
+
+/* What the encoder must know of the model: how large its pictures and vectors are, and how its tower is opened. */
+typedef struct srv_encoder_options {
+    uint32_t image_px, dim;
+    unsigned n_threads, max_batch, max_queue, batch_wait_ms, idle_s;
+    wi_status (*open_tower)(void *context, wi_model **out, wi_error *error);
+    void *context;
+} srv_encoder_options;
 
 /* Starts the threads; the tower is opened by the first picture and closed when it has been idle.
- * Owns: the caller stops *out; the model is borrowed and described already. */
-wi_status srv_encoder_start(srv_server *server, srv_model *model, srv_encoder **out,
-                            wi_error *error);
+ * Owns: the caller stops *out. */
+wi_status srv_encoder_start(const srv_encoder_options *options, srv_encoder **out, wi_error *error);
 /* Finishes what waits. */
 void srv_encoder_stop(srv_encoder **encoder);
 
@@ -20,8 +31,8 @@ void srv_encoder_expect(srv_encoder *encoder);
 void srv_encoder_unexpect(srv_encoder *encoder);
 /* Embeds one expected picture's pixels together with those of other threads; waits. embedding[dim] is
  * normalised. Errors: WI_ERR_CANCELLED when too many wait (503), those of opening and encoding */
-wi_status srv_encode(srv_encoder *encoder, const uint8_t *pixels, float *embedding,
-                     wi_error *error);
+wi_status srv_encode(srv_encoder *encoder, const srv_asker *asker, const uint8_t *pixels,
+                     float *embedding, wi_error *error);
 
 typedef struct srv_encoder_figures {
     uint64_t n_batches, n_images;

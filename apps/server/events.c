@@ -1,4 +1,5 @@
 /* Server-sent events: a stream sleeps, its connection suspended, until the ticker has news. */
+#include "clock.h"
 #include "exchange.h"
 #include "jobs.h"
 #include <stdio.h>
@@ -144,7 +145,7 @@ static size_t due(srv_http *http, double now, char *jobs[MAX_STREAMS])
 static void poll_job(srv_http *http, const char *id, double now)
 {
     store_job job = {0};
-    wi_status status = store_job_get(http->server->store, id, &job, NULL);
+    wi_status status = store_job_get(http->services->store, id, &job, NULL);
     pthread_mutex_lock(&http->streams_mutex);
     for (srv_stream *stream = http->streams; stream; stream = stream->next) {
         if (stream->suspended && !strcmp(stream->job, id)) {

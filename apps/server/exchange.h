@@ -2,10 +2,12 @@
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 
-#include "http.h"
 #include "message.h"
+#include "services.h"
 #include <microhttpd.h>
 #include <pthread.h>
+
+typedef struct srv_http srv_http;
 
 typedef enum srv_client_state {
     SRV_CLIENT_IDLE = 0, /* no request, or not yet all of its headers */
@@ -48,7 +50,9 @@ typedef struct srv_queue {
 struct srv_stream;
 
 struct srv_http {
-    srv_server *server;
+    srv_services *services;
+    void (*tick)(void *);
+    void *tick_context;
     struct MHD_Daemon *daemon;
     uint16_t port;
     /* workers */

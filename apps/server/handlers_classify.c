@@ -1,7 +1,10 @@
 /* POST /v1/classify: what is in the picture? */
+#include "handlers.h"
 #include "heads.h"
+#include "models.h"
 #include "pictures.h"
-#include "router.h"
+#include "recipes.h"
+#include "services.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,7 +283,7 @@ static wi_status answer_head(const wi_head *head, const float *embedding, size_t
 static wi_status open_heads(const srv_request *request, const asked *a, srv_head **heads, size_t *n,
                             wi_error *error)
 {
-    srv_heads *all = request->server->heads;
+    srv_heads *all = request->services->heads;
     wi_status status = WI_OK;
     if (a->words) {
         srv_recipe recipe;
@@ -309,9 +312,10 @@ static void answer(const srv_request *request, const asked *a, srv_head **heads,
     wi_error error = {0};
     srv_decoded picture;
     float *embedding = malloc(about->dim * sizeof *embedding);
-    wi_status status = embedding ? srv_embed_picture(request->server, a->model, a->bytes,
-                                                     a->n_bytes, embedding, &picture, &error)
-                                 : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    wi_status status =
+        embedding ? srv_embed_picture(request->services->decoder, a->model, &request->asker,
+                                      a->bytes, a->n_bytes, embedding, &picture, &error)
+                  : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status != WI_OK) {
         srv_picture_error(request, response, a->bytes, a->n_bytes, &error);
         free(embedding);
@@ -349,7 +353,7 @@ void srv_handle_classify(srv_request *request, srv_response *response)
         }
     }
     for (size_t i = 0; i < n; i++) {
-        srv_head_release(request->server->heads, &heads[i]);
+        srv_head_release(request->services->heads, &heads[i]);
     }
     free_asked(&a);
 }

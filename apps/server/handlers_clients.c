@@ -1,7 +1,10 @@
 /* Clients that exist: Hugging Face's zero-shot image classification, Immich's machine learning. */
+#include "handlers.h"
 #include "heads.h"
+#include "models.h"
 #include "pictures.h"
-#include "router.h"
+#include "recipes.h"
+#include "services.h"
 #include "web.h"
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +35,10 @@ static void answer_words(const srv_request *request, srv_model *model, const wi_
     wi_head_get_info(head, &info);
     float *embedding = malloc(dim * sizeof *embedding);
     wi_answer *answers = calloc(info.n_labels, sizeof *answers);
-    wi_status status =
-        embedding && answers
-            ? srv_embed_picture(request->server, model, bytes, n_bytes, embedding, &decoded, &error)
-            : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    wi_status status = embedding && answers
+                           ? srv_embed_picture(request->services->decoder, model, &request->asker,
+                                               bytes, n_bytes, embedding, &decoded, &error)
+                           : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status != WI_OK) {
         srv_picture_error(request, response, bytes, n_bytes, &error);
     } else if (wi_head_answer(head, embedding, dim, info.n_labels, answers, &n, &error) != WI_OK) {
@@ -72,14 +75,14 @@ static void classify(const srv_request *request, const json_t *body, srv_model *
         status = srv_recipe_read(words, &recipe, &error);
     }
     if (status == WI_OK) {
-        status = srv_heads_of_words(request->server->heads, model, &recipe.recipe, &head, &error);
+        status = srv_heads_of_words(request->services->heads, model, &recipe.recipe, &head, &error);
     }
     if (status == WI_OK) {
         answer_words(request, model, srv_head_of(head), bytes, n_bytes, response);
     } else {
         srv_error_of(request, response, &error);
     }
-    srv_head_release(request->server->heads, &head);
+    srv_head_release(request->services->heads, &head);
     srv_recipe_free(&recipe);
     json_decref(words);
     free(bytes);
@@ -110,7 +113,7 @@ void srv_handle_immich_root(srv_request *request, srv_response *response)
 {
     const char *accept = srv_pairs_get(&request->headers, "Accept");
     bool page = accept && strstr(accept, "text/html");
-    if (!page || !srv_server_web(request->server, request, response)) {
+    if (!page || !srv_web_answer(request->services->web, request, response)) {
         srv_json(response, 200, json_pack("{s:s}", "message", "Immich ML"));
     }
 }
@@ -141,9 +144,10 @@ static void predict_picture(const srv_request *request, srv_model *model, const 
     srv_decoded picture;
     size_t dim = srv_model_describe(model)->dim;
     float *embedding = malloc(dim * sizeof *embedding);
-    wi_status status = embedding ? srv_embed_picture(request->server, model, image->bytes,
-                                                     image->n_bytes, embedding, &picture, &error)
-                                 : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    wi_status status =
+        embedding ? srv_embed_picture(request->services->decoder, model, &request->asker,
+                                      image->bytes, image->n_bytes, embedding, &picture, &error)
+                  : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status == WI_OK) {
         answer_immich(embedding, dim, &picture, response);
     } else {

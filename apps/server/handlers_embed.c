@@ -1,6 +1,8 @@
 /* POST /v1/embed and OpenAI's POST /v1/embeddings: vectors of pictures and texts. */
+#include "handlers.h"
+#include "models.h"
 #include "pictures.h"
-#include "router.h"
+#include "services.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,8 +106,8 @@ static float *embed(const srv_request *request, srv_model *model, const inputs *
     for (size_t i = 0; i < all->n && status == WI_OK; i++) {
         const input *in = &all->items[i];
         if (!in->text) {
-            status = srv_embed_picture(request->server, model, in->bytes, in->n_bytes,
-                                       out + i * dim, &decoded, &error);
+            status = srv_embed_picture(request->services->decoder, model, &request->asker,
+                                       in->bytes, in->n_bytes, out + i * dim, &decoded, &error);
             if (status != WI_OK) {
                 srv_picture_error(request, response, in->bytes, in->n_bytes, &error);
             }

@@ -1,8 +1,11 @@
 /* /v1/heads and /v1/jobs. */
+#include "handlers.h"
 #include "heads.h"
 #include "jobs.h"
+#include "models.h"
 #include "pictures.h"
-#include "router.h"
+#include "recipes.h"
+#include "services.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +23,11 @@ static json_t *stored_json(const store_head *head)
 
 /* ---- list ---- */
 
-static json_t *shipped_json(srv_server *server)
+static json_t *shipped_json(srv_heads *heads)
 {
     json_t *list = json_array();
     char *name;
-    for (size_t i = 0; (name = srv_heads_shipped_at(server->heads, i)); i++) {
+    for (size_t i = 0; (name = srv_heads_shipped_at(heads, i)); i++) {
         json_array_append_new(list, json_pack("{s:s,s:b}", "name", name, "shipped", 1));
         free(name);
     }
@@ -43,13 +46,13 @@ void srv_handle_heads_list(srv_request *request, srv_response *response)
         srv_error(request, response, 400, "arg", "'limit' is a number from 1 to %d", MAX_LISTED);
         return;
     }
-    if (store_head_list(request->server->store, after ? after : "", (size_t)max + 1, &heads, &n,
+    if (store_head_list(request->services->store, after ? after : "", (size_t)max + 1, &heads, &n,
                         &error) != WI_OK) {
         srv_error(request, response, 503, "database", "the database does not answer");
         return;
     }
     bool more = n > (size_t)max;
-    json_t *list = after ? json_array() : shipped_json(request->server);
+    json_t *list = after ? json_array() : shipped_json(request->services->heads);
     for (size_t i = 0; i < n && i < (size_t)max; i++) {
         json_array_append_new(list, stored_json(&heads[i]));
     }
@@ -109,10 +112,10 @@ static bool name_is_free(const srv_request *request, const char *name, bool repl
                          srv_response *response)
 {
     store_head old = {0};
-    wi_status status = store_head_find(request->server->store, name, &old, NULL);
+    wi_status status = store_head_find(request->services->store, name, &old, NULL);
     bool own = status == WI_OK && !strcmp(old.owner, srv_request_owner(request));
     store_head_free(&old);
-    if (srv_heads_is_shipped(request->server->heads, name)) {
+    if (srv_heads_is_shipped(request->services->heads, name)) {
         srv_error(request, response, 409, "taken", "'%.100s' is a head that comes with the program",
                   name);
         return false;
@@ -145,11 +148,11 @@ static void make_now(const srv_request *request, srv_model *model, const json_t 
     wi_head *head = NULL;
     store_head stored = {0};
     wi_error error = {0};
-    wi_status status =
-        srv_head_build(request->server, model, body, SRV_LANE_HEADS, NULL, NULL, &head, &error);
+    wi_status status = srv_head_build(request->services->decoder, model, &request->asker, body,
+                                      SRV_LANE_HEADS, NULL, NULL, &head, &error);
     if (status == WI_OK) {
-        status = srv_head_store(request->server, head, name, srv_request_owner(request), replace,
-                                &stored, &error);
+        status = srv_head_store(request->services->store, head, name, srv_request_owner(request),
+                                replace, &stored, &error);
     }
     if (status == WI_OK) {
         location(response, "/v1/heads/", name);
@@ -167,9 +170,9 @@ static void make_later(const srv_request *request, const json_t *body, srv_respo
     wi_error error = {0};
     store_job job = {0};
     wi_status status =
-        srv_jobs_add(request->server->jobs, srv_request_owner(request), body, id, &error);
+        srv_jobs_add(request->services->jobs, srv_request_owner(request), body, id, &error);
     if (status == WI_OK) {
-        status = store_job_get(request->server->store, id, &job, &error);
+        status = store_job_get(request->services->store, id, &job, &error);
     }
     if (status == WI_OK) {
         location(response, "/v1/jobs/", id);
@@ -290,7 +293,7 @@ static void answer_shipped(const srv_request *request, const char *name, srv_res
         srv_error(request, response, 404, "not_found", "there is no model '%.100s'", asked);
         return;
     }
-    wi_status status = srv_heads_acquire(request->server->heads, model, name, &head, &error);
+    wi_status status = srv_heads_acquire(request->services->heads, model, name, &head, &error);
     if (status == WI_OK && wants_file(request)) {
         store_head made = {.etag = calloc(1, 65)};
         size_t n_bytes = 0;
@@ -309,7 +312,7 @@ static void answer_shipped(const srv_request *request, const char *name, srv_res
     if (status != WI_OK) {
         srv_error_of(request, response, &error);
     }
-    srv_head_release(request->server->heads, &head);
+    srv_head_release(request->services->heads, &head);
 }
 
 static void answer_stored(const srv_request *request, const char *name, srv_response *response)
@@ -317,7 +320,7 @@ static void answer_stored(const srv_request *request, const char *name, srv_resp
     store_head stored = {0};
     wi_error error = {0};
     wi_head *head = NULL;
-    wi_status status = store_head_get(request->server->store, name, &stored, &error);
+    wi_status status = store_head_get(request->services->store, name, &stored, &error);
     if (status == WI_OK && wants_file(request)) {
         answer_file(request, &stored, response);
     } else if (status == WI_OK) {
@@ -338,8 +341,8 @@ void srv_handle_head_get(srv_request *request, srv_response *response)
     store_head found = {0};
     wi_error error = {0};
     const char *name = request->params[0];
-    wi_status status = store_head_find(request->server->store, name, &found, &error);
-    if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(request->server->heads, name)) {
+    wi_status status = store_head_find(request->services->store, name, &found, &error);
+    if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(request->services->heads, name)) {
         answer_shipped(request, name, response);
     } else if (status != WI_OK) {
         srv_error_of(request, response, &error);
@@ -356,7 +359,7 @@ void srv_handle_head_get(srv_request *request, srv_response *response)
 void srv_handle_head_delete(srv_request *request, srv_response *response)
 {
     wi_error error = {0};
-    wi_status status = store_head_delete(request->server->store, request->params[0],
+    wi_status status = store_head_delete(request->services->store, request->params[0],
                                          srv_request_owner(request), &error);
     if (status == WI_OK) {
         srv_empty(response, 204);
@@ -373,7 +376,7 @@ void srv_handle_head_delete(srv_request *request, srv_response *response)
 static bool find_job(const srv_request *request, store_job *job, srv_response *response)
 {
     wi_error error = {0};
-    wi_status status = store_job_get(request->server->store, request->params[0], job, &error);
+    wi_status status = store_job_get(request->services->store, request->params[0], job, &error);
     if (status == WI_OK && strcmp(job->owner, srv_request_owner(request))) {
         store_job_free(job);
         status =
@@ -417,7 +420,8 @@ void srv_handle_job_cancel(srv_request *request, srv_response *response)
     }
     if (srv_job_is_over(&job)) {
         srv_json(response, 200, srv_job_json(&job));
-    } else if (store_job_cancel(request->server->store, job.id, store_now_ms(), &error) == WI_OK) {
+    } else if (store_job_cancel(request->services->store, job.id, store_now_ms(), &error) ==
+               WI_OK) {
         store_job_free(&job);
         if (find_job(request, &job, response)) {
             srv_json(response, 202, srv_job_json(&job));

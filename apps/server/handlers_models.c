@@ -1,9 +1,7 @@
 /* /v1/models, the model file for browsers, and what the server says about itself. */
-#include "http.h"
-#include "metrics.h"
+#include "handlers.h"
 #include "models.h"
-#include "openapi.h"
-#include "router.h"
+#include "services.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,68 +91,4 @@ void srv_handle_model_file(srv_request *request, srv_response *response)
     }
     srv_header(response, "Content-Type", "application/octet-stream");
     srv_file_answer(request, response, about->file_sha256, fd, about->file_bytes);
-}
-
-/* ---- the server itself ---- */
-
-void srv_handle_healthz(srv_request *request, srv_response *response)
-{
-    (void)request;
-    srv_header(response, "Cache-Control", "no-store");
-    srv_text(response, 200, "text/plain; charset=utf-8", "ok\n");
-}
-
-void srv_handle_readyz(srv_request *request, srv_response *response)
-{
-    wi_error error = {0};
-    srv_header(response, "Cache-Control", "no-store");
-    if (request->server->draining) {
-        srv_error(request, response, 503, "draining", "the server is shutting down");
-    } else if (store_ping(request->server->store, &error) != WI_OK) {
-        srv_error(request, response, 503, "database", "the database does not answer");
-    } else {
-        srv_text(response, 200, "text/plain; charset=utf-8", "ready\n");
-    }
-}
-
-void srv_handle_metrics(srv_request *request, srv_response *response)
-{
-    char *text = srv_metrics_text(request->server);
-    if (!text) {
-        srv_error(request, response, 503, "nomem", "out of memory");
-        return;
-    }
-    srv_header(response, "Cache-Control", "no-store");
-    srv_text(response, 200, "text/plain; version=0.0.4; charset=utf-8", text);
-    free(text);
-}
-
-void srv_handle_openapi(srv_request *request, srv_response *response)
-{
-    (void)request;
-    srv_header(response, "Content-Type", "application/json");
-    srv_header(response, "Cache-Control", "no-cache");
-    response->status = 200;
-    response->fixed_body = srv_openapi;
-    response->n_body = srv_openapi_bytes;
-}
-
-void srv_handle_usage(srv_request *request, srv_response *response)
-{
-    store_usage days[31];
-    size_t n = 0;
-    wi_error error = {0};
-    if (store_usage_get(request->server->store, srv_request_owner(request), 31, days, &n, &error) !=
-        WI_OK) {
-        srv_error(request, response, 503, "database", "the database does not answer");
-        return;
-    }
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        json_array_append_new(list, json_pack("{s:I,s:I,s:I,s:I}", "day", (json_int_t)days[i].day,
-                                              "requests", (json_int_t)days[i].requests, "heads",
-                                              (json_int_t)days[i].heads, "bytes",
-                                              (json_int_t)days[i].bytes));
-    }
-    srv_json(response, 200, json_pack("{s:s?,s:o}", "key", request->key.id, "days", list));
 }

@@ -22,7 +22,9 @@ struct srv_head {
 };
 
 struct srv_heads {
-    srv_server *server;
+    const srv_config *config;
+    store *st;
+    srv_memory *memory;
     pthread_mutex_t mutex;
     pthread_cond_t made;
     srv_head *kept[MAX_KEPT];
@@ -231,10 +233,10 @@ static wi_status make_of_file(srv_heads *heads, srv_model *model, const void *co
     store_head stored = {0};
     size_t n_bytes = 2 * (size_t)found->n_bytes;
     (void)model;
-    if (!srv_memory_take(heads->server, n_bytes)) {
+    if (!srv_memory_take(heads->memory, 0, n_bytes)) {
         return store_fail(error, WI_ERR_CANCELLED, "too many heads are being read: try again");
     }
-    wi_status status = store_head_get(heads->server->store, found->name, &stored, error);
+    wi_status status = store_head_get(heads->st, found->name, &stored, error);
     if (status == WI_OK && strcmp(stored.etag, found->etag)) {
         status = store_fail(error, WI_ERR_CANCELLED, "the head is being replaced: try again");
     }
@@ -242,7 +244,7 @@ static wi_status make_of_file(srv_heads *heads, srv_model *model, const void *co
         status = wi_head_open_memory(stored.bytes, (size_t)stored.n_bytes, out, error);
     }
     store_head_free(&stored);
-    srv_memory_give(heads->server, n_bytes);
+    srv_memory_give(heads->memory, 0, n_bytes);
     return status;
 }
 
@@ -315,7 +317,7 @@ static wi_status acquire_stored(srv_heads *heads, srv_model *model, const store_
 wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name, srv_head **out,
                             wi_error *error)
 {
-    const srv_config *config = &heads->server->config;
+    const srv_config *config = heads->config;
     store_head stored = {0};
     *out = NULL;
     if (!name || !name[0]) {
@@ -325,7 +327,7 @@ wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name
         return acquire_list(heads, model, config->everyday, out, error);
     }
     wi_status status = srv_head_name_ok(name)
-                           ? store_head_find(heads->server->store, name, &stored, error)
+                           ? store_head_find(heads->st, name, &stored, error)
                            : store_fail(error, WI_ERR_NOT_FOUND, "there is no head of that name");
     if (status == WI_OK) {
         status = acquire_stored(heads, model, &stored, out, error);
@@ -407,7 +409,7 @@ static void free_names(char **names, size_t n)
 
 wi_status srv_heads_reload(srv_heads *heads, wi_error *error)
 {
-    DIR *folder = heads->server->config.heads ? opendir(heads->server->config.heads) : NULL;
+    DIR *folder = heads->config->heads ? opendir(heads->config->heads) : NULL;
     struct dirent *entry;
     char **names = NULL;
     size_t n = 0;
@@ -467,13 +469,16 @@ bool srv_heads_is_shipped(srv_heads *heads, const char *name)
     return found;
 }
 
-wi_status srv_heads_open(srv_server *server, srv_heads **out, wi_error *error)
+wi_status srv_heads_open(const srv_config *config, store *st, srv_memory *memory, srv_heads **out,
+                         wi_error *error)
 {
     srv_heads *heads = calloc(1, sizeof *heads);
     if (!heads) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    heads->server = server;
+    heads->config = config;
+    heads->st = st;
+    heads->memory = memory;
     pthread_mutex_init(&heads->mutex, NULL);
     pthread_cond_init(&heads->made, NULL);
     *out = heads;

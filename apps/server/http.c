@@ -1,10 +1,14 @@
 #define _GNU_SOURCE
 #include "http.h"
 #include "access.h"
+#include "clock.h"
+#include "config.h"
+#include "cors.h"
 #include "exchange.h"
+#include "memory.h"
 #include "metrics.h"
-#include "models.h"
 #include "router.h"
+#include "web.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +35,7 @@ static void set_state(srv_exchange *x, srv_client_state state, uint64_t n_bytes)
 {
     srv_http *http = x->http;
     double patience_ms =
-        http->server->config.timeout_s * 1e3 + (double)n_bytes / SLOWEST_BYTES_A_MS;
+        http->services->config->timeout_s * 1e3 + (double)n_bytes / SLOWEST_BYTES_A_MS;
     if (x->client) {
         pthread_mutex_lock(&http->clients_mutex);
         x->client->state = state;
@@ -65,55 +69,6 @@ static void end_slow_clients(srv_http *http)
 
 /* ---- answers ---- */
 
-static bool is_allowed(const srv_config *config, const char *origin)
-{
-    for (size_t i = 0; origin && i < config->n_origins; i++) {
-        if (!strcmp(config->origins[i], origin) || !strcmp(config->origins[i], "*")) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_header(const srv_response *response, const char *name)
-{
-    for (size_t i = 0; i < response->n_headers; i++) {
-        if (!strcasecmp(response->headers[i].name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void srv_http_common_headers(const srv_request *request, srv_response *response)
-{
-    const srv_config *config = &request->server->config;
-    const char *origin = srv_pairs_get(&request->headers, "Origin");
-    bool shared = is_allowed(config, origin);
-    srv_header(response, "X-Content-Type-Options", "nosniff");
-    srv_header(response, "Referrer-Policy", "no-referrer");
-    srv_header(response, "Cross-Origin-Resource-Policy", shared ? "cross-origin" : "same-origin");
-    if (!has_header(response, "Content-Security-Policy")) {
-        srv_header(response, "Content-Security-Policy",
-                   "default-src 'none'; frame-ancestors 'none'");
-    }
-    if (!has_header(response, "Cache-Control")) {
-        srv_header(response, "Cache-Control", "no-store");
-    }
-    if (config->n_origins > 0) {
-        srv_header(response, "Vary", "Origin, Accept-Encoding");
-    }
-    if (shared) {
-        srv_header(response, "Access-Control-Allow-Origin", origin);
-        srv_header(response, "Access-Control-Expose-Headers",
-                   "ETag, Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, "
-                   "RateLimit-Reset");
-    }
-    if (request->server->draining) {
-        srv_header(response, "Connection", "close");
-    }
-}
-
 /* Takes what the response owns. */
 static struct MHD_Response *make_response(srv_exchange *x)
 {
@@ -146,8 +101,11 @@ static struct MHD_Response *make_response(srv_exchange *x)
 
 static enum MHD_Result send_answer(srv_exchange *x)
 {
-    srv_http_common_headers(&x->request, &x->response);
-    srv_metrics_count(x->http->server->metrics, x->request.route, x->response.status,
+    srv_common_headers(x->http->services->config, &x->request, &x->response);
+    if (x->http->services->draining) {
+        srv_header(&x->response, "Connection", "close");
+    }
+    srv_metrics_count(x->http->services->metrics, x->request.route, x->response.status,
                       (srv_clock_ms() - x->started_ms) / 1e3);
     uint64_t n_bytes = x->response.fd >= 0 ? x->response.n_bytes : x->response.n_body;
     struct MHD_Response *response = make_response(x);
@@ -213,26 +171,11 @@ static void read_address(srv_exchange *x)
     inet_ntop(is_v4 ? AF_INET : AF_INET6, bytes, request->address, sizeof request->address);
 }
 
-static void preflight(const srv_request *request, srv_response *response)
-{
-    const char *origin = srv_pairs_get(&request->headers, "Origin");
-    if (!is_allowed(&request->server->config, origin)) {
-        srv_error(request, response, 403, "cors",
-                  "requests from other sites' pages are not allowed");
-        return;
-    }
-    srv_header(response, "Access-Control-Allow-Methods", "GET, POST, DELETE");
-    srv_header(response, "Access-Control-Allow-Headers",
-               "Authorization, Content-Type, Prefer, X-Api-Key");
-    srv_header(response, "Access-Control-Max-Age", "86400");
-    srv_empty(response, 204);
-}
-
 /* The answer, when it is known before the body has come. */
 static bool refuse_early(srv_exchange *x)
 {
     srv_request *request = &x->request;
-    const srv_config *config = &x->http->server->config;
+    const srv_config *config = x->http->services->config;
     const char *length = srv_pairs_get(&request->headers, "Content-Length");
     char allowed[64];
     if (length && strtoull(length, NULL, 10) > config->max_body_bytes) {
@@ -244,14 +187,14 @@ static bool refuse_early(srv_exchange *x)
         return true;
     }
     if (!strcmp(request->method, "OPTIONS")) {
-        preflight(request, &x->response);
+        srv_preflight(config, request, &x->response);
         return true;
     }
     if (srv_route_find(request, allowed, sizeof allowed)) {
-        return !srv_access_may_begin(request, &x->response);
+        return !srv_access_may_begin(x->http->services->access, request, &x->response);
     }
     bool reads = !strcmp(request->method, "GET") || request->head_only;
-    if (reads && srv_server_web(request->server, request, &x->response)) {
+    if (reads && srv_web_answer(x->http->services->web, request, &x->response)) {
         return true;
     }
     if (allowed[0]) {
@@ -277,7 +220,7 @@ static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, co
     x->client = info ? info->socket_context : NULL;
     x->started_ms = srv_clock_ms();
     srv_response_init(&x->response);
-    x->request.server = http->server;
+    x->request.services = http->services;
     x->request.method = strdup(method);
     x->request.path = strdup(url);
     x->request.head_only = !strcmp(method, "HEAD");
@@ -289,6 +232,7 @@ static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, co
     MHD_get_connection_values(connection, MHD_HEADER_KIND, add_pair, &x->request.headers);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_pair, &x->request.query);
     read_address(x);
+    srv_access_name(&x->request);
     set_state(x, SRV_CLIENT_SENDS, 0);
     x->refused = refuse_early(x);
     return x;
@@ -298,7 +242,7 @@ static void drop_body(srv_exchange *x)
 {
     free(x->request.body);
     x->request.body = NULL;
-    srv_memory_give(x->http->server, x->capacity);
+    srv_memory_give(x->http->services->memory, x->request.asker.client, x->capacity);
     x->request.n_body = x->capacity = 0;
 }
 
@@ -317,7 +261,7 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
         x->n_dropped += n;
         return;
     }
-    if (n > x->http->server->config.max_body_bytes - request->n_body) {
+    if (n > x->http->services->config->max_body_bytes - request->n_body) {
         refuse(x, 413, "too_large", "the body is over the limit");
         return;
     }
@@ -326,13 +270,13 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
         while (capacity < request->n_body + n) {
             capacity *= 2;
         }
-        size_t most = x->http->server->config.max_body_bytes;
+        size_t most = x->http->services->config->max_body_bytes;
         capacity = capacity < most ? capacity : most;
         size_t added = capacity - x->capacity;
-        bool fits = srv_memory_take(x->http->server, added);
+        bool fits = srv_memory_take(x->http->services->memory, request->asker.client, added);
         uint8_t *larger = fits ? realloc(request->body, capacity) : NULL;
         if (!larger) {
-            srv_memory_give(x->http->server, fits ? added : 0);
+            srv_memory_give(x->http->services->memory, request->asker.client, fits ? added : 0);
             refuse(x, 503, "busy", "too much is being sent at once: try again");
             return;
         }
@@ -395,7 +339,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         add_body(x, upload, *n_upload);
         *n_upload = 0;
         /* A body of unknown length could go on for ever. */
-        uint64_t most = (uint64_t)http->server->config.max_body_bytes + MAX_DROPPED_BYTES;
+        uint64_t most = (uint64_t)http->services->config->max_body_bytes + MAX_DROPPED_BYTES;
         return x->n_dropped > most ? MHD_NO : MHD_YES;
     }
     if (x->answered || x->refused) {
@@ -446,7 +390,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
             return;
         }
         client->fd = info ? info->connect_fd : -1;
-        client->deadline_ms = srv_clock_ms() + http->server->config.timeout_s * 1e3;
+        client->deadline_ms = srv_clock_ms() + http->services->config->timeout_s * 1e3;
         pthread_mutex_lock(&http->clients_mutex);
         client->next = http->clients;
         if (http->clients) {
@@ -472,7 +416,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     }
 }
 
-static void *tick(void *context)
+static void *look_after(void *context)
 {
     srv_http *http = context;
     bool stop = false;
@@ -481,10 +425,10 @@ static void *tick(void *context)
         pthread_mutex_lock(&http->streams_mutex);
         stop = http->ticker_stop;
         pthread_mutex_unlock(&http->streams_mutex);
-        srv_streams_tick(http, stop || http->server->draining);
+        srv_streams_tick(http, stop || http->services->draining);
         if (i % 5 == 0) {
             end_slow_clients(http);
-            srv_models_tick(http->server);
+            http->tick(http->tick_context);
         }
     }
     return NULL;
@@ -533,7 +477,7 @@ static void ignore_log(void *context, const char *format, va_list arguments)
 
 static wi_status start_daemon(srv_http *http, wi_error *error)
 {
-    const srv_config *config = &http->server->config;
+    const srv_config *config = http->services->config;
     int fd = -1;
     wi_status status = listen_on(config, &fd, &http->port, error);
     if (status != WI_OK) {
@@ -558,31 +502,34 @@ static wi_status start_daemon(srv_http *http, wi_error *error)
     return WI_OK;
 }
 
-wi_status srv_http_open(srv_server *server, wi_error *error)
+wi_status srv_http_open(srv_services *services, void (*tick)(void *), void *context, srv_http **out,
+                        wi_error *error)
 {
     srv_http *http = calloc(1, sizeof *http);
     if (!http) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    http->server = server;
+    http->services = services;
+    http->tick = tick;
+    http->tick_context = context;
     pthread_mutex_init(&http->mutex, NULL);
     pthread_cond_init(&http->work.filled, NULL);
     pthread_cond_init(&http->door.filled, NULL);
     pthread_mutex_init(&http->clients_mutex, NULL);
     pthread_mutex_init(&http->streams_mutex, NULL);
-    server->http = http;
     wi_status status = srv_workers_start(http, error);
     if (status == WI_OK) {
         status = start_daemon(http, error);
     }
     if (status == WI_OK) {
-        http->has_ticker = pthread_create(&http->ticker, NULL, tick, http) == 0;
+        http->has_ticker = pthread_create(&http->ticker, NULL, look_after, http) == 0;
         status =
             http->has_ticker ? WI_OK : store_fail(error, WI_ERR_NOMEM, "cannot start a thread");
     }
     if (status != WI_OK) {
-        srv_http_close(&server->http);
+        srv_http_close(&http);
     }
+    *out = http;
     return status;
 }
 

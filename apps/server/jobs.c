@@ -1,5 +1,6 @@
 #include "jobs.h"
-#include "heads.h"
+#include "clock.h"
+#include "recipes.h"
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -20,7 +21,7 @@ enum {
 };
 
 struct srv_jobs {
-    srv_server *server;
+    srv_jobs_options with;
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t mutex;
@@ -57,7 +58,7 @@ static bool report(void *context, uint64_t done, uint64_t total)
     r->reported_ms = now;
     r->job->updated_ms = store_now_ms();
     r->job->lease_ms = r->job->updated_ms + LEASE_MS;
-    wi_status status = store_job_progress(r->jobs->server->store, r->job, &cancel, NULL);
+    wi_status status = store_job_progress(r->jobs->with.st, r->job, &cancel, NULL);
     r->cancelled = r->cancelled || cancel;
     r->lost = r->lost || status == WI_ERR_NOT_FOUND;
     return !r->cancelled && !r->lost && !stopping(r->jobs);
@@ -68,7 +69,7 @@ static bool report(void *context, uint64_t done, uint64_t total)
 static bool load_part(void *context, void *bytes, size_t n_bytes)
 {
     const run *r = context;
-    return store_job_kept(r->jobs->server->store, r->job->id, bytes, n_bytes, NULL) == WI_OK;
+    return store_job_kept(r->jobs->with.st, r->job->id, bytes, n_bytes, NULL) == WI_OK;
 }
 
 static bool part_is_due(void *context)
@@ -82,8 +83,8 @@ static void save_part(void *context, const void *bytes, size_t n_bytes)
 {
     run *r = context;
     double begun = srv_clock_ms();
-    r->keeps_nothing = n_bytes > MAX_KEPT_BYTES || store_job_keep(r->jobs->server->store, r->job,
-                                                                  bytes, n_bytes, NULL) != WI_OK;
+    r->keeps_nothing = n_bytes > MAX_KEPT_BYTES ||
+                       store_job_keep(r->jobs->with.st, r->job, bytes, n_bytes, NULL) != WI_OK;
     r->kept_ms = srv_clock_ms();
     double pause = PAUSE_PER_SAVE * (r->kept_ms - begun);
     r->pause_ms = pause > KEEP_PAUSE_MS ? pause : KEEP_PAUSE_MS;
@@ -93,7 +94,7 @@ static void save_part(void *context, const void *bytes, size_t n_bytes)
 static bool may_replace(srv_jobs *jobs, const store_job *job, const char *name, bool asked)
 {
     store_head old = {0};
-    bool own = store_head_find(jobs->server->store, name, &old, NULL) == WI_OK &&
+    bool own = store_head_find(jobs->with.st, name, &old, NULL) == WI_OK &&
                !strcmp(old.owner, job->owner) && old.created_ms >= job->created_ms;
     store_head_free(&old);
     return asked || own;
@@ -101,7 +102,8 @@ static bool may_replace(srv_jobs *jobs, const store_job *job, const char *name, 
 
 static wi_status make(run *r, const json_t *request, char **result, wi_error *error)
 {
-    srv_server *server = r->jobs->server;
+    const srv_jobs_options *with = &r->jobs->with;
+    const srv_asker asker = {.client = srv_client_of(r->job->owner)};
     const char *name = json_string_value(json_object_get(request, "name"));
     wi_progress progress = {.report = report, .context = r};
     wi_head_keeper keeper = {
@@ -109,18 +111,18 @@ static wi_status make(run *r, const json_t *request, char **result, wi_error *er
     wi_head *head = NULL;
     store_head stored = {0};
     const char *wanted = json_string_value(json_object_get(request, "model"));
-    srv_models *models = srv_models_hold(server);
+    srv_models *models = srv_models_hold(with->catalog);
     srv_model *model = srv_models_find(models, wanted);
     wi_status status =
         !name    ? store_fail(error, WI_ERR_FORMAT, "the job's request cannot be read")
         : !model ? store_fail(error, WI_ERR_NOT_FOUND, "there is no model '%.100s'", wanted)
-                 : srv_head_build(server, model, request, SRV_LANE_JOBS, &progress, &keeper, &head,
-                                  error);
+                 : srv_head_build(with->decoder, model, &asker, request, SRV_LANE_JOBS, &progress,
+                                  &keeper, &head, error);
     srv_models_release(&models);
     if (status == WI_OK) {
         bool replace =
             may_replace(r->jobs, r->job, name, json_is_true(json_object_get(request, "replace")));
-        status = srv_head_store(server, head, name, r->job->owner, replace, &stored, error);
+        status = srv_head_store(with->st, head, name, r->job->owner, replace, &stored, error);
     }
     wi_head_close(&head);
     store_head_free(&stored);
@@ -148,7 +150,7 @@ static void run_job(srv_jobs *jobs, store_job *job)
     if (interrupted) {
         bool cancel; /* whoever takes it over sees it */
         job->lease_ms = 0;
-        store_job_progress(jobs->server->store, job, &cancel, NULL);
+        store_job_progress(jobs->with.st, job, &cancel, NULL);
     } else {
         char *state = job->state, *old_error = job->error, *old_result = job->result;
         job->state = status == WI_OK ? "done" : status == WI_ERR_CANCELLED ? "cancelled" : "failed";
@@ -156,7 +158,7 @@ static void run_job(srv_jobs *jobs, store_job *job)
         job->result = result ? result : "";
         job->done = status == WI_OK ? job->total : job->done;
         job->updated_ms = store_now_ms();
-        store_job_finish(jobs->server->store, job, NULL);
+        store_job_finish(jobs->with.st, job, NULL);
         job->state = state;
         job->error = old_error;
         job->result = old_result;
@@ -182,12 +184,11 @@ static void wait_a_moment(srv_jobs *jobs)
 static void *work(void *context)
 {
     srv_jobs *jobs = context;
-    srv_server *server = jobs->server;
+    const srv_jobs_options *with = &jobs->with;
     while (!stopping(jobs)) {
         store_job job = {0};
         int64_t now = store_now_ms();
-        wi_status status =
-            store_job_claim(server->store, server->name, now, now + LEASE_MS, &job, NULL);
+        wi_status status = store_job_claim(with->st, with->name, now, now + LEASE_MS, &job, NULL);
         if (status == WI_OK) {
             run_job(jobs, &job);
         } else {
@@ -196,19 +197,19 @@ static void *work(void *context)
         store_job_free(&job);
         if (srv_clock_ms() - jobs->swept_ms > 3600e3) {
             jobs->swept_ms = srv_clock_ms();
-            store_job_sweep(server->store, now - KEEP_MS, NULL);
+            store_job_sweep(with->st, now - KEEP_MS, NULL);
         }
     }
     return NULL;
 }
 
-wi_status srv_jobs_open(srv_server *server, srv_jobs **out, wi_error *error)
+wi_status srv_jobs_open(const srv_jobs_options *options, srv_jobs **out, wi_error *error)
 {
     srv_jobs *jobs = calloc(1, sizeof *jobs);
     if (!jobs) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    jobs->server = server;
+    jobs->with = *options;
     jobs->swept_ms = -3600e3;
     pthread_mutex_init(&jobs->mutex, NULL);
     pthread_cond_init(&jobs->added, NULL);
@@ -246,9 +247,9 @@ wi_status srv_jobs_add(srv_jobs *jobs, const char *owner, const json_t *request,
     int64_t n_open = 0, n_own = 0;
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(id, 33, random, sizeof random);
-    wi_status status = store_job_count(jobs->server->store, NULL, &n_open, error);
+    wi_status status = store_job_count(jobs->with.st, NULL, &n_open, error);
     if (status == WI_OK) {
-        status = store_job_count(jobs->server->store, owner, &n_own, error);
+        status = store_job_count(jobs->with.st, owner, &n_own, error);
     }
     if (status == WI_OK && (n_open >= MAX_OPEN || n_own >= MAX_OPEN_EACH)) {
         return store_fail(error, WI_ERR_CANCELLED, "%lld jobs wait already: try again later",
@@ -265,7 +266,7 @@ wi_status srv_jobs_add(srv_jobs *jobs, const char *owner, const json_t *request,
     };
     job.updated_ms = job.created_ms;
     if (status == WI_OK) {
-        status = job.request ? store_job_put(jobs->server->store, &job, error)
+        status = job.request ? store_job_put(jobs->with.st, &job, error)
                              : store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     free(job.request);

@@ -4,9 +4,21 @@
 #ifndef SERVER_JOBS_H
 #define SERVER_JOBS_H
 
-#include "server.h"
+#include "decoder.h"
+#include "message.h"
+#include "models.h"
 
-wi_status srv_jobs_open(srv_server *server, srv_jobs **out, wi_error *error);
+typedef struct srv_jobs srv_jobs;
+
+/* What jobs are made with; borrowed. name: of this server among others. */
+typedef struct srv_jobs_options {
+    store *st;
+    srv_catalog *catalog;
+    srv_decoder *decoder;
+    const char *name;
+} srv_jobs_options;
+
+wi_status srv_jobs_open(const srv_jobs_options *options, srv_jobs **out, wi_error *error);
 /* Stops what runs; it stays in the store and goes on elsewhere. */
 void srv_jobs_close(srv_jobs **jobs);
 

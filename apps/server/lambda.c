@@ -1,5 +1,6 @@
 #include "lambda.h"
-#include "http.h"
+#include "access.h"
+#include "cors.h"
 #include "pictures.h"
 #include "router.h"
 #include <curl/curl.h>
@@ -56,7 +57,7 @@ static bool read_query(srv_request *request, const char *raw)
     return good;
 }
 
-static bool read_event(srv_server *server, const json_t *event, srv_request *request)
+static bool read_event(srv_services *services, const json_t *event, srv_request *request)
 {
     const json_t *http = json_object_get(json_object_get(event, "requestContext"), "http");
     const char *method = json_string_value(json_object_get(http, "method"));
@@ -68,7 +69,7 @@ static bool read_event(srv_server *server, const json_t *event, srv_request *req
     if (!method || !path) {
         return false;
     }
-    request->server = server;
+    request->services = services;
     request->method = strdup(method);
     request->path = strdup(path);
     snprintf(request->address, sizeof request->address, "%s", address ? address : "?");
@@ -91,6 +92,7 @@ static bool read_event(srv_server *server, const json_t *event, srv_request *req
         }
     }
     if (good) {
+        srv_access_name(request);
         unescape(request->path, false);
         request->head_only = !strcmp(request->method, "HEAD");
     }
@@ -99,7 +101,7 @@ static bool read_event(srv_server *server, const json_t *event, srv_request *req
 
 static void handle(srv_request *request, srv_response *response)
 {
-    const srv_config *config = &request->server->config;
+    const srv_config *config = request->services->config;
     char allowed[64];
     if (!srv_route_find(request, allowed, sizeof allowed)) {
         srv_error(request, response, allowed[0] ? 405 : 404, "not_found",
@@ -137,15 +139,15 @@ static bool take_body(srv_request *request, srv_response *response)
     return response->body || response->fixed_body || response->n_body == 0;
 }
 
-json_t *srv_lambda_answer(srv_server *server, const json_t *event)
+json_t *srv_lambda_answer(srv_services *services, const json_t *event)
 {
     srv_request request = {0};
     srv_response response;
     json_t *answer = NULL;
     srv_response_init(&response);
-    if (read_event(server, event, &request)) {
+    if (read_event(services, event, &request)) {
         handle(&request, &response);
-        srv_http_common_headers(&request, &response);
+        srv_common_headers(services->config, &request, &response);
         take_body(&request, &response);
         const void *body = response.body ? response.body : response.fixed_body;
         char *text = srv_to_base64(body ? body : "", request.head_only ? 0 : response.n_body);
@@ -233,12 +235,12 @@ static long ask(CURL *curl, const char *url, const char *body, transfer *out)
     return status;
 }
 
-static long answer_event(srv_server *server, CURL *curl, const char *api, const transfer *event)
+static long answer_event(srv_services *services, CURL *curl, const char *api, const transfer *event)
 {
     char url[400];
     transfer ignored = {0};
     json_t *value = json_loadb(event->bytes, event->n, 0, NULL);
-    json_t *answer = value ? srv_lambda_answer(server, value) : NULL;
+    json_t *answer = value ? srv_lambda_answer(services, value) : NULL;
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
     snprintf(url, sizeof url, "http://%.200s/2018-06-01/runtime/invocation/%s/%s", api, event->id,
              text ? "response" : "error");
@@ -255,7 +257,8 @@ static long answer_event(srv_server *server, CURL *curl, const char *api, const 
     return status;
 }
 
-wi_status srv_lambda_run(srv_server *server, const char *api, atomic_bool *stop, wi_error *error)
+wi_status srv_lambda_run(srv_services *services, const char *api, atomic_bool *stop,
+                         wi_error *error)
 {
     char url[300];
     wi_status status = WI_OK;
@@ -271,7 +274,7 @@ wi_status srv_lambda_run(srv_server *server, const char *api, atomic_bool *stop,
             status = store_fail(error, WI_ERR_IO, "the runtime at %.100s does not answer (%ld)",
                                 api, code);
         } else {
-            answer_event(server, curl, api, &event);
+            answer_event(services, curl, api, &event);
         }
         free(event.bytes);
     }

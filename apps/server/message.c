@@ -1,6 +1,6 @@
 #include "message.h"
-#include "router.h"
-#include "server.h"
+#include "memory.h"
+#include "services.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,15 +52,15 @@ void srv_pairs_free(srv_pairs *pairs)
 
 bool srv_request_take(srv_request *request, size_t n_bytes)
 {
-    bool taken = srv_memory_take(request->server, n_bytes);
+    bool taken = srv_memory_take(request->services->memory, request->asker.client, n_bytes);
     request->n_taken += taken ? n_bytes : 0;
     return taken;
 }
 
 void srv_request_free(srv_request *request)
 {
-    if (request->server) {
-        srv_memory_give(request->server, request->n_taken);
+    if (request->services) {
+        srv_memory_give(request->services->memory, request->asker.client, request->n_taken);
     }
     free(request->method);
     free(request->path);
@@ -198,7 +198,7 @@ void srv_error(const srv_request *request, srv_response *response, unsigned stat
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     json_t *message = json_message(text);
-    srv_error_form form = request->route ? request->route->errors : SRV_ERRORS_OWN;
+    srv_error_form form = request->errors;
     json_t *body = form == SRV_ERRORS_DETAIL ? json_pack("{s:o}", "detail", message)
                    : form == SRV_ERRORS_PLAIN
                        ? json_pack("{s:o}", "error", message)

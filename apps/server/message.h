@@ -5,12 +5,20 @@
 
 #include "../store/fail.h"
 #include "../store/store.h"
+#include "asker.h"
 #include <jansson.h>
 #include <sys/types.h>
 
-struct srv_server;
+struct srv_services;
 struct srv_route;
 struct srv_models;
+
+/* How clients of a route expect errors to look. */
+typedef enum srv_error_form {
+    SRV_ERRORS_OWN = 0, /* {"error":{"message","type","param","code"}}, as OpenAI's */
+    SRV_ERRORS_PLAIN,   /* {"error":"..."}: Hugging Face */
+    SRV_ERRORS_DETAIL   /* {"detail":"..."}: Immich */
+} srv_error_form;
 
 typedef struct srv_pair {
     char *name, *value;
@@ -30,9 +38,10 @@ void srv_pairs_free(srv_pairs *pairs);
 enum { SRV_MAX_PARAMS = 2 };
 
 typedef struct srv_request {
-    struct srv_server *server;
+    struct srv_services *services;
     struct srv_models *models; /* what is served while the handler runs */
     const struct srv_route *route;
+    srv_error_form errors; /* the route's */
     char *method, *path;
     srv_pairs query, headers;
     uint8_t *body;
@@ -42,7 +51,8 @@ typedef struct srv_request {
     bool head_only;               /* HEAD: the answer is wanted without its body */
     char *params[SRV_MAX_PARAMS]; /* what the route's {names} stood for */
     store_key key;                /* id NULL: anonymous */
-    size_t n_taken;               /* memory that it holds, in bytes */
+    srv_asker asker;
+    size_t n_taken; /* memory that it holds, in bytes, on the client's account */
 } srv_request;
 
 void srv_request_free(srv_request *request);

@@ -1,9 +1,11 @@
-#include "encoder.h"
+#include "model.h"
+#include "clock.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +15,8 @@
 #include <whatsit/digest.h>
 
 struct srv_model {
-    srv_server *server;
+    wi_engine *engine;
+    const srv_config *config;
     atomic_uint n_users;
     srv_model_about about;
     char *name, *path, *licence, *source, *format;
@@ -28,13 +31,6 @@ struct srv_model {
     unsigned n_text_users, n_text_callers; /* those who work; and those who wait for their lane */
     double text_used_ms;
 };
-
-double srv_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 /* ---- what lies on the disk ---- */
 
@@ -91,7 +87,8 @@ int srv_model_file(const srv_model *model)
     return is_file_same(model) ? fcntl(model->fd, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
-wi_status srv_model_open_tower(srv_model *model, uint32_t tower, wi_model **out, wi_error *error)
+/* Errors: WI_ERR_CANCELLED when the files were changed since the model was opened; as wi_model_open */
+static wi_status open_tower(srv_model *model, uint32_t tower, wi_model **out, wi_error *error)
 {
     wi_model_options options = {.towers = tower};
     if (model->held[0] ? !is_file_same(model) : !srv_model_is_current(model)) {
@@ -99,8 +96,13 @@ wi_status srv_model_open_tower(srv_model *model, uint32_t tower, wi_model **out,
                           "the files of the model '%.100s' have changed: reload the server",
                           model->name);
     }
-    return wi_model_open(model->server->engine, model->held[0] ? model->held : model->path,
-                         &options, out, error);
+    return wi_model_open(model->engine, model->held[0] ? model->held : model->path, &options, out,
+                         error);
+}
+
+static wi_status open_image_tower(void *context, wi_model **out, wi_error *error)
+{
+    return open_tower(context, WI_TOWER_IMAGE, out, error);
 }
 
 /* ---- the text tower ---- */
@@ -121,8 +123,7 @@ static void close_text(srv_model *model)
 static bool join_lane(srv_model *model, srv_lane lane)
 {
     pthread_mutex_lock(&model->text_mutex);
-    bool joins =
-        lane == SRV_LANE_JOBS || model->n_text_callers <= model->server->config.n_workers / 2;
+    bool joins = lane == SRV_LANE_JOBS || model->n_text_callers <= model->config->n_workers / 2;
     model->n_text_callers += joins;
     pthread_mutex_unlock(&model->text_mutex);
     if (joins) {
@@ -141,7 +142,7 @@ wi_status srv_model_text_begin(srv_model *model, srv_lane lane, wi_session **ses
     }
     pthread_mutex_lock(&model->text_mutex);
     if (!model->text) {
-        status = srv_model_open_tower(model, WI_TOWER_TEXT, &model->text, error);
+        status = open_tower(model, WI_TOWER_TEXT, &model->text, error);
     }
     if (status == WI_OK && !model->sessions[lane]) {
         status = wi_session_open(model->text, &how, &model->sessions[lane], error);
@@ -181,7 +182,7 @@ size_t srv_model_n_tokens(srv_model *model, const char *text)
 
 void srv_model_tick(srv_model *model)
 {
-    double idle_ms = model->server->config.idle_s * 1e3;
+    double idle_ms = model->config->idle_s * 1e3;
     pthread_mutex_lock(&model->text_mutex);
     if (model->text && model->n_text_users == 0 && idle_ms > 0 &&
         srv_clock_ms() - model->text_used_ms > idle_ms) {
@@ -224,7 +225,7 @@ static wi_status describe(srv_model *model, const char *name, wi_error *error)
 {
     wi_model *opened = NULL;
     wi_model_info info;
-    wi_status status = wi_model_open(model->server->engine, model->path, NULL, &opened, error);
+    wi_status status = wi_model_open(model->engine, model->path, NULL, &opened, error);
     if (status == WI_OK) {
         status = wi_model_get_info(opened, &info, error);
     }
@@ -283,6 +284,23 @@ static void hold_file(srv_model *model)
     }
 }
 
+static wi_status start_encoder(srv_model *model, wi_error *error)
+{
+    const srv_config *config = model->config;
+    const srv_encoder_options options = {
+        .image_px = model->about.image_px,
+        .dim = model->about.dim,
+        .n_threads = (unsigned)wi_engine_threads(model->engine),
+        .max_batch = config->max_batch,
+        .max_queue = config->max_queue,
+        .batch_wait_ms = config->batch_wait_ms,
+        .idle_s = config->idle_s,
+        .open_tower = open_image_tower,
+        .context = model,
+    };
+    return srv_encoder_start(&options, &model->encoder, error);
+}
+
 static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_error *error)
 {
     model->path = strdup(from->path);
@@ -299,19 +317,20 @@ static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_err
     }
     if (status == WI_OK) {
         hold_file(model);
-        status = srv_encoder_start(model->server, model, &model->encoder, error);
+        status = start_encoder(model, error);
     }
     return status;
 }
 
-wi_status srv_model_open(srv_server *server, const srv_named_path *from, srv_model **out,
-                         wi_error *error)
+wi_status srv_model_open(wi_engine *engine, const srv_config *config, const srv_named_path *from,
+                         srv_model **out, wi_error *error)
 {
     srv_model *model = calloc(1, sizeof *model);
     if (!model) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    model->server = server;
+    model->engine = engine;
+    model->config = config;
     model->n_users = 1;
     model->fd = -1;
     pthread_mutex_init(&model->text_mutex, NULL);

@@ -5,10 +5,10 @@
 #ifndef SERVER_MODEL_H
 #define SERVER_MODEL_H
 
-#include "server.h"
+#include "config.h"
+#include "encoder.h"
 
 typedef struct srv_model srv_model;
-typedef struct srv_encoder srv_encoder;
 
 /* What does not change; strings live as long as the model. */
 typedef struct srv_model_about {
@@ -24,9 +24,10 @@ typedef struct srv_model_about {
     char file_sha256[65];
 } srv_model_about;
 
-/* Opens both towers once to read what they are. Owns: counted; *out has one user. */
-wi_status srv_model_open(srv_server *server, const srv_named_path *from, srv_model **out,
-                         wi_error *error);
+/* Opens both towers once to read what they are. engine, config: borrowed for the model's life.
+ * Owns: counted; *out has one user. */
+wi_status srv_model_open(wi_engine *engine, const srv_config *config, const srv_named_path *from,
+                         srv_model **out, wi_error *error);
 srv_model *srv_model_hold(srv_model *model);
 /* The last user closes it: nothing is under way then. */
 void srv_model_release(srv_model **model);
@@ -40,8 +41,6 @@ const srv_model_about *srv_model_describe(const srv_model *model);
 unsigned srv_model_towers_open(srv_model *model);
 /* What pictures are embedded with. */
 srv_encoder *srv_model_encoder(srv_model *model);
-/* Errors: WI_ERR_CANCELLED when the files were changed since the model was opened; as wi_model_open */
-wi_status srv_model_open_tower(srv_model *model, uint32_t tower, wi_model **out, wi_error *error);
 
 /* Work on texts: each kind waits for its own kind only. */
 typedef enum srv_lane { SRV_LANE_SHORT = 0, SRV_LANE_HEADS, SRV_LANE_JOBS, SRV_N_LANES } srv_lane;

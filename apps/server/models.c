@@ -1,5 +1,6 @@
 #include "models.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,13 @@ struct srv_models {
     /* An alias keeps its place in the list, also when another model with another name takes it. */
     const srv_config *config;
     size_t of_alias[SRV_MAX_ALIASES];
+};
+
+struct srv_catalog {
+    wi_engine *engine;
+    const srv_config *config;
+    pthread_mutex_t mutex; /* guards which set is that of now */
+    srv_models *now;
 };
 
 static srv_model *find_name(const srv_models *models, const char *name, size_t *index)
@@ -35,22 +43,24 @@ static wi_status find_aliases(srv_models *models, wi_error *error)
     return WI_OK;
 }
 
-static srv_models *new_set(srv_server *server)
+static srv_models *new_set(const srv_config *config)
 {
     srv_models *models = calloc(1, sizeof *models);
     if (models) {
-        models->config = &server->config;
+        models->config = config;
         models->n_users = 1;
     }
     return models;
 }
 
-wi_status srv_models_open(srv_server *server, srv_models **out, wi_error *error)
+wi_status srv_catalog_open(wi_engine *engine, const srv_config *config, srv_catalog **out,
+                           wi_error *error)
 {
-    srv_models *models = new_set(server);
-    wi_status status = models ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; status == WI_OK && i < server->config.n_models; i++) {
-        status = srv_model_open(server, &server->config.models[i], &models->items[i], error);
+    srv_catalog *catalog = calloc(1, sizeof *catalog);
+    srv_models *models = new_set(config);
+    wi_status status = catalog && models ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    for (size_t i = 0; status == WI_OK && i < config->n_models; i++) {
+        status = srv_model_open(engine, config, &config->models[i], &models->items[i], error);
         models->n += status == WI_OK;
     }
     if (status == WI_OK) {
@@ -58,18 +68,33 @@ wi_status srv_models_open(srv_server *server, srv_models **out, wi_error *error)
     }
     if (status != WI_OK) {
         srv_models_release(&models);
+        free(catalog);
         return status;
     }
-    *out = models;
+    catalog->engine = engine;
+    catalog->config = config;
+    pthread_mutex_init(&catalog->mutex, NULL);
+    catalog->now = models;
+    *out = catalog;
     return WI_OK;
 }
 
-srv_models *srv_models_hold(srv_server *server)
+void srv_catalog_close(srv_catalog **catalog)
 {
-    pthread_mutex_lock(&server->mutex);
-    srv_models *models = server->models;
+    if (*catalog) {
+        srv_models_release(&(*catalog)->now);
+        pthread_mutex_destroy(&(*catalog)->mutex);
+    }
+    free(*catalog);
+    *catalog = NULL;
+}
+
+srv_models *srv_models_hold(srv_catalog *catalog)
+{
+    pthread_mutex_lock(&catalog->mutex);
+    srv_models *models = catalog->now;
     atomic_fetch_add(&models->n_users, 1);
-    pthread_mutex_unlock(&server->mutex);
+    pthread_mutex_unlock(&catalog->mutex);
     return models;
 }
 
@@ -85,16 +110,17 @@ void srv_models_release(srv_models **models)
     }
 }
 
-wi_status srv_models_reload(srv_server *server, wi_error *error)
+wi_status srv_catalog_reload(srv_catalog *catalog, wi_error *error)
 {
-    srv_models *old = srv_models_hold(server), *models = new_set(server);
+    srv_models *old = srv_models_hold(catalog), *models = new_set(catalog->config);
     wi_status status = models ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
     for (size_t i = 0; models && i < old->n; i++) {
         srv_model *item = NULL;
         wi_error why = {0};
         wi_status opened = srv_model_is_current(old->items[i])
                                ? WI_OK
-                               : srv_model_open(server, &server->config.models[i], &item, &why);
+                               : srv_model_open(catalog->engine, catalog->config,
+                                                &catalog->config->models[i], &item, &why);
         models->items[models->n++] = item ? item : srv_model_hold(old->items[i]);
         if (opened != WI_OK && status == WI_OK) {
             status = store_fail(error, opened, "%s", why.message);
@@ -102,19 +128,19 @@ wi_status srv_models_reload(srv_server *server, wi_error *error)
     }
     if (models) {
         memcpy(models->of_alias, old->of_alias, sizeof models->of_alias);
-        pthread_mutex_lock(&server->mutex);
-        srv_models *replaced = server->models;
-        server->models = models;
-        pthread_mutex_unlock(&server->mutex);
+        pthread_mutex_lock(&catalog->mutex);
+        srv_models *replaced = catalog->now;
+        catalog->now = models;
+        pthread_mutex_unlock(&catalog->mutex);
         srv_models_release(&replaced);
     }
     srv_models_release(&old);
     return status;
 }
 
-void srv_models_tick(srv_server *server)
+void srv_catalog_tick(srv_catalog *catalog)
 {
-    srv_models *models = srv_models_hold(server);
+    srv_models *models = srv_models_hold(catalog);
     for (size_t i = 0; i < models->n; i++) {
         srv_model_tick(models->items[i]);
     }

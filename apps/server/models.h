@@ -5,10 +5,16 @@
 
 #include "model.h"
 
-/* Opens what the configuration names. Errors: those of opening; WI_ERR_ARG: an alias of no model */
-wi_status srv_models_open(srv_server *server, srv_models **out, wi_error *error);
+typedef struct srv_models srv_models;   /* the set of one moment */
+typedef struct srv_catalog srv_catalog; /* which set is that of now */
+
+/* Opens what the configuration names. engine, config: borrowed.
+ * Errors: those of opening; WI_ERR_ARG: an alias of no model */
+wi_status srv_catalog_open(wi_engine *engine, const srv_config *config, srv_catalog **out,
+                           wi_error *error);
+void srv_catalog_close(srv_catalog **catalog);
 /* The set of now; give it back. */
-srv_models *srv_models_hold(srv_server *server);
+srv_models *srv_models_hold(srv_catalog *catalog);
 void srv_models_release(srv_models **models);
 
 /* By name or alias; NULL or "": the default. NULL when there is none. Borrowed from the set. */
@@ -18,8 +24,8 @@ srv_model *srv_models_at(const srv_models *models, size_t index);
 
 /* Opens what has changed under its path since. What cannot be opened stays as it was, and the first
  * error is told. */
-wi_status srv_models_reload(srv_server *server, wi_error *error);
+wi_status srv_catalog_reload(srv_catalog *catalog, wi_error *error);
 /* Gives back what has been idle; call it now and then. */
-void srv_models_tick(srv_server *server);
+void srv_catalog_tick(srv_catalog *catalog);
 
 #endif

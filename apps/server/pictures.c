@@ -184,8 +184,9 @@ char *srv_to_base64(const void *bytes, size_t n_bytes)
 
 /* ---- pictures ---- */
 
-wi_status srv_embed_picture(srv_server *server, srv_model *model, const void *bytes, size_t n_bytes,
-                            float *embedding, srv_decoded *decoded, wi_error *error)
+wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
+                            const void *bytes, size_t n_bytes, float *embedding,
+                            srv_decoded *decoded, wi_error *error)
 {
     const srv_model_about *about = srv_model_describe(model);
     uint8_t *pixels = malloc((size_t)about->image_px * about->image_px * 3);
@@ -195,9 +196,9 @@ wi_status srv_embed_picture(srv_server *server, srv_model *model, const void *by
     srv_encoder *encoder = srv_model_encoder(model);
     srv_encoder_expect(encoder);
     wi_status status =
-        srv_decode(server->decoder, bytes, n_bytes, &about->preprocess, pixels, decoded, error);
+        srv_decode(decoder, asker, bytes, n_bytes, &about->preprocess, pixels, decoded, error);
     if (status == WI_OK) {
-        status = srv_encode(encoder, pixels, embedding, error);
+        status = srv_encode(encoder, asker, pixels, embedding, error);
     } else {
         srv_encoder_unexpect(encoder);
     }

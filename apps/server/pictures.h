@@ -3,7 +3,8 @@
 #define SERVER_PICTURES_H
 
 #include "decoder.h"
-#include "models.h"
+#include "message.h"
+#include "model.h"
 
 /* One part of a multipart/form-data body; points into the body. */
 typedef struct srv_part {
@@ -33,9 +34,11 @@ wi_status srv_base64(const char *text, uint8_t **out, size_t *n, wi_error *error
 /* The caller frees; NULL when memory is out. */
 char *srv_to_base64(const void *bytes, size_t n_bytes);
 
-/* File bytes -> normalised embedding[dim]. */
-wi_status srv_embed_picture(srv_server *server, srv_model *model, const void *bytes, size_t n_bytes,
-                            float *embedding, srv_decoded *decoded, wi_error *error);
+/* File bytes -> normalised embedding[dim]. Errors: those of decoding and encoding; WI_ERR_CANCELLED when nobody
+ * waits for the answer any more */
+wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
+                            const void *bytes, size_t n_bytes, float *embedding,
+                            srv_decoded *decoded, wi_error *error);
 /* Bytes of a file that are no picture at all (415), not those of one that is broken (400). */
 bool srv_looks_like_picture(const void *bytes, size_t n_bytes);
 /* Answers for a picture that failed. */

@@ -1,4 +1,4 @@
-/* From the JSON of a request to a head, and from a head to the store. */
+#include "recipes.h"
 #include "heads.h"
 #include "pictures.h"
 #include <errno.h>
@@ -107,8 +107,9 @@ static wi_status label_of(const wi_head *words, const char *label, uint32_t *out
                       label ? label : "");
 }
 
-static wi_status embed_example(srv_server *server, srv_model *model, const json_t *example,
-                               size_t index, float *embedding, wi_error *error)
+static wi_status embed_example(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
+                               const json_t *example, size_t index, float *embedding,
+                               wi_error *error)
 {
     const char *image = json_string_value(json_object_get(example, "image"));
     uint8_t *bytes = NULL;
@@ -118,15 +119,17 @@ static wi_status embed_example(srv_server *server, srv_model *model, const json_
     wi_status status = image ? srv_base64(image, &bytes, &n_bytes, &why)
                              : store_fail(&why, WI_ERR_ARG, "has no image");
     if (status == WI_OK) {
-        status = srv_embed_picture(server, model, bytes, n_bytes, embedding, &decoded, &why);
+        status =
+            srv_embed_picture(decoder, model, asker, bytes, n_bytes, embedding, &decoded, &why);
     }
     free(bytes);
     return status == WI_OK ? status
                            : store_fail(error, status, "example %zu: %.200s", index, why.message);
 }
 
-static wi_status add_examples(srv_server *server, srv_model *model, const json_t *examples,
-                              const wi_progress *progress, wi_head **head, wi_error *error)
+static wi_status add_examples(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
+                              const json_t *examples, const wi_progress *progress, wi_head **head,
+                              wi_error *error)
 {
     size_t n = json_array_size(examples), dim = srv_model_describe(model)->dim;
     if (n > MAX_EXAMPLES) {
@@ -142,7 +145,7 @@ static wi_status add_examples(srv_server *server, srv_model *model, const json_t
         status = label_of(*head, json_string_value(json_object_get(example, "label")), &labels[i],
                           error);
         if (status == WI_OK) {
-            status = embed_example(server, model, example, i, embeddings + i * dim, error);
+            status = embed_example(decoder, model, asker, example, i, embeddings + i * dim, error);
         }
         if (status == WI_OK && progress->report && !progress->report(progress->context, i + 1, n)) {
             status = store_fail(error, WI_ERR_CANCELLED, "cancelled");
@@ -161,9 +164,9 @@ static wi_status add_examples(srv_server *server, srv_model *model, const json_t
     return status;
 }
 
-wi_status srv_head_build(srv_server *server, srv_model *model, const json_t *body, srv_lane lane,
-                         const wi_progress *progress, const wi_head_keeper *keeper, wi_head **out,
-                         wi_error *error)
+wi_status srv_head_build(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
+                         const json_t *body, srv_lane lane, const wi_progress *progress,
+                         const wi_head_keeper *keeper, wi_head **out, wi_error *error)
 {
     const wi_progress nobody = {0};
     const json_t *examples = json_object_get(body, "examples");
@@ -181,7 +184,8 @@ wi_status srv_head_build(srv_server *server, srv_model *model, const json_t *bod
         srv_model_text_end(model, lane);
     }
     if (status == WI_OK && json_array_size(examples) > 0) {
-        status = add_examples(server, model, examples, progress ? progress : &nobody, &head, error);
+        status = add_examples(decoder, model, asker, examples, progress ? progress : &nobody, &head,
+                              error);
     }
     srv_recipe_free(&recipe);
     if (status != WI_OK) {
@@ -240,8 +244,8 @@ wi_status srv_head_file(const wi_head *head, void **bytes, size_t *n_bytes, wi_e
     return status;
 }
 
-wi_status srv_head_store(srv_server *server, const wi_head *head, const char *name,
-                         const char *owner, bool replace, store_head *out, wi_error *error)
+wi_status srv_head_store(store *st, const wi_head *head, const char *name, const char *owner,
+                         bool replace, store_head *out, wi_error *error)
 {
     wi_head_info info;
     void *bytes = NULL;
@@ -266,7 +270,7 @@ wi_status srv_head_store(srv_server *server, const wi_head *head, const char *na
             .bytes = bytes,
         };
         bytes = NULL;
-        status = store_head_put(server->store, out, replace, error);
+        status = store_head_put(st, out, replace, error);
         free(out->bytes);
         out->bytes = NULL;
         if (status != WI_OK) {

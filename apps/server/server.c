@@ -1,42 +1,33 @@
 #include "server.h"
 #include "access.h"
+#include "clock.h"
 #include "decoder.h"
 #include "heads.h"
 #include "http.h"
 #include "jobs.h"
+#include "memory.h"
 #include "metrics.h"
 #include "models.h"
 #include "web.h"
 #include <malloc.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-void srv_config_defaults(srv_config *config)
-{
-    long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
-    *config = (srv_config){
-        .address = "127.0.0.1",
-        .port = 8080,
-        .n_io = n_cores > 4 ? 2 : 1,
-        .n_workers = 32,
-        .n_decoders = n_cores < 1    ? 1
-                      : n_cores > 64 ? 64
-                                     : (unsigned)n_cores,
-        .max_connections = 4096,
-        .max_queue = 256,
-        .max_batch = 8,
-        .batch_wait_ms = 4,
-        .idle_s = 600,
-        .timeout_s = 30,
-        .max_body_bytes = (size_t)20 << 20,
-        .max_pixels = 50000000,
-        .rate = 5,
-        .burst = 20,
-    };
-}
+/* Bodies, JSON and files of heads of all requests together, or so many of the largest bodies if that is more. */
+enum { MEMORY_BYTES = 512 << 20, MEMORY_BODIES = 4 };
+/* Models are opened after the decoders have been forked: larger networks than this are not served. */
+enum { MAX_INPUT_PX = 1024 };
+
+struct srv_server {
+    srv_config config;
+    wi_engine *engine;
+    srv_services parts;
+    char name[33]; /* of this server among others: random */
+};
 
 /* A connection is a file descriptor, and a thousand of them are not many. */
 static void raise_limits(void)
@@ -48,36 +39,34 @@ static void raise_limits(void)
     }
 }
 
-/* Models are opened after the decoders have been forked: larger networks than this are not served. */
-enum { MAX_INPUT_PX = 1024 };
+static wi_status open_memory(srv_server *server, wi_error *error)
+{
+    size_t bodies = MEMORY_BODIES * server->config.max_body_bytes;
+    server->parts.memory = srv_memory_open(bodies > MEMORY_BYTES ? bodies : MEMORY_BYTES);
+    return server->parts.memory ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
+}
 
 static wi_status open_parts(srv_server *server, wi_error *error)
 {
     const srv_config *config = &server->config;
+    srv_services *parts = &server->parts;
     wi_engine_options engine = {.n_threads = config->n_threads, .isa = config->isa};
-    wi_status status = store_open(config->database, &server->store, error);
-    if (status == WI_OK) {
-        status = wi_engine_open(&engine, &server->engine, error);
-    }
-    if (status == WI_OK) {
-        status = srv_metrics_open(server, &server->metrics, error);
-    }
-    if (status == WI_OK) {
-        status = srv_limits_open(server, &server->limits, error);
-    }
-    if (status == WI_OK) {
-        status = srv_models_open(server, &server->models, error);
-    }
-    if (status == WI_OK) {
-        status = srv_heads_open(server, &server->heads, error);
-    }
+    wi_status status = store_open(config->database, &parts->store, error);
+    status = status ? status : wi_engine_open(&engine, &server->engine, error);
+    status = status ? status : open_memory(server, error);
+    status = status ? status : srv_metrics_open(&parts->metrics, error);
+    status = status ? status : srv_access_open(config, parts->store, &parts->access, error);
+    status = status ? status : srv_catalog_open(server->engine, config, &parts->catalog, error);
+    status =
+        status ? status : srv_heads_open(config, parts->store, parts->memory, &parts->heads, error);
     if (status == WI_OK && config->web) {
-        status = srv_web_open(config->web, &server->web, error);
+        status = srv_web_open(config->web, &parts->web, error);
     }
-    if (status == WI_OK) {
-        status = srv_jobs_open(server, &server->jobs, error);
-    }
-    return status;
+    const srv_jobs_options jobs = {.st = parts->store,
+                                   .catalog = parts->catalog,
+                                   .decoder = parts->decoder,
+                                   .name = server->name};
+    return status ? status : srv_jobs_open(&jobs, &parts->jobs, error);
 }
 
 wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *error)
@@ -92,7 +81,7 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     server->config = *config;
-    pthread_mutex_init(&server->mutex, NULL);
+    server->parts.config = &server->config;
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(server->name, sizeof server->name, random, sizeof random);
     raise_limits();
@@ -108,7 +97,7 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
         .max_size_px = MAX_INPUT_PX,
         .no_sandbox = config->no_sandbox,
     };
-    wi_status status = srv_decoder_open(&decoding, &server->decoder, error);
+    wi_status status = srv_decoder_open(&decoding, &server->parts.decoder, error);
     if (status == WI_OK) {
         status = open_parts(server, error);
     }
@@ -120,62 +109,53 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
     return WI_OK;
 }
 
-bool srv_memory_take(srv_server *server, size_t n_bytes)
+static void tick(void *context)
 {
-    size_t bodies = SRV_MEMORY_BODIES * server->config.max_body_bytes;
-    size_t most = bodies > SRV_MEMORY_BYTES ? bodies : SRV_MEMORY_BYTES;
-    size_t before = atomic_fetch_add(&server->memory_bytes, n_bytes);
-    bool fits = n_bytes <= most && before <= most - n_bytes;
-    if (!fits) {
-        atomic_fetch_sub(&server->memory_bytes, n_bytes);
-    }
-    return fits;
+    srv_server *server = context;
+    srv_catalog_tick(server->parts.catalog);
 }
 
-void srv_memory_give(srv_server *server, size_t n_bytes)
+wi_status srv_server_listen(srv_server *server, wi_error *error)
 {
-    atomic_fetch_sub(&server->memory_bytes, n_bytes);
+    return srv_http_open(&server->parts, tick, server, &server->parts.http, error);
+}
+
+void srv_server_describe(const srv_server *server, char *text, size_t n_text)
+{
+    const char *address = server->config.address;
+    bool v6 = strchr(address, ':') != NULL;
+    snprintf(text, n_text, "http://%s%s%s:%u (decoding: %s, database: %s)", v6 ? "[" : "", address,
+             v6 ? "]" : "", srv_http_port(server->parts.http),
+             srv_decoder_kind(server->parts.decoder), store_kind(server->parts.store));
+}
+
+srv_services *srv_server_services(srv_server *server)
+{
+    return &server->parts;
 }
 
 void srv_server_drain(srv_server *server, unsigned timeout_s)
 {
     srv_http_load load = {0};
     double until = srv_clock_ms() + timeout_s * 1e3;
-    server->draining = true;
-    if (!server->http) {
+    server->parts.draining = true;
+    if (!server->parts.http) {
         return;
     }
-    srv_http_stop_listening(server->http);
+    srv_http_stop_listening(server->parts.http);
     do {
         usleep(20000);
-        srv_http_get_load(server->http, &load);
+        srv_http_get_load(server->parts.http, &load);
     } while (load.n_busy > 0 && srv_clock_ms() < until);
-}
-
-bool srv_server_web(srv_server *server, const srv_request *request, srv_response *response)
-{
-    pthread_mutex_lock(&server->mutex);
-    bool found = srv_web_answer(server->web, request, response);
-    pthread_mutex_unlock(&server->mutex);
-    return found;
 }
 
 wi_status srv_server_reload(srv_server *server, wi_error *error)
 {
-    srv_web *web = NULL;
+    srv_services *parts = &server->parts;
     wi_error why = {0};
-    wi_status status = srv_models_reload(server, error);
-    wi_status heads = srv_heads_reload(server->heads, &why);
-    wi_status files = server->config.web
-                          ? srv_web_open(server->config.web, &web, heads == WI_OK ? &why : NULL)
-                          : WI_OK;
-    if (web) {
-        pthread_mutex_lock(&server->mutex);
-        srv_web *old = server->web;
-        server->web = web;
-        pthread_mutex_unlock(&server->mutex);
-        srv_web_close(&old);
-    }
+    wi_status status = srv_catalog_reload(parts->catalog, error);
+    wi_status heads = srv_heads_reload(parts->heads, &why);
+    wi_status files = parts->web ? srv_web_reload(parts->web, heads == WI_OK ? &why : NULL) : WI_OK;
     if (status == WI_OK && (heads != WI_OK || files != WI_OK)) {
         status = store_fail(error, heads != WI_OK ? heads : files, "%s", why.message);
     }
@@ -188,17 +168,17 @@ void srv_server_close(srv_server **server)
     if (!s) {
         return;
     }
-    srv_http_close(&s->http);
-    srv_jobs_close(&s->jobs);
-    srv_web_close(&s->web);
-    srv_heads_close(&s->heads);
-    srv_models_release(&s->models);
-    srv_limits_close(&s->limits);
-    srv_metrics_close(&s->metrics);
+    srv_http_close(&s->parts.http);
+    srv_jobs_close(&s->parts.jobs);
+    srv_web_close(&s->parts.web);
+    srv_heads_close(&s->parts.heads);
+    srv_catalog_close(&s->parts.catalog);
+    srv_access_close(&s->parts.access);
+    srv_metrics_close(&s->parts.metrics);
+    srv_memory_close(&s->parts.memory);
     wi_engine_close(&s->engine);
-    store_close(&s->store);
-    srv_decoder_close(&s->decoder);
-    pthread_mutex_destroy(&s->mutex);
+    store_close(&s->parts.store);
+    srv_decoder_close(&s->parts.decoder);
     free(s);
     *server = NULL;
 }

@@ -18,9 +18,15 @@ typedef struct file {
     uint64_t n_bytes;
 } file;
 
-struct srv_web {
+typedef struct table {
     file *files;
     size_t n;
+} table;
+
+struct srv_web {
+    char *folder;
+    pthread_mutex_t mutex; /* guards which table is that of now */
+    table *now;
 };
 
 static const char *type_of(const char *path)
@@ -52,7 +58,7 @@ static const char *type_of(const char *path)
 
 /* nftw has no context. */
 static pthread_mutex_t walk_mutex = PTHREAD_MUTEX_INITIALIZER;
-static srv_web *walked;
+static table *walked;
 static size_t walked_root;
 
 static int hash_file(const char *path, char etag[65])
@@ -101,36 +107,7 @@ static int compare_files(const void *a, const void *b)
     return strcmp(((const file *)a)->url, ((const file *)b)->url);
 }
 
-wi_status srv_web_open(const char *folder, srv_web **out, wi_error *error)
-{
-    srv_web *web = calloc(1, sizeof *web);
-    char *root = realpath(folder, NULL);
-    *out = NULL;
-    if (web) {
-        web->files = calloc(MAX_FILES, sizeof *web->files);
-    }
-    if (!web || !web->files || !root) {
-        int number = errno;
-        srv_web_close(&web);
-        free(root);
-        return store_fail(error, WI_ERR_IO, "%.150s: %s", folder, strerror(number));
-    }
-    pthread_mutex_lock(&walk_mutex);
-    walked = web;
-    walked_root = strlen(root);
-    int failed = nftw(root, visit, 16, FTW_PHYS);
-    pthread_mutex_unlock(&walk_mutex);
-    free(root);
-    if (failed) {
-        srv_web_close(&web);
-        return store_fail(error, WI_ERR_IO, "%.150s: cannot be read", folder);
-    }
-    qsort(web->files, web->n, sizeof *web->files, compare_files);
-    *out = web;
-    return WI_OK;
-}
-
-void srv_web_close(srv_web **web)
+static void free_table(table **web)
 {
     for (size_t i = 0; *web && i < (*web)->n; i++) {
         free((*web)->files[i].url);
@@ -143,7 +120,78 @@ void srv_web_close(srv_web **web)
     *web = NULL;
 }
 
-static const file *find(const srv_web *web, const char *url)
+static wi_status read_table(const char *folder, table **out, wi_error *error)
+{
+    table *web = calloc(1, sizeof *web);
+    char *root = realpath(folder, NULL);
+    *out = NULL;
+    if (web) {
+        web->files = calloc(MAX_FILES, sizeof *web->files);
+    }
+    if (!web || !web->files || !root) {
+        int number = errno;
+        free_table(&web);
+        free(root);
+        return store_fail(error, WI_ERR_IO, "%.150s: %s", folder, strerror(number));
+    }
+    pthread_mutex_lock(&walk_mutex);
+    walked = web;
+    walked_root = strlen(root);
+    int failed = nftw(root, visit, 16, FTW_PHYS);
+    pthread_mutex_unlock(&walk_mutex);
+    free(root);
+    if (failed) {
+        free_table(&web);
+        return store_fail(error, WI_ERR_IO, "%.150s: cannot be read", folder);
+    }
+    qsort(web->files, web->n, sizeof *web->files, compare_files);
+    *out = web;
+    return WI_OK;
+}
+
+wi_status srv_web_open(const char *folder, srv_web **out, wi_error *error)
+{
+    srv_web *web = calloc(1, sizeof *web);
+    *out = NULL;
+    if (!web || !(web->folder = strdup(folder))) {
+        free(web);
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    pthread_mutex_init(&web->mutex, NULL);
+    wi_status status = read_table(folder, &web->now, error);
+    if (status != WI_OK) {
+        srv_web_close(&web);
+    }
+    *out = web;
+    return status;
+}
+
+wi_status srv_web_reload(srv_web *web, wi_error *error)
+{
+    table *now = NULL;
+    wi_status status = read_table(web->folder, &now, error);
+    if (status == WI_OK) {
+        pthread_mutex_lock(&web->mutex);
+        table *old = web->now;
+        web->now = now;
+        pthread_mutex_unlock(&web->mutex);
+        free_table(&old);
+    }
+    return status;
+}
+
+void srv_web_close(srv_web **web)
+{
+    if (*web) {
+        free_table(&(*web)->now);
+        pthread_mutex_destroy(&(*web)->mutex);
+        free((*web)->folder);
+    }
+    free(*web);
+    *web = NULL;
+}
+
+static const file *find(const table *web, const char *url)
 {
     file wanted = {.url = (char *)(uintptr_t)url};
     return web && web->n ? bsearch(&wanted, web->files, web->n, sizeof wanted, compare_files)
@@ -151,7 +199,7 @@ static const file *find(const srv_web *web, const char *url)
 }
 
 /* NAME.gz beside NAME, for who takes it; parts are those of the plain file. */
-static const file *find_packed(const srv_web *web, const srv_request *request, const char *url)
+static const file *find_packed(const table *web, const srv_request *request, const char *url)
 {
     char packed[1024];
     const char *takes = srv_pairs_get(&request->headers, "Accept-Encoding");
@@ -164,7 +212,7 @@ static const file *find_packed(const srv_web *web, const srv_request *request, c
     return find(web, strcat(packed, ".gz"));
 }
 
-bool srv_web_answer(srv_web *web, const srv_request *request, srv_response *response)
+static bool answer(const table *web, const srv_request *request, srv_response *response)
 {
     const char *url = !strcmp(request->path, "/") ? "/index.html" : request->path;
     const file *plain = find(web, url), *packed = plain ? find_packed(web, request, url) : NULL;
@@ -207,4 +255,15 @@ bool srv_web_answer(srv_web *web, const srv_request *request, srv_response *resp
     srv_header(response, "Content-Type", type_of(plain->path));
     srv_file_answer(request, response, f->etag, fd, f->n_bytes);
     return true;
+}
+
+bool srv_web_answer(srv_web *web, const srv_request *request, srv_response *response)
+{
+    if (!web) {
+        return false;
+    }
+    pthread_mutex_lock(&web->mutex);
+    bool found = answer(web->now, request, response);
+    pthread_mutex_unlock(&web->mutex);
+    return found;
 }

@@ -1,6 +1,6 @@
 #include "access.h"
+#include "config.h"
 #include "exchange.h"
-#include "metrics.h"
 #include "router.h"
 #include <stdlib.h>
 
@@ -45,7 +45,8 @@ static void *keep_door(void *context)
     srv_http *http = context;
     srv_exchange *exchange;
     while ((exchange = next(http, &http->door))) {
-        exchange->refused = !srv_access_may_send(&exchange->request, &exchange->response);
+        exchange->refused =
+            !srv_access_may_send(http->services->access, &exchange->request, &exchange->response);
         MHD_resume_connection(exchange->connection);
     }
     return NULL;
@@ -53,7 +54,7 @@ static void *keep_door(void *context)
 
 wi_status srv_workers_start(srv_http *http, wi_error *error)
 {
-    unsigned n = http->server->config.n_workers + 1;
+    unsigned n = http->services->config->n_workers + 1;
     pthread_attr_t attributes;
     http->workers = calloc(n, sizeof *http->workers);
     if (!http->workers) {
@@ -87,7 +88,7 @@ static void put(srv_queue *queue, srv_exchange *exchange)
 bool srv_workers_take(srv_http *http, srv_exchange *exchange)
 {
     pthread_mutex_lock(&http->mutex);
-    bool fits = http->n_waiting < http->server->config.max_queue && !http->stop;
+    bool fits = http->n_waiting < http->services->config->max_queue && !http->stop;
     if (fits) {
         put(&http->work, exchange);
         http->n_waiting++;

@@ -1,3 +1,4 @@
+#include "store.h"
 #include "tx.h"
 #include <stdlib.h>
 #include <string.h>

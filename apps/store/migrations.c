@@ -1,4 +1,5 @@
 /* The tables, version by version. A step that has been released is never changed. */
+#include "store.h"
 #include "tx.h"
 
 static const char *const steps[STORE_VERSION] = {

@@ -5,7 +5,8 @@
 
 #include "db.h"
 #include "fail.h"
-#include "store.h"
+
+typedef struct store store;
 
 typedef struct store_tx {
     store *st;

@@ -1,3 +1,4 @@
+#include "store.h"
 #include "tx.h"
 
 int64_t store_day(int64_t now_ms)

@@ -1,4 +1,6 @@
-#include "access.h"
+#include "limits.h"
+#include "asker.h"
+#include "clock.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,19 +20,17 @@ typedef struct running {
 
 struct srv_limits {
     pthread_mutex_t mutex;
-    uint64_t seed;
     bucket buckets[N_BUCKETS];
     running running[N_RUNNING];
 };
 
-wi_status srv_limits_open(srv_server *server, srv_limits **out, wi_error *error)
+wi_status srv_limits_open(srv_limits **out, wi_error *error)
 {
     srv_limits *limits = calloc(1, sizeof *limits);
     if (!limits) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     pthread_mutex_init(&limits->mutex, NULL);
-    memcpy(&limits->seed, server->name, sizeof limits->seed);
     *out = limits;
     return WI_OK;
 }
@@ -42,17 +42,6 @@ void srv_limits_close(srv_limits **limits)
     }
     free(*limits);
     *limits = NULL;
-}
-
-/* FNV-1a from a random start, so that nobody can aim at another's bucket. */
-static uint64_t hash(uint64_t seed, const char *name)
-{
-    uint64_t h = 14695981039346656037ull ^ seed;
-    for (; *name; name++) {
-        h = (h ^ (uint8_t)*name) * 1099511628211ull;
-    }
-    h ^= h >> 29;
-    return h ? h : 1;
 }
 
 /* The bucket of that name among the few places where it may be, else the longest idle of them. */
@@ -78,7 +67,7 @@ bool srv_limits_take(srv_limits *limits, const char *name, double rate, double b
     double now = srv_clock_ms();
     burst = burst < 1 ? 1 : burst;
     pthread_mutex_lock(&limits->mutex);
-    bucket *b = find(limits, hash(limits->seed, name), burst, now);
+    bucket *b = find(limits, srv_client_of(name), burst, now);
     b->tokens = fmin(burst, b->tokens + (now - b->at_ms) / 1e3 * rate);
     b->at_ms = now;
     bool taken = b->tokens >= 1;

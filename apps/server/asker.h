@@ -1,0 +1,24 @@
+/* For whom work is done: what queues and budgets go by. */
+#ifndef SERVER_ASKER_H
+#define SERVER_ASKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct srv_asker {
+    uint64_t client; /* stands for a key or an address; 0: the server itself */
+    const atomic_bool
+        *gone; /* true once nobody waits for the answer any more; NULL: somebody does */
+} srv_asker;
+
+/* The number of a name, never 0; nobody outside can tell which names share one. */
+uint64_t srv_client_of(const char *name);
+
+static inline bool srv_asker_is_gone(const srv_asker *asker)
+{
+    return asker->gone && atomic_load(asker->gone);
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* What an operator may choose, as numbers and names; how it was written (options, environment, a file) is
+ * the command line's affair. */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct srv_named_path {
+    const char *name; /* NULL: the model's own */
+    const char *path;
+} srv_named_path;
+
+enum { SRV_MAX_MODELS = 8, SRV_MAX_ALIASES = 32, SRV_MAX_ORIGINS = 16 };
+
+/* Strings are borrowed for the server's life. */
+typedef struct srv_config {
+    const char *address; /* to listen on: "127.0.0.1", "::1", "0.0.0.0" */
+    uint16_t port;       /* 0: any free one */
+    const char *database;
+    const char *web;      /* folder of static files; NULL: none */
+    const char *heads;    /* folder of shipped label lists; NULL: none */
+    const char *everyday; /* label list of the head that answers when none is named; NULL: none */
+    srv_named_path models[SRV_MAX_MODELS];
+    size_t n_models;                         /* the first is the default */
+    srv_named_path aliases[SRV_MAX_ALIASES]; /* name -> name of a model */
+    size_t n_aliases;
+    const char *origins[SRV_MAX_ORIGINS]; /* allowed by CORS; none: CORS is off */
+    size_t n_origins;
+    const char *host; /* an own name that local, anonymous requests may carry; NULL: none */
+    const char *isa;
+    int n_threads;
+    unsigned n_io, n_workers, n_decoders;
+    unsigned max_connections, max_queue, max_batch, batch_wait_ms, idle_s, timeout_s;
+    size_t max_body_bytes;
+    uint64_t max_pixels;
+    bool anonymous;   /* anybody may ask, from anywhere */
+    bool require_key; /* not even local requests go without a key */
+    bool no_sandbox;
+    double rate, burst; /* requests a second of one address without a key; rate 0: no limit */
+} srv_config;
+
+void srv_config_defaults(srv_config *config);
+
+#endif

@@ -1,0 +1,16 @@
+/* What answers each route. */
+#ifndef SERVER_HANDLERS_H
+#define SERVER_HANDLERS_H
+
+#include "route.h"
+
+srv_handler srv_handle_classify, srv_handle_embed;
+srv_handler srv_handle_heads_list, srv_handle_head_new, srv_handle_head_get, srv_handle_head_delete;
+srv_handler srv_handle_job_get, srv_handle_job_events, srv_handle_job_cancel;
+srv_handler srv_handle_models, srv_handle_model, srv_handle_model_file;
+srv_handler srv_handle_healthz, srv_handle_readyz, srv_handle_metrics, srv_handle_openapi;
+srv_handler srv_handle_hugging_face, srv_handle_openai_embeddings;
+srv_handler srv_handle_immich_ping, srv_handle_immich_root, srv_handle_immich_predict;
+srv_handler srv_handle_usage;
+
+#endif

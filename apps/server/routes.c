@@ -1,0 +1,31 @@
+#include "handlers.h"
+
+const srv_route srv_routes[] = {
+    {"POST", "/v1/classify", 0, SRV_ERRORS_OWN, srv_handle_classify},
+    {"POST", "/v1/embed", 0, SRV_ERRORS_OWN, srv_handle_embed},
+    {"GET", "/v1/heads", 0, SRV_ERRORS_OWN, srv_handle_heads_list},
+    {"POST", "/v1/heads", SRV_MAKES_HEAD, SRV_ERRORS_OWN, srv_handle_head_new},
+    {"GET", "/v1/heads/{name}", 0, SRV_ERRORS_OWN, srv_handle_head_get},
+    {"DELETE", "/v1/heads/{name}", 0, SRV_ERRORS_OWN, srv_handle_head_delete},
+    {"GET", "/v1/jobs/{id}", 0, SRV_ERRORS_OWN, srv_handle_job_get},
+    {"DELETE", "/v1/jobs/{id}", 0, SRV_ERRORS_OWN, srv_handle_job_cancel},
+    {"GET", "/v1/jobs/{id}/events", 0, SRV_ERRORS_OWN, srv_handle_job_events},
+    {"GET", "/v1/models", 0, SRV_ERRORS_OWN, srv_handle_models},
+    {"GET", "/v1/models/{name}", 0, SRV_ERRORS_OWN, srv_handle_model},
+    {"GET", "/v1/models/{name}/file", 0, SRV_ERRORS_OWN, srv_handle_model_file},
+    {"GET", "/v1/models/{name}/file/{sha256}", 0, SRV_ERRORS_OWN, srv_handle_model_file},
+    {"GET", "/v1/usage", 0, SRV_ERRORS_OWN, srv_handle_usage},
+    {"GET", "/healthz", SRV_OPEN | SRV_INLINE, SRV_ERRORS_OWN, srv_handle_healthz},
+    {"GET", "/readyz", SRV_OPEN, SRV_ERRORS_OWN, srv_handle_readyz},
+    {"GET", "/metrics", SRV_OPEN, SRV_ERRORS_OWN, srv_handle_metrics},
+    {"GET", "/openapi.json", SRV_OPEN | SRV_INLINE, SRV_ERRORS_OWN, srv_handle_openapi},
+    /* clients that exist */
+    {"POST", "/v1/embeddings", 0, SRV_ERRORS_OWN, srv_handle_openai_embeddings},
+    {"POST", "/models/{name...}", 0, SRV_ERRORS_PLAIN, srv_handle_hugging_face},
+    {"POST", "/hf", 0, SRV_ERRORS_PLAIN, srv_handle_hugging_face},
+    {"GET", "/ping", SRV_OPEN | SRV_INLINE, SRV_ERRORS_DETAIL, srv_handle_immich_ping},
+    {"GET", "/", SRV_OPEN | SRV_INLINE, SRV_ERRORS_DETAIL, srv_handle_immich_root},
+    {"POST", "/predict", 0, SRV_ERRORS_DETAIL, srv_handle_immich_predict},
+};
+
+const size_t srv_n_routes = sizeof srv_routes / sizeof srv_routes[0];

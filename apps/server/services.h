@@ -1,0 +1,35 @@
+/* The server's parts, for whoever handles a request. Names only: who uses a part includes its header, and no part
+ * sees this file. */
+#ifndef SERVER_SERVICES_H
+#define SERVER_SERVICES_H
+
+#include <stdatomic.h>
+
+struct srv_config;
+struct store;
+struct srv_memory;
+struct srv_access;
+struct srv_catalog;
+struct srv_heads;
+struct srv_jobs;
+struct srv_decoder;
+struct srv_metrics;
+struct srv_web;
+struct srv_http;
+
+typedef struct srv_services {
+    const struct srv_config *config;
+    struct store *store;
+    struct srv_memory *memory;
+    struct srv_access *access;
+    struct srv_catalog *catalog;
+    struct srv_heads *heads;
+    struct srv_jobs *jobs;
+    struct srv_decoder *decoder;
+    struct srv_metrics *metrics;
+    struct srv_web *web;   /* NULL: none */
+    struct srv_http *http; /* NULL: requests do not come by HTTP */
+    atomic_bool draining;
+} srv_services;
+
+#endif
