@@ -75,7 +75,7 @@ static double to_crop(const char *path, const uint8_t *bytes, size_t n, uint32_t
     wi_image *image = NULL;
     wi_error error = {0};
     if (wi_image_from_memory(bytes, n, &options, &image, &error) != WI_OK ||
-        wi_image_preprocess(image, &how, out, &error) != WI_OK)
+        wi_image_preprocess(NULL, image, &how, out, &error) != WI_OK)
         die(path, error.message);
     wi_image_close(&image);
     return seconds_now() - start;

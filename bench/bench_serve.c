@@ -141,7 +141,7 @@ static void decode(const encoder *e, uint8_t *pixels)
     const wi_preprocess *how = &e->info.preprocess;
     const wi_image_options small = {.target_px = how->resize_px ? how->resize_px : how->size_px};
     if (wi_image_from_memory(e->photo, e->n_photo, &small, &image, &error) != WI_OK ||
-        wi_image_preprocess(image, how, pixels, &error) != WI_OK)
+        wi_image_preprocess(NULL, image, how, pixels, &error) != WI_OK)
         die("the photo", error.message);
     wi_image_close(&image);
 }

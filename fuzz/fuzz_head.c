@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     require(exact != NULL);
     if (n_bytes)
         memcpy(exact, data, n_bytes);
-    wi_status status = wi_head_open_memory(exact, n_bytes, &head, &error);
+    wi_status status = wi_head_open_memory(NULL, exact, n_bytes, &head, &error);
     free(exact);
     require((status == WI_OK) == (head != NULL));
     require(status == WI_OK || (error.status == status && error.message[0] != '\0'));

@@ -1,6 +1,7 @@
 /* Any size, mode and pixels through every way of resizing: no fault, and the best kernels' bytes
  * equal the scalar ones'. The first 12 bytes pick the case, the rest are pixels. */
 #include "image/preprocess.h"
+#include "kern/ref/ref.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -39,9 +40,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
     how.fill = bytes[9];
     size_t n_out = (size_t)how.size_px * how.size_px * 3;
     uint8_t *a = malloc(n_out), *b = malloc(n_out);
+    static wi_kern best;
+    if (!best.resample_along)
+        wi_kern_best(&best);
     if (a && b && wi_image_orient(image, bytes[10] % 10, NULL) == WI_OK) {
-        wi_status first = wi_preprocess_run(image, &how, wi_resample_best(), a, NULL);
-        wi_status second = wi_preprocess_run(image, &how, &wi_resample_scalar, b, NULL);
+        wi_status first = wi_preprocess_run(image, &how, &best, a, NULL);
+        wi_status second = wi_preprocess_run(image, &how, &wi_kern_ref, b, NULL);
         if (first != second || (first == WI_OK && memcmp(a, b, n_out) != 0))
             abort();
     }

@@ -186,7 +186,7 @@ int EXPORT(ww_preprocess)(const wi_model *model, uint8_t *pixels, uint32_t width
     }
     status = wi_image_from_rgb(pixels, width, height, &image, &last);
     if (status == WI_OK)
-        status = wi_image_preprocess(image, &info.preprocess, out, &last);
+        status = wi_image_preprocess(engine, image, &info.preprocess, out, &last);
     wi_image_close(&image);
     return (int)status;
 }
@@ -313,7 +313,7 @@ wi_head *EXPORT(ww_head_from_photos)(const wi_model *model, const char *name, co
 wi_head *EXPORT(ww_head_open)(const void *bytes, size_t n_bytes)
 {
     wi_head *head = NULL;
-    return wi_head_open_memory(bytes, n_bytes, &head, &last) == WI_OK ? head : NULL;
+    return wi_head_open_memory(engine, bytes, n_bytes, &head, &last) == WI_OK ? head : NULL;
 }
 
 /* The head file's bytes are then at ww_file, until ww_file_forget. */

@@ -125,7 +125,8 @@ static wi_status open_room(job *j, wi_error *error)
 static wi_status answer(job *j, wi_error *error)
 {
     cli_loaded loaded;
-    cli_load_options load = {j->runtime.info.preprocess, cli_args_has(j->args, "no-exif")};
+    cli_load_options load = {j->runtime.engine, j->runtime.info.preprocess,
+                             cli_args_has(j->args, "no-exif")};
     size_t n = j->info.n_labels;
     wi_answer *answers = calloc(n + 1, sizeof *answers);
     wi_status status = answers ? cli_load(j->args->operands[0], &load, j->pixels, &loaded, error)

@@ -91,7 +91,7 @@ static int with_file(cli_app *app, const char *path, const char *name,
     wi_error error = {0};
     wi_head *head = NULL;
     wi_head_info info;
-    if (wi_head_open(path, &head, &error) != WI_OK) {
+    if (wi_head_open(NULL, path, &head, &error) != WI_OK) {
         return cli_failed(app, path, &error);
     }
     wi_head_get_info(head, &info);

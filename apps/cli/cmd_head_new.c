@@ -498,7 +498,7 @@ static int rebuild_file(const cli_runtime *runtime, const char *name)
     wi_head *old = NULL;
     char *path = cli_own_head_path(runtime->app, name);
     int status = path ? CLI_OK : CLI_FAILED;
-    if (path && wi_head_open(path, &old, &error) != WI_OK) {
+    if (path && wi_head_open(runtime->engine, path, &old, &error) != WI_OK) {
         status = cli_failed(runtime->app, path, &error);
     }
     if (status == CLI_OK) {

@@ -33,7 +33,8 @@ static int open_to_export(cli_app *app, const cli_args *args, cli_runtime *runti
     char *own = cli_name_ok(name) ? cli_user_head_path(name) : NULL;
     int status;
     if (own && cli_exists(own)) {
-        status = wi_head_open(own, out, &error) == WI_OK ? CLI_OK : cli_failed(app, own, &error);
+        status =
+            wi_head_open(NULL, own, out, &error) == WI_OK ? CLI_OK : cli_failed(app, own, &error);
     } else {
         status = cli_runtime_open(app, args, WI_TOWERS_BOTH, runtime);
         status = status == CLI_OK ? cli_head_open(runtime, name, false, out) : status;
@@ -137,7 +138,7 @@ static int run_import(cli_app *app, const cli_args *args)
     wi_head *head = NULL;
     wi_head_info info;
     cli_runtime runtime;
-    if (wi_head_open(file, &head, &error) != WI_OK) {
+    if (wi_head_open(NULL, file, &head, &error) != WI_OK) {
         return cli_failed(app, file, &error);
     }
     wi_head_get_info(head, &info);

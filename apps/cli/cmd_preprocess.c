@@ -74,7 +74,8 @@ static int run(cli_app *app, const cli_args *args)
         status = cli_runtime_open(app, args, WI_TOWER_IMAGE, &runtime);
     }
     if (status == CLI_OK) {
-        cli_load_options load = {runtime.info.preprocess, cli_args_has(args, "no-exif")};
+        cli_load_options load = {runtime.engine, runtime.info.preprocess,
+                                 cli_args_has(args, "no-exif")};
         status = read_options(args, &load.preprocess);
         if (status == CLI_OK) {
             status = convert(app, args, &load);

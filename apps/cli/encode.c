@@ -22,7 +22,7 @@ static int open_work(work *w)
     const cli_encode *encode = w->encode;
     const wi_model_info *info = &encode->runtime->info;
     size_t n = encode->paths->n, batch = n < MAX_BATCH ? n : MAX_BATCH;
-    cli_load_options load = {info->preprocess, encode->ignore_exif};
+    cli_load_options load = {encode->runtime->engine, info->preprocess, encode->ignore_exif};
     wi_session_options session = {.max_images = (uint32_t)batch,
                                   .max_tokens = info->context_length};
     int n_threads = wi_engine_threads(encode->runtime->engine);

@@ -317,7 +317,7 @@ int cli_head_build_cached(const cli_runtime *runtime, const cli_recipe *recipe, 
                       : cache_path(runtime, &recipe->recipe);
     char *path = with_ending(place, ".safetensors");
     int status = CLI_FAILED;
-    if (path && cli_exists(path) && wi_head_open(path, out, &error) == WI_OK) {
+    if (path && cli_exists(path) && wi_head_open(runtime->engine, path, out, &error) == WI_OK) {
         if (wi_head_check_model(*out, runtime->model, &error) == WI_OK) {
             status = CLI_OK;
         } else {
@@ -353,7 +353,7 @@ static int open_head_file(const cli_runtime *runtime, const char *path, bool sig
 {
     wi_head_info info;
     wi_error error = {0};
-    if (wi_head_open(path, out, &error) != WI_OK) {
+    if (wi_head_open(runtime->engine, path, out, &error) != WI_OK) {
         return cli_failed(runtime->app, path, &error);
     }
     if (wi_head_check_model(*out, runtime->model, &error) != WI_OK) {

@@ -136,7 +136,7 @@ wi_status cli_load(const char *path, const cli_load_options *options, uint8_t *p
     wi_status status = open_picture(path, &how, &image, error);
     double decoded = cli_now_ms();
     if (status == WI_OK) {
-        status = wi_image_preprocess(image, &options->preprocess, pixels, error);
+        status = wi_image_preprocess(options->engine, image, &options->preprocess, pixels, error);
     }
     if (status == WI_OK) {
         out->width_px = wi_image_width(image);

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 typedef struct cli_load_options {
+    const wi_engine *engine;
     wi_preprocess preprocess;
     bool ignore_exif;
 } cli_load_options;

@@ -40,6 +40,7 @@ typedef struct slot {
 
 struct srv_decoder {
     srv_decoder_options options;
+    wi_engine *engine; /* of one thread, for its kernels */
     slot slots[MAX_PROCESSES];
     pid_t keeper; /* the process that forks the others and forks them anew */
     pthread_mutex_t mutex;
@@ -58,14 +59,14 @@ static uint8_t *pixels_of(const srv_decoder *decoder, const slot *s)
     return file_of(s) + decoder->options.max_bytes;
 }
 
-static wi_status decode(const void *bytes, size_t n_bytes, const wi_image_options *options,
-                        const wi_preprocess *how, uint8_t *pixels, srv_decoded *out,
-                        wi_error *error)
+static wi_status decode(const wi_engine *engine, const void *bytes, size_t n_bytes,
+                        const wi_image_options *options, const wi_preprocess *how, uint8_t *pixels,
+                        srv_decoded *out, wi_error *error)
 {
     wi_image *image = NULL;
     wi_status status = wi_image_from_memory(bytes, n_bytes, options, &image, error);
     if (status == WI_OK) {
-        status = wi_image_preprocess(image, how, pixels, error);
+        status = wi_image_preprocess(engine, image, how, pixels, error);
     }
     if (status == WI_OK) {
         out->width_px = wi_image_width(image);
@@ -85,8 +86,9 @@ static void decode_for_ever(const srv_decoder *decoder, const slot *s)
         shared *memory = s->memory;
         alarm(SECONDS_A_PICTURE);
         reply answer = {.turn = turn};
-        answer.status = (int32_t)decode(file_of(s), memory->n_bytes, &memory->options, &memory->how,
-                                        pixels_of(decoder, s), &memory->decoded, &memory->error);
+        answer.status =
+            (int32_t)decode(decoder->engine, file_of(s), memory->n_bytes, &memory->options,
+                            &memory->how, pixels_of(decoder, s), &memory->decoded, &memory->error);
         alarm(0);
         if (write(s->theirs, &answer, sizeof answer) != (ssize_t)sizeof answer) {
             break;
@@ -183,6 +185,12 @@ wi_status srv_decoder_open(const srv_decoder_options *options, srv_decoder **out
     for (size_t i = 0; i < MAX_PROCESSES; i++) {
         decoder->slots[i].ours = decoder->slots[i].theirs = -1;
     }
+    const wi_engine_options alone = {.n_threads = 1, .isa = options->isa};
+    wi_status status = wi_engine_open(&alone, &decoder->engine, error);
+    if (status != WI_OK) {
+        srv_decoder_close(&decoder);
+        return status;
+    }
     bool good = true;
     for (size_t i = 0; !options->no_sandbox && good && i < decoder->options.n_processes; i++) {
         good = open_slot(decoder, &decoder->slots[i]);
@@ -231,6 +239,7 @@ void srv_decoder_close(srv_decoder **decoder)
             munmap(s->memory, s->n_memory);
         }
     }
+    wi_engine_close(&(*decoder)->engine);
     pthread_cond_destroy(&(*decoder)->freed);
     pthread_mutex_destroy(&(*decoder)->mutex);
     free(*decoder);
@@ -319,7 +328,7 @@ wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *b
     slot *s = borrow(decoder);
     wi_status status;
     if (decoder->keeper <= 0) {
-        status = decode(bytes, n_bytes, &options, how, pixels, out, error);
+        status = decode(decoder->engine, bytes, n_bytes, &options, how, pixels, out, error);
     } else {
         s->memory->options = options;
         s->memory->how = *how;

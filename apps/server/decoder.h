@@ -16,6 +16,7 @@ typedef struct srv_decoder_options {
     uint64_t max_pixels;
     uint32_t max_size_px; /* of the network's input */
     bool no_sandbox;      /* decode in this process */
+    const char *isa;      /* of the kernels that resize; NULL: the best */
 } srv_decoder_options;
 
 typedef struct srv_decoded {

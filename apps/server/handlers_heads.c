@@ -324,7 +324,7 @@ static void answer_stored(const srv_request *request, const char *name, srv_resp
     if (status == WI_OK && wants_file(request)) {
         answer_file(request, &stored, response);
     } else if (status == WI_OK) {
-        status = wi_head_open_memory(stored.bytes, (size_t)stored.n_bytes, &head, &error);
+        status = wi_head_open_memory(NULL, stored.bytes, (size_t)stored.n_bytes, &head, &error);
         if (status == WI_OK) {
             srv_json(response, 200, head_json(&stored, head, name));
         }

@@ -22,6 +22,7 @@ struct srv_head {
 };
 
 struct srv_heads {
+    const wi_engine *engine;
     const srv_config *config;
     store *st;
     srv_memory *memory;
@@ -241,7 +242,8 @@ static wi_status make_of_file(srv_heads *heads, srv_model *model, const void *co
         status = store_fail(error, WI_ERR_CANCELLED, "the head is being replaced: try again");
     }
     if (status == WI_OK) {
-        status = wi_head_open_memory(stored.bytes, (size_t)stored.n_bytes, out, error);
+        status =
+            wi_head_open_memory(heads->engine, stored.bytes, (size_t)stored.n_bytes, out, error);
     }
     store_head_free(&stored);
     srv_memory_give(heads->memory, 0, n_bytes);
@@ -469,13 +471,14 @@ bool srv_heads_is_shipped(srv_heads *heads, const char *name)
     return found;
 }
 
-wi_status srv_heads_open(const srv_config *config, store *st, srv_memory *memory, srv_heads **out,
-                         wi_error *error)
+wi_status srv_heads_open(const wi_engine *engine, const srv_config *config, store *st,
+                         srv_memory *memory, srv_heads **out, wi_error *error)
 {
     srv_heads *heads = calloc(1, sizeof *heads);
     if (!heads) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
+    heads->engine = engine;
     heads->config = config;
     heads->st = st;
     heads->memory = memory;

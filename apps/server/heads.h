@@ -12,8 +12,8 @@ typedef struct srv_head srv_head;
 typedef struct srv_heads srv_heads;
 
 /* All are borrowed. */
-wi_status srv_heads_open(const srv_config *config, store *st, srv_memory *memory, srv_heads **out,
-                         wi_error *error);
+wi_status srv_heads_open(const wi_engine *engine, const srv_config *config, store *st,
+                         srv_memory *memory, srv_heads **out, wi_error *error);
 void srv_heads_close(srv_heads **heads);
 /* Looks for label lists anew. */
 wi_status srv_heads_reload(srv_heads *heads, wi_error *error);

@@ -57,8 +57,9 @@ static wi_status open_parts(srv_server *server, wi_error *error)
     status = status ? status : srv_metrics_open(&parts->metrics, error);
     status = status ? status : srv_access_open(config, parts->store, &parts->access, error);
     status = status ? status : srv_catalog_open(server->engine, config, &parts->catalog, error);
-    status =
-        status ? status : srv_heads_open(config, parts->store, parts->memory, &parts->heads, error);
+    status = status ? status
+                    : srv_heads_open(server->engine, config, parts->store, parts->memory,
+                                     &parts->heads, error);
     if (status == WI_OK && config->web) {
         status = srv_web_open(config->web, &parts->web, error);
     }
@@ -96,6 +97,7 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
         .max_pixels = config->max_pixels,
         .max_size_px = MAX_INPUT_PX,
         .no_sandbox = config->no_sandbox,
+        .isa = config->isa,
     };
     wi_status status = srv_decoder_open(&decoding, &server->parts.decoder, error);
     if (status == WI_OK) {

@@ -61,11 +61,13 @@ typedef struct wi_head_recipe {
 WI_API wi_status wi_head_build(wi_session *session, const wi_head_recipe *recipe, wi_head **out,
                                size_t *n_truncated, wi_error *error);
 
-/* Head files are safetensors. save writes beside, fsyncs and renames. open checks everything it
+/* Head files are safetensors. engine: whose kernels the head answers with, not borrowed; NULL: those
+ * of this processor. save writes beside, fsyncs and renames. open checks everything it
  * reads and maps the weights without copying them; open_memory copies the bytes. */
-WI_API wi_status wi_head_open(const char *path, wi_head **out, wi_error *error);
-WI_API wi_status wi_head_open_memory(const void *bytes, size_t n_bytes, wi_head **out,
-                                     wi_error *error);
+WI_API wi_status wi_head_open(const wi_engine *engine, const char *path, wi_head **out,
+                              wi_error *error);
+WI_API wi_status wi_head_open_memory(const wi_engine *engine, const void *bytes, size_t n_bytes,
+                                     wi_head **out, wi_error *error);
 WI_API wi_status wi_head_save(const wi_head *head, const char *path, wi_error *error);
 WI_API void wi_head_close(wi_head **head);
 

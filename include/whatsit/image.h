@@ -2,7 +2,7 @@
 #ifndef WHATSIT_IMAGE_H
 #define WHATSIT_IMAGE_H
 
-#include <whatsit/status.h>
+#include <whatsit/engine.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,13 +60,14 @@ typedef struct wi_preprocess {
     float mean[3], std[3]; /* of the model, on pixels / 255; applied inside the image tower */
 } wi_preprocess;
 
-/* Resizes and crops to the network's input.
+/* Resizes and crops to the network's input. engine: whose kernels do it; NULL: those of this
+ * processor, chosen anew in each call.
  * Shapes: out[size_px,size_px,3] u8, row-major RGB
  * Exact:  bit-equal to Pillow's 8-bit resampling (two fixed-point passes, 8-bit between them)
  * Errors: WI_ERR_ARG, WI_ERR_NOMEM, WI_ERR_LIMIT
  * Source: Pillow src/libImaging/Resample.c; OpenAI CLIP clip._transform */
-WI_API wi_status wi_image_preprocess(const wi_image *image, const wi_preprocess *how, uint8_t *out,
-                                     wi_error *error);
+WI_API wi_status wi_image_preprocess(const wi_engine *engine, const wi_image *image,
+                                     const wi_preprocess *how, uint8_t *out, wi_error *error);
 
 /* The full picture as rgb[height,width,3] at its decoded size (for pages and heat maps). Decoded
  * size is wi_image_width x wi_image_height unless scaled decoding was permitted; *width, *height

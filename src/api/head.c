@@ -4,23 +4,27 @@
 #include "head/groups.h"
 #include "head/headfile.h"
 #include "head/score.h"
+#include "nn/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-wi_status wi_head_open(const char *path, wi_head **out, wi_error *error)
+wi_status wi_head_open(const wi_engine *engine, const char *path, wi_head **out, wi_error *error)
 {
     if (!path || !out)
         return wi_fail(error, WI_ERR_ARG, "wi_head_open needs a path and a place for the head");
-    return wi_headfile_open(path, out, error);
+    wi_kern best;
+    return wi_headfile_open(wi_engine_kern(engine, &best), path, out, error);
 }
 
-wi_status wi_head_open_memory(const void *bytes, size_t n_bytes, wi_head **out, wi_error *error)
+wi_status wi_head_open_memory(const wi_engine *engine, const void *bytes, size_t n_bytes,
+                              wi_head **out, wi_error *error)
 {
     if (!bytes || !out)
         return wi_fail(error, WI_ERR_ARG,
                        "wi_head_open_memory needs bytes and a place for the head");
-    return wi_headfile_open_memory(bytes, n_bytes, out, error);
+    wi_kern best;
+    return wi_headfile_open_memory(wi_engine_kern(engine, &best), bytes, n_bytes, out, error);
 }
 
 wi_status wi_head_save(const wi_head *head, const char *path, wi_error *error)

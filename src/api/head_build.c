@@ -23,7 +23,8 @@ wi_status wi_head_build(wi_session *session, const wi_head_recipe *recipe, wi_he
         return status;
     wi_head_encoder encoder = {.encode = encode,
                                .context = session,
-                               .model = {.name = info.name,
+                               .model = {.kern = &session->model->engine->kern,
+                                         .name = info.name,
                                          .fingerprint = info.fingerprint,
                                          .dim = info.embedding_dim,
                                          .logit_scale = info.logit_scale,

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "image/preprocess.h"
+#include "nn/engine.h"
 
 #include <string.h>
 
@@ -47,12 +48,13 @@ const char *wi_image_format(const wi_image *image)
     return image ? image->format : "";
 }
 
-wi_status wi_image_preprocess(const wi_image *image, const wi_preprocess *how, uint8_t *out,
-                              wi_error *error)
+wi_status wi_image_preprocess(const wi_engine *engine, const wi_image *image,
+                              const wi_preprocess *how, uint8_t *out, wi_error *error)
 {
     if (!image || !how || !out)
         return wi_fail(error, WI_ERR_ARG, "wi_image_preprocess: an image, how and out are needed");
-    return wi_preprocess_run(image, how, wi_resample_best(), out, error);
+    wi_kern best;
+    return wi_preprocess_run(image, how, wi_engine_kern(engine, &best), out, error);
 }
 
 wi_status wi_image_rgb(wi_image *image, const uint8_t **rgb, uint32_t *width_px,

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "head/fewshot.h"
 #include "head/none.h"
+#include "model/model.h"
 
 /* info keeps the strings that `out` points to. */
 static wi_status describe(const wi_model *model, wi_model_info *info, wi_head_model *out,
@@ -11,7 +12,8 @@ static wi_status describe(const wi_model *model, wi_model_info *info, wi_head_mo
 {
     wi_status status = wi_model_get_info(model, info, error);
     if (status == WI_OK)
-        *out = (wi_head_model){.name = info->name,
+        *out = (wi_head_model){.kern = &model->engine->kern,
+                               .name = info->name,
                                .fingerprint = info->fingerprint,
                                .dim = info->embedding_dim,
                                .logit_scale = info->logit_scale,

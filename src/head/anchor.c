@@ -87,7 +87,7 @@ static wi_status open_problem(problem *p, wi_error *error)
     wi_status status = count_photos(p, error);
     if (status != WI_OK)
         return status;
-    status = wi_rows_init(&p->z, a->n, a->dim, p->n_used, error);
+    status = wi_rows_init(&p->z, a->kern, a->n, a->dim, p->n_used, error);
     p->centre = calloc(a->dim, sizeof *p->centre);
     if (status == WI_OK && !p->centre)
         status = wi_fail_nomem(error, a->dim * sizeof *p->centre, "photos");

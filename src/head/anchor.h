@@ -34,6 +34,7 @@ static inline float wi_anchor_prior(size_t n_photos)
 
 /* Example photos and what the words say of them. Borrowed. */
 typedef struct wi_anchor {
+    const wi_kern *kern;
     size_t n, dim, n_labels;
     const float *x;        /* [n, dim] unit rows */
     const uint32_t *label; /* [n] */

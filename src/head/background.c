@@ -100,12 +100,13 @@ static int by_closeness(const void *a, const void *b)
     return (x->row > y->row) - (x->row < y->row);
 }
 
-static float closest_label(wi_dots_fn *dots, const wi_head_parts *labels, const float *row)
+static float closest_label(const wi_head_parts *labels, const float *row)
 {
     float most = -INFINITY;
     for (size_t i = 0; i < labels->n_rows; i++) {
         float dot;
-        dots(1, labels->dim, labels->weight + i * labels->dim, labels->dim, row, &dot);
+        labels->kern->dots_f32(1, labels->dim, labels->weight + i * labels->dim, labels->dim, row,
+                               &dot);
         most = dot > most ? dot : most;
     }
     return most;
@@ -119,14 +120,13 @@ static wi_status keep_rows(wi_background *b, const wi_head_parts *labels, const 
     size_t n_kept = n_far < MAX_KEPT ? n_far : MAX_KEPT;
     ranked *rank = calloc(b->n_names, sizeof *rank);
     float *kept = calloc(n_kept * dim, sizeof *kept);
-    wi_dots_fn *dots = wi_score_dots();
     if (!rank || !kept) {
         free(rank);
         free(kept);
         return wi_fail_nomem(error, n_kept * dim * sizeof *kept, "background words");
     }
     for (size_t i = 0; i < b->n_names; i++)
-        rank[i] = (ranked){closest_label(dots, labels, words + i * dim), i};
+        rank[i] = (ranked){closest_label(labels, words + i * dim), i};
     qsort(rank, b->n_names, sizeof *rank, by_closeness);
     for (size_t i = 0; i < n_kept; i++)
         memcpy(kept + i * dim, words + rank[i * n_far / n_kept].row * dim, dim * sizeof *kept);

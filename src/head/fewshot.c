@@ -44,7 +44,7 @@ typedef struct shots {
     size_t n_held_out;
     bool too_few; /* to hold any out */
     float *logit; /* [n, n_labels] said of them */
-    wi_dots_fn *dot;
+    wi_dots_f32_fn *dot;
     /* With words: */
     float *text, *words;         /* [n_labels, dim] their rows; [n, n_labels] their logits */
     float *delta, *bias;         /* [n_labels, dim], [n_labels] what the photos add */
@@ -303,7 +303,8 @@ static wi_status mix_words(shots *s, const wi_head *words, wi_head_parts *parts,
 {
     float temperature = 1, before = parts->words_weight;
     wi_status status = ask_words(s, words, error);
-    wi_anchor anchor = {.n = s->n,
+    wi_anchor anchor = {.kern = parts->kern,
+                        .n = s->n,
                         .dim = parts->dim,
                         .n_labels = parts->n_labels,
                         .x = s->x,
@@ -379,7 +380,7 @@ static wi_status use_means(shots *s, float *mean, wi_head_parts *parts, wi_error
 static wi_status make_head(const wi_head *words, const wi_head_parts *from, const wi_photos *photos,
                            const wi_progress *progress, wi_head **out, wi_error *error)
 {
-    shots s = {.parts = from, .dot = wi_score_dots(), .progress = progress, .n_fits = 1};
+    shots s = {.parts = from, .dot = from->kern->dots_f32, .progress = progress, .n_fits = 1};
     wi_head_parts parts = *from;
     float *mean = NULL;
     wi_status status = gather(&s, photos, error);

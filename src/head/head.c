@@ -13,9 +13,10 @@
 /* Far outside anything that real heads hold, and small enough that no sum of products overflows. */
 static const float max_weight = 1e6f;
 
-void wi_head_parts_init(wi_head_parts *parts)
+void wi_head_parts_init(wi_head_parts *parts, const wi_kern *kern)
 {
     memset(parts, 0, sizeof *parts);
+    parts->kern = kern;
     parts->name = parts->model_name = parts->model_fingerprint = "";
     parts->licence = parts->source = parts->sensitivity = "";
     parts->logit_scale = parts->temperature = parts->words_weight = 1;
@@ -83,7 +84,7 @@ static wi_status refuse_row(const char *what, const float *row, size_t index, si
 
 /* unit: rows must have length 1, within what half precision leaves of it. A row's squared length tells all: it
  * is NaN or infinite as soon as one number is. */
-static wi_status check_rows(wi_dots_fn *dots, const char *what, const float *rows, size_t n,
+static wi_status check_rows(wi_dots_f32_fn *dots, const char *what, const float *rows, size_t n,
                             size_t dim, bool unit, wi_status bad, wi_error *error)
 {
     float low = unit ? 0.98f : 0, high = unit ? 1.02f : max_weight * max_weight;
@@ -97,7 +98,7 @@ static wi_status check_rows(wi_dots_fn *dots, const char *what, const float *row
     return WI_OK;
 }
 
-static wi_status check_tensors(const wi_head_parts *parts, wi_dots_fn *dots, wi_status bad,
+static wi_status check_tensors(const wi_head_parts *parts, wi_dots_f32_fn *dots, wi_status bad,
                                wi_error *error)
 {
     int32_t next = 0; /* every label needs a row, in order */
@@ -218,16 +219,16 @@ wi_status wi_head_create(const wi_head_parts *parts, void *block, wi_status bad,
         status = check_numbers(parts, bad, error);
     if (status == WI_OK)
         status = check_sizes(parts, bad, error);
-    wi_dots_fn *dots = status == WI_OK ? wi_score_dots() : NULL;
     if (status == WI_OK)
-        status = check_tensors(parts, dots, bad, error);
+        status = check_tensors(parts, parts->kern->dots_f32, bad, error);
     if (status != WI_OK)
         return status;
     wi_head *head = calloc(1, sizeof *head);
     if (!head)
         return wi_fail_nomem(error, sizeof *head, "a head");
     head->parts = *parts;
-    head->dots = dots;
+    head->kern = *parts->kern;
+    head->parts.kern = &head->kern;
     status = copy_texts(parts, head, error);
     if (status == WI_OK)
         status = wi_groups_find(head, error);

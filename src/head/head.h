@@ -16,6 +16,8 @@
 #ifndef WI_HEAD_HEAD_H
 #define WI_HEAD_HEAD_H
 
+#include "kern/kern.h"
+
 #include <whatsit/head.h>
 
 /* Bounds that untrusted files are checked against before anything is multiplied. */
@@ -30,6 +32,7 @@ enum {
 
 /* Whom a head belongs to. */
 typedef struct wi_head_model {
+    const wi_kern *kern; /* of the engine that runs it */
     const char *name, *fingerprint;
     size_t dim;
     float logit_scale, logit_bias;
@@ -37,6 +40,7 @@ typedef struct wi_head_model {
 } wi_head_model;
 
 typedef struct wi_head_parts {
+    const wi_kern *kern; /* what multiplies; a head has a copy of its own */
     /* Texts: UTF-8 without control characters; "" for none, never NULL once created. */
     const char *name, *model_name, *model_fingerprint;
     const char *licence, *source, *sensitivity;
@@ -68,10 +72,6 @@ typedef struct wi_head_parts {
     size_t n_background;
 } wi_head_parts;
 
-/* kern.h's dots_f32: out[n] = rows[n,d] . q[d]; ld in elements. */
-typedef void wi_dots_fn(size_t n, size_t d, const float *rows, size_t ld, const float *q,
-                        float *out);
-
 /* Which groups there are, and whose each label is; SIZE_MAX: nobody's. */
 typedef struct wi_groups {
     const char **names; /* [n], in order */
@@ -80,11 +80,11 @@ typedef struct wi_groups {
 } wi_groups;
 
 struct wi_head {
+    wi_kern kern; /* so that no engine needs to outlive a head */
     wi_head_parts parts;
     char *strings;             /* one block: the texts and the arrays that point to them */
     const char *const *firsts; /* [n_labels] each label's first name */
     wi_groups groups;
-    wi_dots_fn *dots;
     char *origin; /* the file's path, or NULL: put before messages */
     void *block;  /* memory of tensors that are not in the file, or NULL */
     void *file;   /* the mapped file that tensors point into, or NULL */
@@ -93,7 +93,7 @@ struct wi_head {
 
 /* Fills parts with what "nothing said" means: no texts, softmax, scale and temperature 1, no
  * threshold. */
-void wi_head_parts_init(wi_head_parts *parts);
+void wi_head_parts_init(wi_head_parts *parts, const wi_kern *kern);
 
 /* Copies the texts, borrows the tensors and checks everything.
  * Owns: on success the head owns block (malloc, may be NULL), which holds the tensors; on

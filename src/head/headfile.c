@@ -199,8 +199,8 @@ static const char *get_metadata(const void *context, const char *key)
 }
 
 /* On success the head's tensors may point into bytes. */
-static wi_status parse_head(const char *file, const uint8_t *bytes, size_t n_bytes, wi_head **out,
-                            wi_error *error)
+static wi_status parse_head(const wi_kern *kern, const char *file, const uint8_t *bytes,
+                            size_t n_bytes, wi_head **out, wi_error *error)
 {
     wi_safetensors *st = NULL;
     wi_head_parts parts;
@@ -209,7 +209,7 @@ static wi_status parse_head(const char *file, const uint8_t *bytes, size_t n_byt
     wi_status status = wi_safetensors_parse(file, bytes, n_bytes, &st, error);
     if (status != WI_OK)
         return status;
-    status = wi_headmeta_read(get_metadata, st, &parts, &lists, error);
+    status = wi_headmeta_read(get_metadata, st, kern, &parts, &lists, error);
     if (status == WI_OK)
         status = read_tensors(st, &parts, &block, error);
     if (status == WI_OK)
@@ -229,7 +229,7 @@ static void close_map(void *file)
     free(file);
 }
 
-wi_status wi_headfile_open(const char *path, wi_head **out, wi_error *error)
+wi_status wi_headfile_open(const wi_kern *kern, const char *path, wi_head **out, wi_error *error)
 {
     wi_head *head = NULL;
     char *origin = malloc(strlen(path) + 1);
@@ -242,7 +242,7 @@ wi_status wi_headfile_open(const char *path, wi_head **out, wi_error *error)
         status = wi_map_open(path, map, error);
     }
     if (status == WI_OK)
-        status = parse_head(path, map->bytes, map->n_bytes, &head, error);
+        status = parse_head(kern, path, map->bytes, map->n_bytes, &head, error);
     if (status != WI_OK) {
         if (map)
             close_map(map);
@@ -256,14 +256,15 @@ wi_status wi_headfile_open(const char *path, wi_head **out, wi_error *error)
     return WI_OK;
 }
 
-wi_status wi_headfile_open_memory(const void *bytes, size_t n_bytes, wi_head **out, wi_error *error)
+wi_status wi_headfile_open_memory(const wi_kern *kern, const void *bytes, size_t n_bytes,
+                                  wi_head **out, wi_error *error)
 {
     wi_head *head = NULL;
     uint8_t *copy = malloc(n_bytes ? n_bytes : 1);
     if (!copy)
         return wi_fail_nomem(error, n_bytes, "a head");
     memcpy(copy, bytes, n_bytes);
-    wi_status status = parse_head("head", copy, n_bytes, &head, error);
+    wi_status status = parse_head(kern, "head", copy, n_bytes, &head, error);
     if (status != WI_OK) {
         free(copy);
         return status;

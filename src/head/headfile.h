@@ -16,10 +16,10 @@
 
 /* Maps the file; tensors of 4-byte numbers at 4-byte boundaries are used where they lie.
  * Errors: WI_ERR_IO, WI_ERR_FORMAT, WI_ERR_UNSUPPORTED, WI_ERR_LIMIT, WI_ERR_NOMEM */
-wi_status wi_headfile_open(const char *path, wi_head **out, wi_error *error);
+wi_status wi_headfile_open(const wi_kern *kern, const char *path, wi_head **out, wi_error *error);
 /* The same from memory, which is copied. */
-wi_status wi_headfile_open_memory(const void *bytes, size_t n_bytes, wi_head **out,
-                                  wi_error *error);
+wi_status wi_headfile_open_memory(const wi_kern *kern, const void *bytes, size_t n_bytes,
+                                  wi_head **out, wi_error *error);
 /* Writes beside, fsyncs and renames. */
 wi_status wi_headfile_save(const wi_head *head, const char *path, wi_error *error);
 

@@ -210,11 +210,11 @@ static wi_status read_lists(wi_headmeta_get *get, const void *context, wi_head_p
     return WI_OK;
 }
 
-wi_status wi_headmeta_read(wi_headmeta_get *get, const void *context, wi_head_parts *parts,
-                           wi_headlists *lists, wi_error *error)
+wi_status wi_headmeta_read(wi_headmeta_get *get, const void *context, const wi_kern *kern,
+                           wi_head_parts *parts, wi_headlists *lists, wi_error *error)
 {
     memset(lists, 0, sizeof *lists);
-    wi_head_parts_init(parts);
+    wi_head_parts_init(parts, kern);
     wi_status status = read_kind(get, context, parts, error);
     if (status == WI_OK)
         status = read_lists(get, context, parts, lists, error);

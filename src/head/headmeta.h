@@ -26,8 +26,8 @@ typedef struct wi_headlists {
     const char **items[3];
 } wi_headlists;
 typedef const char *wi_headmeta_get(const void *context, const char *key);
-wi_status wi_headmeta_read(wi_headmeta_get *get, const void *context, wi_head_parts *parts,
-                           wi_headlists *lists, wi_error *error);
+wi_status wi_headmeta_read(wi_headmeta_get *get, const void *context, const wi_kern *kern,
+                           wi_head_parts *parts, wi_headlists *lists, wi_error *error);
 void wi_headlists_free(wi_headlists *lists);
 
 #endif

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-wi_status wi_logistic_init(wi_logistic *p, const float *embeddings, const uint32_t *truth, size_t n,
-                           size_t dim, size_t n_labels, wi_error *error)
+wi_status wi_logistic_init(wi_logistic *p, const wi_kern *kern, const float *embeddings,
+                           const uint32_t *truth, size_t n, size_t dim, size_t n_labels,
+                           wi_error *error)
 {
     *p = (wi_logistic){.n = n, .dim = dim, .n_labels = n_labels, .truth = truth};
-    wi_status status = wi_rows_init(&p->rows, n, dim, n_labels, error);
+    wi_status status = wi_rows_init(&p->rows, kern, n, dim, n_labels, error);
     p->weight = calloc(n, sizeof *p->weight);
     if (status == WI_OK && !p->weight)
         status = wi_fail_nomem(error, n * sizeof *p->weight, "training");

@@ -16,8 +16,9 @@ typedef struct wi_logistic {
 /* Copies embeddings[n, dim] (any length) as unit rows; weights are 1.
  * Owns: the caller frees with wi_logistic_free, also after a failure
  * Errors: WI_ERR_ARG for an embedding without direction, naming it; WI_ERR_LIMIT, WI_ERR_NOMEM */
-wi_status wi_logistic_init(wi_logistic *problem, const float *embeddings, const uint32_t *truth,
-                           size_t n, size_t dim, size_t n_labels, wi_error *error);
+wi_status wi_logistic_init(wi_logistic *problem, const wi_kern *kern, const float *embeddings,
+                           const uint32_t *truth, size_t n, size_t dim, size_t n_labels,
+                           wi_error *error);
 void wi_logistic_free(wi_logistic *problem);
 
 /* Minimises strength * sum_i weight[i] * -ln softmax(W x_i + b)[truth_i] + |W|^2 / 2; with two

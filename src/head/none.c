@@ -21,7 +21,7 @@ static float nearest_key(const wi_head *head, const float *x)
     float most = -INFINITY;
     for (size_t i = 0; i < parts->n_keys; i++) {
         float dot;
-        head->dots(1, parts->dim, parts->keys + i * parts->dim, parts->dim, x, &dot);
+        head->kern.dots_f32(1, parts->dim, parts->keys + i * parts->dim, parts->dim, x, &dot);
         most = dot > most ? dot : most;
     }
     return most;

@@ -11,7 +11,7 @@
 
 void wi_training_parts(const wi_head_model *model, const wi_training *t, wi_head_parts *parts)
 {
-    wi_head_parts_init(parts);
+    wi_head_parts_init(parts, model->kern);
     parts->name = t->name ? t->name : "";
     parts->model_name = model->name;
     parts->model_fingerprint = model->fingerprint;

@@ -23,12 +23,10 @@ static size_t whole_panels(size_t n)
     return wi_round_up(n, WI_PANEL);
 }
 
-wi_status wi_rows_init(wi_rows *r, size_t n, size_t dim, size_t max_labels, wi_error *error)
+wi_status wi_rows_init(wi_rows *r, const wi_kern *kern, size_t n, size_t dim, size_t max_labels,
+                       wi_error *error)
 {
-    wi_kern kern;
-    wi_kern_use use[WI_N_OPERATIONS];
-    wi_kern_init(&kern, use, wi_cpu_detect());
-    *r = (wi_rows){.n = n, .dim = dim, .gemm = kern.gemm_f32, .softmax = kern.softmax};
+    *r = (wi_rows){.n = n, .dim = dim, .gemm = kern->gemm_f32, .softmax = kern->softmax};
     r->x = floats(n, dim);
     r->panels = floats(n, whole_panels(dim));
     r->weights = floats(whole_panels(max_labels), dim);

@@ -18,13 +18,14 @@ typedef struct wi_rows {
     float *weights; /* [max_labels / 16 rounded up][dim][16]: those of the last pass */
     float *logit, *residual, *sums; /* of one block */
     wi_gemm_f32_fn *gemm;
-    void (*softmax)(size_t n, float scale, float *x);
+    wi_softmax_fn *softmax;
 } wi_rows;
 
 /* Room for n rows and layers to at most max_labels.
  * Owns: the caller frees with wi_rows_free, also after a failure
  * Errors: WI_ERR_NOMEM */
-wi_status wi_rows_init(wi_rows *rows, size_t n, size_t dim, size_t max_labels, wi_error *error);
+wi_status wi_rows_init(wi_rows *rows, const wi_kern *kern, size_t n, size_t dim, size_t max_labels,
+                       wi_error *error);
 void wi_rows_free(wi_rows *rows);
 /* Makes what x has now what passes see. */
 void wi_rows_lay_out(wi_rows *rows);

@@ -1,7 +1,6 @@
 #include "head/score.h"
 
 #include "base/error.h"
-#include "kern/kern.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,14 +8,6 @@
 
 /* Rows scored at a time: their dots stay on the stack and in the nearest cache. */
 enum { BLOCK_ROWS = 256 };
-
-wi_dots_fn *wi_score_dots(void)
-{
-    wi_kern kern;
-    wi_kern_use use[WI_N_OPERATIONS];
-    wi_kern_init(&kern, use, wi_cpu_detect());
-    return kern.dots_f32;
-}
 
 wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *error)
 {
@@ -45,7 +36,7 @@ static void score_rows(const wi_head *head, const float *x, float *best)
         best[i] = -INFINITY;
     for (size_t begin = 0; begin < parts->n_rows; begin += BLOCK_ROWS) {
         size_t n = parts->n_rows - begin < BLOCK_ROWS ? parts->n_rows - begin : BLOCK_ROWS;
-        head->dots(n, parts->dim, parts->weight + begin * parts->dim, parts->dim, x, dots);
+        head->kern.dots_f32(n, parts->dim, parts->weight + begin * parts->dim, parts->dim, x, dots);
         for (size_t i = 0; i < n; i++) {
             size_t label = parts->row_label ? (size_t)parts->row_label[begin + i] : begin + i;
             if (dots[i] > best[label])
@@ -61,7 +52,7 @@ static void add_delta(const wi_head *head, const float *x, float *logit)
     float dots[BLOCK_ROWS];
     for (size_t begin = 0; begin < parts->n_labels; begin += BLOCK_ROWS) {
         size_t n = parts->n_labels - begin < BLOCK_ROWS ? parts->n_labels - begin : BLOCK_ROWS;
-        head->dots(n, parts->dim, parts->delta + begin * parts->dim, parts->dim, x, dots);
+        head->kern.dots_f32(n, parts->dim, parts->delta + begin * parts->dim, parts->dim, x, dots);
         for (size_t i = 0; i < n; i++)
             logit[begin + i] += dots[i];
     }
@@ -86,7 +77,7 @@ double wi_score_row_sum(const wi_head *head, const float *rows, size_t n_rows, f
     double total = NAN; /* of the blocks before */
     for (size_t begin = 0; begin < n_rows; begin += BLOCK_ROWS) {
         size_t n = n_rows - begin < BLOCK_ROWS ? n_rows - begin : BLOCK_ROWS;
-        head->dots(n, dim, rows + begin * dim, dim, x, dots);
+        head->kern.dots_f32(n, dim, rows + begin * dim, dim, x, dots);
         for (size_t i = 0; i < n; i++)
             dots[i] *= scale;
         double sum = wi_score_log_sum(dots, n);

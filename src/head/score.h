@@ -4,9 +4,6 @@
 
 #include "head/head.h"
 
-/* The fastest dot products that this processor has. */
-wi_dots_fn *wi_score_dots(void);
-
 /* out[d] = x / |x|; x and out may be the same.
  * Errors: WI_ERR_ARG when x holds NaN or an infinity, or only zeros: it has no direction */
 wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *error);

@@ -121,8 +121,8 @@ static wi_status open_sweep(sweep *s, const wi_head_model *model, wi_error *erro
     if (status == WI_OK)
         status = check_counts(s, error);
     if (status == WI_OK)
-        status = wi_logistic_init(&s->problem, t->photos.embeddings, t->photos.labels, t->photos.n,
-                                  t->photos.dim, t->n_labels, error);
+        status = wi_logistic_init(&s->problem, model->kern, t->photos.embeddings, t->photos.labels,
+                                  t->photos.n, t->photos.dim, t->n_labels, error);
     if (status != WI_OK)
         return status;
     size_t n = t->photos.n, n_logits, n_wb;

@@ -149,7 +149,7 @@ wi_status wi_zeroshot_rows(const wi_head_encoder *encoder, const wi_label_name *
 static void fill_parts(const wi_head_encoder *encoder, const wi_head_recipe *recipe,
                        wi_head_parts *parts)
 {
-    wi_head_parts_init(parts);
+    wi_head_parts_init(parts, encoder->model.kern);
     parts->kind = WI_HEAD_ZERO_SHOT;
     parts->name = recipe->name ? recipe->name : "";
     parts->model_name = encoder->model.name;

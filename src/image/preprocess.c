@@ -104,8 +104,8 @@ static bool known_how(const wi_preprocess *how)
            (how->interpolation == WI_BICUBIC || how->interpolation == WI_BILINEAR);
 }
 
-wi_status wi_preprocess_run(const wi_image *image, const wi_preprocess *how,
-                            const wi_resample_kernels *kernels, uint8_t *out, wi_error *error)
+wi_status wi_preprocess_run(const wi_image *image, const wi_preprocess *how, const wi_kern *kern,
+                            uint8_t *out, wi_error *error)
 {
     if (!known_how(how))
         return wi_fail(
@@ -127,5 +127,5 @@ wi_status wi_preprocess_run(const wi_image *image, const wi_preprocess *how,
         .x = {image->width_px, c.x.resized, c.x.skip, c.x.n, image->box_x, image->box_width},
         .y = {image->height_px, c.y.resized, c.y.skip, c.y.n, image->box_y, image->box_height},
         .interpolation = how->interpolation};
-    return wi_resample(image, how->rgb_first, &resize, kernels, put_row, &c, error);
+    return wi_resample(image, how->rgb_first, &resize, kern, put_row, &c, error);
 }

@@ -6,8 +6,8 @@
 
 enum { WI_PREPROCESS_MAX_PX = 16384 };
 
-/* What wi_image_preprocess promises, with chosen kernels. */
-wi_status wi_preprocess_run(const wi_image *image, const wi_preprocess *how,
-                            const wi_resample_kernels *kernels, uint8_t *out, wi_error *error);
+/* What wi_image_preprocess promises, with these kernels. */
+wi_status wi_preprocess_run(const wi_image *image, const wi_preprocess *how, const wi_kern *kern,
+                            uint8_t *out, wi_error *error);
 
 #endif

@@ -8,23 +8,13 @@
 
 enum { BAND_RESERVE_ROWS = 64 /* rows that the band can take in before it has to be moved up */ };
 
-const wi_resample_kernels *wi_resample_best(void)
-{
-    const wi_resample_kernels *kernels = wi_resample_avx2();
-    if (!kernels)
-        kernels = wi_resample_neon();
-    if (!kernels)
-        kernels = wi_resample_wasm();
-    return kernels ? kernels : &wi_resample_scalar;
-}
-
 /* One resize under way. The band holds the horizontally resized input rows that the current output
  * row needs, so memory does not grow with the picture's height. Invariant: band row 0 is input row
  * band_first; band_rows rows are valid; base is where row 0 lies. */
 typedef struct resampler {
     const wi_image *image;
     const wi_resize *resize;
-    const wi_resample_kernels *kernels;
+    const wi_kern *kern;
     bool rgb_first, premultiply, change_x, change_y;
     uint32_t channels;
     wi_taps taps_x, taps_y;
@@ -167,7 +157,7 @@ static void band_advance(resampler *r, uint32_t from, uint32_t to)
             out[k] = band_row(r, r->band_rows + slot);
         }
         if (r->change_x)
-            r->kernels->horizontal(&r->taps_x, r->channels, source, out);
+            r->kern->resample_along(&r->taps_x, r->channels, source, out);
         else
             for (uint32_t k = 0; k < n; k++)
                 memcpy(out[k], source[k], (size_t)r->n_columns * r->channels);
@@ -186,7 +176,8 @@ static void run(resampler *r, wi_row_sink *sink, void *context)
             r->band_first = first;
         band_advance(r, first, first + n);
         if (r->change_y)
-            r->kernels->vertical(&r->taps_y, i, band_row(r, 0), r->band_stride, row_bytes, r->out);
+            r->kern->resample_down(&r->taps_y, i, band_row(r, 0), r->band_stride, row_bytes,
+                                   r->out);
         else
             memcpy(r->out, band_row(r, 0), row_bytes);
         if (r->premultiply)
@@ -239,10 +230,9 @@ static bool changes(const wi_axis *axis)
 }
 
 wi_status wi_resample(const wi_image *image, bool rgb_first, const wi_resize *resize,
-                      const wi_resample_kernels *kernels, wi_row_sink *sink, void *context,
-                      wi_error *error)
+                      const wi_kern *kern, wi_row_sink *sink, void *context, wi_error *error)
 {
-    resampler r = {.image = image, .resize = resize, .kernels = kernels};
+    resampler r = {.image = image, .resize = resize, .kern = kern};
     r.rgb_first = rgb_first && image->mode != WI_MODE_RGB;
     r.change_x = changes(&resize->x);
     r.change_y = changes(&resize->y);

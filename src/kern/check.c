@@ -84,7 +84,7 @@ static bool gemm_s8_agrees(const wi_kern *k)
     return memcmp(c[0], c[1], sizeof c[0]) == 0;
 }
 
-static bool widen_agrees(const wi_kern *k, bool bf16)
+static bool widening_agrees(const wi_kern *k, bool bf16)
 {
     pattern p = {3};
     uint16_t x[K + 16];
@@ -107,7 +107,7 @@ static bool layer_norm_agrees(const wi_kern *k)
     return close_enough(y[0], y[1], K + 16);
 }
 
-static bool quantise_agrees(const wi_kern *k)
+static bool quantise_row_agrees(const wi_kern *k)
 {
     pattern p = {5};
     float x[K + 16];
@@ -157,7 +157,7 @@ static bool attend_agrees(const wi_kern *k)
     return close_enough(y[0], y[1], K);
 }
 
-static bool dots_float_agree(const wi_kern *k, bool f16)
+static bool float_dots_agree(const wi_kern *k, bool f16)
 {
     pattern p = {9};
     enum { D = K + 32 };
@@ -176,7 +176,7 @@ static bool dots_float_agree(const wi_kern *k, bool f16)
     return close_enough(y[0], y[1], 3);
 }
 
-static bool dots_s8_agree(const wi_kern *k)
+static bool dots_s8_agrees(const wi_kern *k)
 {
     pattern p = {10};
     enum { D = K + 64 };
@@ -190,32 +190,94 @@ static bool dots_s8_agree(const wi_kern *k)
     return memcmp(y[0], y[1], sizeof y[0]) == 0;
 }
 
+static bool widen_f16_agrees(const wi_kern *k)
+{
+    return widening_agrees(k, false);
+}
+
+static bool widen_bf16_agrees(const wi_kern *k)
+{
+    return widening_agrees(k, true);
+}
+
+static bool dots_f32_agrees(const wi_kern *k)
+{
+    return float_dots_agree(k, false);
+}
+
+static bool dots_f16_agrees(const wi_kern *k)
+{
+    return float_dots_agree(k, true);
+}
+
+/* Weights of both signs whose sums stay as far from 32 bits as those of a resize; results clip. */
+enum { OUTPUTS = 5, TAPS = 11, STRIDE = 16, WIDTH = OUTPUTS + TAPS };
+
+typedef struct tap_memory {
+    uint32_t first[OUTPUTS], n_taps[OUTPUTS];
+    int32_t weights[OUTPUTS * STRIDE];
+    int16_t split[OUTPUTS * STRIDE * 2];
+} tap_memory;
+
+static wi_taps make_taps(pattern *p, tap_memory *m)
+{
+    memset(m, 0, sizeof *m);
+    for (uint32_t i = 0; i < OUTPUTS; i++) {
+        m->first[i] = i;
+        m->n_taps[i] = TAPS - i;
+        for (uint32_t k = 0; k < m->n_taps[i]; k++) {
+            const int32_t w = (int32_t)(next_bits(p) % (1u << 19)) - (1 << 17), low = w & 4095;
+            int16_t *group = m->split + (i * STRIDE + k / 4 * 4) * 2;
+            m->weights[i * STRIDE + k] = w;
+            group[k % 4] = (int16_t)((w - low) / 4096);
+            group[4 + k % 4] = (int16_t)low;
+        }
+    }
+    return (wi_taps){OUTPUTS, STRIDE, m->first, m->n_taps, m->weights, m->split};
+}
+
+static bool resample_along_agrees(const wi_kern *k)
+{
+    for (uint32_t channels = 1; channels <= 4; channels++) {
+        pattern p = {11};
+        tap_memory memory;
+        const wi_taps taps = make_taps(&p, &memory);
+        uint8_t in[WI_RESAMPLE_ROWS][WIDTH * 4 + WI_RESAMPLE_SLACK];
+        uint8_t out[2][WI_RESAMPLE_ROWS][OUTPUTS * 4 + WI_RESAMPLE_SLACK];
+        fill_bytes(&p, in, sizeof in, 255);
+        for (int t = 0; t < 2; t++) {
+            const uint8_t *source[WI_RESAMPLE_ROWS] = {in[0], in[1], in[2], in[3]};
+            uint8_t *to[WI_RESAMPLE_ROWS] = {out[t][0], out[t][1], out[t][2], out[t][3]};
+            (t ? k : &wi_kern_ref)->resample_along(&taps, channels, source, to);
+        }
+        for (int r = 0; r < WI_RESAMPLE_ROWS; r++)
+            if (memcmp(out[0][r], out[1][r], OUTPUTS * channels) != 0)
+                return false;
+    }
+    return true;
+}
+
+static bool resample_down_agrees(const wi_kern *k)
+{
+    enum { BYTES = 41, PITCH = BYTES + WI_RESAMPLE_SLACK };
+    pattern p = {12};
+    tap_memory memory;
+    const wi_taps taps = make_taps(&p, &memory);
+    uint8_t in[TAPS * PITCH], out[2][PITCH];
+    fill_bytes(&p, in, sizeof in, 255);
+    for (uint32_t i = 0; i < OUTPUTS; i++) {
+        wi_kern_ref.resample_down(&taps, i, in, PITCH, BYTES, out[0]);
+        k->resample_down(&taps, i, in, PITCH, BYTES, out[1]);
+        if (memcmp(out[0], out[1], BYTES) != 0)
+            return false;
+    }
+    return true;
+}
+
 bool wi_kern_agrees(const wi_kern *variant, size_t operation)
 {
-    switch (operation) {
-    case 0:
-        return gemm_f32_agrees(variant);
-    case 1:
-        return gemm_s8_agrees(variant);
-    case 2:
-        return widen_agrees(variant, false);
-    case 3:
-        return widen_agrees(variant, true);
-    case 4:
-        return layer_norm_agrees(variant);
-    case 5:
-        return quantise_agrees(variant);
-    case 6:
-        return softmax_agrees(variant);
-    case 7:
-        return activate_agrees(variant);
-    case 8:
-        return attend_agrees(variant);
-    case 9:
-        return dots_float_agree(variant, false);
-    case 10:
-        return dots_float_agree(variant, true);
-    default:
-        return dots_s8_agree(variant);
-    }
+#define X(name) name##_agrees,
+    static bool (*const checks[WI_N_OPERATIONS])(const wi_kern *) = {WI_KERN_OPERATIONS(X)};
+#undef X
+    return checks[operation](variant);
 }

@@ -73,41 +73,102 @@ typedef void wi_gemm_s8_fn(size_t m, size_t n_panels, size_t k4, const uint8_t *
                            const wi_row_scale *rows, const int8_t *panels, const float *scale,
                            const int32_t *sum, float *c, size_t ldc, const wi_epilogue *epilogue);
 
+/* out[n] = x as f32, exact. */
+typedef void wi_widen_f16_fn(size_t n, const uint16_t *x, float *out);
+typedef void wi_widen_bf16_fn(size_t n, const uint16_t *x, float *out);
+
+/* out[n] = (x - mean) / sqrt(var + eps) * w + b; x and out may be the same. var is the population's. */
+typedef void wi_layer_norm_fn(size_t n, const float *x, const float *w, const float *b, float eps,
+                              float *out);
+
+/* Asymmetric 7-bit: zero is always representable; q = clamp(round_half_even(x / scale) + zero, 0,
+ * 127). Bit-equal on every ISA. Rows without range, or with an infinite one, get scale 0. */
+typedef wi_row_scale wi_quantise_row_fn(size_t n, const float *x, uint8_t *q);
+
+/* x[n] = softmax(scale * x); n >= 1. A NaN makes all of them NaN: it must not end as a confident
+ * answer. */
+typedef void wi_softmax_fn(size_t n, float scale, float *x);
+
+/* x[n] = act(x[n]). */
+typedef void wi_activate_fn(size_t n, wi_act act, float *x);
+
+/* One attention head of one query over keys and values that stand at rows index[0..n_keys): out[d] =
+ * sum_j softmax_j(scale * q . keys[index[j]*ld ...]) values[index[j]*ld ...]. scores is scratch of
+ * n_keys floats. */
+typedef void wi_attend_fn(size_t n_keys, size_t d, float scale, const float *q, const float *keys,
+                          const float *values, size_t ld, const uint32_t *index, float *scores,
+                          float *out);
+
+/* out[n] = rows[n,d] . q[d]; ld in elements. */
+typedef void wi_dots_f32_fn(size_t n, size_t d, const float *rows, size_t ld, const float *q,
+                            float *out);
+typedef void wi_dots_f16_fn(size_t n, size_t d, const uint16_t *rows, size_t ld, const float *q,
+                            float *out);
+/* q is u7 with its zero: out[i] = sum_j (q[j] - zero) rows[i,j], an exact integer. */
+typedef void wi_dots_s8_fn(size_t n, size_t d, const int8_t *rows, size_t ld, const uint8_t *q,
+                           int32_t zero, int32_t *out);
+
+enum {
+    WI_TAPS_PRECISION_BITS = 22, /* Pillow: 32 - 8 - 2 */
+    WI_TAPS_SPLIT_BITS = 12,     /* weight == high * 2^12 + low, both fit 16 bits */
+    WI_TAPS_STEP = 8,            /* stride is a multiple of this */
+    WI_RESAMPLE_ROWS = 4,        /* rows that one call along the rows handles */
+    /* Bytes past a row's end that kernels may read in source and write in out. */
+    WI_RESAMPLE_SLACK = 32
+};
+
+/* The weights of one resampling pass: for each wanted output position, which input positions count
+ * and how much, in Pillow's 22-bit fixed point. Invariant: n_taps[i] <= stride; weights past
+ * n_taps[i] are 0; first[i] + n_taps[i] <= the input's length. */
+typedef struct wi_taps {
+    uint32_t n_out;
+    uint32_t stride;
+    uint32_t *first;
+    uint32_t *n_taps;
+    int32_t *weights; /* [n_out, stride] */
+    int16_t *split;   /* [n_out, stride / 4, 8]: four high halves, then four low halves */
+} wi_taps;
+
+/* out[i][c] = clip((2^21 + sum_k weights[i][k] * row[first[i] + k][c]) >> 22) for WI_RESAMPLE_ROWS
+ * rows of interleaved channels. source[r] and out[r] are the rows; they may repeat. Out rows have
+ * n_out * channels bytes and WI_RESAMPLE_SLACK bytes of slack that may be overwritten. Bit-equal on
+ * every ISA. */
+typedef void wi_resample_along_fn(const wi_taps *taps, uint32_t channels,
+                                  const uint8_t *const source[WI_RESAMPLE_ROWS],
+                                  uint8_t *const out[WI_RESAMPLE_ROWS]);
+
+/* The same down the columns for output row i: rows is the input row first[i], the next rows follow
+ * at stride_bytes. n_bytes columns; rows and out have WI_RESAMPLE_SLACK bytes of slack. */
+typedef void wi_resample_down_fn(const wi_taps *taps, uint32_t i, const uint8_t *rows,
+                                 size_t stride_bytes, size_t n_bytes, uint8_t *out);
+
+/* The one list of operations: X(name), its function type being wi_name_fn. The table, the names, the
+ * start-up checks, the count and each ISA's table are made of it. Grouped by where they are written. */
+#define WI_KERN_INTEGERS(X) X(gemm_s8) X(dots_s8)
+#define WI_KERN_VECTORS(X)                                                                         \
+    X(gemm_f32)                                                                                    \
+    X(widen_f16)                                                                                   \
+    X(widen_bf16)                                                                                  \
+    X(layer_norm)                                                                                  \
+    X(quantise_row)                                                                                \
+    X(softmax)                                                                                     \
+    X(activate)                                                                                    \
+    X(attend)                                                                                      \
+    X(dots_f32)                                                                                    \
+    X(dots_f16)
+#define WI_KERN_RESAMPLING(X) X(resample_along) X(resample_down)
+#define WI_KERN_OPERATIONS(X) WI_KERN_VECTORS(X) WI_KERN_INTEGERS(X) WI_KERN_RESAMPLING(X)
+
+#define X(name) wi_##name##_fn *name;
 typedef struct wi_kern {
-    wi_gemm_f32_fn *gemm_f32;
-    wi_gemm_s8_fn *gemm_s8;
-    /* out[n] = x as f32, exact. */
-    void (*widen_f16)(size_t n, const uint16_t *x, float *out);
-    void (*widen_bf16)(size_t n, const uint16_t *x, float *out);
-    /* out[n] = (x - mean) / sqrt(var + eps) * w + b; x and out may be the same. var is the
-     * population's. */
-    void (*layer_norm)(size_t n, const float *x, const float *w, const float *b, float eps,
-                       float *out);
-    /* Asymmetric 7-bit: zero is always representable; q = clamp(round_half_even(x / scale) + zero,
-     * 0, 127). Bit-equal on every ISA. Rows without range, or with an infinite one, get scale 0. */
-    wi_row_scale (*quantise_row)(size_t n, const float *x, uint8_t *q);
-    /* x[n] = softmax(scale * x); n >= 1. A NaN makes all of them NaN: it must not end as a
-     * confident answer. */
-    void (*softmax)(size_t n, float scale, float *x);
-    /* x[n] = act(x[n]). */
-    void (*activate)(size_t n, wi_act act, float *x);
-    /* One attention head of one query over keys and values that stand at rows index[0..n_keys):
-     * out[d] = sum_j softmax_j(scale * q . keys[index[j]*ld ...]) values[index[j]*ld ...].
-     * scores is scratch of n_keys floats. */
-    void (*attend)(size_t n_keys, size_t d, float scale, const float *q, const float *keys,
-                   const float *values, size_t ld, const uint32_t *index, float *scores,
-                   float *out);
-    /* out[n] = rows[n,d] . q[d]; ld in elements. */
-    void (*dots_f32)(size_t n, size_t d, const float *rows, size_t ld, const float *q, float *out);
-    void (*dots_f16)(size_t n, size_t d, const uint16_t *rows, size_t ld, const float *q,
-                     float *out);
-    /* q is u7 with its zero: out[i] = sum_j (q[j] - zero) rows[i,j], an exact integer. */
-    void (*dots_s8)(size_t n, size_t d, const int8_t *rows, size_t ld, const uint8_t *q,
-                    int32_t zero, int32_t *out);
+    WI_KERN_OPERATIONS(X)
 } wi_kern;
+#undef X
+#define X(name) WI_KERN_##name,
+enum { WI_KERN_OPERATIONS(X) WI_N_OPERATIONS };
+#undef X
 
 /* Each operation's name and the ISA of the variant in use; same order as the table's fields. */
-enum { WI_N_OPERATIONS = 12 };
 typedef struct wi_kern_use {
     const char *operation, *isa;
     const char *warning; /* why a faster variant was set aside, or NULL */
@@ -117,6 +178,9 @@ typedef struct wi_kern_use {
  * variant is first compared with the scalar reference on a tiny case; one that differs is left out
  * and named in `use`. */
 void wi_kern_init(wi_kern *kern, wi_kern_use use[WI_N_OPERATIONS], wi_cpu_features features);
+
+/* The same for this processor: what an engine without options has. */
+void wi_kern_best(wi_kern *kern);
 
 /* The features that an ISA's name allows ("scalar", "avx2", "avx512", "neon", "dotprod", "i8mm", "wasm",
  * "relaxed", "dot"),

@@ -10,10 +10,9 @@ typedef void any_fn(void);
 _Static_assert(sizeof(wi_kern) == WI_N_OPERATIONS * sizeof(any_fn *),
                "every field is one operation");
 
-static const char *const names[WI_N_OPERATIONS] = {
-    "gemm_f32", "gemm_s8",  "widen_f16", "widen_bf16", "layer_norm", "quantise_row",
-    "softmax",  "activate", "attend",    "dots_f32",   "dots_f16",   "dots_s8",
-};
+#define X(name) #name,
+static const char *const names[WI_N_OPERATIONS] = {WI_KERN_OPERATIONS(X)};
+#undef X
 
 typedef struct variant {
     const char *isa;
@@ -56,6 +55,12 @@ void wi_kern_init(wi_kern *kern, wi_kern_use use[WI_N_OPERATIONS], wi_cpu_featur
             use[i].isa = variants[v].isa;
         }
     }
+}
+
+void wi_kern_best(wi_kern *kern)
+{
+    wi_kern_use use[WI_N_OPERATIONS];
+    wi_kern_init(kern, use, wi_cpu_detect());
 }
 
 bool wi_kern_limit(const char *isa, wi_cpu_features there, wi_cpu_features *out)

@@ -12,4 +12,13 @@ struct wi_engine {
     wi_pool *pool;
 };
 
+/* The engine's kernels; without an engine, *best, filled with those of this processor. */
+static inline const wi_kern *wi_engine_kern(const wi_engine *engine, wi_kern *best)
+{
+    if (engine)
+        return &engine->kern;
+    wi_kern_best(best);
+    return best;
+}
+
 #endif

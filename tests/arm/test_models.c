@@ -140,7 +140,7 @@ static void check_photos(const run_of *r, cursor *c, const wi_preprocess *how)
         const uint32_t width = take_u32(c), height = take_u32(c);
         const unsigned char *rgb = take(c, (size_t)width * height * 3), *want = take(c, n_out);
         if (wi_image_from_rgb(rgb, width, height, &image, &error) != WI_OK ||
-            wi_image_preprocess(image, how, out, &error) != WI_OK)
+            wi_image_preprocess(NULL, image, how, out, &error) != WI_OK)
             die(error.message);
         if (memcmp(out, want, n_out) != 0)
             die("other pixels");

@@ -89,7 +89,7 @@ static void put_photo(FILE *f, const wi_preprocess *how, uint32_t width, uint32_
         rgb[i] = (uint8_t)(i / 3 % width * 255 / width / 2 + (state >> 25));
     }
     assert_int_equal(wi_image_from_rgb(rgb, width, height, &image, NULL), WI_OK);
-    assert_int_equal(wi_image_preprocess(image, how, out, NULL), WI_OK);
+    assert_int_equal(wi_image_preprocess(NULL, image, how, out, NULL), WI_OK);
     put_u32(f, width);
     put_u32(f, height);
     put(f, rgb, n);

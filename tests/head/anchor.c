@@ -30,7 +30,8 @@ static void make_sample(sample *s, uint64_t seed, uint32_t n_used)
         for (size_t c = 0; c < K; c++)
             s->words[i * K + c] = (float)(2 * dice_gaussian(&d) + (c == s->label[i]));
     }
-    s->anchor = (wi_anchor){N, DIM, K, s->x, s->label, s->words, s->text, 3, false, NULL};
+    s->anchor =
+        (wi_anchor){test_kern(), N, DIM, K, s->x, s->label, s->words, s->text, 3, false, NULL};
 }
 
 /* Counts the photos of each label too. */

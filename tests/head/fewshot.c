@@ -11,8 +11,11 @@
 #include <string.h>
 
 enum { DIM = 32, N_LABELS = 8 };
-static const wi_head_model model = {
-    .name = "fake", .fingerprint = "00ff", .dim = DIM, .logit_scale = 100};
+static wi_head_model model = {/* main adds its kernels */
+                              .name = "fake",
+                              .fingerprint = "00ff",
+                              .dim = DIM,
+                              .logit_scale = 100};
 
 /* A world of labels: photos stand around their centre; words stand far off, on a common side, each
  * turned a little towards its centre and more towards chance, as in the two towers of a real model.
@@ -64,7 +67,7 @@ static wi_head *words_head(world *w)
     wi_head_parts parts;
     wi_head *head = NULL;
     static const char *const templates[] = {"{}"};
-    wi_head_parts_init(&parts);
+    wi_head_parts_init(&parts, test_kern());
     parts.name = "words";
     parts.model_fingerprint = "00ff";
     parts.labels = (const char *const *)w->labels;
@@ -369,7 +372,8 @@ static void means_are_means(void **state)
     static const char *const labels[] = {"a", "b"};
     static const float x[6] = {3, 0, 0, 5, 0, 1};
     static const uint32_t label[3] = {0, 0, 1};
-    const wi_head_model flat = {.name = "flat", .fingerprint = "1", .dim = 2, .logit_scale = 100};
+    const wi_head_model flat = {
+        .kern = test_kern(), .name = "flat", .fingerprint = "1", .dim = 2, .logit_scale = 100};
     wi_training training = {.labels = labels, .n_labels = 2, .photos = {x, label, 3, 2}};
     wi_head *head = NULL;
     assert_int_equal(wi_fewshot_from_photos(&flat, &training, &head, NULL), WI_OK);
@@ -664,6 +668,7 @@ static void sigmoid_heads_get_neutral_words(void **state)
 
 int main(void)
 {
+    model.kern = test_kern();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(photos_improve_words),
         cmocka_unit_test(good_words_keep_their_say),

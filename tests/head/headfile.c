@@ -6,6 +6,7 @@
 #include "head/headfile.h"
 #include "head/score.h"
 #include "kern/half.h"
+#include "kern/ref/ref.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -29,8 +30,8 @@ static void full_parts(wi_head_parts *parts)
     random_unit_rows(&d, 2, DIM, keys);
     random_unit_rows(&d, 3, DIM, background);
     random_rows(&d, N_LABELS, DIM, delta);
-    wi_head_parts_init(parts);
-    *parts = (wi_head_parts){.name = "every field",
+    *parts = (wi_head_parts){.kern = test_kern(),
+                             .name = "every field",
                              .model_name = "clip-vit-base-patch32",
                              .model_fingerprint = "3f2a00",
                              .licence = "CC0",
@@ -86,6 +87,28 @@ static void assert_same_answers(const wi_head *a, const wi_head *b)
     assert_memory_equal(logit[0], logit[1], sizeof logit[0]);
 }
 
+/* An engine told to do without an ISA is obeyed: its heads do not choose again. */
+static void heads_answer_with_the_engines_kernels(void **state)
+{
+    (void)state;
+    const wi_engine_options options = {.n_threads = 1, .isa = "scalar"};
+    wi_engine *engine = NULL;
+    wi_head *head = full_head(), *opened = NULL, *copy = NULL;
+    char path[600];
+    snprintf(path, sizeof path, "%s", scratch_path("engine.safetensors"));
+    assert_int_equal(wi_engine_open(&options, &engine, NULL), WI_OK);
+    assert_int_equal(wi_head_save(head, path, NULL), WI_OK);
+    assert_int_equal(wi_head_open(engine, path, &opened, NULL), WI_OK);
+    wi_engine_close(&engine);
+    assert_int_equal(wi_head_copy(&opened->parts, &copy, NULL), WI_OK);
+    wi_head_close(&opened);
+    assert_true(copy->kern.dots_f32 == wi_kern_ref.dots_f32);
+    assert_ptr_equal(copy->parts.kern, &copy->kern);
+    assert_true(head->kern.dots_f32 == test_kern()->dots_f32);
+    wi_head_close(&copy);
+    wi_head_close(&head);
+}
+
 static void comes_back_to_the_bit(void **state)
 {
     (void)state;
@@ -97,8 +120,8 @@ static void comes_back_to_the_bit(void **state)
     snprintf(path, sizeof path, "%s", scratch_path("trip.safetensors"));
     assert_int_equal(wi_head_save(head, path, &error), WI_OK);
     bytes[0] = read_whole(path, &n[0]);
-    assert_int_equal(wi_head_open(path, &again, &error), WI_OK);
-    assert_int_equal(wi_head_open_memory(bytes[0], n[0], &copied, &error), WI_OK);
+    assert_int_equal(wi_head_open(NULL, path, &again, &error), WI_OK);
+    assert_int_equal(wi_head_open_memory(NULL, bytes[0], n[0], &copied, &error), WI_OK);
     assert_int_equal(wi_head_save(again, path, &error),
                      WI_OK); /* over the file that it is mapped from */
     bytes[1] = read_whole(path, &n[1]);
@@ -135,7 +158,7 @@ static void weights_are_not_copied(void **state)
     char path[600];
     snprintf(path, sizeof path, "%s", scratch_path("mapped.safetensors"));
     assert_int_equal(wi_head_save(head, path, NULL), WI_OK);
-    assert_int_equal(wi_head_open(path, &mapped, NULL), WI_OK);
+    assert_int_equal(wi_head_open(NULL, path, &mapped, NULL), WI_OK);
     const wi_map *map = mapped->file;
     const uint8_t *weight = (const uint8_t *)mapped->parts.weight;
     assert_null(mapped->block);
@@ -152,7 +175,7 @@ static wi_status open_exact(const uint8_t *bytes, size_t n, wi_head **head, wi_e
     uint8_t *exact = malloc(n ? n : 1);
     assert_non_null(exact);
     memcpy(exact, bytes, n);
-    wi_status status = wi_head_open_memory(exact, n, head, error);
+    wi_status status = wi_head_open_memory(NULL, exact, n, head, error);
     free(exact);
     return status;
 }
@@ -174,7 +197,7 @@ static void truncated_anywhere_fails(void **state)
     }
     write_whole(path, bytes, n / 2);
     wi_error error = {0};
-    assert_int_equal(wi_head_open(path, &out, &error), WI_ERR_FORMAT);
+    assert_int_equal(wi_head_open(NULL, path, &out, &error), WI_ERR_FORMAT);
     assert_non_null(strstr(error.message, path));
     free(bytes);
     wi_head_close(&head);
@@ -259,7 +282,7 @@ static wi_status open_custom(const custom *c, wi_head **head, wi_error *error)
     assert_int_equal(wi_safetensors_write(path, c->tensors, c->n_tensors,
                                           (const char *const(*)[2])c->pairs, c->n_pairs, error),
                      WI_OK);
-    wi_status status = wi_head_open(path, head, error);
+    wi_status status = wi_head_open(NULL, path, head, error);
     if (status != WI_OK)
         assert_non_null(strstr(error->message, path));
     remove(path);
@@ -449,13 +472,13 @@ static void failed_saves_leave_nothing(void **state)
     assert_int_equal(wi_head_save(head, scratch_path("no-such-folder/x.safetensors"), &error),
                      WI_ERR_IO);
     snprintf(path, sizeof path, "%s", scratch_path("absent.safetensors"));
-    assert_int_equal(wi_head_open(path, &out, &error), WI_ERR_IO);
+    assert_int_equal(wi_head_open(NULL, path, &out, &error), WI_ERR_IO);
     assert_non_null(strstr(error.message, path));
-    assert_int_equal(wi_head_open(NULL, &out, &error), WI_ERR_ARG);
-    assert_int_equal(wi_head_open_memory(NULL, 0, &out, &error), WI_ERR_ARG);
+    assert_int_equal(wi_head_open(NULL, NULL, &out, &error), WI_ERR_ARG);
+    assert_int_equal(wi_head_open_memory(NULL, NULL, 0, &out, &error), WI_ERR_ARG);
     assert_int_equal(wi_head_save(NULL, path, &error), WI_ERR_ARG);
     write_whole(path, "", 0);
-    assert_int_equal(wi_head_open(path, &out, &error), WI_ERR_FORMAT);
+    assert_int_equal(wi_head_open(NULL, path, &out, &error), WI_ERR_FORMAT);
     assert_null(out);
     remove(path);
     wi_head_close(&head);
@@ -478,7 +501,7 @@ static void a_foreign_model_is_named(void **state)
                         "field'");
     snprintf(path, sizeof path, "%s", scratch_path("foreign.safetensors"));
     assert_int_equal(wi_head_save(head, path, NULL), WI_OK);
-    assert_int_equal(wi_head_open(path, &opened, NULL), WI_OK);
+    assert_int_equal(wi_head_open(NULL, path, &opened, NULL), WI_OK);
     assert_int_equal(wi_head_check_owner(opened, "nano", "9c1b", &error), WI_ERR_MISMATCH);
     assert_non_null(strstr(error.message, "foreign.safetensors: made for"));
     assert_non_null(strstr(error.message, "rebuild every field'"));
@@ -491,6 +514,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comes_back_to_the_bit),
+        cmocka_unit_test(heads_answer_with_the_engines_kernels),
         cmocka_unit_test(weights_are_not_copied),
         cmocka_unit_test(truncated_anywhere_fails),
         cmocka_unit_test(damaged_bytes_do_no_harm),

@@ -16,7 +16,7 @@ typedef struct sample {
 
 static void open_sample(sample *s, dice *d)
 {
-    assert_int_equal(wi_rows_init(&s->rows, s->n, s->dim, s->n_labels, NULL), WI_OK);
+    assert_int_equal(wi_rows_init(&s->rows, test_kern(), s->n, s->dim, s->n_labels, NULL), WI_OK);
     s->w = calloc(s->n_labels * s->ld, sizeof *s->w);
     s->gradient = calloc(s->n_labels * s->ld, sizeof *s->gradient);
     assert_true(s->w && s->gradient);
@@ -102,7 +102,7 @@ static void losses_are_those_of_the_softmax(void **state)
 {
     (void)state;
     wi_rows rows;
-    assert_int_equal(wi_rows_init(&rows, 1, 1, 1, NULL), WI_OK);
+    assert_int_equal(wi_rows_init(&rows, test_kern(), 1, 1, 1, NULL), WI_OK);
     for (int far = 0; far < 3; far++) {
         float logit[5] = {1, -2, 0.5f, (float)(3 + 100 * far), 2}, share[5];
         double sum = 0, largest = (double)logit[3];
@@ -123,7 +123,8 @@ static void too_many_rows_are_refused(void **state)
 {
     (void)state;
     wi_rows rows;
-    assert_int_equal(wi_rows_init(&rows, SIZE_MAX / 4, SIZE_MAX / 4, 2, NULL), WI_ERR_NOMEM);
+    assert_int_equal(wi_rows_init(&rows, test_kern(), SIZE_MAX / 4, SIZE_MAX / 4, 2, NULL),
+                     WI_ERR_NOMEM);
     wi_rows_free(&rows);
 }
 

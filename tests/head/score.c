@@ -212,7 +212,7 @@ static void ties_keep_label_order(void **state)
     wi_head *head = NULL;
     static const char *const labels[] = {"a", "b", "c", "d", "e"};
     static const float weight[10] = {0, 1, 1, 0, 0, 1, 1, 0, 0, 1};
-    wi_head_parts_init(&parts);
+    wi_head_parts_init(&parts, test_kern());
     parts.labels = labels;
     parts.n_labels = parts.n_rows = 5;
     parts.dim = 2;
@@ -239,7 +239,7 @@ static void synonyms_share_an_answer(void **state)
     static const char *const labels[] = {"cat|kitty", "dog", "fox | vixen |x"};
     static const float weight[12] = {1, 0, 0, 1, 0.6f, 0.8f, -1, 0, 0, -1, 0.8f, 0.6f};
     static const int32_t row_label[6] = {0, 0, 1, 2, 2, 2};
-    wi_head_parts_init(&parts);
+    wi_head_parts_init(&parts, test_kern());
     parts.labels = labels;
     parts.n_labels = 3;
     parts.n_rows = 6;
@@ -270,7 +270,7 @@ static void photos_add_to_words(void **state)
     static const char *const labels[] = {"a", "b"};
     static const float weight[4] = {1, 0, 0.6f, 0.8f}, delta[4] = {2, -7, -3, 5},
                        bias[2] = {0.5f, 1};
-    wi_head_parts_init(&parts);
+    wi_head_parts_init(&parts, test_kern());
     parts.kind = WI_HEAD_FEW_SHOT;
     parts.labels = labels;
     parts.n_labels = parts.n_rows = 2;

@@ -70,10 +70,13 @@ static wi_status fake_encode(void *context, const char *const *texts, size_t n, 
 
 wi_head_encoder fake_encoder(fake_tower *tower)
 {
-    return (wi_head_encoder){
-        .encode = fake_encode,
-        .context = tower,
-        .model = {.name = "fake", .fingerprint = "00ff", .dim = tower->dim, .logit_scale = 100}};
+    return (wi_head_encoder){.encode = fake_encode,
+                             .context = tower,
+                             .model = {.kern = test_kern(),
+                                       .name = "fake",
+                                       .fingerprint = "00ff",
+                                       .dim = tower->dim,
+                                       .logit_scale = 100}};
 }
 
 char **make_labels(size_t n)
@@ -95,13 +98,21 @@ void free_labels(char **labels, size_t n)
     free(labels);
 }
 
+const wi_kern *test_kern(void)
+{
+    static wi_kern kern;
+    if (!kern.gemm_f32)
+        wi_kern_best(&kern);
+    return &kern;
+}
+
 wi_head *random_head(uint64_t seed, size_t n, size_t dim, float scale, bool sigmoid)
 {
     dice d = {seed};
     wi_head_parts parts;
     wi_head *head = NULL;
     wi_error error;
-    wi_head_parts_init(&parts);
+    wi_head_parts_init(&parts, test_kern());
     char **labels = make_labels(n);
     float *weight = malloc(n * dim * sizeof *weight);
     assert_non_null(weight);

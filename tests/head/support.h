@@ -36,6 +36,9 @@ void fake_embedding(const char *text, size_t dim, float *out);
 char **make_labels(size_t n);
 void free_labels(char **labels, size_t n);
 
+/* The kernels of this processor. */
+const wi_kern *test_kern(void);
+
 /* A zero-shot head of n random unit rows. The caller closes it. */
 wi_head *random_head(uint64_t seed, size_t n, size_t dim, float scale, bool sigmoid);
 

@@ -30,7 +30,7 @@ static wi_status build(void *context, wi_error *error)
 static wi_status open_file(void *context, wi_error *error)
 {
     wi_head *head = NULL;
-    wi_status status = wi_head_open(context, &head, error);
+    wi_status status = wi_head_open(NULL, context, &head, error);
     assert_int_equal(status == WI_OK, head != NULL);
     wi_head_close(&head);
     return status;
@@ -45,7 +45,7 @@ static wi_status open_bytes(void *context, wi_error *error)
 {
     const blob *b = context;
     wi_head *head = NULL;
-    wi_status status = wi_head_open_memory(b->bytes, b->n_bytes, &head, error);
+    wi_status status = wi_head_open_memory(NULL, b->bytes, b->n_bytes, &head, error);
     assert_int_equal(status == WI_OK, head != NULL);
     wi_head_close(&head);
     return status;
@@ -63,7 +63,7 @@ static wi_status train(void *context, wi_error *error)
 {
     const photo_case *c = context;
     static const char *const labels[] = {"a", "b"};
-    const wi_head_model model = {"fake", "00", DIM, 100, 0, false};
+    const wi_head_model model = {test_kern(), "fake", "00", DIM, 100, 0, false};
     wi_training training = {
         .labels = labels, .n_labels = 2, .photos = {c->x, c->label, N_PHOTOS, DIM}};
     wi_training_report report = {0};

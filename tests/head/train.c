@@ -9,8 +9,11 @@
 #include <string.h>
 
 enum { DIM = 24 };
-static const wi_head_model model = {
-    .name = "fake", .fingerprint = "00ff", .dim = DIM, .logit_scale = 100};
+static wi_head_model model = {/* main adds its kernels */
+                              .name = "fake",
+                              .fingerprint = "00ff",
+                              .dim = DIM,
+                              .logit_scale = 100};
 
 /* Photos of n_labels clusters: a label's centre plus noise. */
 typedef struct clusters {
@@ -269,6 +272,7 @@ static void refuses_bad_photos(void **state)
 
 int main(void)
 {
+    model.kern = test_kern();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(learns_and_reports_honestly), cmocka_unit_test(reaches_the_optimum),
         cmocka_unit_test(same_photos_same_head),       cmocka_unit_test(balance_helps_rare_labels),

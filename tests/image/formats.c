@@ -56,8 +56,8 @@ static void test_scaled(void **state)
         assert_int_equal(full->width_px, wi_image_width(full));
         wi_preprocess how = {.size_px = SIZE_PX, .mode = WI_RESIZE_SQUASH};
         uint8_t a[SIZE_PX * SIZE_PX * 3], b[sizeof a];
-        assert_int_equal(wi_image_preprocess(scaled, &how, a, NULL), WI_OK);
-        assert_int_equal(wi_image_preprocess(full, &how, b, NULL), WI_OK);
+        assert_int_equal(wi_image_preprocess(NULL, scaled, &how, a, NULL), WI_OK);
+        assert_int_equal(wi_image_preprocess(NULL, full, &how, b, NULL), WI_OK);
         /* A picture of noise and hard edges at 3 px: the bound of 1 is for photographs at their
          * sizes. */
         double difference = mean_difference(a, b, sizeof a);

@@ -26,7 +26,7 @@ static wi_status try_bytes(const uint8_t *bytes, size_t n_bytes, const wi_image_
         uint8_t out[8 * 8 * 3];
         wi_preprocess how = {.size_px = 8};
         assert_non_null(image);
-        assert_int_equal(wi_image_preprocess(image, &how, out, NULL), WI_OK);
+        assert_int_equal(wi_image_preprocess(NULL, image, &how, out, NULL), WI_OK);
     } else {
         assert_null(image);
         assert_int_equal(error->status, status);
@@ -252,10 +252,10 @@ static void test_arguments(void **state)
     assert_int_equal(wi_image_from_rgb(rgb, 2, 2, &image, NULL), WI_OK);
     assert_string_equal(wi_image_format(image), "raw");
     wi_preprocess how = {.size_px = 0};
-    assert_int_equal(wi_image_preprocess(image, &how, out, &error), WI_ERR_ARG);
+    assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_ERR_ARG);
     how.size_px = 1;
     how.mode = (wi_resize_mode)7;
-    assert_int_equal(wi_image_preprocess(image, &how, out, &error), WI_ERR_ARG);
+    assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_ERR_ARG);
     wi_image_close(&image);
     assert_null(image);
     wi_image_close(&image);
@@ -274,13 +274,13 @@ static void test_thin(void **state)
     assert_int_equal(wi_image_from_rgb(rgb, 1, length, &image, NULL), WI_OK);
     wi_preprocess how = {.size_px = 224};
     wi_error error = {0};
-    assert_int_equal(wi_image_preprocess(image, &how, out, &error), WI_ERR_LIMIT);
+    assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_ERR_LIMIT);
     how.size_px = 20;
-    assert_int_equal(wi_image_preprocess(image, &how, out, &error), WI_OK);
+    assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_OK);
     how.mode = WI_RESIZE_SQUASH;
-    assert_int_equal(wi_image_preprocess(image, &how, out, &error), WI_OK);
+    assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_OK);
     how.mode = WI_RESIZE_LONGEST;
-    assert_int_equal(wi_image_preprocess(image, &how, out, &error), WI_OK);
+    assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_OK);
     wi_image_close(&image);
     free(rgb);
     free(out);

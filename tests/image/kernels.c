@@ -2,6 +2,8 @@
  * whole pictures; sizes around the vector widths, primes, one pixel. */
 #include "base/mem.h"
 #include "image/preprocess.h"
+#include "kern/ref/ref.h"
+#include "kern/variants.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +92,7 @@ static void test_scalar_is_plain(void **state)
         size_t n_bytes = (size_t)how.size_px * how.size_px * 3;
         uint8_t *out = malloc(n_bytes);
         assert_non_null(out);
-        assert_int_equal(wi_preprocess_run(image, &how, &wi_resample_scalar, out, NULL), WI_OK);
+        assert_int_equal(wi_preprocess_run(image, &how, &wi_kern_ref, out, NULL), WI_OK);
         assert_memory_equal(out, expected, n_bytes);
         free(out);
         free(expected);
@@ -98,60 +100,60 @@ static void test_scalar_is_plain(void **state)
     }
 }
 
-static void compare_one(const wi_image *image, const wi_preprocess *how,
-                        const wi_resample_kernels *kernels)
+static void compare_one(const wi_image *image, const wi_preprocess *how, const char *isa,
+                        const wi_kern *kernels)
 {
     size_t n_bytes = (size_t)how->size_px * how->size_px * 3;
     uint8_t *a = malloc(n_bytes), *b = malloc(n_bytes + 1);
     assert_non_null(a);
     assert_non_null(b);
     b[n_bytes] = 0x5A;
-    assert_int_equal(wi_preprocess_run(image, how, &wi_resample_scalar, a, NULL), WI_OK);
+    assert_int_equal(wi_preprocess_run(image, how, &wi_kern_ref, a, NULL), WI_OK);
     assert_int_equal(wi_preprocess_run(image, how, kernels, b, NULL), WI_OK);
     if (memcmp(a, b, n_bytes) != 0)
-        fail_msg("%s differs from scalar: mode %d, %u x %u to %u, resize mode %d", kernels->isa,
+        fail_msg("%s differs from scalar: mode %d, %u x %u to %u, resize mode %d", isa,
                  (int)image->mode, image->width_px, image->height_px, how->size_px, (int)how->mode);
     assert_int_equal(b[n_bytes], 0x5A);
     free(a);
     free(b);
 }
 
+static void compare_many(const char *isa, const wi_kern *kernels)
+{
+    print_message("%s against scalar\n", isa);
+    for (int round = 0; round < 1500; round++) {
+        uint32_t width = round % 4 ? sizes[next_random() % N_SIZES] : 1 + next_random() % 300;
+        uint32_t height = round % 4 ? sizes[next_random() % N_SIZES] : 1 + next_random() % 300;
+        wi_preprocess how = {.size_px = 1 + next_random() % 70};
+        how.mode = (wi_resize_mode)(next_random() % 3);
+        how.interpolation = next_random() % 2 ? WI_BILINEAR : WI_BICUBIC;
+        how.rgb_first = next_random() % 4 == 0;
+        how.resize_px = next_random() % 3 ? 0 : 1 + next_random() % 90;
+        how.fill = (uint8_t)next_random();
+        wi_image *image = random_image((wi_pixel_mode)(next_random() % 7), width, height);
+        compare_one(image, &how, isa, kernels);
+        wi_image_free(image);
+    }
+}
+
+/* Every table that is compiled in, has resampling of its own and can run here. */
 static void test_isas_equal_scalar(void **state)
 {
     (void)state;
-    const wi_resample_kernels *all[] = {wi_resample_avx2(), wi_resample_neon(), wi_resample_wasm()};
+    const wi_cpu_features here = wi_cpu_detect();
     int n_isas = 0;
-    for (int k = 0; k < 3; k++) {
-        if (!all[k])
-            continue;
-        n_isas++;
-        print_message("%s against scalar\n", all[k]->isa);
-        for (int round = 0; round < 1500; round++) {
-            uint32_t width = round % 4 ? sizes[next_random() % N_SIZES] : 1 + next_random() % 300;
-            uint32_t height = round % 4 ? sizes[next_random() % N_SIZES] : 1 + next_random() % 300;
-            wi_preprocess how = {.size_px = 1 + next_random() % 70};
-            how.mode = (wi_resize_mode)(next_random() % 3);
-            how.interpolation = next_random() % 2 ? WI_BILINEAR : WI_BICUBIC;
-            how.rgb_first = next_random() % 4 == 0;
-            how.resize_px = next_random() % 3 ? 0 : 1 + next_random() % 90;
-            how.fill = (uint8_t)next_random();
-            wi_image *image = random_image((wi_pixel_mode)(next_random() % 7), width, height);
-            compare_one(image, &how, all[k]);
-            wi_image_free(image);
-        }
+#define X(isa, need, table)                                                                        \
+    if (table.resample_along && table.resample_down && (here & (need)) == (need)) {                \
+        compare_many(isa, &table);                                                                 \
+        n_isas++;                                                                                  \
     }
+    WI_KERN_VARIANTS(X)
+#undef X
+    (void)here;
     if (n_isas == 0) {
         print_message("only scalar loops on this machine: skipped\n");
         skip();
     }
-}
-
-static void test_best_is_known(void **state)
-{
-    (void)state;
-    const wi_resample_kernels *best = wi_resample_best();
-    assert_true(best == &wi_resample_scalar || best == wi_resample_avx2() ||
-                best == wi_resample_neon() || best == wi_resample_wasm());
 }
 
 /* Orientation o of the picture 1 2 3 / 4 5 6, as Pillow's ImageOps.exif_transpose turns it. */
@@ -188,8 +190,8 @@ static void test_orientations(void **state)
 int main(void)
 {
     print_message("seed %llx\n", (unsigned long long)seed);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalar_is_plain), cmocka_unit_test(test_isas_equal_scalar),
-        cmocka_unit_test(test_best_is_known), cmocka_unit_test(test_orientations)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scalar_is_plain),
+                                       cmocka_unit_test(test_isas_equal_scalar),
+                                       cmocka_unit_test(test_orientations)};
     return cmocka_run_group_tests_name("image kernels", tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ static wi_status open_and_prepare(void *context, wi_error *error)
         uint8_t out[SIZE_PX * SIZE_PX * 3], untouched[sizeof out];
         memset(untouched, 0xA5, sizeof untouched);
         memset(out, 0xA5, sizeof out);
-        status = wi_image_preprocess(image, &hows[i], out, error);
+        status = wi_image_preprocess(NULL, image, &hows[i], out, error);
         if (status != WI_OK)
             assert_memory_equal(out, untouched, sizeof out);
     }

@@ -29,7 +29,7 @@ int main(int argc, char **argv)
     float *embedding = malloc(info.embedding_dim * sizeof *embedding);
     if (!pixels || !embedding)
         return 1;
-    if (wi_image_preprocess(image, &info.preprocess, pixels, &error) ||
+    if (wi_image_preprocess(engine, image, &info.preprocess, pixels, &error) ||
         wi_session_encode_images(session, pixels, 1, embedding, &error) ||
         wi_head_answer(head, embedding, info.embedding_dim, 1, &best, &n, &error))
         goto failed;

@@ -172,23 +172,27 @@ static void bad_dots_s8(size_t n, size_t d, const int8_t *rows, size_t ld, const
     out[n - 1] += 1;
 }
 
+static void bad_resample_along(const wi_taps *taps, uint32_t channels,
+                               const uint8_t *const source[WI_RESAMPLE_ROWS],
+                               uint8_t *const out[WI_RESAMPLE_ROWS])
+{
+    wi_kern_ref.resample_along(taps, channels, source, out);
+    out[WI_RESAMPLE_ROWS - 1][taps->n_out * channels - 1] ^= 1;
+}
+
+static void bad_resample_down(const wi_taps *taps, uint32_t i, const uint8_t *rows,
+                              size_t stride_bytes, size_t n_bytes, uint8_t *out)
+{
+    wi_kern_ref.resample_down(taps, i, rows, stride_bytes, n_bytes, out);
+    out[n_bytes - 1] ^= 1;
+}
+
 void start_up_check_notices_each_fault(void **unused)
 {
     (void)unused;
-    static const wi_kern bad = {
-        .gemm_f32 = bad_gemm_f32,
-        .gemm_s8 = bad_gemm_s8,
-        .widen_f16 = bad_widen_f16,
-        .widen_bf16 = bad_widen_bf16,
-        .layer_norm = bad_layer_norm,
-        .quantise_row = bad_quantise_row,
-        .softmax = bad_softmax,
-        .activate = bad_activate,
-        .attend = bad_attend,
-        .dots_f32 = bad_dots_f32,
-        .dots_f16 = bad_dots_f16,
-        .dots_s8 = bad_dots_s8,
-    };
+#define X(name) .name = bad_##name,
+    static const wi_kern bad = {WI_KERN_OPERATIONS(X)};
+#undef X
     for (size_t i = 0; i < WI_N_OPERATIONS; i++) {
         assert_true(wi_kern_agrees(&wi_kern_ref, i));
         assert_false(wi_kern_agrees(&bad, i));

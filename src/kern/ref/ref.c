@@ -188,17 +188,48 @@ static void dots_s8(size_t n, size_t d, const int8_t *rows, size_t ld, const uin
     }
 }
 
-const wi_kern wi_kern_ref = {
-    .gemm_f32 = gemm_f32,
-    .gemm_s8 = gemm_s8,
-    .widen_f16 = widen_f16,
-    .widen_bf16 = widen_bf16,
-    .layer_norm = layer_norm,
-    .quantise_row = quantise_row,
-    .softmax = softmax,
-    .activate = activate,
-    .attend = attend,
-    .dots_f32 = dots_f32,
-    .dots_f16 = dots_f16,
-    .dots_s8 = dots_s8,
-};
+static uint8_t clip_taps(int32_t sum)
+{
+    const int32_t value = sum >> WI_TAPS_PRECISION_BITS;
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+static void resample_row(const wi_taps *taps, uint32_t channels, const uint8_t *source,
+                         uint8_t *out)
+{
+    for (uint32_t i = 0; i < taps->n_out; i++) {
+        const int32_t *weights = taps->weights + (size_t)i * taps->stride;
+        const uint8_t *at = source + (size_t)taps->first[i] * channels;
+        for (uint32_t c = 0; c < channels; c++) {
+            int32_t sum = 1 << (WI_TAPS_PRECISION_BITS - 1);
+            for (uint32_t k = 0; k < taps->n_taps[i]; k++)
+                sum += weights[k] * at[(size_t)k * channels + c];
+            *out++ = clip_taps(sum);
+        }
+    }
+}
+
+static void resample_along(const wi_taps *taps, uint32_t channels,
+                           const uint8_t *const source[WI_RESAMPLE_ROWS],
+                           uint8_t *const out[WI_RESAMPLE_ROWS])
+{
+    for (int r = 0; r < WI_RESAMPLE_ROWS; r++)
+        if (r == 0 || source[r] != source[r - 1] || out[r] != out[r - 1])
+            resample_row(taps, channels, source[r], out[r]);
+}
+
+static void resample_down(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_t stride_bytes,
+                          size_t n_bytes, uint8_t *out)
+{
+    const int32_t *weights = taps->weights + (size_t)i * taps->stride;
+    for (size_t x = 0; x < n_bytes; x++) {
+        int32_t sum = 1 << (WI_TAPS_PRECISION_BITS - 1);
+        for (uint32_t k = 0; k < taps->n_taps[i]; k++)
+            sum += weights[k] * rows[k * stride_bytes + x];
+        out[x] = clip_taps(sum);
+    }
+}
+
+#define X(name) .name = name,
+const wi_kern wi_kern_ref = {WI_KERN_OPERATIONS(X)};
+#undef X

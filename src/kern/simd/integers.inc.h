@@ -15,4 +15,6 @@
 #include "kern/simd/dots_s8.inc.h"
 #include "kern/simd/gemm.inc.h"
 
-const wi_kern TABLE = {.gemm_s8 = gemm_s8, .dots_s8 = dots_s8};
+#define X(name) .name = name,
+const wi_kern TABLE = {WI_KERN_INTEGERS(X)};
+#undef X

@@ -11,17 +11,10 @@
 #include "kern/simd/dots_s8.inc.h"
 #include "kern/simd/gemm.inc.h"
 
-const wi_kern TABLE = {
-    .gemm_f32 = gemm_f32,
-    .gemm_s8 = gemm_s8,
-    .widen_f16 = widen_f16,
-    .widen_bf16 = widen_bf16,
-    .layer_norm = layer_norm,
-    .quantise_row = quantise_row,
-    .softmax = softmax,
-    .activate = activate,
-    .attend = attend,
-    .dots_f32 = dots_f32,
-    .dots_f16 = dots_f16,
-    .dots_s8 = dots_s8,
-};
+/* What the including file wrote itself: ".name = name," and so on. */
+#if !defined(OWN_OPERATIONS)
+#define OWN_OPERATIONS
+#endif
+#define X(name) .name = name,
+const wi_kern TABLE = {WI_KERN_VECTORS(X) WI_KERN_INTEGERS(X) OWN_OPERATIONS};
+#undef X

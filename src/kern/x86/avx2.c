@@ -70,5 +70,7 @@ INLINE void sums_of_fours(const size_t rows, size_t k4, const uint8_t *q, size_t
 /* Tiles are one panel wide. */
 #define SUMS_S8(rows, panels, k4, q, lda, b, ahead, sum)                                           \
     ((void)(panels), sums_of_fours(rows, k4, q, lda, b, ahead, sum))
+#include "kern/x86/resample.inc.h"
+#define OWN_OPERATIONS RESAMPLING
 #define TABLE wi_kern_avx2
 #include "kern/simd/table.inc.h"

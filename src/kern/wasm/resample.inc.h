@@ -1,13 +1,13 @@
-/* WebAssembly SIMD inner loops: 32-bit products of widened bytes, the same integers as the scalar
- * loops. */
-#include "image/resample.h"
+/* WebAssembly's own ways of resampling: 32-bit products of widened bytes, the same integers as the
+ * reference. */
+#include "kern/kern.h"
+#include "kern/ref/ref.h"
 
-#if defined(__wasm_simd128__)
 #include <string.h>
 #include <wasm_simd128.h>
 
 /* clip(sum >> 22) of two vectors to eight bytes in the low half. */
-static v128_t finish(v128_t a, v128_t b)
+static v128_t clip_taps(v128_t a, v128_t b)
 {
     v128_t words = wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(a, WI_TAPS_PRECISION_BITS),
                                            wasm_i32x4_shr(b, WI_TAPS_PRECISION_BITS));
@@ -22,9 +22,9 @@ static v128_t load_pixel(const uint8_t *at)
     return wasm_u32x4_extend_low_u16x8(words);
 }
 
-static void horizontal_pixels(const wi_taps *taps, uint32_t channels,
-                              const uint8_t *const source[WI_RESAMPLE_ROWS],
-                              uint8_t *const out[WI_RESAMPLE_ROWS])
+static void along_pixels(const wi_taps *taps, uint32_t channels,
+                         const uint8_t *const source[WI_RESAMPLE_ROWS],
+                         uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     for (uint32_t i = 0; i < taps->n_out; i++) {
         const int32_t *weights = taps->weights + (size_t)i * taps->stride;
@@ -39,12 +39,12 @@ static void horizontal_pixels(const wi_taps *taps, uint32_t channels,
                     wasm_i32x4_add(sums[r], wasm_i32x4_mul(load_pixel(source[r] + offset), weight));
         }
         for (int r = 0; r < WI_RESAMPLE_ROWS; r++)
-            wasm_v128_store32_lane(out[r] + (size_t)i * channels, finish(sums[r], sums[r]), 0);
+            wasm_v128_store32_lane(out[r] + (size_t)i * channels, clip_taps(sums[r], sums[r]), 0);
     }
 }
 
-static void horizontal_grey(const wi_taps *taps, const uint8_t *const source[WI_RESAMPLE_ROWS],
-                            uint8_t *const out[WI_RESAMPLE_ROWS])
+static void along_grey(const wi_taps *taps, const uint8_t *const source[WI_RESAMPLE_ROWS],
+                       uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     for (uint32_t i = 0; i < taps->n_out; i++) {
         const int32_t *weights = taps->weights + (size_t)i * taps->stride;
@@ -57,25 +57,25 @@ static void horizontal_grey(const wi_taps *taps, const uint8_t *const source[WI_
             int32_t total = wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
                             wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
             v128_t all = wasm_i32x4_splat(total + (1 << (WI_TAPS_PRECISION_BITS - 1)));
-            out[r][i] = wasm_u8x16_extract_lane(finish(all, all), 0);
+            out[r][i] = wasm_u8x16_extract_lane(clip_taps(all, all), 0);
         }
     }
 }
 
-static void horizontal(const wi_taps *taps, uint32_t channels,
-                       const uint8_t *const source[WI_RESAMPLE_ROWS],
-                       uint8_t *const out[WI_RESAMPLE_ROWS])
+static void resample_along(const wi_taps *taps, uint32_t channels,
+                           const uint8_t *const source[WI_RESAMPLE_ROWS],
+                           uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     if (channels == 1)
-        horizontal_grey(taps, source, out);
+        along_grey(taps, source, out);
     else if (channels >= 3)
-        horizontal_pixels(taps, channels, source, out);
+        along_pixels(taps, channels, source, out);
     else
-        wi_resample_scalar.horizontal(taps, channels, source, out);
+        wi_kern_ref.resample_along(taps, channels, source, out);
 }
 
-static void vertical(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_t stride_bytes,
-                     size_t n_bytes, uint8_t *out)
+static void resample_down(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_t stride_bytes,
+                          size_t n_bytes, uint8_t *out)
 {
     const int32_t *weights = taps->weights + (size_t)i * taps->stride;
     for (size_t x = 0; x < n_bytes; x += 8) {
@@ -88,19 +88,8 @@ static void vertical(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_
             a = wasm_i32x4_add(a, wasm_i32x4_mul(low, weight));
             b = wasm_i32x4_add(b, wasm_i32x4_mul(high, weight));
         }
-        wasm_v128_store64_lane(out + x, finish(a, b), 0);
+        wasm_v128_store64_lane(out + x, clip_taps(a, b), 0);
     }
 }
 
-static const wi_resample_kernels wasm = {"wasm", horizontal, vertical};
-
-const wi_resample_kernels *wi_resample_wasm(void)
-{
-    return &wasm;
-}
-#else
-const wi_resample_kernels *wi_resample_wasm(void)
-{
-    return NULL;
-}
-#endif
+#define RESAMPLING .resample_along = resample_along, .resample_down = resample_down,

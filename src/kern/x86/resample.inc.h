@@ -1,15 +1,13 @@
-/* AVX2 inner loops. A 23-bit weight times a byte needs 32-bit products; splitting each weight into
+/* AVX2's own ways of resampling. A 23-bit weight times a byte needs 32-bit products; splitting each weight into
  * high * 2^12 + low lets vpmaddwd add two taps at a time, exactly: (sum of highs << 12) + sum of
  * lows is the scalar sum, bit by bit. */
-#include "image/resample.h"
-
-#if defined(__AVX2__)
-#include "cpu/cpu.h"
+#include "kern/kern.h"
+#include "kern/ref/ref.h"
 
 #include <immintrin.h>
 #include <string.h>
 
-static __m128i finish(__m128i high, __m128i low)
+static __m128i clip_taps(__m128i high, __m128i low)
 {
     __m128i sum = _mm_add_epi32(_mm_slli_epi32(high, WI_TAPS_SPLIT_BITS), low);
     sum = _mm_add_epi32(sum, _mm_set1_epi32(1 << (WI_TAPS_PRECISION_BITS - 1)));
@@ -19,11 +17,11 @@ static __m128i finish(__m128i high, __m128i low)
 }
 
 /* Sums the two lanes: each holds its own taps of the same channels. */
-static uint32_t finish_pixel(__m256i high, __m256i low)
+static uint32_t clip_pixel(__m256i high, __m256i low)
 {
     __m128i h = _mm_add_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
     __m128i l = _mm_add_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-    return (uint32_t)_mm_cvtsi128_si32(finish(h, l));
+    return (uint32_t)_mm_cvtsi128_si32(clip_taps(h, l));
 }
 
 /* Byte shuffle from four interleaved pixels to 16-bit pairs (pixel 0, pixel 1) per channel in the
@@ -43,9 +41,9 @@ static __m256i load_both_lanes(const void *at)
 }
 
 /* 3 and 4 channels. Longer than our habit because the four rows' sums have to stay in registers. */
-static void horizontal_pixels(const wi_taps *taps, uint32_t channels,
-                              const uint8_t *const source[WI_RESAMPLE_ROWS],
-                              uint8_t *const out[WI_RESAMPLE_ROWS])
+static void along_pixels(const wi_taps *taps, uint32_t channels,
+                         const uint8_t *const source[WI_RESAMPLE_ROWS],
+                         uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     const __m256i pairs = pair_shuffle(channels);
     const __m256i spread_high = _mm256_setr_epi8(0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, //
@@ -70,15 +68,15 @@ static void horizontal_pixels(const wi_taps *taps, uint32_t channels,
         }
 #pragma GCC unroll 4
         for (int r = 0; r < WI_RESAMPLE_ROWS; r++) {
-            uint32_t pixel = finish_pixel(high[r], low[r]);
+            uint32_t pixel = clip_pixel(high[r], low[r]);
             memcpy(out[r] + (size_t)i * channels, &pixel, 4);
         }
     }
 }
 
 /* One channel: eight taps per step, four in each lane, times their high and their low halves. */
-static void horizontal_grey(const wi_taps *taps, const uint8_t *const source[WI_RESAMPLE_ROWS],
-                            uint8_t *const out[WI_RESAMPLE_ROWS])
+static void along_grey(const wi_taps *taps, const uint8_t *const source[WI_RESAMPLE_ROWS],
+                       uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     const __m256i twice =
         _mm256_setr_epi8(0, -1, 1, -1, 2, -1, 3, -1, 0, -1, 1, -1, 2, -1, 3, -1, //
@@ -96,24 +94,24 @@ static void horizontal_grey(const wi_taps *taps, const uint8_t *const source[WI_
             __m128i both =
                 _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
             both = _mm_hadd_epi32(both, both); /* high, low, high, low */
-            out[r][i] = (uint8_t)_mm_cvtsi128_si32(finish(both, _mm_srli_si128(both, 4)));
+            out[r][i] = (uint8_t)_mm_cvtsi128_si32(clip_taps(both, _mm_srli_si128(both, 4)));
         }
     }
 }
 
-static void horizontal(const wi_taps *taps, uint32_t channels,
-                       const uint8_t *const source[WI_RESAMPLE_ROWS],
-                       uint8_t *const out[WI_RESAMPLE_ROWS])
+static void resample_along(const wi_taps *taps, uint32_t channels,
+                           const uint8_t *const source[WI_RESAMPLE_ROWS],
+                           uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     if (channels == 1)
-        horizontal_grey(taps, source, out);
+        along_grey(taps, source, out);
     else if (channels >= 3)
-        horizontal_pixels(taps, channels, source, out);
+        along_pixels(taps, channels, source, out);
     else
-        wi_resample_scalar.horizontal(taps, channels, source, out);
+        wi_kern_ref.resample_along(taps, channels, source, out);
 }
 
-static __m256i narrow(__m256i high, __m256i low)
+static __m256i taps_words(__m256i high, __m256i low)
 {
     __m256i sum = _mm256_add_epi32(_mm256_slli_epi32(high, WI_TAPS_SPLIT_BITS), low);
     sum = _mm256_add_epi32(sum, _mm256_set1_epi32(1 << (WI_TAPS_PRECISION_BITS - 1)));
@@ -136,8 +134,8 @@ static __m256i load_words(const uint8_t *at)
     return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)at));
 }
 
-static void vertical(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_t stride_bytes,
-                     size_t n_bytes, uint8_t *out)
+static void resample_down(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_t stride_bytes,
+                          size_t n_bytes, uint8_t *out)
 {
     const int16_t *split = taps->split + (size_t)i * taps->stride * 2;
     uint32_t n = taps->n_taps[i];
@@ -156,22 +154,11 @@ static void vertical(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_
             low_a = _mm256_add_epi32(low_a, _mm256_madd_epi16(a, weights_low));
             low_b = _mm256_add_epi32(low_b, _mm256_madd_epi16(b, weights_low));
         }
-        __m256i words = _mm256_packs_epi32(narrow(high_a, low_a), narrow(high_b, low_b));
+        __m256i words = _mm256_packs_epi32(taps_words(high_a, low_a), taps_words(high_b, low_b));
         __m128i bytes =
             _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
         _mm_storeu_si128((__m128i *)(void *)(out + x), bytes);
     }
 }
 
-static const wi_resample_kernels avx2 = {"avx2", horizontal, vertical};
-
-const wi_resample_kernels *wi_resample_avx2(void)
-{
-    return (wi_cpu_detect() & WI_CPU_AVX2) ? &avx2 : NULL;
-}
-#else
-const wi_resample_kernels *wi_resample_avx2(void)
-{
-    return NULL;
-}
-#endif
+#define RESAMPLING .resample_along = resample_along, .resample_down = resample_down,

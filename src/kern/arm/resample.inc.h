@@ -1,13 +1,13 @@
-/* NEON inner loops: 32-bit multiply-accumulate of widened bytes, the same integers as the scalar
- * loops. */
-#include "image/resample.h"
+/* NEON's own ways of resampling: 32-bit multiply-accumulate of widened bytes, the same integers as the
+ * reference. */
+#include "kern/kern.h"
+#include "kern/ref/ref.h"
 
-#if defined(__ARM_NEON) && defined(__aarch64__)
 #include <arm_neon.h>
 #include <string.h>
 
 /* clip(sum >> 22): both narrowing steps saturate, and the shifted sum is far within 16 bits. */
-static uint8x8_t finish(int32x4_t a, int32x4_t b)
+static uint8x8_t clip_taps(int32x4_t a, int32x4_t b)
 {
     int16x4_t low = vqmovn_s32(vshrq_n_s32(a, WI_TAPS_PRECISION_BITS));
     int16x4_t high = vqmovn_s32(vshrq_n_s32(b, WI_TAPS_PRECISION_BITS));
@@ -24,9 +24,9 @@ static int32x4_t load_pixel(const uint8_t *at)
     return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
 }
 
-static void horizontal_pixels(const wi_taps *taps, uint32_t channels,
-                              const uint8_t *const source[WI_RESAMPLE_ROWS],
-                              uint8_t *const out[WI_RESAMPLE_ROWS])
+static void along_pixels(const wi_taps *taps, uint32_t channels,
+                         const uint8_t *const source[WI_RESAMPLE_ROWS],
+                         uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     for (uint32_t i = 0; i < taps->n_out; i++) {
         const int32_t *weights = taps->weights + (size_t)i * taps->stride;
@@ -38,14 +38,14 @@ static void horizontal_pixels(const wi_taps *taps, uint32_t channels,
             for (int r = 0; r < WI_RESAMPLE_ROWS; r++)
                 sums[r] = vmlaq_n_s32(sums[r], load_pixel(source[r] + offset), weights[k]);
         for (int r = 0; r < WI_RESAMPLE_ROWS; r++) {
-            uint32_t pixel = vget_lane_u32(vreinterpret_u32_u8(finish(sums[r], sums[r])), 0);
+            uint32_t pixel = vget_lane_u32(vreinterpret_u32_u8(clip_taps(sums[r], sums[r])), 0);
             memcpy(out[r] + (size_t)i * channels, &pixel, 4);
         }
     }
 }
 
-static void horizontal_grey(const wi_taps *taps, const uint8_t *const source[WI_RESAMPLE_ROWS],
-                            uint8_t *const out[WI_RESAMPLE_ROWS])
+static void along_grey(const wi_taps *taps, const uint8_t *const source[WI_RESAMPLE_ROWS],
+                       uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     for (uint32_t i = 0; i < taps->n_out; i++) {
         const int32_t *weights = taps->weights + (size_t)i * taps->stride;
@@ -55,25 +55,25 @@ static void horizontal_grey(const wi_taps *taps, const uint8_t *const source[WI_
             for (uint32_t k = 0; k < taps->n_taps[i]; k += 4)
                 sums = vmlaq_s32(sums, load_pixel(at + k), vld1q_s32(weights + k));
             int32x4_t total = vdupq_n_s32(vaddvq_s32(sums) + (1 << (WI_TAPS_PRECISION_BITS - 1)));
-            out[r][i] = vget_lane_u8(finish(total, total), 0);
+            out[r][i] = vget_lane_u8(clip_taps(total, total), 0);
         }
     }
 }
 
-static void horizontal(const wi_taps *taps, uint32_t channels,
-                       const uint8_t *const source[WI_RESAMPLE_ROWS],
-                       uint8_t *const out[WI_RESAMPLE_ROWS])
+static void resample_along(const wi_taps *taps, uint32_t channels,
+                           const uint8_t *const source[WI_RESAMPLE_ROWS],
+                           uint8_t *const out[WI_RESAMPLE_ROWS])
 {
     if (channels == 1)
-        horizontal_grey(taps, source, out);
+        along_grey(taps, source, out);
     else if (channels >= 3)
-        horizontal_pixels(taps, channels, source, out);
+        along_pixels(taps, channels, source, out);
     else
-        wi_resample_scalar.horizontal(taps, channels, source, out);
+        wi_kern_ref.resample_along(taps, channels, source, out);
 }
 
-static void vertical(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_t stride_bytes,
-                     size_t n_bytes, uint8_t *out)
+static void resample_down(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_t stride_bytes,
+                          size_t n_bytes, uint8_t *out)
 {
     const int32_t *weights = taps->weights + (size_t)i * taps->stride;
     for (size_t x = 0; x < n_bytes; x += 16) {
@@ -88,20 +88,9 @@ static void vertical(const wi_taps *taps, uint32_t i, const uint8_t *rows, size_
             for (int q = 0; q < 4; q++)
                 sums[q] = vmlaq_n_s32(sums[q], vreinterpretq_s32_u32(words[q]), weights[k]);
         }
-        vst1_u8(out + x, finish(sums[0], sums[1]));
-        vst1_u8(out + x + 8, finish(sums[2], sums[3]));
+        vst1_u8(out + x, clip_taps(sums[0], sums[1]));
+        vst1_u8(out + x + 8, clip_taps(sums[2], sums[3]));
     }
 }
 
-static const wi_resample_kernels neon = {"neon", horizontal, vertical};
-
-const wi_resample_kernels *wi_resample_neon(void)
-{
-    return &neon;
-}
-#else
-const wi_resample_kernels *wi_resample_neon(void)
-{
-    return NULL;
-}
-#endif
+#define RESAMPLING .resample_along = resample_along, .resample_down = resample_down,
