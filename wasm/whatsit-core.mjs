@@ -561,12 +561,11 @@ export class Head {
   save() {
     const core = this._core;
     return core._with((take) => {
-      core._check(core._x.ww_head_save(this._at));
-      const size = take.space(4);
-      const at = core._x.ww_file(size) >>> 0;
+      const size = take.space(4), sink = core._pointer(core._x.ww_head_save(this._at));
+      const at = core._x.ww_sink_bytes(sink, size) >>> 0;
       const n = new DataView(core._bytes.slice(size, size + 4).buffer).getUint32(0, true);
       const bytes = core._bytes.slice(at, at + n);
-      core._x.ww_file_forget();
+      core._x.ww_sink_close(sink);
       return bytes;
     });
   }

@@ -124,14 +124,13 @@ int EXPORT(ww_model_verify)(const wi_model *model)
 const char *EXPORT(ww_model_text)(const wi_model *model, int which)
 {
     static wi_model_info info;
-    static const char *const weights[] = {"", "f32", "f16", "bf16", "int8"};
     if (wi_model_get_info(model, &info, &last) != WI_OK)
         return NULL;
     const char *const texts[] = {info.name,
                                  info.licence,
                                  info.source,
                                  info.fingerprint,
-                                 weights[info.weights],
+                                 wi_weights_name(info.weights),
                                  info.image.present ? info.image.kind : "",
                                  info.text.present ? info.text.kind : ""};
     return which >= 0 && which < (int)(sizeof texts / sizeof *texts) ? texts[which] : NULL;
@@ -254,21 +253,12 @@ wi_head *EXPORT(ww_head_build)(wi_session *session, const char *list, size_t n_b
         free(words);
         return NULL;
     }
-    wi_label_list_info info;
-    wi_label_list_get_info(labels, &info);
-    const wi_head_recipe recipe = {.name = info.name,
-                                   .labels = info.labels,
-                                   .groups = info.groups,
-                                   .n_labels = info.n_labels,
-                                   .templates = info.templates,
-                                   .n_templates = info.n_templates,
-                                   .licence = info.licence,
-                                   .source = info.source,
-                                   .sensitivity = info.sensitivity,
-                                   .sigmoid = sigmoid != 0,
-                                   .distractors = words,
-                                   .n_distractors = n_distractors,
-                                   .progress = progress};
+    wi_head_recipe recipe;
+    wi_label_list_recipe(labels, &recipe);
+    recipe.sigmoid = sigmoid != 0;
+    recipe.distractors = words;
+    recipe.n_distractors = n_distractors;
+    recipe.progress = progress;
     if (wi_head_build(session, &recipe, &head, NULL, &last) != WI_OK)
         head = NULL;
     wi_label_list_close(&labels);
@@ -316,10 +306,25 @@ wi_head *EXPORT(ww_head_open)(const void *bytes, size_t n_bytes)
     return wi_head_open_memory(engine, bytes, n_bytes, &head, &last) == WI_OK ? head : NULL;
 }
 
-/* The head file's bytes are then at ww_file, until ww_file_forget. */
-int EXPORT(ww_head_save)(const wi_head *head)
+/* The head's file, in a sink that ww_sink_bytes reads and ww_sink_close ends; NULL on failure. */
+wi_sink *EXPORT(ww_head_save)(const wi_head *head)
 {
-    return (int)wi_head_save(head, "head", &last);
+    wi_sink *sink = NULL;
+    if (wi_sink_to_memory(&sink, &last) != WI_OK)
+        return NULL;
+    if (wi_head_write(head, sink, &last) != WI_OK || wi_sink_commit(sink, &last) != WI_OK)
+        wi_sink_close(&sink);
+    return sink;
+}
+
+const void *EXPORT(ww_sink_bytes)(const wi_sink *sink, size_t *n_bytes)
+{
+    return wi_sink_bytes(sink, n_bytes);
+}
+
+void EXPORT(ww_sink_close)(wi_sink *sink)
+{
+    wi_sink_close(&sink);
 }
 
 void EXPORT(ww_head_close)(wi_head *head)
@@ -335,11 +340,12 @@ int EXPORT(ww_head_check)(const wi_head *head, const wi_model *model)
 
 const char *EXPORT(ww_head_text)(const wi_head *head, int which)
 {
-    static const char *const kinds[] = {"zero-shot", "linear", "few-shot"};
     wi_head_info i;
     wi_head_get_info(head, &i);
-    const char *const texts[] = {i.name,    kinds[i.kind], i.model_name, i.model_fingerprint,
-                                 i.licence, i.source,      i.sensitivity};
+    const char *const texts[] = {i.name,       wi_head_kind_name(i.kind),
+                                 i.model_name, i.model_fingerprint,
+                                 i.licence,    i.source,
+                                 i.sensitivity};
     return which >= 0 && which < (int)(sizeof texts / sizeof *texts) ? texts[which] : NULL;
 }
 

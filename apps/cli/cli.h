@@ -50,6 +50,7 @@ struct cli_app {
     bool quiet;
     bool out_terminal, err_terminal;
     bool colour;         /* on standard output */
+    bool utf8;           /* the terminal shows more than ASCII */
     bool progress_shown; /* a progress line stands on standard error */
     double started_at;   /* when the program began, in ms */
     double progress_at;  /* when the progress line was last drawn */

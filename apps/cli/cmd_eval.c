@@ -78,7 +78,7 @@ static size_t match(const wi_head *head, size_t n_labels, const cli_dataset *dat
     bool numbers = all_names(data, is_number);
     size_t first = numbers ? first_number(data, n_labels) : 0;
     for (size_t i = 0; i < data->names.n; i++) {
-        place[i] = cli_head_find_label(head, data->names.items[i]);
+        place[i] = wi_head_find_label(head, data->names.items[i]);
         if (place[i] == SIZE_MAX && ids) {
             place[i] = i;
         } else if (place[i] == SIZE_MAX && numbers) {
@@ -230,7 +230,7 @@ static bool describe(job *j, const cli_runtime *runtime, const char *name, const
     j->texts[at][0] = cli_text("head '%s' with %s", name, runtime->info.name);
     j->texts[at][1] = cli_text("%s", name);
     j->texts[at][2] = cli_text("%s", runtime->info.name);
-    j->texts[at][3] = cli_text("a %s head with %zu labels on %s", cli_head_kind_name(info.kind),
+    j->texts[at][3] = cli_text("a %s head with %zu labels on %s", wi_head_kind_name(info.kind),
                                info.n_labels, cli_args_value(j->args, "data"));
     j->labels[at] = calloc(info.n_labels + 1, sizeof *j->labels[at]);
     if (!j->texts[at][0] || !j->texts[at][1] || !j->texts[at][2] || !j->texts[at][3] ||

@@ -126,7 +126,7 @@ static int match_labels(cli_app *app, const wi_head *head, cli_photos *photos)
     uint32_t *place = calloc(n + 1, sizeof *place);
     int status = place ? CLI_OK : out_of_memory(app);
     for (size_t i = 0; i < n && status == CLI_OK; i++) {
-        size_t found = cli_head_find_label(head, photos->data.names.items[i]);
+        size_t found = wi_head_find_label(head, photos->data.names.items[i]);
         if (found == SIZE_MAX) {
             cli_error(app, "the head has no label '%s'", photos->data.names.items[i]);
             status = CLI_FAILED;
@@ -362,7 +362,7 @@ static int run_add(cli_app *app, const cli_args *args)
     if (status == CLI_OK) {
         status = cli_head_open(&runtime, path, false, &head);
     }
-    if (status == CLI_OK && cli_head_find_label(head, args->operands[1]) == SIZE_MAX) {
+    if (status == CLI_OK && wi_head_find_label(head, args->operands[1]) == SIZE_MAX) {
         cli_error(app, "head '%s' has no label '%s': 'whatsit head show %s' lists them", name,
                   args->operands[1], name);
         status = CLI_FAILED;

@@ -77,7 +77,7 @@ static json_t *json_model(const wi_model_info *info, const char *path)
 {
     return json_pack("{s:o,s:o,s:s,s:s,s:s,s:I,s:i,s:i,s:i,s:i,s:o,s:o,s:b,s:o,s:o,s:o,s:o}",
                      "name", cli_json_text(info->name), "path", cli_json_text(path), "format",
-                     info->format, "weights", cli_weights_name(info->weights), "fingerprint",
+                     info->format, "weights", wi_weights_name(info->weights), "fingerprint",
                      info->fingerprint, "bytes", (json_int_t)info->file_bytes, "embedding_dim",
                      (int)info->embedding_dim, "image_size", (int)info->image_px, "context_length",
                      (int)info->context_length, "vocabulary_size", (int)info->vocabulary_size,
@@ -106,7 +106,7 @@ static int list_one(cli_app *app, wi_engine *engine, const char *name, bool json
     } else {
         printf("  %-20s %8s  %-5s %u px  %s\n", name,
                info.file_bytes > 0 ? cli_size_text(info.file_bytes, size) : "folder",
-               cli_weights_name(info.weights), info.image_px, path);
+               wi_weights_name(info.weights), info.image_px, path);
     }
     wi_model_close(&model);
     free(path);
@@ -165,7 +165,7 @@ static void print_info(const wi_model_info *info, const char *path)
     printf("%-12s %s\n", "name", text);
     cli_printable(path, text, sizeof text);
     printf("%-12s %s\n", "path", text);
-    printf("%-12s %s, %s weights", "format", info->format, cli_weights_name(info->weights));
+    printf("%-12s %s, %s weights", "format", info->format, wi_weights_name(info->weights));
     printf(info->file_bytes > 0 ? ", %s\n" : "\n", cli_size_text(info->file_bytes, size));
     printf("%-12s %s\n", "fingerprint", info->fingerprint);
     print_tower("image tower", &info->image);

@@ -224,37 +224,3 @@ int cli_dataset_open(cli_app *app, const char *path, cli_dataset *out)
     }
     return status;
 }
-
-/* ---- labels of a head ---- */
-
-static int folded(char c)
-{
-    return c == '_' || c == '-' ? ' ' : c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
-}
-
-static bool same_name(const char *a, size_t n_a, const char *b)
-{
-    size_t i = 0;
-    while (i < n_a && b[i] && folded(a[i]) == folded(b[i])) {
-        i++;
-    }
-    return i == n_a && !b[i];
-}
-
-size_t cli_head_find_label(const wi_head *head, const char *name)
-{
-    size_t found = SIZE_MAX;
-    const char *label;
-    for (size_t i = 0; (label = wi_head_label(head, i)); i++) {
-        if (!strcmp(label, name)) {
-            return i;
-        }
-        /* "cat|kitty|tomcat": each name up to its bar. */
-        for (const char *part = wi_head_label_full(head, i); part && found == SIZE_MAX;) {
-            size_t n = strcspn(part, "|");
-            found = same_name(part, n, name) ? i : SIZE_MAX;
-            part = part[n] ? part + n + 1 : NULL;
-        }
-    }
-    return found;
-}

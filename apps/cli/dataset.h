@@ -22,8 +22,4 @@ bool cli_dataset_add(cli_dataset *data, char *path, const char *label);
 /* Sorts the names and renumbers the labels, so that the order of adding does not matter. */
 bool cli_dataset_sort(cli_dataset *data);
 
-/* The index of the head's label that name means: letter case, '_' and '-' aside, any synonym.
- * SIZE_MAX when there is none. */
-size_t cli_head_find_label(const wi_head *head, const char *name);
-
 #endif

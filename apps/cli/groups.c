@@ -1,8 +1,9 @@
 #include "groups.h"
-#include "dataset.h"
+#include "paths.h"
 #include "term.h"
 #include <stdlib.h>
 #include <string.h>
+#include <whatsit/labels.h>
 
 /* "pets=cat,dog" into groups[]; the text is cut at its marks, and the names point into it. */
 static int read_group(cli_app *app, const cli_args *args, const wi_head *head, char *text,
@@ -13,20 +14,20 @@ static int read_group(cli_app *app, const cli_args *args, const wi_head *head, c
         return cli_usage(args->verb, "--group takes NAME=LABEL,..., not '%s'", text);
     }
     *labels++ = '\0';
-    for (char *part = labels, *next; part; part = next) {
-        next = strchr(part, ',');
-        if (next) {
-            *next++ = '\0';
-        }
-        while (*part == ' ') {
-            part++;
-        }
-        size_t label = cli_head_find_label(head, part);
+    const char *cursor = labels, *item;
+    size_t n;
+    while (wi_comma_next(&cursor, &item, &n)) {
+        char *name = cli_text("%.*s", (int)n, item);
+        size_t label = name ? wi_head_find_label(head, name) : SIZE_MAX;
         if (label == SIZE_MAX) {
-            cli_error(app, "--group %s: there is no label '%s'", text, part);
+            cli_error(app, "--group %s: there is no label '%.*s'", text, (int)n, item);
+        } else {
+            groups[label] = text;
+        }
+        free(name);
+        if (label == SIZE_MAX) {
             return CLI_FAILED;
         }
-        groups[label] = text;
     }
     return CLI_OK;
 }
@@ -91,7 +92,7 @@ int cli_head_group_as(cli_app *app, const wi_head *old, wi_head **head)
         return CLI_FAILED;
     }
     for (size_t i = 0; i < info.n_labels; i++) {
-        size_t label = cli_head_find_label(old, wi_head_label(*head, i));
+        size_t label = wi_head_find_label(old, wi_head_label(*head, i));
         groups[i] = label == SIZE_MAX ? "" : wi_head_group(old, label);
     }
     int status = regroup(app, groups, head);

@@ -5,15 +5,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <whatsit/digest.h>
 
 /* Fewer prompts than this are not worth a file in the cache. */
 enum { MIN_CACHED_PROMPTS = 100 };
-
-const char *cli_head_kind_name(wi_head_kind kind)
-{
-    return kind == WI_HEAD_LINEAR ? "linear" : kind == WI_HEAD_FEW_SHOT ? "few-shot" : "zero-shot";
-}
 
 void cli_head_warn_single(cli_app *app, const char *what, const wi_head *head)
 {
@@ -87,83 +83,31 @@ char *cli_own_head_path(cli_app *app, const char *name)
 void cli_recipe_free(cli_recipe *recipe)
 {
     wi_label_list_close(&recipe->list);
-    wi_label_list_close(&recipe->beside);
     wi_label_list_close(&recipe->distractors);
     free((void *)recipe->templates);
-    free(recipe->name);
     *recipe = (cli_recipe){0};
 }
 
-/* A list's name when it does not say: the file's, without folder and ending. */
-static char *name_of(const char *path)
+/* Fills the recipe from out->list; what names it in its notes. */
+static void use_list(cli_app *app, const char *what, cli_recipe *out)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
-    return cli_text("%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
-}
-
-/* Prompts may also lie beside a list, one a line, in NAME.templates.txt. */
-static int add_templates_beside(cli_app *app, const char *path, cli_recipe *out)
-{
-    size_t n = strlen(path);
-    if (!cli_ends_with(path, ".txt") || out->recipe.n_templates > 0) {
-        return CLI_OK;
+    const char *note;
+    for (size_t i = 0; (note = wi_label_list_note(out->list, i)); i++) {
+        cli_note(app, "%s: %s", what, note);
     }
-    wi_error error = {0};
-    char *beside = cli_text("%.*s.templates.txt", (int)(n - 4), path);
-    int status = CLI_OK;
-    if (beside && cli_exists(beside)) {
-        wi_label_list_info info;
-        if (wi_label_list_open(beside, &out->beside, &error) != WI_OK) {
-            status = cli_failed(app, beside, &error);
-        } else {
-            wi_label_list_get_info(out->beside, &info);
-            out->recipe.templates = info.labels;
-            out->recipe.n_templates = info.n_labels;
-        }
-    }
-    free(beside);
-    return status;
-}
-
-/* Fills the recipe from out->list. fallback is the name when the list has none; it is copied. */
-static int use_list(cli_app *app, const char *fallback, cli_recipe *out)
-{
-    wi_label_list_info info;
-    wi_label_list_get_info(out->list, &info);
-    out->name = info.name[0] ? cli_text("%s", info.name) : name_of(fallback);
-    if (!out->name) {
-        cli_error(app, "out of memory");
-        return CLI_FAILED;
-    }
-    if (info.n_duplicates > 0) {
-        cli_note(app, "%s: %zu repeated label%s left out", fallback, info.n_duplicates,
-                 info.n_duplicates == 1 ? " is" : "s are");
-    }
-    out->recipe = (wi_head_recipe){
-        .name = out->name,
-        .labels = info.labels,
-        .groups = info.groups,
-        .n_labels = info.n_labels,
-        .templates = info.templates,
-        .n_templates = info.n_templates,
-        .licence = info.licence[0] ? info.licence : NULL,
-        .source = info.source[0] ? info.source : NULL,
-        .sensitivity = info.sensitivity[0] ? info.sensitivity : NULL,
-    };
-    return CLI_OK;
+    wi_label_list_recipe(out->list, &out->recipe);
 }
 
 int cli_recipe_from_file(cli_app *app, const char *path, cli_recipe *out)
 {
     wi_error error = {0};
+    bool is_stdin = !strcmp(path, "-");
     *out = (cli_recipe){0};
-    if (wi_label_list_open(path, &out->list, &error) != WI_OK) {
-        return cli_failed(app, path, &error);
+    if (wi_label_list_open(is_stdin ? "/dev/stdin" : path, &out->list, &error) != WI_OK) {
+        return cli_failed(app, is_stdin ? "standard input" : path, &error);
     }
-    int status = use_list(app, path, out);
-    return status == CLI_OK ? add_templates_beside(app, path, out) : status;
+    use_list(app, is_stdin ? "standard input" : path, out);
+    return CLI_OK;
 }
 
 static int use_given_templates(const cli_args *args, cli_recipe *out)
@@ -194,19 +138,50 @@ static int use_given_templates(const cli_args *args, cli_recipe *out)
     return CLI_OK;
 }
 
-int cli_recipe_from_labels(cli_app *app, const cli_args *args, const char *spec, cli_recipe *out)
+/* "jobs.txt": what ends like a file is none of the words that label a picture. */
+static bool looks_like_file(const char *text, size_t n)
+{
+    static const char *const endings[] = {
+        ".txt",  ".csv", ".tsv",  ".json", ".jsonl", ".list", ".html", ".xml",  ".yml",
+        ".yaml", ".md",  ".xlsx", ".docx", ".pdf",   ".jpg",  ".png",  ".gguf", ".safetensors"};
+    if (memchr(text, '/', n)) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t n_ending = strlen(endings[i]);
+        if (n > n_ending && !strncasecmp(text + n - n_ending, endings[i], n_ending)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int parse_typed(cli_app *app, const cli_args *args, const char *spec, cli_recipe *out)
 {
     wi_error error = {0};
-    int status;
-    *out = (cli_recipe){0};
-    bool looks_like_file = !strchr(spec, ',') && (strchr(spec, '/') || cli_ends_with(spec, ".txt"));
-    if (cli_exists(spec) || looks_like_file) {
-        status = cli_recipe_from_file(app, spec, out);
-    } else if (wi_label_list_parse_commas(spec, strlen(spec), &out->list, &error) != WI_OK) {
-        return cli_usage(args->verb, "--labels: %s", error.message);
-    } else {
-        status = use_list(app, "labels", out);
+    const char *cursor = spec, *item;
+    size_t n;
+    while (wi_comma_next(&cursor, &item, &n)) {
+        if (looks_like_file(item, n) && !memchr(item, '/', n)) {
+            return cli_usage(
+                args->verb,
+                "--labels: '%.*s' is a file's name, and --labels takes one file or words", (int)n,
+                item);
+        }
     }
+    if (wi_label_list_parse_commas(spec, strlen(spec), &out->list, &error) != WI_OK) {
+        return cli_usage(args->verb, "--labels: %s", error.message);
+    }
+    use_list(app, "--labels", out);
+    return CLI_OK;
+}
+
+int cli_recipe_from_labels(cli_app *app, const cli_args *args, const char *spec, cli_recipe *out)
+{
+    *out = (cli_recipe){0};
+    bool file = !strcmp(spec, "-") || cli_exists(spec) ||
+                (!strchr(spec, ',') && looks_like_file(spec, strlen(spec)));
+    int status = file ? cli_recipe_from_file(app, spec, out) : parse_typed(app, args, spec, out);
     return status == CLI_OK ? use_given_templates(args, out) : status;
 }
 

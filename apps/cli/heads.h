@@ -11,16 +11,14 @@
  */
 typedef struct cli_recipe {
     wi_head_recipe recipe;
-    wi_label_list *list, *beside; /* beside: its templates, from a file of their own */
-    wi_label_list *distractors;
+    wi_label_list *list, *distractors;
     const char **templates; /* typed ones: borrowed from the arguments */
-    char *name;
 } cli_recipe;
 
-/* --labels: "a,b,c", or the name of a file. Templates of the arguments win over those of the file.
- */
+/* --labels: "a,b,c", the name of a file, or "-" for standard input. Templates of the arguments win
+ * over those of the file. */
 int cli_recipe_from_labels(cli_app *app, const cli_args *args, const char *spec, cli_recipe *out);
-/* A label list; path's own templates may lie beside it in NAME.templates.txt. */
+/* A label list in a file or on a pipe. */
 int cli_recipe_from_file(cli_app *app, const char *path, cli_recipe *out);
 void cli_recipe_free(cli_recipe *recipe);
 
@@ -54,7 +52,5 @@ char *cli_own_head_path(cli_app *app, const char *name);
 char *cli_shipped_head_path(const char *name);
 /* The folder of the shipped lists, or NULL. */
 char *cli_shipped_heads_folder(void);
-
-const char *cli_head_kind_name(wi_head_kind kind);
 
 #endif

@@ -3,7 +3,6 @@
 #include "help.h"
 #include "term.h"
 #include "verbs.h"
-#include <locale.h>
 #include <signal.h>
 #include <string.h>
 
@@ -89,7 +88,6 @@ int main(int argc, char **argv)
     cli_app app;
     int n = argc > 0 ? argc - 1 : 0, n_words = 0;
     char **words = argv + 1;
-    setlocale(LC_CTYPE, "");
     cli_app_init(&app);
     catch_interrupts();
     if (n == 0) {

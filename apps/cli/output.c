@@ -1,7 +1,6 @@
 #include "output.h"
 #include "heads.h"
 #include "term.h"
-#include <langinfo.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +88,7 @@ static json_t *json_groups(const cli_head_answers *head)
 static json_t *json_head(const cli_head_answers *head)
 {
     json_t *object = json_pack("{s:o,s:s}", "name", cli_json_text(head->info.name), "kind",
-                               cli_head_kind_name(head->info.kind));
+                               wi_head_kind_name(head->info.kind));
     if (object && isfinite(head->info.none_threshold)) {
         json_object_set_new(object, "none", json_boolean(head->none));
         json_object_set_new(object, "known", cli_json_number((double)head->known));
@@ -234,16 +233,15 @@ void cli_write_header(cli_format format, bool grouped)
 }
 
 /* A bar of up to 10 cells in eighths; ASCII where the terminal's locale is not UTF-8. */
-static void write_bar(float score)
+static void write_bar(const cli_app *app, float score)
 {
     static const char *const eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     enum { CELLS = 10 };
-    bool utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
     float clipped = score > 0 ? (score < 1 ? score : 1) : 0;
     int filled = (int)lroundf(clipped * (float)(CELLS * 8));
     for (int cell = 0; cell < CELLS; cell++) {
         int part = filled - cell * 8;
-        if (utf8) {
+        if (app->utf8) {
             fputs(part >= 8 ? "█" : part > 0 ? eighths[part] : " ", stdout);
         } else {
             fputc(part >= 4 ? '#' : ' ', stdout);
@@ -266,7 +264,7 @@ static void write_line(const cli_app *app, const style *s, float score, const ch
     printf("  %5.1f %%  ", 100 * (double)score);
     if (app->out_terminal) {
         fputs(s->bar, stdout);
-        write_bar(score);
+        write_bar(app, score);
         fputs(s->plain, stdout);
     }
     printf("%s%s%s", first ? s->bold : "", text, first ? s->plain : "");

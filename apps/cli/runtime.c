@@ -54,24 +54,11 @@ void cli_runtime_close(cli_runtime *runtime)
     runtime->path = NULL;
 }
 
-static const char *const weights_names[] = {"as stored", "f32", "f16", "bf16", "int8"};
-static const size_t n_weights_names = sizeof weights_names / sizeof weights_names[0];
-
-const char *cli_weights_name(wi_weights weights)
-{
-    return (size_t)weights < n_weights_names ? weights_names[weights] : "?";
-}
-
 int cli_weights_option(const cli_args *args, wi_weights fallback, wi_weights *out)
 {
     const char *name = cli_args_value(args, "type");
     *out = fallback;
-    for (size_t i = 1; name && i < n_weights_names; i++) {
-        if (!strcmp(name, weights_names[i])) {
-            *out = (wi_weights)i;
-            return CLI_OK;
-        }
-    }
-    return name ? cli_usage(args->verb, "--type is f32, f16, bf16 or int8, not '%s'", name)
-                : CLI_OK;
+    return !name || wi_weights_find(name, out)
+               ? CLI_OK
+               : cli_usage(args->verb, "--type is f32, f16, bf16 or int8, not '%s'", name);
 }

@@ -23,7 +23,5 @@ void cli_runtime_close(cli_runtime *runtime);
 
 /* --weights; fallback when it is not given. Returns an exit code. */
 int cli_weights_option(const cli_args *args, wi_weights fallback, wi_weights *out);
-/* "f16"; "as stored" for WI_WEIGHTS_AUTO. */
-const char *cli_weights_name(wi_weights weights);
 
 #endif

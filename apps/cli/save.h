@@ -4,20 +4,21 @@
 
 #include "cli.h"
 
-/* A stream to PATH: written beside and renamed at the end; "-" and what is no regular file (a pipe,
- * a device) are written to directly. */
+/* A stream whose text goes to a sink: a file that appears whole at the end; a pipe or device as it
+ * comes; "-" is standard output. */
 typedef struct cli_save {
     FILE *stream;
-    const char *path;
-    char *temporary; /* NULL when written directly */
+    char *waiting; /* what was printed and not yet written */
+    size_t n_waiting;
+    wi_sink *sink;
     bool is_stdout;
-    int number; /* errno of the first failed write, 0: none */
+    wi_error failed; /* of the first write that failed */
 } cli_save;
 
 wi_status cli_save_open(cli_save *save, const char *path, wi_error *error);
-/* Remembers why a write to the stream failed; call it after writing. False once one has. */
+/* Call it now and then after printing, so that little waits in memory. False once a write failed. */
 bool cli_save_ok(cli_save *save);
-/* Flushes, checks and renames. On failure nothing is left but the old file. */
+/* Writes the rest and puts the file in place. On failure nothing is left but the old one. */
 wi_status cli_save_commit(cli_save *save, wi_error *error);
 /* Safe after commit and on a zeroed save. */
 void cli_save_abandon(cli_save *save);

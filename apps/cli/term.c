@@ -1,9 +1,13 @@
 #include "term.h"
 #include <errno.h>
+#include <langinfo.h>
+#include <limits.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 double cli_now_ms(void)
 {
@@ -18,91 +22,51 @@ void cli_app_init(cli_app *app)
     const char *term = getenv("TERM");
     bool dumb = !term || !strcmp(term, "dumb");
     *app = (cli_app){.started_at = cli_now_ms()};
+    /* Names and labels are UTF-8, also on a terminal that cannot show them all. */
+    setlocale(LC_CTYPE, "");
+    app->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+    if (!app->utf8 && !setlocale(LC_CTYPE, "C.UTF-8")) {
+        setlocale(LC_CTYPE, "en_US.UTF-8");
+    }
     app->out_terminal = isatty(STDOUT_FILENO) == 1;
     app->err_terminal = isatty(STDERR_FILENO) == 1 && !dumb;
     app->colour = app->out_terminal && !dumb && !(no_colour && no_colour[0]);
 }
 
-/* Bytes of the valid UTF-8 character at text (1..4), or 0. */
-static size_t utf8_length(const unsigned char *text)
+/* Bytes of the character at text (1..4), or 0: no UTF-8. cli_app_init chose such a locale. */
+static size_t character(const char *text, wchar_t *out)
 {
-    size_t n = text[0] < 0x80   ? 1
-               : text[0] < 0xc2 ? 0
-               : text[0] < 0xe0 ? 2
-               : text[0] < 0xf0 ? 3
-               : text[0] < 0xf5 ? 4
-                                : 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((text[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool overlong = (text[0] == 0xe0 && n == 3 && text[1] < 0xa0) ||
-                    (text[0] == 0xf0 && n == 4 && text[1] < 0x90);
-    bool outside = (text[0] == 0xed && n == 3 && text[1] > 0x9f) ||
-                   (text[0] == 0xf4 && n == 4 && text[1] > 0x8f);
-    return overlong || outside ? 0 : n;
+    mbstate_t state = {0};
+    size_t n = mbrtowc(out, text, MB_LEN_MAX, &state);
+    return n <= MB_LEN_MAX ? n : 0;
 }
 
 void cli_printable(const char *text, char *out, size_t n_out)
 {
-    const unsigned char *in = (const unsigned char *)text;
     size_t used = 0;
-    while (*in) {
-        size_t n = utf8_length(in);
-        bool control = n == 0 || (n == 1 && (*in < 0x20 || *in == 0x7f)) ||
-                       (n == 2 && in[0] == 0xc2 && in[1] < 0xa0);
+    wchar_t c;
+    while (*text) {
+        size_t n = character(text, &c);
+        bool control = n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0);
         size_t n_write = control ? 1 : n;
         if (used + n_write + 1 > n_out) {
             break;
         }
-        if (control) {
-            out[used] = '?';
-        } else {
-            memcpy(out + used, in, n);
-        }
+        memcpy(out + used, control ? "?" : text, n_write);
         used += n_write;
-        in += n ? n : 1;
+        text += n ? n : 1;
     }
     out[used] = '\0';
 }
 
-/* Of a character on a terminal: what combines takes no column, what East Asia writes in a square takes two. */
-static size_t width_of(uint32_t c)
-{
-    static const uint32_t none[][2] = {
-        {0x300, 0x36f},   {0x483, 0x489},   {0x591, 0x5bd},   {0x610, 0x61a},
-        {0x64b, 0x65f},   {0x93a, 0x93a},   {0x93c, 0x93c},   {0x941, 0x948},
-        {0x94d, 0x94d},   {0xe31, 0xe31},   {0xe34, 0xe3a},   {0xe47, 0xe4e},
-        {0x200b, 0x200f}, {0x202a, 0x202e}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}};
-    static const uint32_t two[][2] = {{0x1100, 0x115f}, {0x2e80, 0xa4cf},   {0xac00, 0xd7a3},
-                                      {0xf900, 0xfaff}, {0xfe30, 0xfe6f},   {0xff00, 0xff60},
-                                      {0xffe0, 0xffe6}, {0x1f300, 0x1faff}, {0x20000, 0x3fffd}};
-    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
-        if (c >= none[i][0] && c <= none[i][1]) {
-            return 0;
-        }
-    }
-    for (size_t i = 0; i < sizeof two / sizeof two[0]; i++) {
-        if (c >= two[i][0] && c <= two[i][1]) {
-            return 2;
-        }
-    }
-    return 1;
-}
-
 size_t cli_columns(const char *text)
 {
-    const unsigned char *in = (const unsigned char *)text;
     size_t n_columns = 0;
-    for (size_t n; *in; in += n) {
-        n = utf8_length(in);
-        uint32_t c = n < 2 ? *in : *in & (0x7fU >> n);
-        for (size_t i = 1; i < n; i++) {
-            c = c << 6 | (in[i] & 0x3fU);
-        }
-        n_columns += width_of(c);
-        n = n ? n : 1;
+    wchar_t c;
+    for (size_t n; *text; text += n ? n : 1) {
+        n = character(text, &c);
+        int width = n ? wcwidth(c) : 1;
+        n_columns += width < 0 ? 1 : (size_t)width;
     }
     return n_columns;
 }

@@ -3,6 +3,7 @@
 #define WHATSIT_HEAD_H
 
 #include <whatsit/session.h>
+#include <whatsit/sink.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -69,6 +70,8 @@ WI_API wi_status wi_head_open(const wi_engine *engine, const char *path, wi_head
 WI_API wi_status wi_head_open_memory(const wi_engine *engine, const void *bytes, size_t n_bytes,
                                      wi_head **out, wi_error *error);
 WI_API wi_status wi_head_save(const wi_head *head, const char *path, wi_error *error);
+/* The head's file into a sink, which the caller commits. */
+WI_API wi_status wi_head_write(const wi_head *head, wi_sink *sink, wi_error *error);
 WI_API void wi_head_close(wi_head **head);
 
 typedef struct wi_head_info {
@@ -93,6 +96,14 @@ WI_API const char *wi_head_label_full(const wi_head *head, size_t index);
 /* The label's group, "" when it has none. */
 WI_API const char *wi_head_group(const wi_head *head, size_t index);
 WI_API const char *wi_head_template(const wi_head *head, size_t index);
+
+/* The label that a name means: the one whose first name it is, byte for byte, else the first one with
+ * such a name, synonyms too, whatever the letter case, with '_' and '-' for blanks. SIZE_MAX when
+ * there is none. */
+WI_API size_t wi_head_find_label(const wi_head *head, const char *name);
+
+/* "zero-shot", "linear", "few-shot"; "" for any other number. */
+WI_API const char *wi_head_kind_name(wi_head_kind kind);
 
 /* WI_ERR_MISMATCH, naming both models, unless the head was made for this model. */
 WI_API wi_status wi_head_check_model(const wi_head *head, const wi_model *model, wi_error *error);
@@ -130,6 +141,32 @@ typedef struct wi_group_answer {
 WI_API wi_status wi_head_answer_groups(const wi_head *head, const float *embedding, size_t dim,
                                        size_t k, wi_group_answer *out, size_t *n_out,
                                        wi_error *error);
+
+/* How sure an answer is, in words. */
+typedef enum wi_certainty {
+    WI_NONE_OF_THESE = 0, /* the head says that no label fits */
+    WI_CANNOT_TELL,       /* nothing stands out */
+    WI_PERHAPS,           /* the best answer, more often wrong than right */
+    WI_PROBABLY,          /* more often right than wrong */
+    WI_ALMOST_CERTAINLY   /* wrong in one of ten, if the head's probabilities are true */
+} wi_certainty;
+/* "none of these", "can't tell", "perhaps", "probably", "almost certainly". */
+WI_API const char *wi_certainty_name(wi_certainty certainty);
+
+/* The one thing to say of a picture. */
+typedef struct wi_verdict {
+    wi_certainty certainty;
+    const char *name; /* the label's first name, or its group's; "" when there is nothing to say */
+    size_t label;     /* SIZE_MAX: name is a group, or "" */
+    float score;      /* of name; 0 when there is nothing to say */
+} wi_verdict;
+
+/* The specific word when it is more likely than not; else the group whose labels together are, as
+ * the broad word ("dog" where the breeds share the probability); else the best label as "perhaps".
+ * Shapes: embedding[dim]
+ * Errors: as wi_head_answer */
+WI_API wi_status wi_head_verdict(const wi_head *head, const float *embedding, size_t dim,
+                                 wi_verdict *out, wi_error *error);
 
 /* A copy of the head with other groups: n_labels of them, "" for none.
  * Owns: the caller closes *out

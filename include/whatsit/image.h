@@ -38,6 +38,8 @@ WI_API void wi_image_close(wi_image **image);
  */
 WI_API uint32_t wi_image_width(const wi_image *image);
 WI_API uint32_t wi_image_height(const wi_image *image);
+/* The format by its first bytes, as wi_image_format names it; NULL when it is none that can be read. */
+WI_API const char *wi_image_probe(const void *bytes, size_t n_bytes);
 /* "jpeg", "png", "webp", "gif", "bmp", "heif", "raw". */
 WI_API const char *wi_image_format(const wi_image *image);
 

@@ -22,6 +22,11 @@ typedef enum wi_weights {
     WI_WEIGHTS_INT8
 } wi_weights;
 
+/* "f32", "f16", "bf16", "int8"; "as stored" for WI_WEIGHTS_AUTO, "" for any other number. */
+WI_API const char *wi_weights_name(wi_weights weights);
+/* The other way round; false when there is no such type. */
+WI_API bool wi_weights_find(const char *name, wi_weights *out);
+
 typedef struct wi_model_options {
     uint32_t towers; /* 0: both, when there */
     wi_weights

@@ -3,7 +3,7 @@
 #ifndef WHATSIT_TENSORS_H
 #define WHATSIT_TENSORS_H
 
-#include <whatsit/status.h>
+#include <whatsit/sink.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,6 +36,10 @@ WI_API wi_status wi_tensors_get(const wi_tensors *tensors, const char *name, wi_
 WI_API wi_status wi_tensors_write(const char *path, const wi_tensor *tensors, size_t n_tensors,
                                   const char *const (*metadata)[2], size_t n_metadata,
                                   wi_error *error);
+/* The same into a sink, which the caller commits. */
+WI_API wi_status wi_tensors_write_to(wi_sink *sink, const wi_tensor *tensors, size_t n_tensors,
+                                     const char *const (*metadata)[2], size_t n_metadata,
+                                     wi_error *error);
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,7 @@
 #include <whatsit/metrics.h>
 #include <whatsit/model.h>
 #include <whatsit/session.h>
+#include <whatsit/sink.h>
 #include <whatsit/status.h>
 #include <whatsit/tensors.h>
 #include <whatsit/train.h>

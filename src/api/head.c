@@ -31,7 +31,21 @@ wi_status wi_head_save(const wi_head *head, const char *path, wi_error *error)
 {
     if (!head || !path)
         return wi_fail(error, WI_ERR_ARG, "wi_head_save needs a head and a path");
-    return wi_headfile_save(head, path, error);
+    wi_sink *sink = NULL;
+    wi_status status = wi_sink_to_file(path, WI_SINK_REPLACE, &sink, error);
+    if (status == WI_OK)
+        status = wi_headfile_write(head, sink, error);
+    if (status == WI_OK)
+        status = wi_sink_commit(sink, error);
+    wi_sink_close(&sink);
+    return status;
+}
+
+wi_status wi_head_write(const wi_head *head, wi_sink *sink, wi_error *error)
+{
+    if (!head || !sink)
+        return wi_fail(error, WI_ERR_ARG, "wi_head_write needs a head and a sink");
+    return wi_headfile_write(head, sink, error);
 }
 
 void wi_head_get_info(const wi_head *head, wi_head_info *out)
@@ -97,6 +111,14 @@ wi_status wi_head_answer_groups(const wi_head *head, const float *embedding, siz
         return wi_fail(error, WI_ERR_ARG,
                        "wi_head_answer_groups needs a head, an embedding and room for answers");
     return wi_groups_answer(head, embedding, dim, k, out, n_out, error);
+}
+
+wi_status wi_head_verdict(const wi_head *head, const float *embedding, size_t dim, wi_verdict *out,
+                          wi_error *error)
+{
+    if (!head || !embedding || !out)
+        return wi_fail(error, WI_ERR_ARG, "wi_head_verdict needs a head, an embedding and a place");
+    return wi_groups_verdict(head, embedding, dim, out, error);
 }
 
 wi_status wi_head_regroup(const wi_head *head, const char *const *groups, wi_head **out,

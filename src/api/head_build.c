@@ -18,6 +18,17 @@ wi_status wi_head_build(wi_session *session, const wi_head_recipe *recipe, wi_he
         (recipe->n_distractors && !recipe->distractors))
         return wi_fail(error, WI_ERR_ARG,
                        "wi_head_build needs a session, labels and a place for the head");
+    const struct {
+        const char *what, *const *texts;
+        size_t n;
+    } lists[] = {{"label", recipe->labels, recipe->n_labels},
+                 {"group of label", recipe->groups, recipe->groups ? recipe->n_labels : 0},
+                 {"template", recipe->templates, recipe->n_templates},
+                 {"distractor", recipe->distractors, recipe->n_distractors}};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t k = 0; k < lists[i].n; k++)
+            if (!lists[i].texts[k])
+                return wi_fail(error, WI_ERR_ARG, "%s %zu is NULL", lists[i].what, k + 1);
     wi_status status = wi_model_get_info(session->model, &info, error);
     if (status != WI_OK)
         return status;

@@ -19,3 +19,8 @@ wi_status wi_image_from_file(const char *path, const wi_image_options *options, 
         return wi_fail(error, WI_ERR_ARG, "wi_image_from_file: a path and out are needed");
     return wi_image_decode_file(path, options, out, error);
 }
+
+const char *wi_image_probe(const void *bytes, size_t n_bytes)
+{
+    return bytes && n_bytes > 0 ? wi_decode_probe(bytes, n_bytes) : NULL;
+}

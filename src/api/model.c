@@ -61,3 +61,22 @@ wi_status wi_model_tokenize(const wi_model *model, const char *text, size_t n_by
     return wi_tokenizer_encode(&model->tokenizer, text, n_bytes, model->params.text.context_length,
                                ids, n_ids, truncated, error);
 }
+
+static const char *const weights_names[] = {"as stored", "f32", "f16", "bf16", "int8"};
+enum { N_WEIGHTS = sizeof weights_names / sizeof *weights_names };
+
+const char *wi_weights_name(wi_weights weights)
+{
+    return (size_t)weights < N_WEIGHTS ? weights_names[weights] : "";
+}
+
+bool wi_weights_find(const char *name, wi_weights *out)
+{
+    for (size_t i = 1; name && i < N_WEIGHTS; i++) {
+        if (!strcmp(name, weights_names[i])) {
+            *out = (wi_weights)i;
+            return true;
+        }
+    }
+    return false;
+}

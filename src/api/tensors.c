@@ -71,11 +71,11 @@ wi_status wi_tensors_get(const wi_tensors *tensors, const char *name, wi_tensor 
     return WI_OK;
 }
 
-wi_status wi_tensors_write(const char *path, const wi_tensor *tensors, size_t n_tensors,
-                           const char *const (*metadata)[2], size_t n_metadata, wi_error *error)
+wi_status wi_tensors_write_to(wi_sink *sink, const wi_tensor *tensors, size_t n_tensors,
+                              const char *const (*metadata)[2], size_t n_metadata, wi_error *error)
 {
-    if (!path || (!tensors && n_tensors) || (!metadata && n_metadata))
-        return wi_fail(error, WI_ERR_ARG, "wi_tensors_write: NULL argument");
+    if (!sink || (!tensors && n_tensors) || (!metadata && n_metadata))
+        return wi_fail(error, WI_ERR_ARG, "wi_tensors_write_to: NULL argument");
     wi_safetensors_tensor *inner = calloc(n_tensors + 1, sizeof *inner);
     if (!inner)
         return wi_fail_nomem(error, n_tensors * sizeof *inner, "a tensor list");
@@ -91,7 +91,22 @@ wi_status wi_tensors_write(const char *path, const wi_tensor *tensors, size_t n_
         memcpy(inner[i].shape, tensors[i].shape, sizeof inner[i].shape);
     }
     if (status == WI_OK)
-        status = wi_safetensors_write(path, inner, n_tensors, metadata, n_metadata, error);
+        status = wi_safetensors_write_to(sink, inner, n_tensors, metadata, n_metadata, error);
     free(inner);
+    return status;
+}
+
+wi_status wi_tensors_write(const char *path, const wi_tensor *tensors, size_t n_tensors,
+                           const char *const (*metadata)[2], size_t n_metadata, wi_error *error)
+{
+    if (!path || (!tensors && n_tensors) || (!metadata && n_metadata))
+        return wi_fail(error, WI_ERR_ARG, "wi_tensors_write: NULL argument");
+    wi_sink *sink = NULL;
+    wi_status status = wi_sink_to_file(path, WI_SINK_REPLACE, &sink, error);
+    if (status == WI_OK)
+        status = wi_tensors_write_to(sink, tensors, n_tensors, metadata, n_metadata, error);
+    if (status == WI_OK)
+        status = wi_sink_commit(sink, error);
+    wi_sink_close(&sink);
     return status;
 }

@@ -28,6 +28,9 @@ static wi_status check(const wi_model *model, const wi_training *training, wi_he
     if (!model || !training || !out || (training->n_labels && !training->labels))
         return wi_fail(error, WI_ERR_ARG,
                        "training needs a model, labels and a place for the head");
+    for (size_t i = 0; i < training->n_labels; i++)
+        if (!training->labels[i])
+            return wi_fail(error, WI_ERR_ARG, "label %zu is NULL", i + 1);
     return WI_OK;
 }
 

@@ -2,10 +2,9 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/sink.h"
 #include "base/size.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,7 @@ typedef struct declared {
 } declared;
 
 struct wi_gguf_writer {
-    wi_file_writer file;
+    wi_sink *file;
     char *path;
     wi_buffer keys, tensors; /* as they will stand in the file */
     uint64_t n_keys;
@@ -91,7 +90,9 @@ wi_status wi_gguf_writer_open(const char *path, uint32_t alignment, wi_gguf_writ
     w->alignment = alignment;
     wi_buffer_init(&w->keys, MAX_DIRECTORY);
     wi_buffer_init(&w->tensors, MAX_DIRECTORY);
-    wi_status status = wi_file_writer_open(&w->file, path, error);
+    wi_status status = wi_sink_to_file(path, WI_SINK_REPLACE, &w->file, error);
+    if (status == WI_OK && !wi_sink_can_patch(w->file))
+        status = wi_fail(error, WI_ERR_IO, "%s: not a regular file", path);
     if (status != WI_OK) {
         wi_gguf_writer_close(&w);
         return status;
@@ -107,7 +108,7 @@ void wi_gguf_writer_close(wi_gguf_writer **writer)
     if (!writer || !*writer)
         return;
     wi_gguf_writer *w = *writer;
-    wi_file_writer_abandon(&w->file);
+    wi_sink_close(&w->file);
     wi_buffer_free(&w->keys);
     wi_buffer_free(&w->tensors);
     free(w->tensor);
@@ -249,7 +250,7 @@ static void check_names(wi_gguf_writer *w)
 static void write_bytes(wi_gguf_writer *w, const void *bytes, size_t n_bytes)
 {
     if (w->status == WI_OK)
-        w->status = wi_file_writer_write(&w->file, bytes, n_bytes, &w->first);
+        w->status = wi_sink_write(w->file, bytes, n_bytes, &w->first);
 }
 
 /* A file of keys only, parsed to find a key twice. */
@@ -286,7 +287,7 @@ wi_status wi_gguf_writer_begin(wi_gguf_writer *writer, wi_error *error)
     write_bytes(w, w->keys.bytes, w->keys.n_bytes);
     write_bytes(w, w->tensors.bytes, w->tensors.n_bytes);
     if (w->status == WI_OK)
-        w->status = wi_file_writer_align(&w->file, w->alignment, &w->first);
+        w->status = wi_sink_align(w->file, w->alignment, &w->first);
     w->begun = true;
     return report(w, error);
 }
@@ -298,7 +299,7 @@ static void skip_complete(wi_gguf_writer *w)
            w->written == w->tensor[w->current].n_bytes) {
         w->current++;
         w->written = 0;
-        w->status = wi_file_writer_align(&w->file, w->alignment, &w->first);
+        w->status = wi_sink_align(w->file, w->alignment, &w->first);
     }
 }
 
@@ -347,10 +348,8 @@ wi_status wi_gguf_writer_patch_string(wi_gguf_writer *writer, const char *key, c
     size_t n_value = strlen(value), at = find_string(w, key, n_value);
     if (!w->begun || at == 0)
         fail(w, WI_ERR_ARG, "is no string key of this length", key);
-    if (w->status == WI_OK && (fseeko(w->file.stream, (off_t)(24 + at), SEEK_SET) != 0 ||
-                               fwrite(value, 1, n_value, w->file.stream) != n_value ||
-                               fseeko(w->file.stream, 0, SEEK_END) != 0))
-        w->status = wi_fail_errno(&w->first, w->path, "cannot write", errno);
+    if (w->status == WI_OK)
+        w->status = wi_sink_patch(w->file, 24 + at, value, n_value, &w->first);
     return report(w, error);
 }
 
@@ -362,6 +361,6 @@ wi_status wi_gguf_writer_commit(wi_gguf_writer *writer, wi_error *error)
     if (w->status == WI_OK && (!w->begun || w->current != w->n_tensors))
         fail(w, WI_ERR_ARG, "lacks bytes", w->begun ? w->tensor[w->current].name : w->path);
     if (w->status == WI_OK)
-        w->status = wi_file_writer_commit(&w->file, &w->first);
+        w->status = wi_sink_commit(w->file, &w->first);
     return report(w, error);
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/map.h"
+#include "base/utf8.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -165,26 +166,9 @@ static int append(const char *bytes, size_t n_bytes, void *context)
     return to->status == WI_OK ? 0 : -1;
 }
 
-static bool is_utf8(const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    while (*p) {
-        size_t n = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : (*p & 0xf0) == 0xe0 ? 2 : 3;
-        if (n == 3 && (*p < 0xf0 || *p > 0xf4))
-            return false;
-        if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
-            (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-            return false;
-        for (p++; n; n--, p++)
-            if ((*p & 0xc0) != 0x80)
-                return false;
-    }
-    return true;
-}
-
 wi_status wi_json_append_string(wi_buffer *buffer, const char *text, wi_error *error)
 {
-    if (!is_utf8(text))
+    if (!wi_utf8_check(text, strlen(text), NULL))
         return wi_fail(error, WI_ERR_ARG, "'%s' is not UTF-8", text);
     json_t *value = json_string_nocheck(text);
     if (!value)

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/map.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -101,15 +102,6 @@ static bool take_hex(parser *p, uint32_t *out)
     return true;
 }
 
-static void put_utf8(parser *p, uint32_t c)
-{
-    const int n = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    static const unsigned char lead[] = {0, 0xc0, 0xe0, 0xf0};
-    *p->text++ = (char)(lead[n] | c >> 6 * n);
-    for (int i = n - 1; i >= 0; i--)
-        *p->text++ = (char)(0x80 | (c >> 6 * i & 0x3f));
-}
-
 static bool take_unicode(parser *p)
 {
     uint32_t c, low;
@@ -129,7 +121,7 @@ static bool take_unicode(parser *p)
     }
     if (c == 0)
         return fail(p, "\\u0000 is not allowed");
-    put_utf8(p, c);
+    p->text += wi_utf8_put(c, p->text);
     return true;
 }
 
@@ -148,24 +140,6 @@ static bool take_escape(parser *p)
     return true;
 }
 
-/* One character of more than one byte: 0 when it is no UTF-8, else its length. */
-static size_t utf8_length(const char *text, const char *end)
-{
-    const unsigned char *b = (const unsigned char *)text;
-    const size_t n = *b >= 0xc2 && *b < 0xe0    ? 2
-                     : (*b & 0xf0) == 0xe0      ? 3
-                     : *b >= 0xf0 && *b <= 0xf4 ? 4
-                                                : 0;
-    if (n == 0 || (size_t)(end - text) < n || (b[0] == 0xe0 && b[1] < 0xa0) ||
-        (b[0] == 0xed && b[1] > 0x9f) || (b[0] == 0xf0 && b[1] < 0x90) ||
-        (b[0] == 0xf4 && b[1] > 0x8f))
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 /* Behind the opening quote. */
 static const char *take_text(parser *p)
 {
@@ -180,7 +154,7 @@ static const char *take_text(parser *p)
             fail(p, "control character in a text");
             return NULL;
         } else {
-            size_t n = c < 0x80 ? 1 : utf8_length(p->at, p->end);
+            size_t n = wi_utf8_length(p->at, (size_t)(p->end - p->at));
             if (n == 0) {
                 fail(p, "not UTF-8");
                 return NULL;
@@ -521,7 +495,7 @@ wi_status wi_json_append_string(wi_buffer *buffer, const char *text, wi_error *e
     wi_status status = wi_buffer_append(buffer, "\"", 1, error);
     for (size_t i = 0; i < n && status == WI_OK;) {
         char out[8];
-        const size_t length = (unsigned char)text[i] < 0x80 ? 1 : utf8_length(text + i, text + n);
+        const size_t length = wi_utf8_length(text + i, n - i);
         if (length == 0)
             status = wi_fail(error, WI_ERR_ARG, "'%s' is not UTF-8", text);
         else

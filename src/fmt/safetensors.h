@@ -7,7 +7,7 @@
 #ifndef WI_FMT_SAFETENSORS_H
 #define WI_FMT_SAFETENSORS_H
 
-#include <whatsit/status.h>
+#include <whatsit/sink.h>
 
 enum {
     WI_SAFETENSORS_MAX_RANK = 8,
@@ -64,9 +64,13 @@ const char *wi_safetensors_metadata(const wi_safetensors *file, const char *key)
 const char *wi_safetensors_type_name(wi_safetensors_type type);
 size_t wi_safetensors_type_bytes(wi_safetensors_type type);
 
-/* Writes a new file beside, fsyncs and renames. Wider types come first, so that readers that map
- * the file find them aligned. metadata: n_metadata pairs key, value. Errors: WI_ERR_ARG (a name
+/* Writes all of a file to the sink, which the caller commits. Wider types come first, so that
+ * readers that map the file find them aligned. metadata: n_metadata pairs key, value. Errors: WI_ERR_ARG (a name
  * twice, not UTF-8, n_bytes that do not fit the shape), WI_ERR_IO, WI_ERR_NOMEM */
+wi_status wi_safetensors_write_to(wi_sink *sink, const wi_safetensors_tensor *tensors,
+                                  size_t n_tensors, const char *const (*metadata)[2],
+                                  size_t n_metadata, wi_error *error);
+/* The same into a file that appears whole or not at all. */
 wi_status wi_safetensors_write(const char *path, const wi_safetensors_tensor *tensors,
                                size_t n_tensors, const char *const (*metadata)[2],
                                size_t n_metadata, wi_error *error);

@@ -1,11 +1,12 @@
 #include "fmt/safetensors.h"
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/sink.h"
 #include "base/size.h"
 #include "fmt/json.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,25 +148,25 @@ static wi_status make_header(wi_buffer *json, const wi_safetensors_tensor *tenso
     return status;
 }
 
-static wi_status write_file(wi_file_writer *writer, const wi_buffer *json,
-                            const wi_safetensors_tensor *tensors, size_t n_tensors, wi_error *error)
+static wi_status write_all(wi_sink *sink, const wi_buffer *json,
+                           const wi_safetensors_tensor *tensors, size_t n_tensors, wi_error *error)
 {
     uint8_t length[8];
     for (int i = 0; i < 8; i++)
         length[i] = (uint8_t)((uint64_t)json->n_bytes >> 8 * i);
-    wi_status status = wi_file_writer_write(writer, length, sizeof length, error);
+    wi_status status = wi_sink_write(sink, length, sizeof length, error);
     if (status == WI_OK)
-        status = wi_file_writer_write(writer, json->bytes, json->n_bytes, error);
+        status = wi_sink_write(sink, json->bytes, json->n_bytes, error);
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
         for (size_t i = 0; i < n_tensors && status == WI_OK; i++)
             if (wi_safetensors_type_bytes(tensors[i].type) == widths[w])
-                status = wi_file_writer_write(writer, tensors[i].data, tensors[i].n_bytes, error);
+                status = wi_sink_write(sink, tensors[i].data, tensors[i].n_bytes, error);
     return status;
 }
 
-wi_status wi_safetensors_write(const char *path, const wi_safetensors_tensor *tensors,
-                               size_t n_tensors, const char *const (*metadata)[2],
-                               size_t n_metadata, wi_error *error)
+wi_status wi_safetensors_write_to(wi_sink *sink, const wi_safetensors_tensor *tensors,
+                                  size_t n_tensors, const char *const (*metadata)[2],
+                                  size_t n_metadata, wi_error *error)
 {
     wi_status status = WI_OK;
     for (size_t i = 0; i < n_tensors && status == WI_OK; i++)
@@ -179,17 +180,23 @@ wi_status wi_safetensors_write(const char *path, const wi_safetensors_tensor *te
         return status;
     wi_buffer json;
     wi_buffer_init(&json, WI_SAFETENSORS_MAX_HEADER);
-    wi_file_writer writer = {NULL, NULL, NULL, 0};
     status = make_header(&json, tensors, n_tensors, metadata, n_metadata, error);
     if (status == WI_OK)
-        status = wi_file_writer_open(&writer, path, error);
-    if (status == WI_OK) {
-        status = write_file(&writer, &json, tensors, n_tensors, error);
-        if (status == WI_OK)
-            status = wi_file_writer_commit(&writer, error);
-        else
-            wi_file_writer_abandon(&writer);
-    }
+        status = write_all(sink, &json, tensors, n_tensors, error);
     wi_buffer_free(&json);
+    return status;
+}
+
+wi_status wi_safetensors_write(const char *path, const wi_safetensors_tensor *tensors,
+                               size_t n_tensors, const char *const (*metadata)[2],
+                               size_t n_metadata, wi_error *error)
+{
+    wi_sink *sink = NULL;
+    wi_status status = wi_sink_to_file(path, WI_SINK_REPLACE, &sink, error);
+    if (status == WI_OK)
+        status = wi_safetensors_write_to(sink, tensors, n_tensors, metadata, n_metadata, error);
+    if (status == WI_OK)
+        status = wi_sink_commit(sink, error);
+    wi_sink_close(&sink);
     return status;
 }

@@ -1,6 +1,7 @@
 #include "head/groups.h"
 
 #include "base/error.h"
+#include "head/none.h"
 #include "head/score.h"
 
 #include <stdlib.h>
@@ -83,4 +84,44 @@ wi_status wi_groups_answer(const wi_head *head, const float *embedding, size_t d
     free(score);
     free(best);
     return status;
+}
+
+/* The border of "more often right than wrong" leaves room for probabilities that are a little bold. */
+static wi_certainty certainty_of(float score)
+{
+    return score >= 0.9F   ? WI_ALMOST_CERTAINLY
+           : score >= 0.5F ? WI_PROBABLY
+           : score >= 0.2F ? WI_PERHAPS
+                           : WI_CANNOT_TELL;
+}
+
+wi_status wi_groups_verdict(const wi_head *head, const float *embedding, size_t dim,
+                            wi_verdict *out, wi_error *error)
+{
+    wi_answer best;
+    wi_group_answer group = {0};
+    size_t n = 0, n_groups = 0;
+    float known;
+    bool none = false;
+    wi_verdict verdict = {.name = "", .label = SIZE_MAX};
+    wi_status status = wi_none_known(head, embedding, dim, &known, &none, error);
+    if (status == WI_OK && !none)
+        status = wi_score_answer(head, embedding, dim, 1, &best, &n, error);
+    if (status == WI_OK && n > 0 && head->groups.n > 0)
+        status = wi_groups_answer(head, embedding, dim, 1, &group, &n_groups, error);
+    if (status != WI_OK)
+        return status;
+    if (n > 0) {
+        verdict = (wi_verdict){certainty_of(best.score), head->firsts[best.label], best.label,
+                               best.score};
+        wi_certainty broad = n_groups > 0 ? certainty_of(group.score) : WI_CANNOT_TELL;
+        bool same = n_groups > 0 && !strcmp(group.group, verdict.name);
+        if (broad >= WI_PROBABLY && (same || verdict.certainty < WI_PROBABLY)) {
+            verdict = (wi_verdict){broad, group.group, same ? best.label : SIZE_MAX, group.score};
+        } else if (verdict.certainty == WI_CANNOT_TELL) {
+            verdict = (wi_verdict){.certainty = WI_CANNOT_TELL, .name = "", .label = SIZE_MAX};
+        }
+    }
+    *out = verdict;
+    return WI_OK;
 }

@@ -46,7 +46,7 @@ static void put_tensor(wi_safetensors_tensor *tensors, size_t *n, int which, con
         tensor->shape[1] = 0;
 }
 
-wi_status wi_headfile_save(const wi_head *head, const char *path, wi_error *error)
+wi_status wi_headfile_write(const wi_head *head, wi_sink *sink, wi_error *error)
 {
     const wi_head_parts *parts = &head->parts;
     wi_safetensors_tensor tensors[N_TENSORS];
@@ -61,8 +61,8 @@ wi_status wi_headfile_save(const wi_head *head, const char *path, wi_error *erro
     wi_headmeta meta;
     wi_status status = wi_headmeta_write(parts, &meta, error);
     if (status == WI_OK)
-        status = wi_safetensors_write(path, tensors, n, (const char *const(*)[2])meta.pairs,
-                                      meta.n_pairs, error);
+        status = wi_safetensors_write_to(sink, tensors, n, (const char *const(*)[2])meta.pairs,
+                                         meta.n_pairs, error);
     wi_headmeta_free(&meta);
     return status;
 }

@@ -14,13 +14,15 @@
 
 #include "head/head.h"
 
+#include <whatsit/sink.h>
+
 /* Maps the file; tensors of 4-byte numbers at 4-byte boundaries are used where they lie.
  * Errors: WI_ERR_IO, WI_ERR_FORMAT, WI_ERR_UNSUPPORTED, WI_ERR_LIMIT, WI_ERR_NOMEM */
 wi_status wi_headfile_open(const wi_kern *kern, const char *path, wi_head **out, wi_error *error);
 /* The same from memory, which is copied. */
 wi_status wi_headfile_open_memory(const wi_kern *kern, const void *bytes, size_t n_bytes,
                                   wi_head **out, wi_error *error);
-/* Writes beside, fsyncs and renames. */
-wi_status wi_headfile_save(const wi_head *head, const char *path, wi_error *error);
+/* Writes all of the file to the sink, which the caller commits. */
+wi_status wi_headfile_write(const wi_head *head, wi_sink *sink, wi_error *error);
 
 #endif

@@ -9,7 +9,6 @@
 #include <string.h>
 
 static const char format_name[] = "whatsit head", format_version[] = "1";
-static const char *const kind_names[] = {"zero-shot", "linear", "few-shot"};
 
 /* ---- writing ---- */
 
@@ -75,7 +74,7 @@ wi_status wi_headmeta_write(const wi_head_parts *parts, wi_headmeta *out, wi_err
     add(out, "format", format_name);
     add(out, "format_version", format_version);
     add_text(out, "name", parts->name);
-    add(out, "kind", kind_names[parts->kind]);
+    add(out, "kind", wi_head_kind_name(parts->kind));
     add(out, "scores", parts->sigmoid ? "sigmoid" : "softmax");
     add_text(out, "model", parts->model_name);
     add_text(out, "model_fingerprint", parts->model_fingerprint);
@@ -177,8 +176,8 @@ static wi_status read_kind(wi_headmeta_get *get, const void *context, wi_head_pa
                        format_version);
     if (!kind)
         return wi_fail(error, WI_ERR_FORMAT, "the head's kind is missing");
-    size_t i = 0, n = sizeof kind_names / sizeof *kind_names;
-    while (i < n && strcmp(kind, kind_names[i]) != 0)
+    unsigned i = 0, n = WI_HEAD_FEW_SHOT + 1;
+    while (i < n && strcmp(kind, wi_head_kind_name((wi_head_kind)i)) != 0)
         i++;
     if (i == n)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "a head of the unknown kind '%.30s'", kind);

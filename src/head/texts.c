@@ -1,43 +1,24 @@
 /* Checks of a head's texts, whether they come from a user, a label list or a file. */
 #include "base/error.h"
 #include "base/size.h"
+#include "base/utf8.h"
 #include "head/head.h"
 #include "text/templates.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 sequence at text (0 when it is none): no overlong forms, surrogates or values
- * past U+10FFFF. A NUL byte stops every sequence, so nothing past the end is read. */
-static size_t sequence_bytes(const unsigned char *text)
-{
-    unsigned char lead = text[0];
-    if (lead < 0x80)
-        return 1;
-    size_t n = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] >= 0xa0) ||
-        (lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] >= 0x90))
-        return 0;
-    return n;
-}
-
 const char *wi_text_fault(const char *text, size_t max_bytes)
 {
-    if (strnlen(text, max_bytes + 1) > max_bytes)
+    size_t n_bytes = strnlen(text, max_bytes + 1), at = 0;
+    uint32_t c;
+    if (n_bytes > max_bytes)
         return "is too long";
-    const unsigned char *p = (const unsigned char *)text;
-    while (*p) {
-        size_t n = sequence_bytes(p);
-        if (n == 0)
+    while (at < n_bytes) {
+        if (!wi_utf8_next(text, n_bytes, &at, &c))
             return "is not UTF-8";
-        if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0))
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0))
             return "contains a control character";
-        p += n;
     }
     return NULL;
 }

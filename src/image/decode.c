@@ -28,6 +28,14 @@ wi_status wi_decode_check_size(const wi_encoded *in, const char *format, uint64_
     return WI_OK;
 }
 
+const char *wi_decode_probe(const void *bytes, size_t n_bytes)
+{
+    for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++)
+        if (decoders[i]->probe(bytes, n_bytes))
+            return decoders[i]->format;
+    return NULL;
+}
+
 wi_status wi_image_decode(const void *bytes, size_t n_bytes, const wi_image_options *options,
                           wi_image **out, wi_error *error)
 {

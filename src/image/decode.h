@@ -29,6 +29,9 @@ extern const wi_decoder wi_decoder_jpeg, wi_decoder_png, wi_decoder_webp, wi_dec
 wi_status wi_decode_check_size(const wi_encoded *in, const char *format, uint64_t width,
                                uint64_t height, wi_error *error);
 
+/* The format by the first bytes; NULL when no decoder knows it. */
+const char *wi_decode_probe(const void *bytes, size_t n_bytes);
+
 /* options may be NULL. */
 wi_status wi_image_decode(const void *bytes, size_t n_bytes, const wi_image_options *options,
                           wi_image **out, wi_error *error);

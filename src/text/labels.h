@@ -13,7 +13,8 @@
  * `# key: value` lines before the first label describe the head: name, title, source, licence,
  * group, sensitivity (once each) and template (any number, one {} each). Unknown keys are comments.
  * Empty lines are skipped; CRLF and a byte order mark are allowed. A label that came before (its
- * first name, byte for byte) is left out and counted. */
+ * first name, byte for byte) is left out and counted. Of whatever is not taken as it stands there is
+ * a note; bytes that are JSON, a page or a picture are refused by name. */
 #ifndef WI_TEXT_LABELS_H
 #define WI_TEXT_LABELS_H
 
@@ -29,6 +30,8 @@ typedef struct wi_labels {
     const char *const *groups; /* n_labels, "" for none; NULL when no label has one */
     size_t n_labels;
     size_t n_duplicates, duplicate_line; /* how many were left out, and the first one's line */
+    char *notes; /* n_notes texts one behind the other, freed with the rest */
+    size_t n_notes;
     void *memory;
 } wi_labels;
 

@@ -1,13 +1,14 @@
 #include "text/lines.h"
 
 #include "base/error.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
 void wi_lines_init(wi_lines *lines, char *text, size_t n)
 {
-    *lines = (wi_lines){text, text + n, 0};
+    *lines = (wi_lines){.at = text, .end = text + n};
+    lines->is_utf16 = n >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2));
     if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
         lines->at += 3;
 }
@@ -35,13 +36,15 @@ wi_status wi_lines_next(wi_lines *lines, char **line, wi_error *error)
     if (stop > start && stop[-1] == '\r')
         stop--;
     size_t n = (size_t)(stop - start);
-    if (!wi_utf8_check(start, n, NULL))
-        return wi_fail(error, WI_ERR_FORMAT, "line %zu: not UTF-8", lines->number);
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)start[i];
-        bool is_c1 = c == 0xc2 && (unsigned char)start[i + 1] < 0xa0;
-        if ((c < 0x20 && c != '\t') || c == 0x7f || is_c1)
-            return wi_fail(error, WI_ERR_FORMAT, "line %zu: control character", lines->number);
+    uint32_t c;
+    for (size_t at = 0; at < n;) {
+        if (!wi_utf8_next(start, n, &at, &c))
+            return wi_fail(error, WI_ERR_FORMAT, "line %zu: not UTF-8%s", lines->number,
+                           lines->is_utf16 ? ", but UTF-16: save it as UTF-8" : "");
+        if ((c < 0x20 && c != '\t') || (c >= 0x7f && c < 0xa0))
+            return wi_fail(error, WI_ERR_FORMAT, "line %zu: control character%s", lines->number,
+                           c == '\r' ? " (lines end in old Mac style: save it with line feeds)"
+                                     : "");
     }
     *stop = '\0';
     *line = wi_trim(start);

@@ -8,6 +8,7 @@
 typedef struct wi_lines {
     char *at, *end; /* what is left of a writable copy with one byte more than the text */
     size_t number;  /* of the line that came last, from 1 */
+    bool is_utf16;  /* by its byte order mark: then nothing of it can be read */
 } wi_lines;
 
 /* text is n bytes followed by one writable byte. */

@@ -1,7 +1,9 @@
-/* What the tokenizer needs of Unicode, without a locale: UTF-8, classes, lower case and NFC.
+/* What the tokenizer needs of Unicode, without a locale: classes, lower case and NFC.
  * Text in the middle of its clean-up is an array of code points, wi_chars. */
 #ifndef WI_TEXT_UNICODE_H
 #define WI_TEXT_UNICODE_H
+
+#include "base/utf8.h"
 
 #include <whatsit/status.h>
 
@@ -26,15 +28,6 @@ typedef struct wi_chars {
 wi_status wi_chars_reserve(wi_chars *chars, size_t capacity, wi_error *error);
 wi_status wi_chars_copy(wi_chars *to, const uint32_t *from, size_t n, wi_error *error);
 void wi_chars_free(wi_chars *chars);
-
-/* Decodes the code point at *pos < n and moves *pos behind it. False for anything but well-formed
- * UTF-8: overlong forms, surrogates and code points past U+10FFFF are refused. */
-bool wi_utf8_next(const char *text, size_t n, size_t *pos, uint32_t *out);
-/* Writes a code point's 1 to 4 bytes and says how many. */
-size_t wi_utf8_put(uint32_t c, char *out);
-/* True when text is UTF-8; otherwise *bad (nullable) is the offset of the first byte that is not.
- */
-bool wi_utf8_check(const char *text, size_t n, size_t *bad);
 
 /* The flags of a code point below 0x110000. */
 unsigned wi_unicode_flags(uint32_t c);

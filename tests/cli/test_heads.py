@@ -82,7 +82,7 @@ class Own(Case):
         for words in ((self.picture(), "--labels", "cat"), (self.picture(), "--labels", "cat,cat", "--json")):
             (warning,) = [line for line in self.ok(*words).error_lines() if "repeated" not in line]
             self.assertRegex(warning, "--labels: a single label always gets 100 %.*--multi.*--unknown")
-        self.assertIn("1 repeated label is left out", self.ok(*words).err)
+        self.assertIn("--labels: 'cat' is repeated: left out", self.ok(*words).err)
         self.assertIn("100.0 %", self.ok(*words[:3]).out)
         self.assertIn("one: a single label", self.ok(*new).err)
         self.write("data/cat/0.png", tiny_model.png(20, 20))

@@ -113,6 +113,40 @@ static void lists_are_read(void **state)
     wi_labels_free(&l);
 }
 
+/* What is not taken as it stands is told. */
+static void every_line_is_taken_or_named(void **state)
+{
+    (void)state;
+    static const char text[] = "# templat: a {}.\n#no label\n# quiet\n[pets]\ncat\tn1\ndog\tn2\n"
+                               "cat\n[odd\n#fox\n# title: late\n# see: elsewhere\n";
+    static const char *const notes[] = {
+        "line 1: '# templat:' is a comment; is '# template:' meant?",
+        "line 2: '#no label' begins with '#': a comment, not a label",
+        "line 5: what follows the tab is not read",
+        "line 7: 'cat' came before, in line 5: left out",
+        "line 8: '[odd' is a label: a group is written [name]",
+        "line 9: '#fox' begins with '#': a comment, not a label",
+        "line 10: '# title:' behind the first label is a comment",
+        "and 1 more such line"};
+    wi_labels l;
+    assert_int_equal(parse(text, sizeof text - 1, &l, NULL), WI_OK);
+    assert_int_equal(l.n_labels, 3);
+    assert_int_equal(l.n_notes, sizeof notes / sizeof *notes);
+    const char *note = l.notes;
+    for (size_t i = 0; i < l.n_notes; i++, note += strlen(note) + 1)
+        assert_string_equal(note, notes[i]);
+    wi_labels_free(&l);
+    char many[40 * 4 + 1] = "";
+    for (int i = 0; i < 40; i++)
+        strcat(many, "cat\n");
+    assert_int_equal(parse(many, strlen(many), &l, NULL), WI_OK);
+    assert_int_equal(l.n_notes, 9);
+    wi_labels_free(&l);
+    assert_int_equal(parse("cat\n# a: b\n#\n## x\n[a]\ndog", 25, &l, NULL), WI_OK);
+    assert_int_equal(l.n_notes, 0);
+    wi_labels_free(&l);
+}
+
 static void broken_lists_are_refused(void **state)
 {
     (void)state;
@@ -132,6 +166,14 @@ static void broken_lists_are_refused(void **state)
         {"# name: a\n# name: b\ncat", 23, "line 2: 'name'"},
         {"# template: none\ncat", 20, "line 1: template"},
         {"\n# template: {}{}\ncat", 21, "line 2: template"},
+        {"cat\n# template: a {}\ndog", 24, "line 2: '# template:' must stand before"},
+        {"\xff\xfe\x63\0", 4, "UTF-16"},
+        {"cat\rdog", 7, "old Mac"},
+        {"{\"cat\": 1}", 10, "JSON, not a label list"},
+        {" [\n \"cat\"]", 10, "JSON, not a label list"},
+        {"%PDF-1.7\n", 9, "a PDF document, not a label list"},
+        {"\x89PNG\r\n", 6, "a picture, not a label list"},
+        {"<!doctype html>", 15, "a page, not a label list"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         wi_labels untouched = {.n_labels = 77};
@@ -179,6 +221,7 @@ static void check_head(const char *file_name)
     assert_true(*l.title && *l.source && *l.licence && *l.group);
     assert_true(l.n_templates > 0 && l.n_labels > 1);
     assert_int_equal(l.n_duplicates, 0);
+    assert_int_equal(l.n_notes, 0);
     if (!strcmp(l.group, "people"))
         assert_true(*l.sensitivity);
     wi_labels_free(&l);
@@ -229,8 +272,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(templates_have_one_place), cmocka_unit_test(templates_are_filled),
         cmocka_unit_test(synonyms_are_split),       cmocka_unit_test(lists_are_read),
-        cmocka_unit_test(broken_lists_are_refused), cmocka_unit_test(template_lists_are_read),
-        cmocka_unit_test(shipped_heads_are_clean),  cmocka_unit_test(labels_stand_in_groups),
+        cmocka_unit_test(broken_lists_are_refused), cmocka_unit_test(every_line_is_taken_or_named),
+        cmocka_unit_test(template_lists_are_read),  cmocka_unit_test(shipped_heads_are_clean),
+        cmocka_unit_test(labels_stand_in_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,9 +77,11 @@ static void parsing_survives(void **state)
 {
     (void)state;
     input merges = {"#version: 0.2\na b\nab c</w>\n", 27},
-          labels = {"# template: a {}\ncat|kitty\ndog\n", 31}, templates = {"a {}.\n", 6};
+          labels = {"# template: a {}\ncat|kitty\ndog\n", 31}, noted = {"cat\ncat\n", 8},
+          templates = {"a {}.\n", 6};
     assert_int_equal(torture_run(merges_case, &merges), 4);
-    assert_int_equal(torture_run(labels_case, &labels), 2);
+    assert_int_equal(torture_run(labels_case, &labels), 3);
+    assert_int_equal(torture_run(labels_case, &noted), 4);
     assert_int_equal(torture_run(templates_case, &templates), 2);
 }
 
