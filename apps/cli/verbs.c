@@ -9,6 +9,9 @@ static const cli_verb *const verbs[] = {
     &cli_verb_eval,           &cli_verb_explain,     &cli_verb_rank,        &cli_verb_sort,
     &cli_verb_pull,           &cli_verb_model_list,  &cli_verb_model_info,  &cli_verb_model_convert,
     &cli_verb_model_verify,   &cli_verb_embed,       &cli_verb_tokenize,    &cli_verb_preprocess,
+#ifdef WHATSIT_LIBRARY
+    &cli_verb_index,          &cli_verb_search,      &cli_verb_duplicates,
+#endif
 #ifdef WHATSIT_SERVER
     &cli_verb_serve,          &cli_verb_keys_new,    &cli_verb_keys_list,   &cli_verb_keys_revoke,
     &cli_verb_keys_usage,     &cli_verb_lambda,

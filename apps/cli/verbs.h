@@ -37,6 +37,10 @@ extern const cli_verb cli_verb_keys_list;
 extern const cli_verb cli_verb_keys_revoke;
 extern const cli_verb cli_verb_keys_usage;
 extern const cli_verb cli_verb_lambda;
+/* With the library of photos only. */
+extern const cli_verb cli_verb_index;
+extern const cli_verb cli_verb_search;
+extern const cli_verb cli_verb_duplicates;
 extern const cli_verb cli_verb_completion;
 extern const cli_verb cli_verb_help;
 

@@ -131,6 +131,8 @@ static size_t rank(const wi_index *index, const float *query, heap *heaps, size_
         const uint8_t *row = wi_rows_file_first(&index->f16) + all->hits[i].row * index->f16.stride;
         index->engine->kern.dots_f16(1, index->dim, (const uint16_t *)(const void *)row, index->dim,
                                      query, &all->hits[i].score);
+        /* Halves are rounded: a photo's cosine with itself may come out above 1. */
+        all->hits[i].score = all->hits[i].score > 1 ? 1 : all->hits[i].score;
     }
     if (all->n > 1)
         qsort(all->hits, all->n, sizeof *all->hits, by_rank);

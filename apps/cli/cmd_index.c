@@ -1,0 +1,271 @@
+/* A library of photos: made from folders, brought up to date, asked how it is. */
+#include "indexing.h"
+#include "output.h"
+#include "paths.h"
+#include "term.h"
+#include "verbs.h"
+#include "watch.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const cli_option options[] = {
+    {"library", 'l', "NAME", false, "the library (default: photos)", NULL},
+    {"status", 0, NULL, false, "only say what it holds", NULL},
+    {"forget", 0, "DIR", true, "take a folder out of the library; its photos stay where they are",
+     "@dir"},
+    {"rebuild", 0, NULL, false, "embed all photos anew", NULL},
+    {"watch", 'w', NULL, false, "stay, and bring it up to date whenever something changes", NULL},
+    {"json", 0, NULL, false, "one JSON object a line", NULL},
+    {0},
+};
+
+/* Is path the folder itself, or below it? */
+static bool is_inside(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    return !strncmp(path, folder, n) && (path[n] == '\0' || path[n] == '/' || !strcmp(folder, "/"));
+}
+
+/* A folder inside one that is there already is part of it; those inside a new one become part of it. */
+static int add_folder(cli_app *app, cli_library *library, const char *operand)
+{
+    wi_error error = {0};
+    catalog_root *roots = NULL;
+    size_t n = 0;
+    int64_t id = 0;
+    bool inside = false;
+    char *path = realpath(operand, NULL);
+    if (!path || !cli_is_folder(path)) {
+        cli_error(app, "%s: %s", operand, path ? "is no folder" : "there is no such folder");
+        free(path);
+        return CLI_FAILED;
+    }
+    wi_status status = catalog_roots(library->cat, &roots, &n, &error);
+    for (size_t i = 0; i < n; i++) {
+        inside = inside || is_inside(path, roots[i].path);
+    }
+    if (status == WI_OK && !inside) {
+        status = catalog_add_root(library->cat, path, &id, &error);
+    }
+    for (size_t i = 0; i < n && status == WI_OK && !inside; i++) {
+        if (is_inside(roots[i].path, path)) {
+            status = catalog_merge_root(library->cat, roots[i].id, id, &error);
+        }
+    }
+    catalog_free_roots(roots, n);
+    free(path);
+    return status == WI_OK ? CLI_OK : cli_failed(app, NULL, &error);
+}
+
+static int forget_folder(cli_app *app, cli_library *library, const char *operand)
+{
+    wi_error error = {0};
+    catalog_root *roots = NULL;
+    size_t n = 0;
+    char *path = realpath(operand, NULL);
+    const char *wanted = path ? path : operand; /* it may be gone */
+    wi_status status = catalog_roots(library->cat, &roots, &n, &error);
+    int result = CLI_FAILED;
+    for (size_t i = 0; i < n && status == WI_OK; i++) {
+        if (!strcmp(roots[i].path, wanted)) {
+            status = catalog_remove_root(library->cat, roots[i].id, &error);
+            result = CLI_OK;
+        }
+    }
+    if (status != WI_OK) {
+        result = cli_failed(app, NULL, &error);
+    } else if (result != CLI_OK) {
+        cli_error(app, "%s: is no folder of library '%s': see 'whatsit index --status'", operand,
+                  library->name);
+    }
+    catalog_free_roots(roots, n);
+    free(path);
+    return result;
+}
+
+static int rebuild(const cli_runtime *runtime, const char *name)
+{
+    wi_error error = {0};
+    catalog *cat = NULL;
+    char *folder = cli_library_folder(name);
+    char *path = folder ? cli_text("%s/catalog.db", folder) : NULL;
+    int status = CLI_OK;
+    if (path && cli_exists(path) &&
+        (catalog_open(path, false, &cat, &error) != WI_OK ||
+         catalog_forget_model(cat, runtime->info.fingerprint, &error) != WI_OK)) {
+        status = cli_failed(runtime->app, NULL, &error);
+    }
+    static const char *const endings[] = {"s8", "f16"};
+    for (size_t i = 0; i < 2 && folder && status == CLI_OK; i++) {
+        char *file = cli_text("%s/%.16s.%s", folder, runtime->info.fingerprint, endings[i]);
+        if (file) {
+            unlink(file);
+        }
+        free(file);
+    }
+    catalog_close(&cat);
+    free(path);
+    free(folder);
+    return status;
+}
+
+static void say_update(cli_app *app, const cli_library *library, const cli_indexed *done, bool json)
+{
+    if (json) {
+        cli_json_line(json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "library", library->name,
+                                "files", (json_int_t)done->n_files, "new", (json_int_t)done->n_new,
+                                "moved", (json_int_t)done->n_known, "gone",
+                                (json_int_t)done->n_gone, "unreadable",
+                                (json_int_t)done->n_unreadable, "folders_away",
+                                (json_int_t)done->n_away, "seconds", done->seconds));
+        return;
+    }
+    cli_note(
+        app,
+        "library '%s': %zu pictures in its folders; %zu new, %zu moved or copied, %zu gone, %zu "
+        "cannot be read (%.1f s)",
+        library->name, done->n_files, done->n_new, done->n_known, done->n_gone, done->n_unreadable,
+        done->seconds);
+}
+
+static int say_status(const cli_runtime *runtime, cli_library *library, bool json)
+{
+    wi_error error = {0};
+    catalog_root *roots = NULL;
+    catalog_counts counts = {0};
+    size_t n = 0;
+    wi_status status = catalog_roots(library->cat, &roots, &n, &error);
+    if (status == WI_OK) {
+        status = catalog_count(library->cat, library->model.id, &counts, &error);
+    }
+    if (status != WI_OK) {
+        return cli_failed(runtime->app, NULL, &error);
+    }
+    if (json) {
+        json_t *folders = json_array();
+        for (size_t i = 0; i < n; i++) {
+            json_array_append_new(folders,
+                                  json_pack("{s:o,s:I}", "path", cli_json_text(roots[i].path),
+                                            "files", (json_int_t)roots[i].n_files));
+        }
+        cli_json_line(json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "library", library->name, "model",
+                                runtime->info.name, "files", (json_int_t)counts.files, "contents",
+                                (json_int_t)counts.contents, "embedded",
+                                (json_int_t)counts.with_vector, "unreadable",
+                                (json_int_t)counts.unreadable, "folders", folders));
+    } else {
+        printf("library '%s', model %s\n", library->name, runtime->info.name);
+        printf("  %lld files of %lld different contents, %lld embedded, %lld cannot be read\n",
+               (long long)counts.files, (long long)counts.contents, (long long)counts.with_vector,
+               (long long)counts.unreadable);
+        for (size_t i = 0; i < n; i++) {
+            char text[1024];
+            cli_printable(roots[i].path, text, sizeof text);
+            printf("  %8lld  %s%s\n", (long long)roots[i].n_files, text,
+                   cli_is_folder(roots[i].path) ? "" : "  (not there now)");
+        }
+    }
+    catalog_free_roots(roots, n);
+    return CLI_OK;
+}
+
+static int change_folders(cli_app *app, cli_library *library, const cli_args *args)
+{
+    int status = CLI_OK;
+    const char *folder;
+    size_t position = 0;
+    while (status == CLI_OK && (folder = cli_args_next(args, "forget", &position))) {
+        status = forget_folder(app, library, folder);
+    }
+    for (size_t i = 0; i < args->n_operands && status == CLI_OK; i++) {
+        status = add_folder(app, library, args->operands[i]);
+    }
+    return status;
+}
+
+static int update(const cli_runtime *runtime, cli_library *library, bool json)
+{
+    cli_indexed done;
+    int status = cli_index_update(runtime, library, &done);
+    say_update(runtime->app, library, &done, json);
+    return status;
+}
+
+static int watch(const cli_runtime *runtime, cli_library *library, bool json)
+{
+    int status = CLI_OK;
+    cli_note(runtime->app, "watching; Ctrl-C ends it");
+    while (status != CLI_INTERRUPTED && cli_watch_wait(runtime->app, library->cat)) {
+        status = update(runtime, library, json);
+    }
+    return cli_interrupted() ? CLI_INTERRUPTED : CLI_FAILED;
+}
+
+static int run(cli_app *app, const cli_args *args)
+{
+    cli_runtime runtime = {0};
+    cli_library library = {0};
+    const char *name;
+    bool only_status = cli_args_has(args, "status"), json = cli_args_has(args, "json");
+    int status = cli_library_name(args, &name);
+    if (status == CLI_OK && only_status &&
+        (args->n_operands > 0 || cli_args_has(args, "forget") || cli_args_has(args, "rebuild"))) {
+        status = cli_usage(args->verb, "--status changes nothing: leave the rest out");
+    }
+    if (status != CLI_OK) {
+        return status;
+    }
+    status = cli_runtime_open(app, args, WI_TOWER_IMAGE, &runtime);
+    if (status == CLI_OK && cli_args_has(args, "rebuild")) {
+        status = rebuild(&runtime, name);
+    }
+    if (status == CLI_OK) {
+        status = cli_library_open(&runtime, name, !only_status, &library);
+    }
+    if (status == CLI_OK && only_status) {
+        status = say_status(&runtime, &library, json);
+    } else if (status == CLI_OK) {
+        status = change_folders(app, &library, args);
+        if (status == CLI_OK) {
+            status = update(&runtime, &library, json);
+        }
+        if (status != CLI_INTERRUPTED && cli_args_has(args, "watch")) {
+            status = watch(&runtime, &library, json);
+        }
+    }
+    cli_library_close(&library);
+    cli_runtime_close(&runtime);
+    return status;
+}
+
+const cli_verb cli_verb_index = {
+    .name = "index",
+    .operands = "[DIR...]",
+    .summary = "remember the photos of folders, to search them at once",
+    .details =
+        "Embeds the pictures in the folders and below, and keeps what it learnt in a library in "
+        "the user's data folder: paths, sizes, a vector and a thumbprint of each photo, not the "
+        "photos. "
+        "Run it again, without folders, to bring the library up to date: only files that are new "
+        "or have "
+        "changed are read; those that were moved or renamed are known by their content. It may be "
+        "stopped "
+        "at any moment and goes on from there.\n\n"
+        "A folder that is not there, as on a drive that is not plugged in, keeps its photos. Each "
+        "model "
+        "has vectors of its own; search uses those of the model in use.",
+    .examples = "whatsit index ~/Pictures\n"
+                "    make or extend the library\n"
+                "whatsit index\n"
+                "    bring it up to date\n"
+                "whatsit index --status\n"
+                "    what it holds\n",
+    .complete = "@dir",
+    .min_operands = 0,
+    .max_operands = SIZE_MAX,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .options = options,
+    .run = run,
+};

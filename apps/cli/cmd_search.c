@@ -1,0 +1,484 @@
+/* Photos of a library by words, by a picture, by both, and by what is known of them. */
+#include "background.h"
+#include "encode.h"
+#include "heads.h"
+#include "output.h"
+#include "paths.h"
+#include "photo_library.h"
+#include "term.h"
+#include "verbs.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const cli_option options[] = {
+    {"library", 'l', "NAME", false, "the library (default: photos)", NULL},
+    {"like", 0, "IMAGE", true, "photos like this one; with words, both count", "@file"},
+    {"not", 0, "TEXT", true, "what the photos should not show", NULL},
+    {"as", 'a', "HEAD", false, "with --is: only photos that this head answers with the label",
+     "@head"},
+    {"is", 0, "LABEL", false, "the label that --as has to give", NULL},
+    {"folder", 0, "DIR", false, "only photos in this folder and below", "@dir"},
+    {"after", 0, "DATE", false, "taken on this day or later: 2024, 2024-05 or 2024-05-31", NULL},
+    {"before", 0, "DATE", false, "taken before this day", NULL},
+    {"camera", 0, "TEXT", false, "the camera's name holds this", NULL},
+    {"orientation", 0, "WHICH", false, "landscape, portrait or square",
+     "landscape portrait square"},
+    {"min-px", 0, "N", false, "width and height at least", NULL},
+    {"min", 0, "C", false,
+     "how sure it has to be that a photo shows the words, 0 to 1 (default: 0.1; 0 shows the "
+     "nearest "
+     "whatever they are)",
+     NULL},
+    {"top", 'k', "K", false, "at most K photos (default: 20)", NULL},
+    {"json", 0, NULL, false, "one JSON object a line, best first", NULL},
+    {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
+    {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
+    {"names", 0, NULL, false, "paths only, one a line", NULL},
+    {"null", '0', NULL, false, "paths only, each ended by a zero byte, for xargs -0", NULL},
+    {0},
+};
+
+enum { MOST_SCANNED = 100000 };
+
+typedef struct searching {
+    cli_app *app;
+    const cli_args *args;
+    cli_runtime runtime;
+    cli_library library;
+    cli_background background;
+    catalog_filter filter;
+    cli_format format;
+    char *words; /* the operands as one text, or NULL */
+    size_t top, dim;
+    double min;
+    bool has_words_only; /* then a confidence can be told */
+    float *query;        /* [dim], of length 1 */
+    wi_head *head;
+    size_t label; /* of head: what --is wants */
+    size_t n_shown;
+} searching;
+
+/* ---- options ---- */
+
+static int read_date(const cli_args *args, const char *option, int64_t *out)
+{
+    const char *text = cli_args_value(args, option);
+    int year, month = 1, day = 1, used = 0;
+    *out = 0;
+    if (!text) {
+        return CLI_OK;
+    }
+    bool good = (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) == 3 && !text[used]) ||
+                (day = 1, sscanf(text, "%4d-%2d%n", &year, &month, &used) == 2 && !text[used]) ||
+                (month = 1, sscanf(text, "%4d%n", &year, &used) == 1 && !text[used]);
+    if (!good || year < 1000 || month < 1 || month > 12 || day < 1 || day > 31) {
+        return cli_usage(args->verb, "--%s takes a day such as 2024-05-31, not '%s'", option, text);
+    }
+    /* Days since 1970 of the proleptic Gregorian calendar; a year begins in March here. */
+    int64_t y = year - (month <= 2), era = y / 400, yoe = y - era * 400;
+    int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int64_t days = era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+    *out = days * 86400;
+    return CLI_OK;
+}
+
+static int read_filter(searching *s)
+{
+    const cli_args *args = s->args;
+    const char *orientation = cli_args_value(args, "orientation");
+    const char *folder = cli_args_value(args, "folder");
+    long px;
+    int status = read_date(args, "after", &s->filter.after);
+    status = status == CLI_OK ? read_date(args, "before", &s->filter.before) : status;
+    status = status == CLI_OK ? cli_args_number(args, "min-px", 1, 1000000, 0, &px) : status;
+    if (status != CLI_OK) {
+        return status;
+    }
+    s->filter.least_px = px;
+    s->filter.camera = cli_args_value(args, "camera");
+    if (orientation) {
+        s->filter.orientation = !strcmp(orientation, "landscape")  ? 1
+                                : !strcmp(orientation, "portrait") ? 2
+                                : !strcmp(orientation, "square")   ? 3
+                                                                   : 0;
+        if (!s->filter.orientation) {
+            return cli_usage(args->verb,
+                             "--orientation takes landscape, portrait or square, not '%s'",
+                             orientation);
+        }
+    }
+    /* The catalogue has absolute paths; one that is gone is taken as it is written. */
+    s->filter.folder = folder ? realpath(folder, NULL) : NULL;
+    if (folder && !s->filter.folder) {
+        s->filter.folder = cli_text("%s", folder);
+    }
+    return CLI_OK;
+}
+
+static int read_options(searching *s)
+{
+    const cli_args *args = s->args;
+    const char *min = cli_args_value(args, "min");
+    char *end = NULL;
+    long top;
+    int status = cli_format_of(args, &s->format);
+    status = status == CLI_OK ? cli_args_number(args, "top", 1, 1000000, 20, &top) : status;
+    status = status == CLI_OK ? read_filter(s) : status;
+    if (status != CLI_OK) {
+        return status;
+    }
+    s->top = (size_t)top;
+    s->min = min ? strtod(min, &end) : 0.1;
+    if (min && (end == min || *end || !(s->min >= 0 && s->min <= 1))) {
+        return cli_usage(args->verb, "--min takes a number from 0 to 1, not '%s'", min);
+    }
+    if (cli_args_has(args, "as") != cli_args_has(args, "is")) {
+        return cli_usage(args->verb, "--as HEAD and --is LABEL go together");
+    }
+    if (args->n_operands == 0 && !cli_args_has(args, "like") && !cli_args_has(args, "as")) {
+        return cli_usage(args->verb, "needs words, --like IMAGE, or --as HEAD --is LABEL");
+    }
+    for (size_t i = 0; i < args->n_operands; i++) {
+        char *longer =
+            cli_text("%s%s%s", s->words ? s->words : "", s->words ? " " : "", args->operands[i]);
+        free(s->words);
+        s->words = longer;
+    }
+    s->has_words_only = s->words && !cli_args_has(args, "like");
+    return CLI_OK;
+}
+
+/* ---- the query ---- */
+
+static int add_texts(searching *s, const char *const *texts, size_t n, float sign)
+{
+    wi_error error = {0};
+    wi_session *session = NULL;
+    wi_session_options sizes = {.max_images = 1};
+    float *rows = calloc(n + 1, s->dim * sizeof *rows);
+    wi_status status =
+        rows ? wi_session_open(s->runtime.model, &sizes, &session, &error) : WI_ERR_NOMEM;
+    if (status == WI_OK) {
+        status = wi_session_encode_texts(session, texts, n, rows, NULL, NULL, &error);
+    }
+    if (status == WI_OK) {
+        wi_normalise(rows, n, s->dim);
+        for (size_t i = 0; i < n * s->dim; i++) {
+            s->query[i % s->dim] += sign * rows[i] / (float)n;
+        }
+    }
+    wi_session_close(&session);
+    free(rows);
+    return status == WI_OK ? CLI_OK : cli_failed(s->app, NULL, &error);
+}
+
+typedef struct likes {
+    searching *s;
+    size_t n;
+} likes;
+
+static bool take_like(void *context, const cli_item *item, const float *embedding, double encode_ms)
+{
+    likes *l = context;
+    (void)item;
+    (void)encode_ms;
+    if (embedding) {
+        double squares = 0;
+        for (size_t i = 0; i < l->s->dim; i++) {
+            squares += (double)embedding[i] * (double)embedding[i];
+        }
+        for (size_t i = 0; i < l->s->dim && squares > 0; i++) {
+            l->s->query[i] += (float)((double)embedding[i] / sqrt(squares));
+        }
+    }
+    return embedding != NULL;
+}
+
+static int add_likes(searching *s)
+{
+    cli_list paths = {0};
+    const char *path;
+    size_t position = 0;
+    int status = CLI_OK;
+    while (status == CLI_OK && (path = cli_args_next(s->args, "like", &position))) {
+        status = cli_list_add(&paths, cli_text("%s", path)) ? CLI_OK : CLI_FAILED;
+    }
+    if (status == CLI_OK && paths.n > 0) {
+        likes l = {s, 0};
+        cli_encode job = {&s->runtime, &paths, false, take_like, &l};
+        status = cli_encode_images(&job);
+    }
+    cli_list_free(&paths);
+    return status;
+}
+
+static int make_query(searching *s)
+{
+    size_t n_not = cli_args_count(s->args, "not"), position = 0;
+    const char **nots = calloc(n_not + 1, sizeof *nots);
+    int status = nots && s->query ? CLI_OK : CLI_FAILED;
+    for (size_t i = 0; i < n_not && nots; i++) {
+        nots[i] = cli_args_next(s->args, "not", &position);
+    }
+    if (status == CLI_OK && s->words) {
+        const char *words = s->words;
+        status = add_texts(s, &words, 1, 1);
+    }
+    if (status == CLI_OK) {
+        status = add_likes(s);
+    }
+    if (status == CLI_OK && n_not > 0) {
+        status = add_texts(s, nots, n_not, -1);
+    }
+    wi_normalise(s->query, 1, s->dim);
+    free((void *)nots);
+    return status;
+}
+
+static int open_head(searching *s)
+{
+    const char *name = cli_args_value(s->args, "as"), *label = cli_args_value(s->args, "is");
+    int status = name ? cli_head_open(&s->runtime, name, false, &s->head) : CLI_OK;
+    wi_head_info info;
+    if (status != CLI_OK || !name) {
+        return status;
+    }
+    wi_head_get_info(s->head, &info);
+    const char *near = NULL;
+    size_t distance = 3;
+    for (size_t i = 0; i < info.n_labels; i++) {
+        const char *other = wi_head_label(s->head, i);
+        if (!strcmp(other, label)) {
+            s->label = i;
+            return CLI_OK;
+        }
+        cli_nearest(label, other, &near, &distance);
+    }
+    return cli_usage(s->args->verb, "head '%s' has no label '%s'%s%s%s", name, label,
+                     near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+/* ---- answers ---- */
+
+static void write_path(searching *s, const char *path, float score, double confidence)
+{
+    char text[1024];
+    if (cli_args_has(s->args, "null")) {
+        fwrite(path, 1, strlen(path) + 1, stdout);
+    } else if (cli_args_has(s->args, "names")) {
+        puts(path);
+    } else if (s->format == CLI_JSON) {
+        cli_json_line(json_pack("{s:o,s:o,s:o}", "path", cli_json_text(path), "score",
+                                cli_json_number((double)score), "confidence",
+                                cli_json_number(confidence)));
+    } else if (s->format != CLI_TEXT) {
+        char separator = s->format == CLI_CSV ? ',' : '\t';
+        printf("%.9g%c", (double)score, separator);
+        if (!isnan(confidence)) {
+            printf("%.9g", confidence);
+        }
+        putchar(separator);
+        cli_write_field(s->format, path);
+        putchar('\n');
+    } else {
+        cli_printable(path, text, sizeof text);
+        if (isnan(confidence)) {
+            printf("  %6.3f  %s\n", (double)score, text);
+        } else {
+            printf("  %3.0f %%  %6.3f  %s\n", 100 * confidence, (double)score, text);
+        }
+    }
+}
+
+/* Is the head's answer for this photo the label that is wanted? */
+static bool head_agrees(searching *s, const float *photo)
+{
+    wi_answer best;
+    size_t n = 0;
+    return !s->head || (wi_head_answer(s->head, photo, s->dim, 1, &best, &n, NULL) == WI_OK &&
+                        n == 1 && best.label == s->label);
+}
+
+/* Shows the photos of a row; false when something failed. */
+static bool show_row(searching *s, const float *photo, uint64_t row, float score)
+{
+    wi_error error = {0};
+    catalog_photo known;
+    double confidence = s->has_words_only
+                            ? cli_background_confidence(&s->background, s->query, photo)
+                            : (double)NAN;
+    if (confidence < s->min || !head_agrees(s, photo)) {
+        return true;
+    }
+    if (catalog_photo_of(s->library.cat, s->library.model.id, (int64_t)row, &s->filter, &known,
+                         &error) != WI_OK) {
+        cli_failed(s->app, NULL, &error);
+        return false;
+    }
+    if (known.n_paths > 0) { /* else: no file has it any more */
+        write_path(s, known.paths[0], score, confidence);
+        s->n_shown++;
+    }
+    catalog_free_photo(&known);
+    return cli_output_ok(s->app);
+}
+
+static void write_heading(const searching *s)
+{
+    bool plain = cli_args_has(s->args, "names") || cli_args_has(s->args, "null");
+    if (!plain && (s->format == CLI_CSV || s->format == CLI_TSV)) {
+        puts(s->format == CLI_CSV ? "score,confidence,path" : "score\tconfidence\tpath");
+    }
+}
+
+static int scan(searching *s, size_t n_asked, wi_index_hit *hits, float *photo, const uint8_t *bits)
+{
+    wi_error error = {0};
+    size_t n = 0;
+    wi_status status = wi_index_search(s->library.index, s->query, n_asked, bits, hits, &n, &error);
+    write_heading(s);
+    for (size_t i = 0; i < n && s->n_shown < s->top && status == WI_OK && !cli_interrupted(); i++) {
+        status = wi_index_row(s->library.index, hits[i].row, photo, &error);
+        if (status == WI_OK && !show_row(s, photo, hits[i].row, hits[i].score)) {
+            return CLI_FAILED;
+        }
+    }
+    return status == WI_OK ? CLI_OK : cli_failed(s->app, NULL, &error);
+}
+
+static int best_first(const void *a, const void *b)
+{
+    const wi_index_hit *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score ? 1 : -1)
+                                : (x->row > y->row) - (x->row < y->row);
+}
+
+/* A head without words: every photo is asked. */
+static int scan_by_head(searching *s, wi_index_hit *hits, float *photo, const uint8_t *bits)
+{
+    wi_head_info info;
+    wi_head_get_info(s->head, &info);
+    float *scores = calloc(info.n_labels + 1, sizeof *scores);
+    size_t n = 0, n_rows = (size_t)s->library.model.n_rows;
+    for (size_t row = 0; row < n_rows && scores && !cli_interrupted(); row++) {
+        if ((!bits || (bits[row / 8] >> (row % 8) & 1)) &&
+            wi_index_row(s->library.index, row, photo, NULL) == WI_OK &&
+            wi_head_scores(s->head, photo, s->dim, scores, NULL, NULL, NULL) == WI_OK) {
+            hits[n++] = (wi_index_hit){row, scores[s->label]};
+        }
+    }
+    free(scores);
+    if (n > 1) {
+        qsort(hits, n, sizeof *hits, best_first);
+    }
+    write_heading(s);
+    for (size_t i = 0; i < n && s->n_shown < s->top && !cli_interrupted(); i++) {
+        if (wi_index_row(s->library.index, hits[i].row, photo, NULL) != WI_OK ||
+            !show_row(s, photo, hits[i].row, hits[i].score)) {
+            return CLI_FAILED;
+        }
+    }
+    return CLI_OK;
+}
+
+static int search(searching *s)
+{
+    wi_error error = {0};
+    size_t n_rows = (size_t)s->library.model.n_rows;
+    /* Photos that are gone and those that do not fit take places among the nearest. */
+    size_t n_asked = s->head ? MOST_SCANNED : 2 * s->top + 100;
+    n_asked = n_asked < n_rows ? n_asked : n_rows;
+    bool by_query = s->words || cli_args_has(s->args, "like");
+    wi_index_hit *hits = calloc((by_query ? n_asked : n_rows) + 1, sizeof *hits);
+    float *photo = calloc(s->dim + 1, sizeof *photo);
+    uint8_t *bits = NULL;
+    int status = hits && photo ? CLI_OK : CLI_FAILED;
+    if (status == CLI_OK && !catalog_filter_is_empty(&s->filter)) {
+        bits = calloc(n_rows / 8 + 1, 1);
+        if (!bits || catalog_rows(s->library.cat, s->library.model.id, &s->filter, n_rows, bits,
+                                  &error) != WI_OK) {
+            status = cli_failed(s->app, NULL, &error);
+        }
+    }
+    if (status == CLI_OK) {
+        status =
+            by_query ? scan(s, n_asked, hits, photo, bits) : scan_by_head(s, hits, photo, bits);
+    }
+    free(bits);
+    free(photo);
+    free(hits);
+    return status;
+}
+
+static int open_all(searching *s)
+{
+    const char *name;
+    int status = cli_library_name(s->args, &name);
+    if (status == CLI_OK) {
+        status = cli_runtime_open(s->app, s->args, WI_TOWERS_BOTH, &s->runtime);
+    }
+    if (status == CLI_OK) {
+        status = cli_library_open(&s->runtime, name, false, &s->library);
+    }
+    s->dim = s->runtime.info.embedding_dim;
+    s->query = calloc(s->dim + 1, sizeof *s->query);
+    if (status == CLI_OK && s->has_words_only && s->min > 0) {
+        status = cli_background_open(&s->runtime, &s->library, &s->background);
+    }
+    return status == CLI_OK ? open_head(s) : status;
+}
+
+static int run(cli_app *app, const cli_args *args)
+{
+    searching s = {.app = app, .args = args};
+    int status = read_options(&s);
+    if (status == CLI_OK) {
+        status = open_all(&s);
+    }
+    if (status == CLI_OK && (s.words || cli_args_has(args, "like"))) {
+        status = make_query(&s);
+    }
+    if (status == CLI_OK) {
+        status = search(&s);
+    }
+    if (status == CLI_OK && s.n_shown == 0 && !cli_interrupted()) {
+        cli_note(app, "nothing in library '%s' fits%s", s.library.name,
+                 s.has_words_only && s.min > 0 ? " well; --min 0 shows the nearest" : "");
+    }
+    wi_head_close(&s.head);
+    cli_background_close(&s.background);
+    cli_library_close(&s.library);
+    cli_runtime_close(&s.runtime);
+    free((void *)(uintptr_t)s.filter.folder);
+    free(s.query);
+    free(s.words);
+    return cli_interrupted() ? CLI_INTERRUPTED : status;
+}
+
+const cli_verb cli_verb_search = {
+    .name = "search",
+    .operands = "[WORD...]",
+    .summary = "find photos of a library by words, by a picture, or both",
+    .details =
+        "Compares the words (taken together as one text) with every photo of the library that "
+        "'whatsit index' made, best first. A photo is shown when it fits the words better than it "
+        "fits "
+        "some hundreds of other things, so that a search for what is not there finds nothing; "
+        "--min says "
+        "how much better. The first number is that confidence, the second the cosine by which "
+        "photos are ordered.",
+    .examples = "whatsit search a dog on a beach\n"
+                "    the best twenty\n"
+                "whatsit search --like holiday.jpg --not people\n"
+                "    photos like this one, without people\n"
+                "whatsit search birthday cake --after 2024 --null | xargs -0 ls -l\n"
+                "    paths for another program\n",
+    .complete = NULL,
+    .min_operands = 0,
+    .max_operands = SIZE_MAX,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,219 @@
+"""The library of photos: made, kept up to date, searched, and whole after whatever happened to it."""
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pictures
+import tiny_model
+from harness import Case, main
+
+
+class Library(Case):
+    def setUp(self):
+        super().setUp()
+        self.photos = self.path("photos")
+        os.makedirs(os.path.join(self.photos, "deep", "er"))
+        shutil.copytree(os.path.join(Case.source, "heads"), os.path.join(self.share, "heads"), dirs_exist_ok=True)
+        self.places = ["a.png", "b.png", "deep/c.png", "deep/er/d.png"]
+        for i, place in enumerate(self.places):
+            shutil.copy(self.picture(i), os.path.join(self.photos, place))
+
+    def place(self, name):
+        return os.path.join(self.photos, name)
+
+    def index(self, *words, **options):
+        """What the run did, from its JSON line."""
+        return self.ok("index", *words, "--json", **options).json()[-1]
+
+    def found(self, *words):
+        return [line["path"] for line in self.ok("search", *words, "--json", "--min", "0").json()]
+
+    def did(self, run, new=0, moved=0, gone=0):
+        self.assertEqual((run["new"], run["moved"], run["gone"]), (new, moved, gone), run)
+
+    def test_only_what_is_new_is_embedded(self):
+        self.did(self.index(self.photos), new=4)
+        self.did(self.index())
+        shutil.copy(self.picture(4), self.place("deep/e.png"))
+        self.did(self.index(), new=1)
+        self.assertEqual(sorted(self.found("something")), sorted(self.place(p) for p in self.places + ["deep/e.png"]))
+
+    def test_a_photo_is_found_by_itself_and_scores_are_cosines(self):
+        self.index(self.photos)
+        lines = self.ok("search", "--like", self.picture(2), "--json").json()
+        self.assertEqual(lines[0]["path"], self.place("deep/c.png"))
+        self.assertAlmostEqual(lines[0]["score"], 1, places=3)
+        self.assertEqual([l["score"] for l in lines], sorted((l["score"] for l in lines), reverse=True))
+        ranked = self.ok("rank", "--text", "a thing", *(self.place(p) for p in self.places), "--json").json()
+        searched = self.ok("search", "a", "thing", "--min", "0", "--json").json()
+        for one, other in zip(ranked, searched):
+            self.assertAlmostEqual(one["score"], other["score"], places=2)
+
+    def test_moved_renamed_copied_changed_and_gone(self):
+        self.index(self.photos)
+        os.rename(self.place("a.png"), self.place("deep/renamed.png"))
+        shutil.copy(self.place("b.png"), self.place("copy of b.png"))
+        os.remove(self.place("deep/c.png"))
+        shutil.copy(self.picture(5), self.place("deep/er/d.png"))
+        self.did(self.index(), new=1, moved=2, gone=2)
+        self.assertEqual(sorted(self.found("x")),
+                         sorted(map(self.place, ["deep/renamed.png", "b.png", "deep/er/d.png"])))
+        self.assertEqual(self.ok("duplicates", "--exact", "--json").json(),
+                         [{"kind": "equal", "keep": self.place("b.png"), "why": "any: they are equal",
+                           "paths": [self.place("b.png"), self.place("copy of b.png")]}])
+
+    def test_a_drive_that_is_away_keeps_its_photos(self):
+        self.index(self.photos)
+        os.rename(self.photos, self.path("unplugged"))
+        self.assertEqual(self.index()["folders_away"], 1)
+        os.makedirs(self.photos)  # a mount point without its drive
+        self.assertEqual(self.index()["folders_away"], 1)
+        os.rmdir(self.photos)
+        os.rename(self.path("unplugged"), self.photos)
+        self.did(self.index())
+        self.assertEqual(len(self.found("x")), 4)
+
+    def test_folders_inside_each_other_and_forgotten_ones(self):
+        self.index(self.place("deep"))
+        self.did(self.index(self.photos), new=2)  # deep becomes part of it
+        self.did(self.index(self.place("deep/er")))
+        status = self.ok("index", "--status", "--json").json()[0]
+        self.assertEqual(status["folders"], [{"path": self.photos, "files": 4}])
+        self.fails("index", "--forget", self.place("deep"), says="is no folder of library")
+        self.ok("index", "--forget", self.photos)
+        self.assertEqual(self.found("x"), [])
+        self.did(self.index(self.photos), moved=4)  # the vectors are still known
+
+    def test_unreadable_pictures_are_told_once_and_not_tried_again(self):
+        self.write("photos/junk.png", b"no picture at all")
+        first = self.run_cli("index", self.photos, "--json")
+        self.assertEqual((first.status, first.json()[0]["unreadable"]), (1, 1))
+        self.assertIn("junk.png", first.err)
+        self.assertEqual(self.index()["unreadable"], 0)
+        self.assertEqual(self.ok("index", "--status", "--json").json()[0]["unreadable"], 1)
+        shutil.copy(self.picture(4), self.place("junk.png"))
+        self.did(self.index(), new=1)
+
+    def test_names_that_are_no_text(self):
+        odd = os.path.join(os.fsencode(self.photos), b"caf\xe9 \n\x01.png")
+        shutil.copy(self.picture(5), odd)
+        self.index(self.photos)
+        out = self.ok("search", "--like", self.picture(5), "--null", "--top", "1").raw
+        self.assertEqual(out, odd + b"\0")
+
+    def test_filters(self):
+        for name, size in (("wide.png", (64, 32)), ("tall.png", (32, 64)), ("big.png", (300, 300))):
+            self.write(f"photos/{name}", tiny_model.png(*size, 9))
+        self.index(self.photos)
+        os.utime(self.place("wide.png"), (1e9, 1e9))  # 2001-09-09
+        self.index()
+        self.assertEqual(self.found("x", "--orientation", "portrait"), [self.place("tall.png")])
+        self.assertIn(self.place("wide.png"), self.found("x", "--orientation", "landscape"))
+        self.assertEqual(self.found("x", "--min-px", "200"), [self.place("big.png")])
+        self.assertEqual(self.found("x", "--before", "2001-09-10"), [self.place("wide.png")])
+        self.assertEqual(self.found("x", "--before", "2001-09-09"), [])
+        self.assertEqual(self.found("x", "--after", "2001-09", "--before", "2001-10"), [self.place("wide.png")])
+        self.assertEqual(sorted(self.found("x", "--folder", self.place("deep"))),
+                         [self.place("deep/c.png"), self.place("deep/er/d.png")])
+        self.assertEqual(self.found("x", "--folder", self.place("dee")), [])
+        self.wrong("search", "x", "--after", "yesterday", says="2024-05-31")
+        self.wrong("search", "x", "--orientation", "round", says="landscape")
+
+    def test_head_and_label(self):
+        self.index(self.photos)
+        self.ok("head", "new", "two", "--labels", "cat,dog")
+        both = sum((self.found("x", "--as", "two", "--is", label) for label in ("cat", "dog")), [])
+        self.assertEqual(len(both), 4)
+        lines = self.ok("search", "--as", "two", "--is", "cat", "--json").json()
+        for line in lines:
+            self.assertEqual(self.ok(line["path"], "--as", "two", "--json", "--top", "1").json()[0]["heads"][0]
+                             ["answers"][0]["label"], "cat")
+        self.wrong("search", "x", "--as", "two", "--is", "dgo", says="did you mean 'dog'")
+        self.wrong("search", "x", "--is", "dog", says="--as HEAD and --is LABEL go together")
+
+    def test_mistakes(self):
+        self.fails("search", "x", says="whatsit index DIR")
+        self.wrong("search", says="needs words")
+        self.fails("index", self.path("nowhere"), says="there is no such folder")
+        self.wrong("index", "--library", "../up", says="cannot be the name")
+        self.wrong("index", "--status", self.photos, says="changes nothing")
+        self.index(self.photos)
+        other = self.path("other")
+        tiny_model.write_model(other, seed=5)
+        self.fails("search", "x", "--model", other, says="run 'whatsit index' with this model")
+        self.did(self.index("--model", other), new=4)  # side by side
+        self.assertEqual(len(self.found("x")), 4)
+
+    def test_vectors_that_are_gone_are_told_and_made_anew(self):
+        self.index(self.photos)
+        folder = self.data_path("libraries", "photos")
+        for name in os.listdir(folder):
+            if name.endswith(".s8"):
+                os.truncate(os.path.join(folder, name), 200)
+        self.fails("search", "x", says="--rebuild")
+        self.fails("index", says="--rebuild")
+        self.did(self.index("--rebuild"), new=4)
+        self.assertEqual(len(self.found("x")), 4)
+
+    def test_one_writes_at_a_time(self):
+        self.index(self.photos)
+        watcher = self.start("index", "--watch")
+        try:
+            while b"watching" not in watcher.stderr.readline():
+                pass
+            self.fails("index", says="another process is writing")
+            self.assertEqual(len(self.found("x")), 4)  # reading goes on
+            shutil.copy(self.picture(4), self.place("new.png"))
+            until = time.time() + 60
+            while len(self.found("x")) < 5 and time.time() < until:
+                time.sleep(0.2)
+            self.assertEqual(len(self.found("x")), 5)
+        finally:
+            watcher.send_signal(signal.SIGINT)
+            watcher.communicate(timeout=60)
+        self.assertEqual(watcher.returncode, 130)
+
+
+class Killed(Case):
+    """Whatever moment it dies at, the library is consistent and goes on."""
+
+    def test_kill_9_at_any_moment(self):
+        photos = self.path("photos")
+        os.makedirs(photos)
+        for i in range(700):
+            self.write(f"photos/{i:03}.png", tiny_model.png(24, 24, i + 1))
+        dice = random.Random(5)
+        database = self.data_path("libraries", "photos", "catalog.db")
+        before = 0
+        for _ in range(12):
+            run = subprocess.Popen([self.program, "index", photos], env=self.env, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+            time.sleep(dice.random() * 0.25)
+            run.kill()
+            run.wait()
+            if not os.path.exists(database):
+                continue
+            status = self.run_cli("index", "--status", "--json")
+            if status.status == 0:
+                now = status.json()[0]["embedded"]
+                self.assertGreaterEqual(now, before)  # what was kept stays
+                before = now
+        self.ok("index", photos)
+        self.assertEqual(self.ok("index", "--status", "--json").json()[0]["embedded"], 700)
+        with sqlite3.connect(database) as db:
+            self.assertEqual(db.execute("PRAGMA integrity_check").fetchone(), ("ok",))
+            n, rows = db.execute("SELECT count(*), count(DISTINCT row) FROM vector").fetchone()
+            self.assertEqual((n, rows), (700, 700))
+        for i in dice.sample(range(700), 20):
+            path = os.path.join(photos, f"{i:03}.png")
+            lines = self.ok("search", "--like", path, "--json", "--top", "3").json()
+            self.assertIn(path, [line["path"] for line in lines if line["score"] > 0.999])
+
+
+if __name__ == "__main__":
+    main()
