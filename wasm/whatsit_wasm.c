@@ -168,7 +168,7 @@ int EXPORT(ww_tokenize)(const wi_model *model, const char *text, size_t n_bytes,
 
 /* ---- pictures ---- */
 
-/* pixels[height,width,channels]: 3 RGB, or 4 RGBA whose alpha is dropped; these are changed.
+/* pixels[height,width,channels]: 3 RGB, or 4 RGBA, which stands on a ground as in files.
  * out[image_px,image_px,3]. */
 int EXPORT(ww_preprocess)(const wi_model *model, uint8_t *pixels, uint32_t width, uint32_t height,
                           int channels, uint8_t *out)
@@ -178,12 +178,8 @@ int EXPORT(ww_preprocess)(const wi_model *model, uint8_t *pixels, uint32_t width
     wi_status status = wi_model_get_info(model, &info, &last);
     if (status != WI_OK)
         return (int)status;
-    if (channels == 4) {
-        const size_t n = (size_t)width * height;
-        for (size_t i = 0; i < n; i++)
-            memmove(pixels + 3 * i, pixels + 4 * i, 3);
-    }
-    status = wi_image_from_rgb(pixels, width, height, &image, &last);
+    status = channels == 4 ? wi_image_from_rgba(pixels, width, height, NULL, &image, &last)
+                           : wi_image_from_rgb(pixels, width, height, &image, &last);
     if (status == WI_OK)
         status = wi_image_preprocess(engine, image, &info.preprocess, out, &last);
     wi_image_close(&image);

@@ -15,6 +15,17 @@ static const cli_option thread_options[] = {
     {"isa", 0, "ISA", false, "at most these processor instructions: scalar, avx2, neon, ...",
      "scalar avx2 avx512 vnni neon dotprod"},
 };
+/* How pictures are read: wi_image_options. */
+static const cli_option picture_options[] = {
+    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
+    {"alpha", 0, "WAY", false,
+     "transparent places: ground (white behind them, as viewers do; default) or original",
+     "ground original"},
+    {"exact", 0, NULL, false, "read pictures as the original networks' programs did, to the bit",
+     NULL},
+    {"strict", 0, NULL, false, "refuse files that are damaged or cut short", NULL},
+};
+enum { N_PICTURE_OPTIONS = sizeof picture_options / sizeof picture_options[0] };
 static const cli_option common_options[] = {
     {"quiet", 'q', NULL, false, "no notes and no progress; errors are still shown", NULL},
     {"help", 'h', NULL, false, "show this help", NULL},
@@ -26,6 +37,12 @@ const cli_option *cli_verb_option(const cli_verb *verb, size_t index)
         if (index-- == 0) {
             return option;
         }
+    }
+    if (verb->shared & CLI_TAKES_PICTURES) {
+        if (index < N_PICTURE_OPTIONS) {
+            return &picture_options[index];
+        }
+        index -= N_PICTURE_OPTIONS;
     }
     if (verb->shared & CLI_TAKES_MODEL) {
         if (index-- == 0) {
@@ -233,7 +250,14 @@ int cli_args_parse(const cli_verb *verb, int n, char **argv, cli_args *out)
             return status;
         }
     }
-    return out->help ? CLI_OK : check_operands(out);
+    if (out->help) {
+        return CLI_OK;
+    }
+    const char *alpha = cli_args_value(out, "alpha");
+    if (alpha && strcmp(alpha, "ground") != 0 && strcmp(alpha, "original") != 0) {
+        return cli_usage(verb, "--alpha is ground or original, not '%s'", alpha);
+    }
+    return check_operands(out);
 }
 
 void cli_args_free(cli_args *args)

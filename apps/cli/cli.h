@@ -21,7 +21,7 @@ typedef struct cli_option {
 } cli_option;
 
 /* Options that several verbs share. */
-enum { CLI_TAKES_MODEL = 1, CLI_TAKES_THREADS = 2 };
+enum { CLI_TAKES_MODEL = 1, CLI_TAKES_THREADS = 2, CLI_TAKES_PICTURES = 4 };
 
 typedef struct cli_app cli_app;
 typedef struct cli_args cli_args;

@@ -25,7 +25,6 @@ static const cli_option options[] = {
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
-    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
     {0},
 };
 
@@ -177,6 +176,7 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
         .model = j->runtime.info.name,
         .width_px = item->loaded.width_px,
         .height_px = item->loaded.height_px,
+        .loaded = &item->loaded,
         .heads = j->answers,
         .n_heads = j->n_heads,
         .grouped = j->grouped,
@@ -194,7 +194,7 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
 
 static int answer_all(job *j)
 {
-    cli_encode encode = {&j->runtime, &j->paths, cli_args_has(j->args, "no-exif"), answer_one, j};
+    cli_encode encode = {&j->runtime, &j->paths, cli_picture_options(j->args), answer_one, j};
     cli_write_header(j->format, j->grouped);
     return cli_encode_images(&encode);
 }
@@ -266,7 +266,7 @@ const cli_verb cli_verb_classify = {
     .complete = "@file",
     .min_operands = 1,
     .max_operands = SIZE_MAX,
-    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,
     .run = run,
 };

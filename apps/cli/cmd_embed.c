@@ -19,7 +19,6 @@ static const cli_option options[] = {
     {"format", 'f', "FORMAT", false, "safetensors, npy or jsonl (default: by the ending of FILE)",
      "safetensors npy jsonl"},
     {"raw", 0, NULL, false, "do not bring the vectors to length 1", NULL},
-    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
     {0},
 };
 
@@ -137,7 +136,7 @@ static bool take_image(void *context, const cli_item *item, const float *embeddi
 static int encode_images(job *j)
 {
     size_t n_rows = j->format == JSONL ? 1 : j->paths.n;
-    cli_encode encode = {&j->runtime, &j->paths, cli_args_has(j->args, "no-exif"), take_image, j};
+    cli_encode encode = {&j->runtime, &j->paths, cli_picture_options(j->args), take_image, j};
     if (j->paths.n == 0) {
         return CLI_OK;
     }
@@ -317,7 +316,7 @@ const cli_verb cli_verb_embed = {
                 "    a JSON line on standard output\n",
     .complete = "@file",
     .max_operands = SIZE_MAX,
-    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,
     .run = run,
 };

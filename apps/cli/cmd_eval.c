@@ -15,7 +15,6 @@ static const cli_option options[] = {
     {"report", 'r', "FILE.html", false, "write a page with the confusion pictures", "@file"},
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {"fresh", 0, NULL, false, "embed every photo anew, which tells the throughput", NULL},
-    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
     {0},
 };
 
@@ -300,7 +299,7 @@ static int measure_model(job *j, const char *model)
 {
     cli_runtime runtime = {0};
     cli_vectors v = {0}, unknown = {0};
-    cli_vectors_options how = {.ignore_exif = cli_args_has(j->args, "no-exif"),
+    cli_vectors_options how = {.image = cli_picture_options(j->args),
                                .no_cache = cli_args_has(j->args, "fresh")};
     const char *name;
     size_t position = 0;
@@ -433,7 +432,7 @@ const cli_verb cli_verb_eval = {
                 "whatsit eval --head imagenet --data imagenet/val --json\n"
                 "    for another program\n",
     .max_operands = 0,
-    .shared = CLI_TAKES_THREADS,
+    .shared = CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,
     .run = run,
 };

@@ -20,7 +20,6 @@ static const cli_option options[] = {
     {"words", 'w', "K", false, "the K best words of each region, as text", NULL},
     {"neurons", 'n', "K", false, "the K units that give this photo's embedding most", NULL},
     {"json", 0, NULL, false, "one JSON object", NULL},
-    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
     {0},
 };
 
@@ -126,7 +125,7 @@ static wi_status answer(job *j, wi_error *error)
 {
     cli_loaded loaded;
     cli_load_options load = {j->runtime.engine, j->runtime.info.preprocess,
-                             cli_args_has(j->args, "no-exif")};
+                             cli_picture_options(j->args)};
     size_t n = j->info.n_labels;
     wi_answer *answers = calloc(n + 1, sizeof *answers);
     wi_status status = answers ? cli_load(j->args->operands[0], &load, j->pixels, &loaded, error)
@@ -185,7 +184,7 @@ static wi_status make_heat(job *j, wi_error *error)
 
 static wi_status write_map(job *j, const char *path, wi_error *error)
 {
-    wi_image_options how = {.ignore_exif = cli_args_has(j->args, "no-exif")};
+    wi_image_options how = cli_picture_options(j->args);
     wi_image *image = NULL;
     cli_heatmap map = {0};
     const char *photo = j->args->operands[0];
@@ -403,7 +402,7 @@ const cli_verb cli_verb_explain = {
     .complete = "@file",
     .min_operands = 1,
     .max_operands = 1,
-    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,
     .run = run,
 };

@@ -185,7 +185,7 @@ static int build(const cli_runtime *runtime, cli_recipe *recipe, cli_photos *pho
     bool words = recipe->recipe.n_labels > 0, examples = photos->data.paths.n > 0;
     int status = CLI_OK;
     if (examples) {
-        status = cli_dataset_sort(&photos->data) ? cli_photos_embed(runtime, false, photos)
+        status = cli_dataset_sort(&photos->data) ? cli_photos_embed(runtime, NULL, photos)
                                                  : out_of_memory(runtime->app);
     }
     if (status == CLI_OK && words) {
@@ -368,7 +368,7 @@ static int run_add(cli_app *app, const cli_args *args)
         status = CLI_FAILED;
     }
     if (status == CLI_OK) {
-        status = cli_photos_embed(&runtime, false, &photos);
+        status = cli_photos_embed(&runtime, NULL, &photos);
     }
     if (status == CLI_OK) {
         status = mix_photos(&runtime, &photos, &head);
@@ -448,7 +448,7 @@ static int retrain(const cli_runtime *runtime, const wi_head_info *info, bool ba
                         .source = info->source,
                         .note = info->sensitivity,
                         .balanced = balanced};
-    int status = cli_photos_embed(runtime, false, photos);
+    int status = cli_photos_embed(runtime, NULL, photos);
     return status == CLI_OK ? cli_train(runtime, &how, photos, out, NULL) : status;
 }
 

@@ -20,7 +20,6 @@ static const cli_option train_options[] = {
     {"licence", 0, "TEXT", false, "the head's licence, kept in it", NULL},
     {"note", 0, "TEXT", false, "a note that is shown with every answer", NULL},
     {"json", 0, NULL, false, "the report as a JSON object", NULL},
-    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
     {"force", 0, NULL, false, "replace a head of that name", NULL},
     {0},
 };
@@ -94,9 +93,10 @@ static int train_and_save(const cli_runtime *runtime, const cli_args *args, cons
                         .source = cli_args_value(args, "source"),
                         .note = cli_args_value(args, "note"),
                         .balanced = cli_args_has(args, "balanced")};
+    wi_image_options image = cli_picture_options(args);
     int status = strength_option(args, &how.strength);
     if (status == CLI_OK) {
-        status = cli_photos_embed(runtime, cli_args_has(args, "no-exif"), photos);
+        status = cli_photos_embed(runtime, &image, photos);
     }
     if (status == CLI_OK) {
         status = cli_train(runtime, &how, photos, &head, &report);
@@ -213,7 +213,7 @@ const cli_verb cli_verb_head_train = {
                 "    at most 2 % of other photos are taken for a dog\n",
     .min_operands = 1,
     .max_operands = 1,
-    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = train_options,
     .run = run_train,
 };

@@ -12,7 +12,6 @@ static const cli_option options[] = {
     {"size", 's', "N", false, "side of the square in pixels (default: the model's)", NULL},
     {"mode", 0, "MODE", false, "crop, squash or longest (default: the model's)",
      "crop squash longest"},
-    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
     {0},
 };
 
@@ -58,6 +57,9 @@ static int convert(cli_app *app, const cli_args *args, const cli_load_options *l
     } else if (cli_save_tensors(output, &tensor, 1, NULL, 0, &error) != WI_OK) {
         status = cli_failed(app, NULL, &error);
     }
+    if (status == CLI_OK) {
+        cli_tell_warnings(app, path, &loaded);
+    }
     free(pixels);
     return status;
 }
@@ -75,7 +77,7 @@ static int run(cli_app *app, const cli_args *args)
     }
     if (status == CLI_OK) {
         cli_load_options load = {runtime.engine, runtime.info.preprocess,
-                                 cli_args_has(args, "no-exif")};
+                                 cli_picture_options(args)};
         status = read_options(args, &load.preprocess);
         if (status == CLI_OK) {
             status = convert(app, args, &load);
@@ -101,7 +103,7 @@ const cli_verb cli_verb_preprocess = {
     .complete = "@file",
     .min_operands = 1,
     .max_operands = 1,
-    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,
     .run = run,
 };

@@ -16,7 +16,6 @@ static const cli_option options[] = {
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
     {"names", 0, NULL, false, "paths only, one a line", NULL},
-    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
     {0},
 };
 
@@ -114,7 +113,7 @@ static int rank_and_write(const cli_runtime *runtime, const cli_args *args, cli_
                           size_t top, const cli_list *paths)
 {
     cli_vectors v = {0};
-    cli_vectors_options how = {.ignore_exif = cli_args_has(args, "no-exif")};
+    cli_vectors_options how = {.image = cli_picture_options(args)};
     float *wanted = calloc(runtime->info.embedding_dim + 1, sizeof *wanted);
     int status = wanted ? add_texts(runtime, args, "text", 1, wanted) : CLI_FAILED, read = CLI_OK;
     if (status == CLI_OK) {
@@ -182,7 +181,7 @@ const cli_verb cli_verb_rank = {
     .complete = "@file",
     .min_operands = 1,
     .max_operands = SIZE_MAX,
-    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,
     .run = run,
 };

@@ -24,7 +24,6 @@ static const cli_option options[] = {
     {"min", 0, "SCORE", false, "below this score a picture goes to 'unsure' (default: 0)", NULL},
     {"go", 0, NULL, false, "do it; without this, only say what would be done", NULL},
     {"undo", 0, "LOG", false, "take back what the log tells", "@file"},
-    {"no-exif", 0, NULL, false, "leave the camera's orientation mark alone", NULL},
     {0},
 };
 
@@ -156,7 +155,7 @@ static bool sort_one(job *j, const wi_head *head, const char *path, const float 
 static int sort_all(job *j, const cli_runtime *runtime, const wi_head *head)
 {
     cli_vectors v = {0};
-    cli_vectors_options how = {.ignore_exif = cli_args_has(j->args, "no-exif")};
+    cli_vectors_options how = {.image = cli_picture_options(j->args)};
     int read = cli_vectors_open(runtime, &j->paths, &how, &v);
     int status = read != CLI_INTERRUPTED && v.n_good > 0 ? CLI_OK : read;
     if (status == CLI_OK && j->go) {
@@ -283,7 +282,7 @@ const cli_verb cli_verb_sort = {
                 "    take it back\n",
     .complete = "@file",
     .max_operands = SIZE_MAX,
-    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,
     .run = run,
 };

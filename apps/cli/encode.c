@@ -22,7 +22,7 @@ static int open_work(work *w)
     const cli_encode *encode = w->encode;
     const wi_model_info *info = &encode->runtime->info;
     size_t n = encode->paths->n, batch = n < MAX_BATCH ? n : MAX_BATCH;
-    cli_load_options load = {encode->runtime->engine, info->preprocess, encode->ignore_exif};
+    cli_load_options load = {encode->runtime->engine, info->preprocess, encode->image};
     wi_session_options session = {.max_images = (uint32_t)batch,
                                   .max_tokens = info->context_length};
     int n_threads = wi_engine_threads(encode->runtime->engine);
@@ -63,6 +63,7 @@ static bool encode_batch(work *w, const cli_item *items, size_t n)
         const float *embedding = NULL;
         if (items[i].status == WI_OK) {
             embedding = w->embeddings + used++ * w->dim;
+            cli_tell_warnings(w->app, items[i].path, &items[i].loaded);
         } else {
             bool is_stdin = !strcmp(items[i].path, "-");
             w->status =

@@ -9,7 +9,7 @@
 typedef struct cli_encode {
     const cli_runtime *runtime;
     const cli_list *paths;
-    bool ignore_exif;
+    wi_image_options image;
     /* Called for every picture in order; embedding[dim] is not normalised, and NULL for a picture
      * that could not be read, which has been reported already. Return false to stop. */
     bool (*each)(void *context, const cli_item *item, const float *embedding, double encode_ms);

@@ -95,6 +95,34 @@ static wi_status open_picture(const char *path, const wi_image_options *options,
     return status;
 }
 
+wi_image_options cli_picture_options(const cli_args *args)
+{
+    const char *alpha = cli_args_value(args, "alpha");
+    return (wi_image_options){
+        .ignore_exif = cli_args_has(args, "no-exif"),
+        .exact = cli_args_has(args, "exact"),
+        .strict = cli_args_has(args, "strict"),
+        .alpha = alpha && alpha[0] == 'o' ? WI_ALPHA_ORIGINAL : WI_ALPHA_GROUND,
+    };
+}
+
+static void take_warnings(const wi_image *image, cli_loaded *out)
+{
+    const char *warning;
+    while (out->n_warnings < sizeof out->warnings / sizeof out->warnings[0] &&
+           (warning = wi_image_warning(image, out->n_warnings))) {
+        snprintf(out->warnings[out->n_warnings], sizeof out->warnings[0], "%s", warning);
+        out->n_warnings++;
+    }
+}
+
+void cli_tell_warnings(cli_app *app, const char *path, const cli_loaded *loaded)
+{
+    for (size_t i = 0; i < loaded->n_warnings; i++) {
+        cli_note(app, "%s: %s", strcmp(path, "-") ? path : "standard input", loaded->warnings[i]);
+    }
+}
+
 static wi_status load_pixels(const char *path, uint32_t size_px, uint8_t *pixels, cli_loaded *out,
                              wi_error *error)
 {
@@ -124,7 +152,9 @@ static wi_status load_pixels(const char *path, uint32_t size_px, uint8_t *pixels
 wi_status cli_load(const char *path, const cli_load_options *options, uint8_t *pixels,
                    cli_loaded *out, wi_error *error)
 {
-    wi_image_options how = {.ignore_exif = options->ignore_exif, .full_decode = true};
+    const wi_preprocess *input = &options->preprocess;
+    wi_image_options how = options->image;
+    how.target_px = input->resize_px ? input->resize_px : input->size_px;
     wi_image *image = NULL;
     double start = cli_now_ms();
     *out = (cli_loaded){0};
@@ -143,6 +173,7 @@ wi_status cli_load(const char *path, const cli_load_options *options, uint8_t *p
         out->height_px = wi_image_height(image);
         out->decode_ms = decoded - start;
         out->preprocess_ms = cli_now_ms() - decoded;
+        take_warnings(image, out);
     }
     wi_image_close(&image);
     return status;

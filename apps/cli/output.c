@@ -100,17 +100,30 @@ static json_t *json_head(const cli_head_answers *head)
     return object;
 }
 
+static json_t *json_warnings(const cli_loaded *loaded)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < loaded->n_warnings; i++) {
+        json_array_append_new(list, cli_json_text(loaded->warnings[i]));
+    }
+    return list;
+}
+
 static bool write_json(const cli_result *result)
 {
     json_t *heads = json_array();
     for (size_t i = 0; i < result->n_heads; i++) {
         json_array_append_new(heads, json_head(&result->heads[i]));
     }
-    return cli_json_line(json_pack(
+    json_t *object = json_pack(
         "{s:o,s:o,s:i,s:i,s:o,s:{s:f,s:f,s:f,s:f}}", "image", cli_json_text(result->image), "model",
         cli_json_text(result->model), "width", (int)result->width_px, "height",
         (int)result->height_px, "heads", heads, "ms", "decode", result->decode_ms, "preprocess",
-        result->preprocess_ms, "encode", result->encode_ms, "score", result->score_ms));
+        result->preprocess_ms, "encode", result->encode_ms, "score", result->score_ms);
+    if (object && result->loaded && result->loaded->n_warnings > 0) {
+        json_object_set_new(object, "warnings", json_warnings(result->loaded));
+    }
+    return cli_json_line(object);
 }
 
 static void write_csv_field(const char *text)

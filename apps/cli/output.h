@@ -2,7 +2,7 @@
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
-#include "args.h"
+#include "load.h"
 #include <jansson.h>
 
 typedef enum cli_format { CLI_TEXT = 0, CLI_JSON, CLI_CSV, CLI_TSV } cli_format;
@@ -26,7 +26,8 @@ typedef struct cli_result {
     uint32_t width_px, height_px;
     const cli_head_answers *heads;
     size_t n_heads;
-    bool grouped; /* tables have the columns of groups */
+    bool grouped;             /* tables have the columns of groups */
+    const cli_loaded *loaded; /* its warnings; NULL: none */
     double decode_ms, preprocess_ms, encode_ms, score_ms;
 } cli_result;
 

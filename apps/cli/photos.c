@@ -20,10 +20,13 @@ wi_photos cli_photos_view(const cli_photos *photos)
     return (wi_photos){photos->embeddings, photos->labels, photos->n, photos->dim};
 }
 
-int cli_photos_embed(const cli_runtime *runtime, bool ignore_exif, cli_photos *photos)
+int cli_photos_embed(const cli_runtime *runtime, const wi_image_options *image, cli_photos *photos)
 {
     cli_vectors vectors;
-    cli_vectors_options options = {.ignore_exif = ignore_exif};
+    cli_vectors_options options = {0};
+    if (image) {
+        options.image = *image;
+    }
     const cli_dataset *data = &photos->data;
     int status = cli_vectors_open(runtime, &data->paths, &options, &vectors);
     photos->dim = vectors.dim;
@@ -135,7 +138,7 @@ int cli_head_calibrate_by(const cli_runtime *runtime, const cli_args *args, wi_h
     }
     if (status == CLI_OK && unknown.data.paths.n > 0) {
         wi_head *calibrated = NULL;
-        status = cli_photos_embed(runtime, false, &unknown);
+        status = cli_photos_embed(runtime, NULL, &unknown);
         how.unknown = unknown.embeddings;
         how.n = unknown.n;
         how.dim = unknown.dim;

@@ -17,9 +17,9 @@ typedef struct cli_photos {
     size_t n_embedded; /* that were not in the cache */
 } cli_photos;
 
-/* Embeds photos->data. CLI_FAILED when nothing could be read; photos that could not be were
+/* Embeds photos->data; image may be NULL. CLI_FAILED when nothing could be read; photos that could not be were
  * reported and are counted. */
-int cli_photos_embed(const cli_runtime *runtime, bool ignore_exif, cli_photos *photos);
+int cli_photos_embed(const cli_runtime *runtime, const wi_image_options *image, cli_photos *photos);
 void cli_photos_free(cli_photos *photos);
 wi_photos cli_photos_view(const cli_photos *photos);
 

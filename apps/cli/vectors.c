@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEY = 64, CHECK = 16, MAX_CACHE_BYTES = 1 << 30 };
+enum { READING = 2, KEY = 64, CHECK = 16, MAX_CACHE_BYTES = 1 << 30 };
 
 typedef struct cache {
     int fd; /* -1: none */
@@ -147,7 +147,7 @@ static void keep(work *w, const char *key, const float *row)
 
 /* The photo's content and what else decides its embedding; "" when it cannot be read or stands on a
  * pipe. */
-static void key_of(const char *path, bool ignore_exif, char key[KEY + 1])
+static void key_of(const char *path, const wi_image_options *how, char key[KEY + 1])
 {
     struct stat info;
     wi_digest *digest = NULL;
@@ -159,8 +159,12 @@ static void key_of(const char *path, bool ignore_exif, char key[KEY + 1])
     }
     FILE *file = fopen(path, "rb");
     if (file && wi_digest_open(&digest, NULL) == WI_OK) {
-        const char *how = ignore_exif ? "as stored" : "upright";
-        wi_digest_update(digest, how, strlen(how));
+        /* READING: raised when the default way to read pictures gives other pixels. */
+        char words[64];
+        int n_words =
+            snprintf(words, sizeof words, "reading %d, exif %d, exact %d, alpha %d, strict %d",
+                     READING, !how->ignore_exif, how->exact, (int)how->alpha, how->strict);
+        wi_digest_update(digest, words, (size_t)n_words);
         while ((n = fread(buffer, 1, sizeof buffer, file)) > 0) {
             wi_digest_update(digest, buffer, n);
         }
@@ -201,7 +205,7 @@ static int encode_misses(const cli_runtime *runtime, const cli_list *paths,
     for (size_t i = 0; i < n_misses; i++) {
         wanted.items[i] = paths->items[w->misses[i]];
     }
-    cli_encode encode = {runtime, &wanted, options->ignore_exif, take, w};
+    cli_encode encode = {runtime, &wanted, options->image, take, w};
     double start = cli_now_ms();
     int status = n_misses > 0 ? cli_encode_images(&encode) : CLI_OK;
     w->out->seconds = (cli_now_ms() - start) / 1000;
@@ -215,7 +219,7 @@ static int fill(const cli_runtime *runtime, const cli_list *paths,
     size_t n_misses = 0;
     for (size_t i = 0; i < paths->n && !cli_interrupted(); i++) {
         if (!options->no_cache) {
-            key_of(paths->items[i], options->ignore_exif, keys[i]);
+            key_of(paths->items[i], &options->image, keys[i]);
         }
         if (keys[i][0] && look_up(w->cache, keys[i], w->out->rows + i * w->out->dim)) {
             w->out->good[i] = true;

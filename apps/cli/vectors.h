@@ -13,7 +13,7 @@ typedef struct cli_vectors {
 } cli_vectors;
 
 typedef struct cli_vectors_options {
-    bool ignore_exif;
+    wi_image_options image;
     bool no_cache; /* neither read nor write it: for measuring */
 } cli_vectors_options;
 

@@ -10,9 +10,21 @@ extern "C" {
 
 typedef struct wi_image wi_image;
 
+/* What stands behind a picture that is transparent in places. */
+typedef enum wi_alpha {
+    WI_ALPHA_GROUND = 0, /* white, as viewers show it; black for a drawing that white would hide */
+    WI_ALPHA_ORIGINAL    /* what the original networks' programs make of it: mostly black */
+} wi_alpha;
+
+/* How files are read. Zeroed: upright, on a ground, in sRGB, with what a broken file still holds. */
 typedef struct wi_image_options {
     bool ignore_exif; /* true: leave EXIF orientation alone, as the original networks did */
     bool full_decode; /* true: never use a JPEG's scaled decoding */
+    bool exact;       /* true: the original networks' own reading, to the bit: WI_ALPHA_ORIGINAL and
+                         full_decode, colour profiles ignored, palettes resized as Pillow does, the
+                         first frame whatever it shows */
+    bool strict;      /* true: what would be a warning is an error */
+    wi_alpha alpha;
     uint64_t
         max_pixels;     /* 0: 200 million; larger pictures fail with WI_ERR_LIMIT before decoding */
     uint32_t target_px; /* the shorter side wanted later, in px; 0: unknown. A hint that permits
@@ -20,7 +32,8 @@ typedef struct wi_image_options {
                            difference of 1/255 */
 } wi_image_options;
 
-/* Decodes JPEG, PNG, WebP, GIF (first frame), BMP and, when built with libheif, HEIC/AVIF.
+/* Decodes JPEG, PNG, WebP, GIF (first frame that shows something), BMP and, when built with
+ * libheif, HEIC/AVIF.
  * Owns: the caller closes *out with wi_image_close. bytes are only read during the call.
  * Errors: WI_ERR_FORMAT (not a picture, truncated), WI_ERR_UNSUPPORTED, WI_ERR_LIMIT, WI_ERR_NOMEM;
  * from_file also WI_ERR_IO. options may be NULL. */
@@ -32,7 +45,17 @@ WI_API wi_status wi_image_from_file(const char *path, const wi_image_options *op
 /* From ready pixels: rgb[height,width,3], row-major, copied. */
 WI_API wi_status wi_image_from_rgb(const uint8_t *rgb, uint32_t width_px, uint32_t height_px,
                                    wi_image **out, wi_error *error);
+/* The same with alpha, not premultiplied: rgba[height,width,4]; of the options, exact and alpha count.
+ */
+WI_API wi_status wi_image_from_rgba(const uint8_t *rgba, uint32_t width_px, uint32_t height_px,
+                                    const wi_image_options *options, wi_image **out,
+                                    wi_error *error);
 WI_API void wi_image_close(wi_image **image);
+
+/* What is wrong with a file that could be read all the same: "only 90 % of the rows are there". NULL
+ * from the count of warnings on.
+ * Owns: the text belongs to the image and lives as long. */
+WI_API const char *wi_image_warning(const wi_image *image, size_t index);
 
 /* Size after EXIF orientation, in px, of the file's picture (also when decoded at a smaller scale).
  */

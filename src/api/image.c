@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "image/ground.h"
 #include "image/preprocess.h"
 #include "nn/engine.h"
 
@@ -23,6 +24,31 @@ wi_status wi_image_from_rgb(const uint8_t *rgb, uint32_t width_px, uint32_t heig
     memcpy(image->pixels, rgb, n_bytes);
     *out = image;
     return WI_OK;
+}
+
+wi_status wi_image_from_rgba(const uint8_t *rgba, uint32_t width_px, uint32_t height_px,
+                             const wi_image_options *options, wi_image **out, wi_error *error)
+{
+    size_t n_bytes;
+    if (!rgba || !out || width_px == 0 || height_px == 0)
+        return wi_fail(error, WI_ERR_ARG, "wi_image_from_rgba: pixels, a size and out are needed");
+    if (!wi_size_mul3(width_px, height_px, 4, &n_bytes))
+        return wi_fail(error, WI_ERR_LIMIT, "wi_image_from_rgba: %u x %u px is too large", width_px,
+                       height_px);
+    wi_image *image = NULL;
+    wi_status status = wi_image_new(WI_MODE_RGBA, width_px, height_px, "raw", &image, error);
+    if (status != WI_OK)
+        return status;
+    memcpy(image->pixels, rgba, n_bytes);
+    if (!options || (!options->exact && options->alpha == WI_ALPHA_GROUND))
+        wi_ground_pixels(image);
+    *out = image;
+    return WI_OK;
+}
+
+const char *wi_image_warning(const wi_image *image, size_t index)
+{
+    return image && index < image->n_warnings ? image->warnings[index] : NULL;
 }
 
 void wi_image_close(wi_image **image)

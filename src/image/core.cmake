@@ -1,1 +1,1 @@
-set(WI_IMAGE_CORE image.c taps.c resample.c preprocess.c)
+set(WI_IMAGE_CORE image.c taps.c resample.c preprocess.c ground.c)

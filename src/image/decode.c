@@ -2,6 +2,8 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "image/ground.h"
+#include "image/kinds.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,41 +30,45 @@ wi_status wi_decode_check_size(const wi_encoded *in, const char *format, uint64_
     return WI_OK;
 }
 
-const char *wi_decode_probe(const void *bytes, size_t n_bytes)
+static const wi_decoder *decoder_for(const uint8_t *bytes, size_t n_bytes)
 {
     for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++)
         if (decoders[i]->probe(bytes, n_bytes))
-            return decoders[i]->format;
+            return decoders[i];
     return NULL;
 }
 
-wi_status wi_image_decode(const void *bytes, size_t n_bytes, const wi_image_options *options,
-                          wi_image **out, wi_error *error)
+const char *wi_decode_probe(const void *bytes, size_t n_bytes)
 {
-    static const wi_image_options defaults = {0};
-    if (!options)
-        options = &defaults;
-    wi_encoded in = {.bytes = bytes, .n_bytes = n_bytes};
-    in.max_pixels = options->max_pixels ? options->max_pixels : WI_IMAGE_DEFAULT_MAX_PIXELS;
-    in.target_px = options->full_decode ? 0 : options->target_px;
-    if (n_bytes == 0)
-        return wi_fail(error, WI_ERR_FORMAT, "the file is empty");
+    const wi_decoder *decoder = decoder_for(bytes, n_bytes);
+    return decoder ? decoder->format : NULL;
+}
 
-    for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++) {
-        const wi_decoder *decoder = decoders[i];
-        if (!decoder->probe(in.bytes, n_bytes))
-            continue;
-        wi_image *image = NULL;
-        wi_status status = decoder->decode(&in, &image, error);
-        if (status == WI_OK && decoder->orientation && !options->ignore_exif)
-            status = wi_image_orient(image, decoder->orientation(in.bytes, n_bytes), error);
-        if (status != WI_OK) {
-            wi_image_free(image);
-            return status;
-        }
-        *out = image;
+wi_status wi_decode_truncated(wi_image *image, const char *format, uint64_t rows_read,
+                              uint64_t n_rows, wi_error *error)
+{
+    if (rows_read >= n_rows) {
+        wi_image_warn(image, "the file is truncated: its end is missing, all rows are there");
         return WI_OK;
     }
+    unsigned percent = n_rows ? (unsigned)(rows_read * 100 / n_rows) : 0;
+    if (rows_read * 2 <= n_rows)
+        return wi_fail(error, WI_ERR_FORMAT,
+                       "%s: the file is truncated: %u %% of the rows are there", format, percent);
+    wi_image_warn(image, "the file is truncated: %u %% of the rows are there", percent);
+    return WI_OK;
+}
+
+static wi_status fail_unknown(const uint8_t *bytes, size_t n_bytes, wi_error *error)
+{
+    if (n_bytes == 0)
+        return wi_fail(error, WI_ERR_FORMAT, "the file is empty");
+    const wi_kind *kind = wi_kind_of(bytes, n_bytes);
+    if (kind && kind->is_picture)
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "this is %s, which is not read: save it as JPEG or PNG", kind->name);
+    if (kind)
+        return wi_fail(error, WI_ERR_FORMAT, "not a picture: this is %s", kind->name);
     return wi_fail(error, WI_ERR_FORMAT,
                    "not a picture of a known format (JPEG, PNG, WebP, GIF, BMP%s)",
 #if defined(WI_WITH_HEIF)
@@ -73,7 +79,48 @@ wi_status wi_image_decode(const void *bytes, size_t n_bytes, const wi_image_opti
     );
 }
 
-static wi_status read_all(FILE *stream, const char *path, wi_buffer *buffer, wi_error *error)
+/* What is done to every format's pixels: the ground, the turn, the colours. */
+static wi_status finish(wi_image *image, const wi_encoded *in, const wi_image_options *options,
+                        wi_error *error)
+{
+    if (options->strict && image->n_warnings)
+        return wi_fail(error, WI_ERR_FORMAT, "%s: %s", image->format, image->warnings[0]);
+    if (in->ground)
+        wi_ground_pixels(image);
+    if (!in->exact && image->mode == WI_MODE_BILEVEL)
+        image->mode = WI_MODE_L; /* the same bytes */
+    if (!in->exact && image->mode == WI_MODE_PALETTE)
+        image->smooth = true;
+    return options->ignore_exif ? WI_OK : wi_image_orient(image, image->orientation, error);
+}
+
+wi_status wi_image_decode(const void *bytes, size_t n_bytes, const wi_image_options *options,
+                          wi_image **out, wi_error *error)
+{
+    static const wi_image_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    wi_encoded in = {.bytes = bytes, .n_bytes = n_bytes, .exact = options->exact};
+    in.ground = !options->exact && options->alpha == WI_ALPHA_GROUND;
+    in.max_pixels = options->max_pixels ? options->max_pixels : WI_IMAGE_DEFAULT_MAX_PIXELS;
+    in.target_px = options->full_decode || options->exact ? 0 : options->target_px;
+    const wi_decoder *decoder = decoder_for(in.bytes, n_bytes);
+    if (!decoder)
+        return fail_unknown(in.bytes, n_bytes, error);
+    wi_image *image = NULL;
+    wi_status status = decoder->decode(&in, &image, error);
+    if (status == WI_OK)
+        status = finish(image, &in, options, error);
+    if (status != WI_OK) {
+        wi_image_free(image);
+        return status;
+    }
+    *out = image;
+    return WI_OK;
+}
+
+/* Goes on as long as the beginning may be a picture. */
+static wi_status read_picture(FILE *stream, const char *path, wi_buffer *buffer, wi_error *error)
 {
     uint8_t block[READ_BYTES];
     size_t n;
@@ -82,6 +129,9 @@ static wi_status read_all(FILE *stream, const char *path, wi_buffer *buffer, wi_
         wi_status status = wi_buffer_append(buffer, block, n, error);
         if (status != WI_OK)
             return status;
+        if (!decoder_for(buffer->bytes,
+                         buffer->n_bytes < READ_BYTES ? buffer->n_bytes : READ_BYTES))
+            break;
     } while (n == sizeof block);
     if (ferror(stream))
         return wi_fail_errno(error, path, "cannot read", errno);
@@ -96,7 +146,7 @@ wi_status wi_image_decode_file(const char *path, const wi_image_options *options
         return wi_fail_errno(error, path, "cannot open", errno);
     wi_buffer buffer;
     wi_buffer_init(&buffer, MAX_FILE_BYTES);
-    wi_status status = read_all(stream, path, &buffer, error);
+    wi_status status = read_picture(stream, path, &buffer, error);
     fclose(stream);
     if (status == WI_OK) {
         status = wi_image_decode(buffer.bytes, buffer.n_bytes, options, out, error);

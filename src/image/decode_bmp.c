@@ -152,6 +152,41 @@ static void unpack_row(const bmp_header *h, const uint8_t *in, const wi_image *i
     }
 }
 
+/* An alpha mask that no pixel uses is there in name only: everybody shows such files as opaque. */
+static void drop_empty_alpha(wi_image *image)
+{
+    size_t n_px = (size_t)image->width_px * image->height_px;
+    for (size_t i = 0; i < n_px; i++)
+        if (image->pixels[4 * i + 3])
+            return;
+    for (size_t i = 0; i < n_px; i++)
+        memmove(image->pixels + 3 * i, image->pixels + 4 * i, 3);
+    image->mode = WI_MODE_RGB;
+    image->stride_bytes = (size_t)image->width_px * 3;
+}
+
+/* The rows that are there; those that are missing become the nearest ones. */
+static wi_status read_rows(const wi_encoded *in, const bmp_header *h, uint64_t start,
+                           wi_image *image, wi_error *error)
+{
+    uint64_t stride = ((uint64_t)h->width * h->bits + 31) / 32 * 4, n_rows = h->height;
+    uint64_t there = start < in->n_bytes ? (in->n_bytes - start) / stride : 0;
+    if (there < n_rows) {
+        wi_status status = wi_decode_truncated(image, "bmp", there, n_rows, error);
+        if (status != WI_OK)
+            return status;
+    }
+    for (uint64_t y = 0; y < n_rows; y++) {
+        uint64_t from = h->top_down ? y : n_rows - 1 - y;
+        from = from < there ? from : there - 1;
+        unpack_row(h, in->bytes + start + from * stride, image,
+                   image->pixels + y * image->stride_bytes);
+    }
+    if (image->mode == WI_MODE_RGBA && !in->exact)
+        drop_empty_alpha(image);
+    return WI_OK;
+}
+
 static wi_status decode(const wi_encoded *in, wi_image **out, wi_error *error)
 {
     bmp_header h = {0};
@@ -164,27 +199,25 @@ static wi_status decode(const wi_encoded *in, wi_image **out, wi_error *error)
     if (status != WI_OK)
         return status;
 
-    uint64_t stride = ((uint64_t)h.width * h.bits + 31) / 32 * 4;
     uint64_t start = h.data_offset;
     uint64_t headers_end = FILE_HEADER_BYTES + h.header_bytes;
     if (h.bits <= 8 && start <= headers_end)
         start = palette.end;
     else if (start < headers_end)
         start = headers_end;
-    if (!wi_size_within(start, stride * h.height, in->n_bytes))
+    if (start >= in->n_bytes)
         return fail_truncated(error);
     wi_image *image = NULL;
     status = wi_image_new(mode_of(&h, &palette), h.width, h.height, "bmp", &image, error);
     if (status != WI_OK)
         return status;
     memcpy(image->palette, palette.colors, (size_t)palette.n * 3);
-    for (uint32_t y = 0; y < h.height; y++) {
-        uint64_t from = h.top_down ? y : h.height - 1 - y;
-        unpack_row(&h, in->bytes + start + from * stride, image,
-                   image->pixels + y * image->stride_bytes);
-    }
-    *out = image;
-    return WI_OK;
+    status = read_rows(in, &h, start, image, error);
+    if (status != WI_OK)
+        wi_image_free(image);
+    else
+        *out = image;
+    return status;
 }
 
 static bool probe(const uint8_t *bytes, size_t n_bytes)
@@ -192,4 +225,4 @@ static bool probe(const uint8_t *bytes, size_t n_bytes)
     return n_bytes >= 2 && bytes[0] == 'B' && bytes[1] == 'M';
 }
 
-const wi_decoder wi_decoder_bmp = {"bmp", probe, decode, NULL};
+const wi_decoder wi_decoder_bmp = {"bmp", probe, decode};

@@ -101,4 +101,4 @@ static bool probe(const uint8_t *bytes, size_t n_bytes)
     return heif_check_filetype(bytes, n) != heif_filetype_no;
 }
 
-const wi_decoder wi_decoder_heif = {"heif", probe, decode, NULL};
+const wi_decoder wi_decoder_heif = {"heif", probe, decode};

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +73,43 @@ void wi_image_free(wi_image *image)
         return;
     wi_aligned_free(image->pixels);
     wi_aligned_free(image->rgb);
+    if (image->color)
+        image->color->free(image->color);
+    free(image->profile.icc);
     free(image);
+}
+
+wi_status wi_image_set_icc(wi_image *image, const void *icc, size_t n_bytes, wi_error *error)
+{
+    if (!icc || n_bytes == 0 || n_bytes > WI_IMAGE_MAX_ICC_BYTES || image->profile.icc)
+        return WI_OK;
+    image->profile.icc = malloc(n_bytes);
+    if (!image->profile.icc)
+        return wi_fail_nomem(error, n_bytes, "a colour profile");
+    memcpy(image->profile.icc, icc, n_bytes);
+    image->profile.n_icc = n_bytes;
+    return WI_OK;
+}
+
+void wi_image_repeat_rows(wi_image *image, uint32_t first_missing)
+{
+    size_t stride = image->stride_bytes;
+    for (uint32_t y = first_missing; y > 0 && y < image->height_px; y++)
+        memcpy(image->pixels + y * stride, image->pixels + (y - 1) * stride, stride);
+}
+
+void wi_image_warn(wi_image *image, const char *format, ...)
+{
+    char text[WI_IMAGE_WARNING_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    for (size_t i = 0; i < image->n_warnings; i++)
+        if (strcmp(image->warnings[i], text) == 0)
+            return;
+    if (image->n_warnings < WI_IMAGE_MAX_WARNINGS)
+        memcpy(image->warnings[image->n_warnings++], text, sizeof text);
 }
 
 /* A walk over the source: one output pixel to the right is `across` bytes on, one down is `down`
@@ -202,16 +240,34 @@ void wi_image_row_to_rgb(const wi_image *image, const uint8_t *native, size_t n_
     }
 }
 
+void wi_image_rgb_to_srgb(const wi_image *image, uint8_t *rgb, size_t n_px)
+{
+    if (image->color && !image->color->takes_native)
+        image->color->to_srgb(image->color, rgb, n_px, rgb);
+}
+
+void wi_image_row_to_srgb(const wi_image *image, const uint8_t *native, size_t n_px, uint8_t *rgb)
+{
+    if (image->color && image->color->takes_native) {
+        image->color->to_srgb(image->color, native, n_px, rgb);
+        return;
+    }
+    wi_image_row_to_rgb(image, native, n_px, rgb);
+    wi_image_rgb_to_srgb(image, rgb, n_px);
+}
+
 wi_status wi_image_to_rgb(wi_image *image, const uint8_t **rgb, wi_error *error)
 {
-    if (image->mode != WI_MODE_RGB && !image->rgb) {
+    bool as_it_is = image->mode == WI_MODE_RGB && !image->color;
+    if (!as_it_is && !image->rgb) {
         uint8_t *converted = pixels_alloc(image->width_px, image->height_px, 3);
         if (!converted)
             return wi_fail_nomem(error, (size_t)image->width_px * image->height_px, "RGB pixels");
-        wi_image_row_to_rgb(image, image->pixels, (size_t)image->width_px * image->height_px,
-                            converted);
+        for (size_t y = 0; y < image->height_px; y++)
+            wi_image_row_to_srgb(image, image->pixels + y * image->stride_bytes, image->width_px,
+                                 converted + y * 3 * image->width_px);
         image->rgb = converted;
     }
-    *rgb = image->mode == WI_MODE_RGB ? image->pixels : image->rgb;
+    *rgb = as_it_is ? image->pixels : image->rgb;
     return WI_OK;
 }

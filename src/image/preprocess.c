@@ -89,10 +89,12 @@ static void put_row(void *context, uint32_t y, uint8_t *row)
     if (y == 0 && (c->x.n < c->size_px || c->y.n < c->size_px))
         fill_canvas(c);
     uint8_t *at = c->out + ((size_t)(c->y.pad + y) * c->size_px + c->x.pad) * 3;
-    if (c->rows_are_rgb)
+    if (c->rows_are_rgb) {
         memcpy(at, row, (size_t)c->x.n * 3);
-    else
-        wi_image_row_to_rgb(c->image, row, c->x.n, at);
+        wi_image_rgb_to_srgb(c->image, at, c->x.n);
+    } else {
+        wi_image_row_to_srgb(c->image, row, c->x.n, at);
+    }
 }
 
 static bool known_how(const wi_preprocess *how)
@@ -120,12 +122,15 @@ wi_status wi_preprocess_run(const wi_image *image, const wi_preprocess *how, con
                        image->file_width_px, image->file_height_px);
     canvas c = {.image = image, .size_px = how->size_px, .out = out};
     c.fill = how->mode == WI_RESIZE_LONGEST ? how->fill : 0;
-    c.rows_are_rgb = how->rgb_first || image->mode == WI_MODE_RGB;
+    /* A colour space of the picture's own channels waits for them until they are resized. */
+    bool native = image->color && image->color->takes_native;
+    bool rgb_first = !native && (how->rgb_first || image->smooth);
+    c.rows_are_rgb = rgb_first || image->mode == WI_MODE_RGB;
     c.x = place((uint32_t)width, how->size_px, how->crop_floor);
     c.y = place((uint32_t)height, how->size_px, how->crop_floor);
     wi_resize resize = {
         .x = {image->width_px, c.x.resized, c.x.skip, c.x.n, image->box_x, image->box_width},
         .y = {image->height_px, c.y.resized, c.y.skip, c.y.n, image->box_y, image->box_height},
         .interpolation = how->interpolation};
-    return wi_resample(image, how->rgb_first, &resize, kern, put_row, &c, error);
+    return wi_resample(image, rgb_first, &resize, kern, put_row, &c, error);
 }

@@ -136,7 +136,8 @@ class Preprocess(Case):
         if not os.path.exists(cases):
             self.skipTest("no reference data: set WHATSIT_GOLDEN")
         expected, _ = tiny_model.read_safetensors(os.path.join(golden, "preprocess", "expected.safetensors"))
-        options = {"openai": ["--no-exif"], "exif": [], "squash": ["--mode", "squash", "--no-exif"]}
+        options = {"openai": ["--exact", "--no-exif"], "exif": ["--exact"],
+                   "squash": ["--mode", "squash", "--exact", "--no-exif"]}
         n = 0
         with open(cases) as file:
             for line in file:

@@ -51,7 +51,8 @@ static wi_image *open_case(const char *pictures, const json_t *item)
 {
     char path[2048];
     snprintf(path, sizeof path, "%s/%s", pictures, text_of(item, "file"));
-    wi_image_options options = {.ignore_exif = strcmp(text_of(item, "variant"), "exif") != 0};
+    wi_image_options options = {.exact = true,
+                                .ignore_exif = strcmp(text_of(item, "variant"), "exif") != 0};
     wi_image *image = NULL;
     wi_error error = {0};
     if (wi_image_from_file(path, &options, &image, &error) != WI_OK)
