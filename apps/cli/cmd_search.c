@@ -207,7 +207,8 @@ static int add_likes(searching *s)
     }
     if (status == CLI_OK && paths.n > 0) {
         likes l = {s, 0};
-        cli_encode job = {&s->runtime, &paths, false, take_like, &l};
+        cli_encode job = {
+            .runtime = &s->runtime, .paths = &paths, .each = take_like, .context = &l};
         status = cli_encode_images(&job);
     }
     cli_list_free(&paths);

@@ -327,7 +327,7 @@ static int encode(indexing *x)
     if (x->n_wanted == 0 || cli_interrupted()) {
         return CLI_OK;
     }
-    cli_encode job = {x->runtime, &x->paths, false, take, x};
+    cli_encode job = {.runtime = x->runtime, .paths = &x->paths, .each = take, .context = x};
     return cli_encode_images(&job);
 }
 

@@ -72,6 +72,13 @@ static wi_status decode(const wi_engine *engine, const void *bytes, size_t n_byt
         out->width_px = wi_image_width(image);
         out->height_px = wi_image_height(image);
         snprintf(out->format, sizeof out->format, "%s", wi_image_format(image));
+        out->n_warnings = 0;
+        const char *warning;
+        while (out->n_warnings < sizeof out->warnings / sizeof out->warnings[0] &&
+               (warning = wi_image_warning(image, out->n_warnings))) {
+            snprintf(out->warnings[out->n_warnings], sizeof out->warnings[0], "%s", warning);
+            out->n_warnings++;
+        }
     }
     wi_image_close(&image);
     return status;
@@ -311,13 +318,16 @@ static wi_status ask(srv_decoder *decoder, slot *s, wi_error *error)
 }
 
 wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
-                     size_t n_bytes, const wi_preprocess *how, uint8_t *pixels, srv_decoded *out,
-                     wi_error *error)
+                     size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how,
+                     uint8_t *pixels, srv_decoded *out, wi_error *error)
 {
     (void)asker;
-    wi_image_options options = {.max_pixels = decoder->options.max_pixels,
-                                .full_decode = false,
-                                .target_px = how->resize_px ? how->resize_px : how->size_px};
+    wi_image_options options = {0};
+    if (reading) {
+        options = *reading;
+    }
+    options.max_pixels = decoder->options.max_pixels;
+    options.target_px = how->resize_px ? how->resize_px : how->size_px;
     if (n_bytes > decoder->options.max_bytes || how->size_px > decoder->options.max_size_px) {
         return store_fail(error, WI_ERR_LIMIT, "a picture of %zu bytes is over the limit of %zu",
                           n_bytes, decoder->options.max_bytes);
@@ -338,6 +348,11 @@ wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *b
         if (status == WI_OK) {
             *out = s->memory->decoded;
             out->format[sizeof out->format - 1] = '\0';
+            size_t most = sizeof out->warnings / sizeof out->warnings[0];
+            out->n_warnings = out->n_warnings < most ? out->n_warnings : most;
+            for (size_t i = 0; i < most; i++) {
+                out->warnings[i][sizeof out->warnings[i] - 1] = '\0';
+            }
             memcpy(pixels, pixels_of(decoder, s), (size_t)how->size_px * how->size_px * 3);
         }
         if (n_bytes > BIG_BYTES) {

@@ -22,6 +22,8 @@ typedef struct srv_decoder_options {
 typedef struct srv_decoded {
     uint32_t width_px, height_px; /* of the picture */
     char format[16];
+    size_t n_warnings;
+    char warnings[4][100]; /* what wi_image_warning tells */
 } srv_decoded;
 
 /* Forks: call it before any thread has begun. Owns: the caller closes *out. */
@@ -32,10 +34,11 @@ const char *srv_decoder_kind(const srv_decoder *decoder);
 /* Decodings that ended their process. */
 uint64_t srv_decoder_deaths(const srv_decoder *decoder);
 
-/* Waits for a free process and the asker's turn. Shapes: pixels[size_px,size_px,3]. Threads: any.
+/* reading: exact, strict, alpha and ignore_exif count; NULL: the defaults.
+ * Waits for a free process and the asker's turn. Shapes: pixels[size_px,size_px,3]. Threads: any.
  * Errors: as wi_image_from_memory and wi_image_preprocess; WI_ERR_FORMAT when the process died */
 wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
-                     size_t n_bytes, const wi_preprocess *how, uint8_t *pixels, srv_decoded *out,
-                     wi_error *error);
+                     size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how,
+                     uint8_t *pixels, srv_decoded *out, wi_error *error);
 
 #endif

@@ -21,6 +21,7 @@ typedef struct asked {
     size_t n_heads;
     json_t *words; /* labels, templates, multi: a head of this request alone; NULL: none */
     bool explain;
+    wi_image_options reading;
     json_t *body; /* holds what the above points to */
     uint8_t *decoded;
     srv_parts parts;
@@ -105,8 +106,8 @@ static char *field(const srv_parts *parts, const char *name)
 
 static bool read_form(srv_request *request, asked *a, srv_response *response)
 {
-    static const char *const names[] = {"head",  "top",     "labels", "template",
-                                        "multi", "explain", "model"};
+    static const char *const names[] = {"head",  "top",   "labels", "template", "multi", "explain",
+                                        "model", "exact", "strict", "no_exif",  "alpha"};
     wi_error error = {0};
     if (srv_parts_read(request, &a->parts, &error) != WI_OK) {
         srv_error_of(request, response, &error);
@@ -198,7 +199,7 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
             srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);
         }
     }
-    return good && a->model;
+    return good && a->model && srv_read_reading(request, a->body, response, &a->reading);
 }
 
 /* ---- answering ---- */
@@ -312,10 +313,10 @@ static void answer(const srv_request *request, const asked *a, srv_head **heads,
     wi_error error = {0};
     srv_decoded picture;
     float *embedding = malloc(about->dim * sizeof *embedding);
-    wi_status status =
-        embedding ? srv_embed_picture(request->services->decoder, a->model, &request->asker,
-                                      a->bytes, a->n_bytes, embedding, &picture, &error)
-                  : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    wi_status status = embedding ? srv_embed_picture(request->services->decoder, a->model,
+                                                     &request->asker, a->bytes, a->n_bytes,
+                                                     &a->reading, embedding, &picture, &error)
+                                 : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status != WI_OK) {
         srv_picture_error(request, response, a->bytes, a->n_bytes, &error);
         free(embedding);
@@ -333,10 +334,13 @@ static void answer(const srv_request *request, const asked *a, srv_head **heads,
         srv_error_of(request, response, &error);
         return;
     }
-    srv_json(response, 200,
-             json_pack("{s:s,s:{s:i,s:i,s:s},s:o}", "model", about->name, "picture", "width",
-                       (int)picture.width_px, "height", (int)picture.height_px, "format",
-                       picture.format, "results", results));
+    json_t *body = json_pack("{s:s,s:{s:i,s:i,s:s},s:o}", "model", about->name, "picture", "width",
+                             (int)picture.width_px, "height", (int)picture.height_px, "format",
+                             picture.format, "results", results);
+    if (picture.n_warnings > 0) {
+        json_object_set_new(body, "warnings", srv_warnings_json(&picture));
+    }
+    srv_json(response, 200, body);
 }
 
 void srv_handle_classify(srv_request *request, srv_response *response)

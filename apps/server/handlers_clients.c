@@ -37,7 +37,7 @@ static void answer_words(const srv_request *request, srv_model *model, const wi_
     wi_answer *answers = calloc(info.n_labels, sizeof *answers);
     wi_status status = embedding && answers
                            ? srv_embed_picture(request->services->decoder, model, &request->asker,
-                                               bytes, n_bytes, embedding, &decoded, &error)
+                                               bytes, n_bytes, NULL, embedding, &decoded, &error)
                            : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status != WI_OK) {
         srv_picture_error(request, response, bytes, n_bytes, &error);
@@ -144,10 +144,10 @@ static void predict_picture(const srv_request *request, srv_model *model, const 
     srv_decoded picture;
     size_t dim = srv_model_describe(model)->dim;
     float *embedding = malloc(dim * sizeof *embedding);
-    wi_status status =
-        embedding ? srv_embed_picture(request->services->decoder, model, &request->asker,
-                                      image->bytes, image->n_bytes, embedding, &picture, &error)
-                  : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    wi_status status = embedding ? srv_embed_picture(request->services->decoder, model,
+                                                     &request->asker, image->bytes, image->n_bytes,
+                                                     NULL, embedding, &picture, &error)
+                                 : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status == WI_OK) {
         answer_immich(embedding, dim, &picture, response);
     } else {

@@ -19,6 +19,7 @@ typedef struct input {
 typedef struct inputs {
     input *items;
     size_t n;
+    wi_image_options reading;
 } inputs;
 
 static void free_inputs(inputs *all)
@@ -106,8 +107,9 @@ static float *embed(const srv_request *request, srv_model *model, const inputs *
     for (size_t i = 0; i < all->n && status == WI_OK; i++) {
         const input *in = &all->items[i];
         if (!in->text) {
-            status = srv_embed_picture(request->services->decoder, model, &request->asker,
-                                       in->bytes, in->n_bytes, out + i * dim, &decoded, &error);
+            status =
+                srv_embed_picture(request->services->decoder, model, &request->asker, in->bytes,
+                                  in->n_bytes, &all->reading, out + i * dim, &decoded, &error);
             if (status != WI_OK) {
                 srv_picture_error(request, response, in->bytes, in->n_bytes, &error);
             }
@@ -216,7 +218,9 @@ void srv_handle_embed(srv_request *request, srv_response *response)
         const char *name = srv_pairs_get(&request->query, "model");
         model = find_model(request, name ? name : json_string_value(json_object_get(body, "model")),
                            response);
-        rows = model ? embed(request, model, &all, NULL, response) : NULL;
+        rows = model && srv_read_reading(request, body, response, &all.reading)
+                   ? embed(request, model, &all, NULL, response)
+                   : NULL;
     }
     if (rows) {
         size_t dim = srv_model_describe(model)->dim;

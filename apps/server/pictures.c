@@ -184,9 +184,42 @@ char *srv_to_base64(const void *bytes, size_t n_bytes)
 
 /* ---- pictures ---- */
 
+static bool wants(const srv_request *request, const json_t *body, const char *name)
+{
+    const char *text = srv_pairs_get(&request->query, name);
+    return text ? !strcmp(text, "1") || !strcmp(text, "true")
+                : json_is_true(json_object_get(body, name));
+}
+
+bool srv_read_reading(const srv_request *request, const json_t *body, srv_response *response,
+                      wi_image_options *out)
+{
+    const char *alpha = srv_pairs_get(&request->query, "alpha");
+    alpha = alpha ? alpha : json_string_value(json_object_get(body, "alpha"));
+    if (alpha && strcmp(alpha, "ground") != 0 && strcmp(alpha, "original") != 0) {
+        srv_error(request, response, 400, "arg", "'alpha' is ground or original");
+        return false;
+    }
+    *out =
+        (wi_image_options){.exact = wants(request, body, "exact"),
+                           .strict = wants(request, body, "strict"),
+                           .ignore_exif = wants(request, body, "no_exif"),
+                           .alpha = alpha && alpha[0] == 'o' ? WI_ALPHA_ORIGINAL : WI_ALPHA_GROUND};
+    return true;
+}
+
+json_t *srv_warnings_json(const srv_decoded *decoded)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < decoded->n_warnings; i++) {
+        json_array_append_new(list, json_string(decoded->warnings[i]));
+    }
+    return list;
+}
+
 wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
-                            const void *bytes, size_t n_bytes, float *embedding,
-                            srv_decoded *decoded, wi_error *error)
+                            const void *bytes, size_t n_bytes, const wi_image_options *reading,
+                            float *embedding, srv_decoded *decoded, wi_error *error)
 {
     const srv_model_about *about = srv_model_describe(model);
     uint8_t *pixels = malloc((size_t)about->image_px * about->image_px * 3);
@@ -195,8 +228,8 @@ wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_as
     }
     srv_encoder *encoder = srv_model_encoder(model);
     srv_encoder_expect(encoder);
-    wi_status status =
-        srv_decode(decoder, asker, bytes, n_bytes, &about->preprocess, pixels, decoded, error);
+    wi_status status = srv_decode(decoder, asker, bytes, n_bytes, reading, &about->preprocess,
+                                  pixels, decoded, error);
     if (status == WI_OK) {
         status = srv_encode(encoder, asker, pixels, embedding, error);
     } else {

@@ -37,8 +37,14 @@ char *srv_to_base64(const void *bytes, size_t n_bytes);
 /* File bytes -> normalised embedding[dim]. Errors: those of decoding and encoding; WI_ERR_CANCELLED when nobody
  * waits for the answer any more */
 wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
-                            const void *bytes, size_t n_bytes, float *embedding,
-                            srv_decoded *decoded, wi_error *error);
+                            const void *bytes, size_t n_bytes, const wi_image_options *reading,
+                            float *embedding, srv_decoded *decoded, wi_error *error);
+/* How the request wants its pictures read: exact, strict, no_exif and alpha, from the query, a form or the body (NULL:
+ * none). False after answering 400. */
+bool srv_read_reading(const srv_request *request, const json_t *body, srv_response *response,
+                      wi_image_options *out);
+/* A list of texts. */
+json_t *srv_warnings_json(const srv_decoded *decoded);
 /* Bytes of a file that are no picture at all (415), not those of one that is broken (400). */
 bool srv_looks_like_picture(const void *bytes, size_t n_bytes);
 /* Answers for a picture that failed. */

@@ -119,8 +119,8 @@ static wi_status embed_example(srv_decoder *decoder, srv_model *model, const srv
     wi_status status = image ? srv_base64(image, &bytes, &n_bytes, &why)
                              : store_fail(&why, WI_ERR_ARG, "has no image");
     if (status == WI_OK) {
-        status =
-            srv_embed_picture(decoder, model, asker, bytes, n_bytes, embedding, &decoded, &why);
+        status = srv_embed_picture(decoder, model, asker, bytes, n_bytes, NULL, embedding, &decoded,
+                                   &why);
     }
     free(bytes);
     return status == WI_OK ? status
