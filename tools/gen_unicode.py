@@ -13,7 +13,8 @@ import html.entities
 import pathlib
 
 FLAGS = {name: 1 << i for i, name in enumerate(
-    ["LETTER", "NUMBER", "DIGIT", "SPACE", "CASED", "IGNORABLE", "DECOMPOSES", "NFC_UNSURE"])}
+    ["LETTER", "NUMBER", "DIGIT", "SPACE", "CASED", "IGNORABLE", "DECOMPOSES", "NFC_UNSURE", "NONSPACING",
+     "PUNCTUATION", "CONTROL"])}
 N_CHARS = 0x110000
 BLOCK = 128
 SPACES = [*range(0x09, 0x0E), *range(0x1C, 0x21), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B),
@@ -79,7 +80,9 @@ class Unicode:
         for name, on in (("LETTER", category[0] == "L"), ("NUMBER", category[0] == "N"),
                          ("DIGIT", category == "Nd"), ("SPACE", c in SPACES),
                          ("CASED", c in self.cased), ("IGNORABLE", c in self.ignorable),
-                         ("DECOMPOSES", c in self.canonical), ("NFC_UNSURE", c in self.nfc_unsure)):
+                         ("DECOMPOSES", c in self.canonical), ("NFC_UNSURE", c in self.nfc_unsure),
+                         ("NONSPACING", category == "Mn"), ("PUNCTUATION", category[0] == "P"),
+                         ("CONTROL", category in ("Cc", "Cf", "Co"))):
             flags |= FLAGS[name] if on else 0
         return flags, self.ccc.get(c, 0), self.lower.get(c, c) - c
 

@@ -11,12 +11,18 @@ static const cli_option options[] = {
     {"jsonl", 0, NULL, false,
      "read lines {\"text\":...} from standard input, write lines {\"ids\":[...],\"truncated\":...}",
      NULL},
+    {"tokenizer", 0, "PATH", false,
+     "the tokenizer of a folder, or one file of it (tokenizer.json, tokenizer.model, spiece.model, "
+     "vocab.txt, merges.txt), instead of a model's",
+     NULL},
     {0},
 };
 
 typedef struct job {
     cli_app *app;
     cli_runtime runtime;
+    wi_tokenizer *tokenizer; /* --tokenizer, or NULL */
+    uint32_t context_length;
     int32_t *ids;
     bool json;
     int status;
@@ -36,7 +42,10 @@ static wi_status tokenize(job *j, const char *text, size_t n_bytes, wi_error *er
     size_t n_ids = 0;
     bool truncated = false;
     wi_status status =
-        wi_model_tokenize(j->runtime.model, text, n_bytes, j->ids, &n_ids, &truncated, error);
+        j->tokenizer
+            ? wi_tokenizer_encode(j->tokenizer, text, n_bytes, j->context_length, j->ids, &n_ids,
+                                  &truncated, error)
+            : wi_model_tokenize(j->runtime.model, text, n_bytes, j->ids, &n_ids, &truncated, error);
     if (status != WI_OK) {
         return status;
     }
@@ -98,6 +107,24 @@ static void answer_lines(job *j)
     free(line);
 }
 
+static int open_tokenizer(job *j, const cli_args *args)
+{
+    const char *path = cli_args_value(args, "tokenizer");
+    if (!path) {
+        int status = cli_runtime_open(j->app, args, WI_TOWER_TEXT, &j->runtime);
+        j->context_length = j->runtime.info.context_length;
+        return status;
+    }
+    wi_error error = {0};
+    wi_tokenizer_info info;
+    if (wi_tokenizer_open(path, &j->tokenizer, &error) != WI_OK ||
+        wi_tokenizer_get_info(j->tokenizer, &info, &error) != WI_OK) {
+        return cli_failed(j->app, NULL, &error);
+    }
+    j->context_length = info.context_length;
+    return CLI_OK;
+}
+
 static int run(cli_app *app, const cli_args *args)
 {
     job j = {.app = app, .json = cli_args_has(args, "jsonl")};
@@ -105,9 +132,12 @@ static int run(cli_app *app, const cli_args *args)
         return cli_usage(args->verb,
                          j.json ? "--jsonl reads standard input and takes no TEXT" : "needs TEXT");
     }
-    int status = cli_runtime_open(app, args, WI_TOWER_TEXT, &j.runtime);
+    if (cli_args_has(args, "tokenizer") && cli_args_has(args, "model")) {
+        return cli_usage(args->verb, "--tokenizer stands in the place of --model");
+    }
+    int status = open_tokenizer(&j, args);
     if (status == CLI_OK) {
-        j.ids = calloc(j.runtime.info.context_length + 1, sizeof *j.ids);
+        j.ids = calloc(j.context_length + 1, sizeof *j.ids);
         status = j.ids ? CLI_OK : CLI_FAILED;
     }
     if (status == CLI_OK && j.json) {
@@ -120,6 +150,7 @@ static int run(cli_app *app, const cli_args *args)
         }
     }
     free(j.ids);
+    wi_tokenizer_close(&j.tokenizer);
     cli_runtime_close(&j.runtime);
     return status != CLI_OK ? status : j.status;
 }
@@ -130,7 +161,8 @@ const cli_verb cli_verb_tokenize = {
     .summary = "show the token ids of a text",
     .details = "Ids begin with the start marker and end with the end marker; text that is too long "
                "is cut before "
-               "the end marker and marked as truncated.",
+               "the end marker and marked as truncated. With --tokenizer no model is needed; the "
+               "configuration beside the file says whose rules apply.",
     .examples = "whatsit tokenize \"a photo of a cat\"\n"
                 "    49406 320 1125 539 320 2368 49407\n"
                 "echo '{\"text\":\"a cat\"}' | whatsit tokenize --jsonl\n"

@@ -16,6 +16,7 @@
 #include <whatsit/sink.h>
 #include <whatsit/status.h>
 #include <whatsit/tensors.h>
+#include <whatsit/tokenizer.h>
 #include <whatsit/train.h>
 
 #endif

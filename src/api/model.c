@@ -58,7 +58,7 @@ wi_status wi_model_tokenize(const wi_model *model, const char *text, size_t n_by
     if (!model->tokenizer.kind)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no tokenizer that this program knows",
                        model->name);
-    return wi_tokenizer_encode(&model->tokenizer, text, n_bytes, model->params.text.context_length,
+    return wi_tok_encode(&model->tokenizer, text, n_bytes, model->params.text.context_length,
                                ids, n_ids, truncated, error);
 }
 

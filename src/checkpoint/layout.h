@@ -109,6 +109,9 @@ wi_status wi_source_read_clipcpp(wi_source *source, wi_error *error);
 
 /* tokenizer of a Hugging Face folder: merges.txt, else the merges of tokenizer.json, else nothing.
  */
+/* The first n_max merges of merges.txt or of a tokenizer.json, as lines. Owns: free(*out). */
+wi_status wi_source_load_merges(const char *path, size_t n_max, char **out, size_t *n_bytes,
+                                wi_error *error);
 wi_status wi_source_read_merges(wi_source *source, const char *folder, wi_error *error);
 
 /* OpenAI's preprocessing for a square of image_px. */

@@ -40,13 +40,13 @@ static wi_status take_tokenizer(wi_model *model, const wi_source *source, wi_err
         const wi_status status = wi_bpe_parse_merges(merges, n_bytes, &bpe, error);
         if (status != WI_OK)
             return status;
-        model->own_table = (void *)(uintptr_t)bpe.sorted;
         model->tokenizer = wi_bpe_tokenizer(&bpe);
+        model->tokenizer.own = (void *)(uintptr_t)bpe.sorted;
         return WI_OK;
     }
     /* The checkpoint brings no tokenizer: CLIP's own applies when the sizes say so. */
     const wi_tokenizer clip = wi_bpe_tokenizer(wi_bpe_clip());
-    if (model->params.text.vocabulary_size == wi_tokenizer_rules(&clip).n_ids)
+    if (model->params.text.vocabulary_size == wi_tok_rules(&clip).n_ids)
         model->tokenizer = clip;
     return WI_OK;
 }

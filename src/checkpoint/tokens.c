@@ -82,6 +82,25 @@ static wi_status read_either(const char *path, bool is_json, size_t n_max, wi_bu
     return status;
 }
 
+wi_status wi_source_load_merges(const char *path, size_t n_max, char **out, size_t *n_bytes,
+                                wi_error *error)
+{
+    wi_buffer lines;
+    wi_buffer_init(&lines, WI_SOURCE_MAX_TOKENS);
+    const size_t n_path = strlen(path);
+    const bool is_json = n_path > 5 && strcmp(path + n_path - 5, ".json") == 0;
+    wi_status status = read_either(path, is_json, n_max, &lines, error);
+    if (status == WI_OK && lines.n_bytes == 0)
+        status = wi_fail(error, WI_ERR_FORMAT, "%s: no merges", path);
+    if (status == WI_OK) {
+        *out = (char *)lines.bytes;
+        *n_bytes = lines.n_bytes;
+    } else {
+        wi_buffer_free(&lines);
+    }
+    return status;
+}
+
 wi_status wi_source_read_merges(wi_source *source, const char *folder, wi_error *error)
 {
     bool is_json = !wi_source_file_exists(folder, "merges.txt");
@@ -91,19 +110,10 @@ wi_status wi_source_read_merges(wi_source *source, const char *folder, wi_error 
     char *path = wi_source_path(folder, name);
     if (!path)
         return wi_fail_nomem(error, strlen(folder), "a file name");
-    wi_buffer lines;
-    wi_buffer_init(&lines, WI_SOURCE_MAX_TOKENS);
     /* 256 byte symbols, the same at a word's end, two markers: the rest of the ids are merges. */
     size_t n_ids = source->params.text.vocabulary_size, n_max = n_ids > 514 ? n_ids - 514 : 0;
-    wi_status status = read_either(path, is_json, n_max, &lines, error);
-    if (status == WI_OK && lines.n_bytes == 0)
-        status = wi_fail(error, WI_ERR_FORMAT, "%s: no merges", path);
-    if (status == WI_OK) {
-        source->merges = (char *)lines.bytes;
-        source->n_merges = lines.n_bytes;
-    } else {
-        wi_buffer_free(&lines);
-    }
+    wi_status status =
+        wi_source_load_merges(path, n_max, &source->merges, &source->n_merges, error);
     free(path);
     return status;
 }

@@ -18,7 +18,7 @@ void wi_mdl_close(wi_model **model_pointer)
     wi_owned_free(&model->owned);
     wi_gguf_close(&model->gguf);
     wi_map_close(&model->map);
-    free(model->own_table);
+    free(model->tokenizer.own);
     free(model->name);
     free(model->licence);
     free(model->source);

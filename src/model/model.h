@@ -22,7 +22,6 @@ struct wi_model {
     wi_params params;
     wi_net net;
     wi_tokenizer tokenizer;
-    void *own_table;               /* when the tokenizer's table had to be made */
     char *name, *licence, *source; /* never NULL once open */
     const char *format;
     wi_weights weights;

@@ -252,7 +252,7 @@ static wi_status bind_tokenizer(const wi_gguf *gguf, wi_tokenizer *tokenizer, wi
             t->dims[3] != 1 || (uintptr_t)t->data % TENSOR_ALIGNMENT != 0)
             return wi_fail(error, WI_ERR_FORMAT, "%s has the wrong shape: get the model again",
                            kind->tensor);
-        return wi_tokenizer_bind(kind, t->data, t->n_bytes, tokenizer, error);
+        return wi_tok_bind(kind, t->data, t->n_bytes, tokenizer, error);
     }
     return WI_OK;
 }

@@ -158,7 +158,7 @@ static wi_status add_text(const wi_model *m, batch *b, size_t index, const char 
     size_t n = 0;
     bool truncated = false;
     const wi_status status =
-        wi_tokenizer_encode(&m->tokenizer, text, strlen(text), context, ids, &n, &truncated, error);
+        wi_tok_encode(&m->tokenizer, text, strlen(text), context, ids, &n, &truncated, error);
     if (status != WI_OK)
         return status;
     if (truncated && n_truncated)

@@ -141,5 +141,6 @@ const wi_tokenizer_kind wi_tokenizer_clip = {
 
 wi_tokenizer wi_bpe_tokenizer(const wi_bpe *bpe)
 {
-    return (wi_tokenizer){&wi_tokenizer_clip, bpe->sorted, bpe->n_merges * sizeof *bpe->sorted};
+    return (wi_tokenizer){&wi_tokenizer_clip, bpe->sorted, bpe->n_merges * sizeof *bpe->sorted,
+                          NULL};
 }

@@ -25,14 +25,25 @@ static int plain_kind(unsigned char c)
     return c < 0x20 || c >= 0x7f ? NOT_PLAIN : TEXT;
 }
 
+static bool is_ascii_punctuation(uint32_t c)
+{
+    return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
+           (c >= 123 && c <= 126);
+}
+
 /* False when a step other than white space and lower case might change the text. */
-static bool clean_plain(const char *text, size_t n, char *out, size_t *n_out)
+static bool clean_plain(const char *text, size_t n, wi_clean_mode mode, char *out, size_t *n_out)
 {
     size_t to = 0;
     bool gap = false;
     for (size_t i = 0; i < n; i++) {
         char c = text[i];
         int kind = plain_kind((unsigned char)c);
+        if (mode == WI_CLEAN_TO_CANONICAL && kind == TEXT &&
+            is_ascii_punctuation((unsigned char)c)) {
+            gap |= c == '_' && to > 0;
+            continue;
+        }
         if (kind == BLANK) {
             gap = to > 0;
             continue;
@@ -40,10 +51,13 @@ static bool clean_plain(const char *text, size_t n, char *out, size_t *n_out)
         if (kind == NOT_PLAIN ||
             (kind == REFERENCE && i + 1 < n && !strchr(" \t\n\f<&;", text[i + 1])))
             return false;
+        if (kind == REFERENCE && mode == WI_CLEAN_TO_CANONICAL)
+            continue;
         if (gap)
             out[to++] = ' ';
         gap = false;
-        out[to++] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+        out[to++] =
+            (char)(mode != WI_CLEAN_TO_SPACES && c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
     }
     *n_out = to;
     return true;
@@ -177,6 +191,17 @@ static void collapse_spaces(wi_chars *text)
     text->n = to;
 }
 
+static void drop_punctuation(wi_chars *text)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < text->n; i++) {
+        uint32_t c = text->at[i];
+        if (c == '_' || !is_ascii_punctuation(c))
+            text->at[to++] = c == '_' ? ' ' : c;
+    }
+    text->n = to;
+}
+
 static wi_status decode(const char *text, size_t n_bytes, wi_chars *out, wi_error *error)
 {
     wi_status status = wi_chars_reserve(out, n_bytes, error);
@@ -204,7 +229,8 @@ static wi_status encode(const wi_chars *text, wi_clean_text *out, wi_error *erro
     return WI_OK;
 }
 
-static wi_status clean_fully(const char *text, size_t n_bytes, wi_clean_text *out, wi_error *error)
+static wi_status clean_fully(const char *text, size_t n_bytes, wi_clean_mode mode,
+                             wi_clean_text *out, wi_error *error)
 {
     cleaner c = {0};
     wi_status status = decode(text, n_bytes, &c.input, error);
@@ -214,10 +240,13 @@ static wi_status clean_fully(const char *text, size_t n_bytes, wi_clean_text *ou
         goto out;
     wi_entities_unescape(&c.output);
     wi_entities_unescape(&c.output);
+    if (mode == WI_CLEAN_TO_CANONICAL)
+        drop_punctuation(&c.output);
     collapse_spaces(&c.output);
-    status = wi_unicode_lower(&c.output, &c.spare, error);
+    if (mode != WI_CLEAN_TO_SPACES)
+        status = wi_unicode_lower(&c.output, &c.spare, error);
     if (status == WI_OK)
-        status = encode(&c.spare, out, error);
+        status = encode(mode == WI_CLEAN_TO_SPACES ? &c.output : &c.spare, out, error);
 out:
     wi_chars_free(&c.input);
     wi_chars_free(&c.segment);
@@ -228,6 +257,12 @@ out:
 }
 
 wi_status wi_clean(const char *text, size_t n_bytes, wi_clean_text *out, wi_error *error)
+{
+    return wi_clean_as(text, n_bytes, WI_CLEAN_TO_LOWER, out, error);
+}
+
+wi_status wi_clean_as(const char *text, size_t n_bytes, wi_clean_mode mode, wi_clean_text *out,
+                      wi_error *error)
 {
     out->bytes = out->small;
     out->n_bytes = 0;
@@ -241,10 +276,10 @@ wi_status wi_clean(const char *text, size_t n_bytes, wi_clean_text *out, wi_erro
             return wi_fail_nomem(error, n_bytes, "a text");
         }
     }
-    if (clean_plain(text, n_bytes, out->bytes, &out->n_bytes))
+    if (clean_plain(text, n_bytes, mode, out->bytes, &out->n_bytes))
         return WI_OK;
     wi_clean_free(out);
-    return clean_fully(text, n_bytes, out, error);
+    return clean_fully(text, n_bytes, mode, out, error);
 }
 
 void wi_clean_free(wi_clean_text *text)

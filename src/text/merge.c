@@ -72,85 +72,21 @@ static void merge_small(const wi_bpe *bpe, uint32_t *ids, size_t *n_ids)
     *n_ids = n;
 }
 
-/* A long piece: a linked list of symbols, and a heap of pairs ordered by rank, then by place. A
- * pair that has changed since it was put there is recognised by its rank. */
-typedef struct long_piece {
-    const wi_bpe *bpe;
-    uint32_t *ids, *ranks, *previous, *next; /* n each; the end of the list is n */
-    uint64_t *heap;                          /* rank << 32 | place; at most 2n */
-    size_t n, n_heap;
-} long_piece;
-
-static void heap_push(long_piece *p, uint64_t entry)
+static uint32_t rank_and_whole(const void *table, uint32_t left, uint32_t right, uint32_t *whole)
 {
-    size_t i = p->n_heap++;
-    for (; i > 0 && p->heap[(i - 1) / 2] > entry; i = (i - 1) / 2)
-        p->heap[i] = p->heap[(i - 1) / 2];
-    p->heap[i] = entry;
+    const uint32_t rank = wi_merge_rank(table, left, right);
+    *whole = WI_BPE_N_SYMBOLS + rank;
+    return rank;
 }
 
-static uint64_t heap_pop(long_piece *p)
+/* Room in merge->heap for a piece of n bytes: its ids, and behind them what merging needs. */
+static wi_status long_memory(wi_merge *merge, size_t n, size_t *n_ids_bytes, wi_error *error)
 {
-    uint64_t top = p->heap[0], last = p->heap[--p->n_heap];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < p->n_heap; i = child) {
-        child += child + 1 < p->n_heap && p->heap[child + 1] < p->heap[child];
-        if (p->heap[child] >= last)
-            break;
-        p->heap[i] = p->heap[child];
-    }
-    p->heap[i] = last;
-    return top;
-}
-
-static void rank_pair(long_piece *p, uint32_t place)
-{
-    uint32_t next = p->next[place];
-    p->ranks[place] =
-        next == p->n ? WI_MERGE_NONE : wi_merge_rank(p->bpe, p->ids[place], p->ids[next]);
-    if (p->ranks[place] != WI_MERGE_NONE)
-        heap_push(p, (uint64_t)p->ranks[place] << 32 | place);
-}
-
-static void merge_pair(long_piece *p, uint32_t place)
-{
-    uint32_t gone = p->next[place], after = p->next[gone];
-    p->ids[place] = WI_BPE_N_SYMBOLS + p->ranks[place];
-    p->ranks[gone] = WI_MERGE_NONE;
-    p->next[place] = after;
-    if (after != p->n)
-        p->previous[after] = place;
-    rank_pair(p, place);
-    if (place > 0)
-        rank_pair(p, p->previous[place]);
-}
-
-static void merge_long(long_piece *p)
-{
-    for (uint32_t i = 0; i < p->n; i++) {
-        p->previous[i] = i - 1;
-        p->next[i] = i + 1;
-    }
-    for (uint32_t i = 0; i < p->n; i++)
-        rank_pair(p, i);
-    while (p->n_heap) {
-        uint64_t entry = heap_pop(p);
-        uint32_t place = (uint32_t)entry;
-        if (p->ranks[place] == (uint32_t)(entry >> 32))
-            merge_pair(p, place);
-    }
-    size_t n = 0;
-    for (uint32_t i = 0; i != p->n; i = p->next[i])
-        p->ids[n++] = p->ids[i];
-    p->n = n;
-}
-
-static wi_status long_memory(wi_merge *merge, size_t n, long_piece *p, wi_error *error)
-{
-    size_t n_bytes;
-    if (n >= WI_MERGE_NONE ||
-        !wi_size_mul3(n, 2 * sizeof(uint64_t) + 4 * sizeof(uint32_t), 1, &n_bytes))
+    size_t n_bytes, ids;
+    if (!wi_merging_bytes(n, &n_bytes) || !wi_size_mul(n, sizeof(uint32_t), &ids) ||
+        !wi_size_add(n_bytes, ids + 8, &n_bytes))
         return wi_fail_nomem(error, SIZE_MAX, "a long word");
+    *n_ids_bytes = wi_round_up(ids, 8);
     if (merge->heap_bytes < n_bytes) {
         free(merge->heap);
         merge->heap = malloc(n_bytes);
@@ -158,31 +94,29 @@ static wi_status long_memory(wi_merge *merge, size_t n, long_piece *p, wi_error 
         if (!merge->heap)
             return wi_fail_nomem(error, n_bytes, "a long word");
     }
-    p->heap = merge->heap;
-    p->ids = (uint32_t *)(p->heap + 2 * n);
-    p->ranks = p->ids + n;
-    p->previous = p->ranks + n;
-    p->next = p->previous + n;
     return WI_OK;
 }
 
 wi_status wi_merge_piece(const wi_bpe *bpe, const char *bytes, size_t n_bytes, wi_merge *merge,
                          wi_error *error)
 {
-    long_piece p = {.bpe = bpe, .ids = merge->small, .n = n_bytes};
+    uint32_t *ids = merge->small;
+    size_t n_ids_bytes = 0;
     if (n_bytes > WI_MERGE_SMALL) {
-        wi_status status = long_memory(merge, n_bytes, &p, error);
+        wi_status status = long_memory(merge, n_bytes, &n_ids_bytes, error);
         if (status != WI_OK)
             return status;
+        ids = merge->heap;
     }
     for (size_t i = 0; i < n_bytes; i++)
-        p.ids[i] = wi_merge_byte_id((unsigned char)bytes[i]);
-    p.ids[n_bytes - 1] += WI_BPE_N_BYTES;
+        ids[i] = wi_merge_byte_id((unsigned char)bytes[i]);
+    ids[n_bytes - 1] += WI_BPE_N_BYTES;
+    merge->ids = ids;
+    merge->n_ids = n_bytes;
     if (n_bytes > WI_MERGE_SMALL)
-        merge_long(&p);
+        merge->n_ids =
+            wi_merging_run(rank_and_whole, bpe, ids, n_bytes, (char *)merge->heap + n_ids_bytes);
     else
-        merge_small(bpe, p.ids, &p.n);
-    merge->ids = p.ids;
-    merge->n_ids = p.n;
+        merge_small(bpe, ids, &merge->n_ids);
     return WI_OK;
 }

@@ -3,6 +3,7 @@
 #define WI_TEXT_MERGE_H
 
 #include "text/bpe.h"
+#include "text/merging.h"
 
 /* Ids 0..511 are single bytes, the second half at a word's end. */
 enum {
@@ -11,7 +12,7 @@ enum {
     WI_BPE_MAX_MERGES = 65536 - WI_BPE_N_SYMBOLS - 2
 };
 
-enum { WI_MERGE_SMALL = 48, WI_MERGE_NONE = 0xffffffffu };
+enum { WI_MERGE_SMALL = 48 };
 
 /* Working memory of one encoding: pieces of up to WI_MERGE_SMALL bytes need nothing else. */
 typedef struct wi_merge {

@@ -7,15 +7,16 @@
 #ifndef WI_TEXT_TOKENIZER_H
 #define WI_TEXT_TOKENIZER_H
 
-#include <whatsit/status.h>
+#include <whatsit/tokenizer.h>
 
 typedef struct wi_tokenizer_kind wi_tokenizer_kind;
 
-typedef struct wi_tokenizer {
+struct wi_tokenizer {
     const wi_tokenizer_kind *kind; /* NULL: there is none */
-    const void *table;             /* borrowed; aligned to 8 bytes */
+    const void *table;             /* aligned to 8 bytes */
     size_t n_bytes;
-} wi_tokenizer;
+    void *own; /* the table's memory where it was made, to be freed; NULL when it is borrowed */
+};
 
 /* What every id and every filled context of one tokenizer obeys. */
 typedef struct wi_token_rules {
@@ -50,15 +51,15 @@ struct wi_tokenizer_kind {
 extern const wi_tokenizer_kind *const wi_tokenizer_kinds[];
 
 /* One with this table, after its check. */
-wi_status wi_tokenizer_bind(const wi_tokenizer_kind *kind, const void *table, size_t n_bytes,
-                            wi_tokenizer *out, wi_error *error);
+wi_status wi_tok_bind(const wi_tokenizer_kind *kind, const void *table, size_t n_bytes,
+                      wi_tokenizer *out, wi_error *error);
 
 /* What tokenizer->kind->encode does, for callers that want arrays. n_ids and truncated may be NULL. */
-wi_status wi_tokenizer_encode(const wi_tokenizer *tokenizer, const char *text, size_t n_bytes,
-                              size_t context_length, int32_t *ids, size_t *n_ids, bool *truncated,
-                              wi_error *error);
+wi_status wi_tok_encode(const wi_tokenizer *tokenizer, const char *text, size_t n_bytes,
+                        size_t context_length, int32_t *ids, size_t *n_ids, bool *truncated,
+                        wi_error *error);
 
 /* n_ids 0 when there is no tokenizer. */
-wi_token_rules wi_tokenizer_rules(const wi_tokenizer *tokenizer);
+wi_token_rules wi_tok_rules(const wi_tokenizer *tokenizer);
 
 #endif

@@ -199,15 +199,11 @@ static void compose(wi_chars *text)
     text->n = to;
 }
 
-wi_status wi_unicode_nfc(wi_chars *text, wi_chars *spare, wi_error *error)
+/* The decomposed, ordered text in `spare`; text has room for as much. */
+static wi_status decompose_all(wi_chars *text, wi_chars *spare, wi_error *error)
 {
     size_t n = 0;
-    bool unsure = false;
     uint32_t parts[MAX_DECOMPOSED];
-    for (size_t i = 0; i < text->n; i++)
-        unsure |= text->at[i] >= 0x300 && (wi_unicode_flags(text->at[i]) & WI_UNICODE_NFC_UNSURE);
-    if (!unsure)
-        return WI_OK;
     for (size_t i = 0; i < text->n; i++)
         n += decompose(text->at[i], parts);
     wi_status status = wi_chars_reserve(spare, n, error);
@@ -221,13 +217,39 @@ wi_status wi_unicode_nfc(wi_chars *text, wi_chars *spare, wi_error *error)
         memcpy(spare->at + spare->n, parts, n_parts * sizeof *parts);
         spare->n += n_parts;
     }
-    /* The composed text is never longer, so the old array serves as memory for sorting. */
+    /* What is ordered is no longer needed undone, so the old array serves as memory for sorting. */
     order_marks(spare, text->at);
-    compose(spare);
-    wi_chars swapped = *text;
-    *text = *spare;
-    *spare = swapped;
     return WI_OK;
+}
+
+static void swap(wi_chars *a, wi_chars *b)
+{
+    wi_chars swapped = *a;
+    *a = *b;
+    *b = swapped;
+}
+
+wi_status wi_unicode_nfc(wi_chars *text, wi_chars *spare, wi_error *error)
+{
+    bool unsure = false;
+    for (size_t i = 0; i < text->n; i++)
+        unsure |= text->at[i] >= 0x300 && (wi_unicode_flags(text->at[i]) & WI_UNICODE_NFC_UNSURE);
+    if (!unsure)
+        return WI_OK;
+    wi_status status = decompose_all(text, spare, error);
+    if (status != WI_OK)
+        return status;
+    compose(spare);
+    swap(text, spare);
+    return WI_OK;
+}
+
+wi_status wi_unicode_nfd(wi_chars *text, wi_chars *spare, wi_error *error)
+{
+    wi_status status = decompose_all(text, spare, error);
+    if (status == WI_OK)
+        swap(text, spare);
+    return status;
 }
 
 /* A capital sigma is final when a cased character comes before and none after, ignorable ones
@@ -265,5 +287,24 @@ wi_status wi_unicode_lower(const wi_chars *text, wi_chars *out, wi_error *error)
             out->at[out->n++] = (uint32_t)((int32_t)c + record_of(c)->lower);
         }
     }
+    return WI_OK;
+}
+
+wi_status wi_unicode_lower_each(wi_chars *text, wi_chars *spare, wi_error *error)
+{
+    size_t most;
+    if (!wi_size_mul(text->n, 2, &most))
+        return wi_fail_nomem(error, SIZE_MAX, "a text");
+    wi_status status = wi_chars_reserve(spare, most, error);
+    if (status != WI_OK)
+        return status;
+    spare->n = 0;
+    for (size_t i = 0; i < text->n; i++) {
+        uint32_t c = text->at[i];
+        spare->at[spare->n++] = c == 0x130 ? 'i' : (uint32_t)((int32_t)c + record_of(c)->lower);
+        if (c == 0x130)
+            spare->at[spare->n++] = 0x307;
+    }
+    swap(text, spare);
     return WI_OK;
 }

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 typedef struct wi_unicode_record {
-    uint8_t flags; /* wi_unicode_flag */
-    uint8_t ccc;   /* canonical combining class */
-    int32_t lower; /* what to add for the simple lower-case character */
+    uint16_t flags; /* wi_unicode_flag */
+    uint8_t ccc;    /* canonical combining class */
+    int32_t lower;  /* what to add for the simple lower-case character */
 } wi_unicode_record;
 
 typedef struct wi_unicode_decomposition {
