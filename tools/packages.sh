@@ -14,7 +14,7 @@ packages_of() {
             "libjpeg62-turbo-dev|libjpeg-turbo8-dev libspng-dev libwebp-dev libgif-dev libheif-dev" \
             "libmicrohttpd-dev libsodium-dev libseccomp-dev libsqlite3-dev"
         ;;
-    test) echo "libcmocka-dev python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev postgresql nginx-light|nginx openssl" ;;
+    test) echo "libcmocka-dev python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev postgresql nginx-light|nginx openssl sentencepiece" ;;
     more) echo "mandoc zsh fish" ;; # what some tests of the command line compare with, when there
     lint) echo "python3 git g++ clang-format-19 shellcheck" ;;
     tidy) echo "clang-tidy-19" ;;
