@@ -58,8 +58,8 @@ wi_status wi_model_tokenize(const wi_model *model, const char *text, size_t n_by
     if (!model->tokenizer.kind)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no tokenizer that this program knows",
                        model->name);
-    return wi_tok_encode(&model->tokenizer, text, n_bytes, model->params.text.context_length,
-                               ids, n_ids, truncated, error);
+    return wi_tok_encode(&model->tokenizer, text, n_bytes, model->params.text.context_length, ids,
+                         n_ids, truncated, error);
 }
 
 static const char *const weights_names[] = {"as stored", "f32", "f16", "bf16", "int8"};
