@@ -84,6 +84,107 @@ static bool gemm_s8_agrees(const wi_kern *k)
     return memcmp(c[0], c[1], sizeof c[0]) == 0;
 }
 
+static bool gemm_s8_u7_agrees(const wi_kern *k)
+{
+    pattern p = {13};
+    uint8_t q[ROWS * 4 * K4], out[2][ROWS * COLUMNS];
+    int8_t b[PANELS * K4 * WI_PANEL * 4];
+    wi_row_scale rows[ROWS];
+    float scale[COLUMNS], bias[COLUMNS];
+    int32_t sum[COLUMNS];
+    fill_bytes(&p, q, sizeof q, 127);
+    fill_bytes(&p, b, sizeof b, 127);
+    for (size_t i = 0; i < sizeof b; i++)
+        b[i] = (int8_t)(b[i] - WI_S8_FOUR / 4);
+    for (int i = 0; i < ROWS; i++)
+        rows[i] = (wi_row_scale){0.01f * (float)(i + 1), 5 * i};
+    fill_f32(&p, scale, COLUMNS);
+    fill_f32(&p, bias, COLUMNS);
+    for (int j = 0; j < COLUMNS; j++) {
+        sum[j] = 37 * j - 900;
+        scale[j] *= 0.01f;
+        bias[j] += 40.0f;
+    }
+    wi_kern_ref.gemm_s8_u7(ROWS, PANELS, K4, q, 4 * K4, rows, b, scale, sum, bias, out[0], COLUMNS);
+    k->gemm_s8_u7(ROWS, PANELS, K4, q, 4 * K4, rows, b, scale, sum, bias, out[1], COLUMNS);
+    return memcmp(out[0], out[1], sizeof out[0]) == 0;
+}
+
+/* One row of outputs of two panels, with columns outside on both sides and one row outside. */
+enum { DW_WIDTH = 10, DW_CHANNELS = 2 * WI_PANEL, DW_TAPS = WI_DEPTHWISE_MAX * 8 };
+
+static wi_depthwise depthwise_shape(uint32_t size, uint32_t stride)
+{
+    return (wi_depthwise){size, stride, size / 2, DW_WIDTH, (DW_WIDTH - 1) / stride + 1, 2};
+}
+
+static bool depthwise_f32_agrees(const wi_kern *k)
+{
+    for (uint32_t size = 3; size <= WI_DEPTHWISE_MAX; size += 2)
+        for (uint32_t stride = 1; stride <= 2; stride++) {
+            pattern p = {14};
+            const wi_depthwise d = depthwise_shape(size, stride);
+            float in[WI_DEPTHWISE_MAX][DW_WIDTH * DW_CHANNELS], w[DW_CHANNELS * DW_TAPS];
+            float bias[DW_CHANNELS], out[2][DW_WIDTH * DW_CHANNELS] = {{0}};
+            const float *rows[WI_DEPTHWISE_MAX] = {NULL};
+            fill_f32(&p, in[0], WI_DEPTHWISE_MAX * DW_WIDTH * DW_CHANNELS);
+            fill_f32(&p, w, DW_CHANNELS * DW_TAPS);
+            fill_f32(&p, bias, DW_CHANNELS);
+            for (uint32_t i = 1; i < size; i++)
+                rows[i] = in[i];
+            wi_kern_ref.depthwise_f32(&d, rows, DW_CHANNELS, w, bias, WI_RELU6, out[0],
+                                      DW_CHANNELS);
+            k->depthwise_f32(&d, rows, DW_CHANNELS, w, bias, WI_RELU6, out[1], DW_CHANNELS);
+            if (!close_enough(out[0], out[1], DW_WIDTH * DW_CHANNELS))
+                return false;
+        }
+    return true;
+}
+
+static bool depthwise_s8_agrees(const wi_kern *k)
+{
+    for (uint32_t size = 3; size <= WI_DEPTHWISE_MAX; size += 2)
+        for (uint32_t stride = 1; stride <= 2; stride++) {
+            pattern p = {15};
+            const wi_depthwise d = depthwise_shape(size, stride);
+            uint8_t in[WI_DEPTHWISE_MAX][DW_WIDTH * DW_CHANNELS];
+            uint8_t out[2][DW_WIDTH * DW_CHANNELS] = {{0}};
+            int8_t w[DW_CHANNELS * DW_TAPS];
+            float scale[DW_CHANNELS], bias[DW_CHANNELS];
+            const uint8_t *rows[WI_DEPTHWISE_MAX] = {NULL};
+            fill_bytes(&p, in, sizeof in, 127);
+            fill_bytes(&p, w, sizeof w, 255);
+            for (size_t i = 0; i < sizeof w; i++) { /* rows are padded to fours */
+                const size_t row = i / 64 % (wi_depthwise_pitch(size) / 4) * 4 + i % 4;
+                w[i] = w[i] == -128 || row >= size ? 0 : w[i];
+            }
+            fill_f32(&p, scale, DW_CHANNELS);
+            fill_f32(&p, bias, DW_CHANNELS);
+            for (size_t i = 0; i < DW_CHANNELS; i++) {
+                scale[i] *= 0.004f;
+                bias[i] += 50.0f;
+            }
+            for (uint32_t i = 1; i < size; i++)
+                rows[i] = in[i];
+            wi_kern_ref.depthwise_s8(&d, rows, DW_CHANNELS, 9, w, scale, bias, out[0], DW_CHANNELS);
+            k->depthwise_s8(&d, rows, DW_CHANNELS, 9, w, scale, bias, out[1], DW_CHANNELS);
+            if (memcmp(out[0], out[1], sizeof out[0]) != 0)
+                return false;
+        }
+    return true;
+}
+
+static bool clamp_u7_agrees(const wi_kern *k)
+{
+    pattern p = {16};
+    float x[K + 16];
+    uint8_t q[2][K + 16];
+    fill_f32(&p, x, K + 16);
+    wi_kern_ref.clamp_u7(K + 16, x, 80.0f, q[0]);
+    k->clamp_u7(K + 16, x, 80.0f, q[1]);
+    return memcmp(q[0], q[1], sizeof q[0]) == 0;
+}
+
 static bool widening_agrees(const wi_kern *k, bool bf16)
 {
     pattern p = {3};
@@ -131,7 +232,7 @@ static bool softmax_agrees(const wi_kern *k)
 
 static bool activate_agrees(const wi_kern *k)
 {
-    for (wi_act act = WI_NO_ACT; act <= WI_RELU; act++) {
+    for (wi_act act = WI_NO_ACT; act <= WI_RELU6; act++) {
         pattern p = {7};
         float x[2][K + 16];
         fill_f32(&p, x[0], K + 16);

@@ -37,7 +37,8 @@ typedef enum wi_act {
     WI_QUICK_GELU, /* x * sigmoid(1.702 x) */
     WI_GELU,       /* x/2 * (1 + erf(x / sqrt 2)) */
     WI_GELU_TANH,  /* x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)) */
-    WI_RELU
+    WI_RELU,
+    WI_RELU6 /* min(max(x, 0), 6) */
 } wi_act;
 
 typedef struct wi_epilogue {
@@ -56,7 +57,8 @@ typedef struct wi_row_scale {
     int32_t zero;
 } wi_row_scale;
 
-/* c[m, 16*n_panels] = epilogue(a[m,k] . panels). lda >= k, ldc >= 16*n_panels, in elements.
+/* c[m, 16*n_panels] = epilogue(a[m,k] . panels). ldc >= 16*n_panels, lda in elements; rows of a
+ * may overlap (lda < k).
  * Each output is one sum over k in ascending order: the result does not depend on m or n_panels.
  * a and c do not overlap. */
 typedef void wi_gemm_f32_fn(size_t m, size_t n_panels, size_t k, const float *a, size_t lda,
@@ -72,6 +74,45 @@ typedef void wi_gemm_f32_fn(size_t m, size_t n_panels, size_t k, const float *a,
 typedef void wi_gemm_s8_fn(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size_t lda,
                            const wi_row_scale *rows, const int8_t *panels, const float *scale,
                            const int32_t *sum, float *c, size_t ldc, const wi_epilogue *epilogue);
+
+/* The same sums, kept as 7 bits for the next matrix: out = clamp(round_half_even(rows[i].scale *
+ * scale[j] * (...) + bias[j]), 0, 127). scale and bias are already divided by the step of the output;
+ * with a step of 6/127 the clamp is ReLU6. bias is never NULL. Bit-equal on every ISA. ldo in bytes. */
+typedef void wi_gemm_s8_u7_fn(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size_t lda,
+                              const wi_row_scale *rows, const int8_t *panels, const float *scale,
+                              const int32_t *sum, const float *bias, uint8_t *out, size_t ldo);
+
+/* A depthwise convolution (each channel has weights of its own) of which one row of pixels is wanted,
+ * channels last. Output x reads the columns x * stride - pad_left + 0..size-1. Weights stand as panels of
+ * a matrix [channels, size * wi_depthwise_pitch(size)] whose columns are (column, row) with the rows
+ * padded to fours; the padding is zero. */
+typedef struct wi_depthwise {
+    uint32_t size, stride;     /* 1..7; 1 or 2 */
+    uint32_t pad_left;         /* < size */
+    uint32_t width, out_width; /* pixels of an input and of an output row */
+    uint32_t n_panels;         /* of 16 channels; pixels hold whole panels */
+} wi_depthwise;
+enum { WI_DEPTHWISE_MAX = 7 };
+static inline uint32_t wi_depthwise_pitch(uint32_t size)
+{
+    return (size + 3) / 4 * 4;
+}
+
+/* out[out_width] = act(sum + bias). rows[size]: input rows from the top, NULL outside the picture, where
+ * everything is zero. ld, ld_out: floats from pixel to pixel. */
+typedef void wi_depthwise_f32_fn(const wi_depthwise *shape, const float *const *rows, size_t ld,
+                                 const float *panels, const float *bias, wi_act act, float *out,
+                                 size_t ld_out);
+
+/* In integers: out = clamp(round_half_even(scale[c] * (sum over taps of q * w) + bias[c]), 0, 127). q is
+ * u7 and `pad` outside the picture; scale holds the input's step and the weights' over the output's, bias
+ * what a zero that is not 0 asks for. Weights may use all of -127..127. Bit-equal on every ISA. */
+typedef void wi_depthwise_s8_fn(const wi_depthwise *shape, const uint8_t *const *rows, size_t ld,
+                                uint8_t pad, const int8_t *panels, const float *scale,
+                                const float *bias, uint8_t *out, size_t ld_out);
+
+/* q[n] = clamp(round_half_even(x * inverse), 0, 127). Bit-equal on every ISA; NaN gives 0. */
+typedef void wi_clamp_u7_fn(size_t n, const float *x, float inverse, uint8_t *q);
 
 /* out[n] = x as f32, exact. */
 typedef void wi_widen_f16_fn(size_t n, const uint16_t *x, float *out);
@@ -144,13 +185,15 @@ typedef void wi_resample_down_fn(const wi_taps *taps, uint32_t i, const uint8_t 
 
 /* The one list of operations: X(name), its function type being wi_name_fn. The table, the names, the
  * start-up checks, the count and each ISA's table are made of it. Grouped by where they are written. */
-#define WI_KERN_INTEGERS(X) X(gemm_s8) X(dots_s8)
+#define WI_KERN_INTEGERS(X) X(gemm_s8) X(gemm_s8_u7) X(depthwise_s8) X(dots_s8)
 #define WI_KERN_VECTORS(X)                                                                         \
     X(gemm_f32)                                                                                    \
+    X(depthwise_f32)                                                                               \
     X(widen_f16)                                                                                   \
     X(widen_bf16)                                                                                  \
     X(layer_norm)                                                                                  \
     X(quantise_row)                                                                                \
+    X(clamp_u7)                                                                                    \
     X(softmax)                                                                                     \
     X(activate)                                                                                    \
     X(attend)                                                                                      \

@@ -112,6 +112,8 @@ double case_act(wi_act act, double x)
         return x / (1.0 + exp(-2.0 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)));
     case WI_RELU:
         return x > 0.0 ? x : 0.0;
+    case WI_RELU6:
+        return x > 0.0 ? (x < 6.0 ? x : 6.0) : 0.0;
     case WI_NO_ACT:
         break;
     }
@@ -120,14 +122,14 @@ double case_act(wi_act act, double x)
 
 double case_act_bound(wi_act act, double x)
 {
-    if (act == WI_NO_ACT || act == WI_RELU)
+    if (act == WI_NO_ACT || act == WI_RELU || act == WI_RELU6)
         return 0.0;
     return 5e-7 * fabs(x) + 1e-37;
 }
 
 const char *case_act_name(wi_act act)
 {
-    static const char *const names[] = {"none", "quick_gelu", "gelu", "gelu_tanh", "relu"};
+    static const char *const names[] = {"none", "quick_gelu", "gelu", "gelu_tanh", "relu", "relu6"};
     return names[act];
 }
 

@@ -17,6 +17,12 @@
     X(gemm_f32_keeps_odd_numbers_apart)                                                            \
     X(gemm_s8_shapes)                                                                              \
     X(gemm_s8_endings)                                                                             \
+    X(gemm_s8_u7_shapes)                                                                           \
+    X(depthwise_f32_shapes)                                                                        \
+    X(depthwise_f32_odd_numbers)                                                                   \
+    X(depthwise_s8_shapes)                                                                         \
+    X(depthwise_s8_largest_sums)                                                                   \
+    X(clamp_u7_sizes)                                                                              \
     X(gemm_s8_longest_sum)                                                                         \
     X(widening_is_exact)                                                                           \
     X(layer_norm_sizes)                                                                            \

@@ -35,7 +35,7 @@ static ending some_ending(void)
     ending e;
     do {
         e = (ending){.bias = case_random(2),
-                     .act = (wi_act)case_random(WI_RELU + 1),
+                     .act = (wi_act)case_random(WI_RELU6 + 1),
                      .before = (addend_kind)case_random(N_ADDEND_KINDS),
                      .after = (addend_kind)case_random(N_ADDEND_KINDS)};
     } while (!is_allowed(&e));

@@ -172,6 +172,37 @@ static void bad_dots_s8(size_t n, size_t d, const int8_t *rows, size_t ld, const
     out[n - 1] += 1;
 }
 
+static void bad_gemm_s8_u7(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size_t lda,
+                           const wi_row_scale *rows, const int8_t *panels, const float *scale,
+                           const int32_t *sum, const float *bias, uint8_t *out, size_t ldo)
+{
+    wi_kern_ref.gemm_s8_u7(m, n_panels, k4, q, lda, rows, panels, scale, sum, bias, out, ldo);
+    out[(m - 1) * ldo + n_panels * WI_PANEL - 1] ^= 1;
+}
+
+/* Errs where the row ends outside the picture. */
+static void bad_depthwise_f32(const wi_depthwise *d, const float *const *rows, size_t ld,
+                              const float *panels, const float *bias, wi_act act, float *out,
+                              size_t ld_out)
+{
+    wi_kern_ref.depthwise_f32(d, rows, ld, panels, bias, act, out, ld_out);
+    out[(d->out_width - 1) * ld_out + d->n_panels * WI_PANEL - 1] += 0.01f;
+}
+
+static void bad_depthwise_s8(const wi_depthwise *d, const uint8_t *const *rows, size_t ld,
+                             uint8_t pad, const int8_t *panels, const float *scale,
+                             const float *bias, uint8_t *out, size_t ld_out)
+{
+    wi_kern_ref.depthwise_s8(d, rows, ld, pad, panels, scale, bias, out, ld_out);
+    out[(d->out_width - 1) * ld_out + d->n_panels * WI_PANEL - 1] ^= 1;
+}
+
+static void bad_clamp_u7(size_t n, const float *x, float inverse, uint8_t *q)
+{
+    wi_kern_ref.clamp_u7(n, x, inverse, q);
+    q[n - 1] ^= 1;
+}
+
 static void bad_resample_along(const wi_taps *taps, uint32_t channels,
                                const uint8_t *const source[WI_RESAMPLE_ROWS],
                                uint8_t *const out[WI_RESAMPLE_ROWS])

@@ -116,6 +116,21 @@ static inline vi vi_load(const void *p)
 {
     return vreinterpretq_s32_s8(vld1q_s8((const int8_t *)p));
 }
+static inline vi vi_widen_u8(const uint8_t *p)
+{
+    uint32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    const uint16x8_t words = vmovl_u8(vcreate_u8(four));
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
+}
+static inline vi vi_shl(vi x, const int n)
+{
+    return vshlq_s32(x, vdupq_n_s32(n));
+}
+static inline vi vi_or(vi a, vi b)
+{
+    return vorrq_s32(a, b);
+}
 static inline vi vi_sub(vi a, vi b)
 {
     return vsubq_s32(a, b);

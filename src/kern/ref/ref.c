@@ -16,6 +16,8 @@ float wi_act_ref(wi_act act, float x)
         return 0.5f * x * (1.0f + tanhf(0.79788456080286536f * (x + 0.044715f * x * x * x)));
     case WI_RELU:
         return x > 0.0f ? x : 0.0f;
+    case WI_RELU6:
+        return x < 0.0f ? 0.0f : x > 6.0f ? 6.0f : x;
     case WI_NO_ACT:
         break;
     }
@@ -60,6 +62,70 @@ static void gemm_s8(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size
                 total += q[i * lda + p] * w[p / 4 * WI_PANEL * 4 + p % 4];
             float y = (float)(total - rows[i].zero * sum[j]) * (rows[i].scale * scale[j]);
             c[i * ldc + j] = finish(epilogue, y, i, j);
+        }
+}
+
+static uint8_t to_u7(float x)
+{
+    const float t = nearbyintf(x);
+    return (uint8_t)(t > 0.0f ? (t < 127.0f ? t : 127.0f) : 0.0f);
+}
+
+static void gemm_s8_u7(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size_t lda,
+                       const wi_row_scale *rows, const int8_t *panels, const float *scale,
+                       const int32_t *sum, const float *bias, uint8_t *out, size_t ldo)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n_panels * WI_PANEL; j++) {
+            const int8_t *w = panels + (j / WI_PANEL * k4 * WI_PANEL + j % WI_PANEL) * 4;
+            int32_t total = 0;
+            for (size_t p = 0; p < 4 * k4; p++)
+                total += q[i * lda + p] * w[p / 4 * WI_PANEL * 4 + p % 4];
+            const float y = (float)(total - rows[i].zero * sum[j]) * (rows[i].scale * scale[j]);
+            out[i * ldo + j] = to_u7(y + bias[j]);
+        }
+}
+
+/* The input column that tap (x, kx) reads; false outside the picture. */
+static bool column_of(const wi_depthwise *d, size_t x, size_t kx, size_t *column)
+{
+    *column = x * d->stride + kx - d->pad_left; /* wraps below zero */
+    return *column < d->width;
+}
+
+static void depthwise_f32(const wi_depthwise *d, const float *const *rows, size_t ld,
+                          const float *panels, const float *bias, wi_act act, float *out,
+                          size_t ld_out)
+{
+    const size_t pitch = wi_depthwise_pitch(d->size), taps = d->size * pitch;
+    for (size_t x = 0; x < d->out_width; x++)
+        for (size_t c = 0; c < (size_t)d->n_panels * WI_PANEL; c++) {
+            const float *w = panels + c / WI_PANEL * taps * WI_PANEL + c % WI_PANEL;
+            float sum = 0.0f;
+            for (size_t kx = 0; kx < d->size; kx++)
+                for (size_t ky = 0, column; ky < d->size; ky++)
+                    if (rows[ky] && column_of(d, x, kx, &column))
+                        sum += rows[ky][column * ld + c] * w[(kx * pitch + ky) * WI_PANEL];
+            out[x * ld_out + c] = wi_act_ref(act, sum + bias[c]);
+        }
+}
+
+static void depthwise_s8(const wi_depthwise *d, const uint8_t *const *rows, size_t ld, uint8_t pad,
+                         const int8_t *panels, const float *scale, const float *bias, uint8_t *out,
+                         size_t ld_out)
+{
+    const size_t pitch = wi_depthwise_pitch(d->size), taps = d->size * pitch;
+    for (size_t x = 0; x < d->out_width; x++)
+        for (size_t c = 0; c < (size_t)d->n_panels * WI_PANEL; c++) {
+            const int8_t *w = panels + (c / WI_PANEL * taps / 4 * WI_PANEL + c % WI_PANEL) * 4;
+            int32_t sum = 0;
+            for (size_t kx = 0; kx < d->size; kx++)
+                for (size_t ky = 0, column; ky < d->size; ky++) {
+                    const bool inside = column_of(d, x, kx, &column) && rows[ky];
+                    const int32_t q = inside ? rows[ky][column * ld + c] : pad;
+                    sum += q * w[((kx * pitch + ky) / 4 * WI_PANEL) * 4 + ky % 4];
+                }
+            out[x * ld_out + c] = to_u7((float)sum * scale[c] + bias[c]);
         }
 }
 
@@ -114,6 +180,12 @@ static wi_row_scale quantise_row(size_t n, const float *x, uint8_t *q)
         q[i] = (uint8_t)(t > 0.0f ? (t < 127.0f ? t : 127.0f) : 0.0f);
     }
     return row;
+}
+
+static void clamp_u7(size_t n, const float *x, float inverse, uint8_t *q)
+{
+    for (size_t i = 0; i < n; i++)
+        q[i] = to_u7(x[i] * inverse);
 }
 
 static void softmax(size_t n, float scale, float *x)

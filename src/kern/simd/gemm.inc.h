@@ -146,10 +146,12 @@ INLINE void sums_s8(const size_t rows, const size_t panels, size_t k4, const uin
 }
 #endif
 
-INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uint8_t *q, size_t lda,
-                    const wi_row_scale *row, const int8_t *b, const float *scale,
-                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add,
-                    share ahead)
+/* u7: no sums in floats but the 7 bits of gemm_s8_u7, whose bias is one; constant at every call, as rows
+ * and panels are. c is of floats or bytes. */
+INLINE void tile_s8(const bool u7, const size_t rows, const size_t panels, size_t k4,
+                    const uint8_t *q, size_t lda, const wi_row_scale *row, const int8_t *b,
+                    const float *scale, const int32_t *total, void *c, size_t ldc,
+                    const float *bias, addend add, share ahead)
 {
     vi sum[TILE_ROWS_S8][TILE_PANELS_S8 * PANEL_VECTORS];
     const size_t n_vectors = panels * PANEL_VECTORS;
@@ -166,9 +168,14 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
             /* Without a bias nothing is added, not even zero: -0 must stay -0 as in the reference.
              */
             y = bias ? v_add(y, start) : y;
+            if (u7) {
+                y = v_min(v_max(v_round(y), v_set(0.0f)), v_set(127.0f));
+                v_store_u8((uint8_t *)c + i * ldc + v * LANES, y);
+                continue;
+            }
             if (add.rows)
                 y = v_add(y, v_load(add.rows + i * add.ld + v * LANES));
-            v_store(c + i * ldc + v * LANES, y);
+            v_store((float *)c + i * ldc + v * LANES, y);
         }
     }
 }
@@ -181,8 +188,8 @@ INLINE void tile_s8(const size_t rows, const size_t panels, size_t k4, const uin
 #define CASE_S8(n)                                                                                 \
     case n:                                                                                        \
         if (n <= TILE_ROWS_S8)                                                                     \
-            tile_s8(n <= TILE_ROWS_S8 ? n : 1, panels, k4, q, lda, row, b, scale, total, c, ldc,   \
-                    bias, add, ahead);                                                             \
+            tile_s8(u7, n <= TILE_ROWS_S8 ? n : 1, panels, k4, q, lda, row, b, scale, total, c,    \
+                    ldc, bias, add, ahead);                                                        \
         break;
 #define ALL_CASES(CASE)                                                                            \
     CASE(1)                                                                                        \
@@ -199,9 +206,9 @@ INLINE void rows_f32(const size_t panels, size_t rows, size_t k, const float *a,
     }
 }
 
-INLINE void rows_s8(const size_t panels, size_t rows, size_t k4, const uint8_t *q, size_t lda,
-                    const wi_row_scale *row, const int8_t *b, const float *scale,
-                    const int32_t *total, float *c, size_t ldc, const float *bias, addend add,
+INLINE void rows_s8(const bool u7, const size_t panels, size_t rows, size_t k4, const uint8_t *q,
+                    size_t lda, const wi_row_scale *row, const int8_t *b, const float *scale,
+                    const int32_t *total, void *c, size_t ldc, const float *bias, addend add,
                     share ahead)
 {
     switch (rows) {
@@ -253,13 +260,38 @@ static void gemm_s8(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size
             addend add = stored_addend(e, first, column);
             const share ahead = share_of(next, b, t, n_tiles, k4);
             if (group == TILE_PANELS_S8)
-                rows_s8(TILE_PANELS_S8, rows, k4, q + first * lda, lda, row + first, b,
+                rows_s8(false, TILE_PANELS_S8, rows, k4, q + first * lda, lda, row + first, b,
                         scale + column, total + column, out, ldc, bias, add, ahead);
             else
-                rows_s8(1, rows, k4, q + first * lda, lda, row + first, b, scale + column,
+                rows_s8(false, 1, rows, k4, q + first * lda, lda, row + first, b, scale + column,
                         total + column, out, ldc, bias, add, ahead);
             if (!is_finished(e))
                 finish_rows(rows, group * WI_PANEL, out, ldc, e, first, column);
+        }
+    }
+}
+
+static void gemm_s8_u7(size_t m, size_t n_panels, size_t k4, const uint8_t *q, size_t lda,
+                       const wi_row_scale *row, const int8_t *panels, const float *scale,
+                       const int32_t *total, const float *bias, uint8_t *out, size_t ldo)
+{
+    const size_t n_tiles = (m + TILE_ROWS_S8 - 1) / TILE_ROWS_S8;
+    const addend none = {NULL, 0};
+    for (size_t p = 0, group; p < n_panels; p += group) {
+        group = n_panels - p < TILE_PANELS_S8 ? n_panels - p : TILE_PANELS_S8;
+        const int8_t *b = panels + p * k4 * WI_PANEL * 4;
+        const size_t column = p * WI_PANEL;
+        for (size_t t = 0; t < n_tiles; t++) {
+            const size_t first = m * t / n_tiles, rows = m * (t + 1) / n_tiles - first;
+            const share ahead = {(const char *)b, k4}; /* the weights of such products are small */
+            if (group == TILE_PANELS_S8)
+                rows_s8(true, TILE_PANELS_S8, rows, k4, q + first * lda, lda, row + first, b,
+                        scale + column, total + column, out + first * ldo + column, ldo,
+                        bias + column, none, ahead);
+            else
+                rows_s8(true, 1, rows, k4, q + first * lda, lda, row + first, b, scale + column,
+                        total + column, out + first * ldo + column, ldo, bias + column, none,
+                        ahead);
         }
     }
 }

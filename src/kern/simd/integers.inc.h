@@ -15,6 +15,8 @@
 #include "kern/simd/dots_s8.inc.h"
 #include "kern/simd/gemm.inc.h"
 
+#include "kern/simd/depthwise_s8.inc.h"
+
 #define X(name) .name = name,
 const wi_kern TABLE = {WI_KERN_INTEGERS(X)};
 #undef X

@@ -11,6 +11,9 @@
 #include "kern/simd/dots_s8.inc.h"
 #include "kern/simd/gemm.inc.h"
 
+#include "kern/simd/depthwise_f32.inc.h"
+#include "kern/simd/depthwise_s8.inc.h"
+
 /* What the including file wrote itself: ".name = name," and so on. */
 #if !defined(OWN_OPERATIONS)
 #define OWN_OPERATIONS

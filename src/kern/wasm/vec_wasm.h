@@ -134,6 +134,18 @@ static inline vi vi_load(const void *p)
 {
     return wasm_v128_load(p);
 }
+static inline vi vi_widen_u8(const uint8_t *p)
+{
+    return wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(p)));
+}
+static inline vi vi_shl(vi x, const int n)
+{
+    return wasm_i32x4_shl(x, (uint32_t)n);
+}
+static inline vi vi_or(vi a, vi b)
+{
+    return wasm_v128_or(a, b);
+}
 static inline vi vi_sub(vi a, vi b)
 {
     return wasm_i32x4_sub(a, b);

@@ -127,6 +127,19 @@ static inline vi vi_load(const void *p)
 {
     return _mm256_loadu_si256((const __m256i *)p);
 }
+/* LANES bytes, each in a lane. */
+static inline vi vi_widen_u8(const uint8_t *p)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+static inline vi vi_shl(vi x, const int n)
+{
+    return _mm256_slli_epi32(x, n);
+}
+static inline vi vi_or(vi a, vi b)
+{
+    return _mm256_or_si256(a, b);
+}
 static inline vi vi_sub(vi a, vi b)
 {
     return _mm256_sub_epi32(a, b);

@@ -115,6 +115,19 @@ static inline vi vi_load(const void *p)
 {
     return _mm512_loadu_si512(p);
 }
+/* LANES bytes, each in a lane. */
+static inline vi vi_widen_u8(const uint8_t *p)
+{
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+static inline vi vi_shl(vi x, const int n)
+{
+    return _mm512_slli_epi32(x, (unsigned)n);
+}
+static inline vi vi_or(vi a, vi b)
+{
+    return _mm512_or_si512(a, b);
+}
 static inline vi vi_sub(vi a, vi b)
 {
     return _mm512_sub_epi32(a, b);
