@@ -58,7 +58,7 @@ wi_status wi_model_tokenize(const wi_model *model, const char *text, size_t n_by
     if (!model->tokenizer.kind)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no tokenizer that this program knows",
                        model->name);
-    return wi_tok_encode(&model->tokenizer, text, n_bytes, model->params.text.context_length, ids,
+    return wi_tok_encode(&model->tokenizer, text, n_bytes, wi_params_context(&model->params), ids,
                          n_ids, truncated, error);
 }
 

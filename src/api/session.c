@@ -14,9 +14,9 @@ wi_status wi_session_open(const wi_model *model, const wi_session_options *optio
     if (!options)
         options = &defaults;
     uint32_t towers = 0;
-    if (model->params.image.kind != WI_IMAGE_NONE)
+    if (model->params.tower[WI_ROLE_IMAGE].kind)
         towers |= WI_TOWER_IMAGE;
-    if (model->params.text.present)
+    if (model->params.tower[WI_ROLE_TEXT].kind)
         towers |= WI_TOWER_TEXT;
     return wi_ses_open(model, towers, options, out, error);
 }

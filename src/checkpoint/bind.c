@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/size.h"
 #include "checkpoint/layout.h"
+#include "model/net.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +9,7 @@
 
 typedef struct binder {
     wi_source *source;
-    wi_source_placer *place;
-    wi_status status; /* of the first failure; later needs do nothing */
+    const wi_source_names *names;
     wi_error *error;
 } binder;
 
@@ -21,16 +21,14 @@ const char *wi_rename_find(const wi_rename *list, const char *ours)
     return NULL;
 }
 
-static void write_our_name(const wi_ours *ours, char name[32])
+bool wi_source_is_buffer(const char *name)
 {
-    const char *dot = *ours->part ? "." : "";
-    if (ours->stage >= 0)
-        snprintf(name, 32, "%c.%d.%d.%s%s%s", ours->tower, ours->stage, ours->block, ours->module,
-                 dot, ours->part);
-    else if (ours->block >= 0)
-        snprintf(name, 32, "%c.%d.%s%s%s", ours->tower, ours->block, ours->module, dot, ours->part);
-    else
-        snprintf(name, 32, "%c.%s%s%s", ours->tower, ours->module, dot, ours->part);
+    static const char *const buffers[] = {"position_ids", "num_batches_tracked", "attn_mask"};
+    const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        if (strcmp(last, buffers[i]) == 0)
+            return true;
+    return false;
 }
 
 static void describe_shape(const wi_stored *stored, char text[96])
@@ -95,7 +93,7 @@ static wi_status check_stored(const binder *b, const wi_stored *stored, const wi
     return WI_OK;
 }
 
-static wi_status add_binding(binder *b, const wi_ours *ours, const wi_raw *raw)
+static wi_status add_binding(binder *b, const char *name, const wi_raw *raw)
 {
     wi_source *source = b->source;
     if (source->n_bindings == source->n_bindings_held) {
@@ -107,143 +105,187 @@ static wi_status add_binding(binder *b, const wi_ours *ours, const wi_raw *raw)
         source->n_bindings_held = n;
     }
     wi_binding *binding = &source->bindings[source->n_bindings++];
-    write_our_name(ours, binding->name);
+    snprintf(binding->name, sizeof binding->name, "%s", name);
     binding->raw = *raw;
     return WI_OK;
 }
 
-static void need(binder *b, wi_ours ours, size_t n_rows, size_t n_cols)
+/* A leading number and its dot; -1 when there is none. */
+static int take_number(const char **at)
 {
-    if (b->status != WI_OK)
-        return;
-    wi_place place = {.name = ""};
-    b->place(b->source, &ours, &place);
-    wi_stored stored;
-    if (!wi_source_find(b->source, place.name, &stored)) {
-        b->status = wi_fail(b->error, WI_ERR_FORMAT, "%s: tensor '%s' is missing", b->source->label,
-                            place.name);
-        return;
+    char *end;
+    if (**at < '0' || **at > '9')
+        return -1;
+    const long n = strtol(*at, &end, 10);
+    if (*end != '.')
+        return -1;
+    *at = end + 1;
+    return (int)n;
+}
+
+/* "v.2.0.conv1.bn.mean" -> tower v, stage 2, block 0, module conv1.bn, part mean. */
+static wi_ours split_name(const char *name)
+{
+    static const char *const parts[] = {"w", "b", "mean", "var"};
+    wi_ours ours = {.tower = name[0], .stage = -1, .part = ""};
+    const char *at = name + 2;
+    ours.block = take_number(&at);
+    const int second = ours.block < 0 ? -1 : take_number(&at);
+    if (second >= 0) {
+        ours.stage = ours.block;
+        ours.block = second;
     }
-    b->status = check_stored(b, &stored, &place, n_rows, n_cols);
-    if (b->status != WI_OK)
-        return;
-    size_t skip = place.n_slices > 1 ? place.slice * n_rows * n_cols : 0;
-    wi_raw raw = {stored.type, n_rows, n_cols, place.transposed,
-                  stored.data + skip / 32 * bytes_per_32(stored.type) +
-                      skip % 32 * (bytes_per_32(stored.type) / 32)};
-    b->status = add_binding(b, &ours, &raw);
-}
-
-/* A weight and its bias. */
-static void need_linear(binder *b, wi_ours ours, size_t n_rows, size_t n_cols)
-{
-    ours.part = "w";
-    need(b, ours, n_rows, n_cols);
-    ours.part = "b";
-    need(b, ours, 1, n_rows);
-}
-
-static void need_norm(binder *b, wi_ours ours, size_t width)
-{
-    ours.part = "w";
-    need(b, ours, 1, width);
-    ours.part = "b";
-    need(b, ours, 1, width);
-}
-
-static void need_blocks(binder *b, char tower, const wi_block_params *blocks)
-{
-    static const char *const attention[] = {"q", "k", "v", "o"};
-    size_t width = blocks->width, mlp = blocks->mlp_width;
-    for (uint32_t i = 0; i < blocks->n_layers; i++) {
-        wi_ours ours = {tower, -1, (int)i, "ln1", ""};
-        need_norm(b, ours, width);
-        ours.module = "ln2";
-        need_norm(b, ours, width);
-        for (size_t a = 0; a < 4; a++) {
-            ours.module = attention[a];
-            need_linear(b, ours, width, width);
+    snprintf(ours.module, sizeof ours.module, "%s", at);
+    char *dot = strrchr(ours.module, '.');
+    for (size_t i = 0; dot && i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(dot + 1, parts[i]) == 0) {
+            ours.part = parts[i];
+            *dot = '\0';
+            break;
         }
-        ours.module = "fc1";
-        need_linear(b, ours, mlp, width);
-        ours.module = "fc2";
-        need_linear(b, ours, width, mlp);
+    return ours;
+}
+
+/* Finds one tensor of ours, [n_rows, n_cols]. */
+static wi_status need(binder *b, const char *name, size_t n_rows, size_t n_cols)
+{
+    const wi_ours ours = split_name(name);
+    wi_place place = {.name = ""};
+    wi_stored stored;
+    b->names->place(b->source, &ours, &place);
+    if (place.zero)
+        return add_binding(b, name, &(wi_raw){WI_RAW_F32, n_rows, n_cols, false, NULL});
+    if (!wi_source_find(b->source, place.name, &stored))
+        return wi_fail(b->error, WI_ERR_FORMAT, "%s: tensor '%s' is missing", b->source->label,
+                       place.name);
+    const wi_status status = check_stored(b, &stored, &place, n_rows, n_cols);
+    if (status != WI_OK)
+        return status;
+    const size_t skip = place.n_slices > 1 ? place.slice * n_rows * n_cols : 0;
+    const size_t blocks = bytes_per_32(stored.type);
+    const wi_raw raw = {stored.type, n_rows, n_cols, place.transposed,
+                        stored.data + skip / 32 * blocks + skip % 32 * (blocks / 32)};
+    return add_binding(b, name, &raw);
+}
+
+static wi_status need_of(binder *b, const char *base, const char *suffix, size_t n_rows,
+                         size_t n_cols)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s%s", base, suffix);
+    return need(b, name, n_rows, n_cols);
+}
+
+static wi_status need_linear(binder *b, const char *base, size_t n, size_t k, bool has_bias)
+{
+    wi_status status = need_of(b, base, ".w", n, k);
+    if (status == WI_OK && has_bias)
+        status = need_of(b, base, ".b", 1, n);
+    return status;
+}
+
+/* Three matrices; their names end in q, k and v in place of qkv. */
+static wi_status need_qkv(binder *b, const wi_part *part)
+{
+    wi_status status = WI_OK;
+    for (size_t i = 0; i < 3 && status == WI_OK; i++) {
+        char base[sizeof part->name];
+        snprintf(base, sizeof base, "%.*s%c", (int)strlen(part->name) - 3, part->name, "qkv"[i]);
+        status = need_linear(b, base, part->n / 3, part->k, part->has_bias);
     }
-}
-
-static wi_ours whole(char tower, const char *module, const char *part)
-{
-    return (wi_ours){tower, -1, -1, module, part};
-}
-
-static void need_vit(binder *b, const wi_params *params)
-{
-    const wi_image_params *image = &params->image;
-    size_t width = image->blocks.width, patch = image->patch_px, side = image->image_px / patch;
-    need(b, whole('v', "patch", "w"), width, 3 * patch * patch);
-    if (image->has_patch_bias)
-        need(b, whole('v', "patch", "b"), 1, width);
-    need(b, whole('v', "class", ""), 1, width);
-    need(b, whole('v', "pos", ""), side * side + 1, width);
-    if (image->has_pre_ln)
-        need_norm(b, whole('v', "ln_pre", ""), width);
-    need_blocks(b, 'v', &image->blocks);
-    need_norm(b, whole('v', "ln_post", ""), width);
-    need(b, whole('v', "proj", "w"), params->embedding_dim, width);
+    return status;
 }
 
 /* A convolution without bias and its batch norm. */
-static void need_conv(binder *b, wi_ours ours, const char *bn_module, size_t out, size_t in)
+static wi_status need_conv(binder *b, const wi_part *part)
 {
-    static const char *const parts[] = {"w", "b", "mean", "var"};
-    ours.part = "w";
-    need(b, ours, out, in);
-    ours.module = bn_module;
-    for (size_t i = 0; i < 4; i++) {
-        ours.part = parts[i];
-        need(b, ours, 1, out);
-    }
+    static const char *const parts[] = {".bn.w", ".bn.b", ".bn.mean", ".bn.var"};
+    wi_status status = need_of(b, part->name, ".w", part->n, part->k);
+    for (size_t i = 0; i < 4 && status == WI_OK; i++)
+        status = need_of(b, part->name, parts[i], 1, part->n);
+    return status;
 }
 
-static void need_resnet(binder *b, const wi_params *params)
+static wi_status bind_part(void *context, const wi_part *part, wi_error *error)
 {
-    const wi_image_params *image = &params->image;
-    size_t width = image->blocks.width, in = width, side = image->image_px / 32,
-           channels = width * 32;
-    need_conv(b, whole('v', "stem.1", ""), "stem.1.bn", width / 2, 3 * 9);
-    need_conv(b, whole('v', "stem.2", ""), "stem.2.bn", width / 2, width / 2 * 9);
-    need_conv(b, whole('v', "stem.3", ""), "stem.3.bn", width, width / 2 * 9);
-    for (int stage = 1; stage <= 4; stage++) {
-        size_t planes = width << (stage - 1);
-        for (int i = 0; i < (int)image->stage_blocks[stage - 1]; i++) {
-            wi_ours ours = {'v', stage, i, "conv1", ""};
-            need_conv(b, ours, "conv1.bn", planes, in);
-            ours.module = "conv2";
-            need_conv(b, ours, "conv2.bn", planes, planes * 9);
-            ours.module = "conv3";
-            need_conv(b, ours, "conv3.bn", planes * 4, planes);
-            ours.module = "down";
-            if (i == 0)
-                need_conv(b, ours, "down.bn", planes * 4, in);
-            in = planes * 4;
+    binder *b = context;
+    (void)error;
+    switch (part->kind) {
+    case WI_PART_LINEAR:
+        return need_linear(b, part->name, part->n, part->k, part->has_bias);
+    case WI_PART_QKV:
+        return need_qkv(b, part);
+    case WI_PART_CONV:
+        return need_conv(b, part);
+    case WI_PART_VECTOR:
+    case WI_PART_TABLE:
+        break;
+    }
+    return need(b, part->name, part->n, part->k);
+}
+
+/* --- what is left --- */
+
+static int compare_places(const void *a, const void *b)
+{
+    const uint8_t *x = *(const uint8_t *const *)a, *y = *(const uint8_t *const *)b;
+    return (x > y) - (x < y);
+}
+
+/* Whether a binding reads from [data, data + n). */
+static bool is_read(const uint8_t *const *places, size_t n_places, const uint8_t *data, size_t n)
+{
+    size_t low = 0, high = n_places;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (places[middle] < data)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n_places && places[low] < data + n;
+}
+
+static wi_status check_tensor(const binder *b, const char *name, const uint8_t *data,
+                              size_t n_bytes, const uint8_t *const *places)
+{
+    if (n_bytes == 0 || is_read(places, b->source->n_bindings, data, n_bytes) ||
+        b->names->harmless(b->source, name))
+        return WI_OK;
+    return wi_fail(
+        b->error, WI_ERR_UNSUPPORTED,
+        "%s: tensor '%s' belongs to a part of the network that is not supported; without it "
+        "the numbers would be wrong",
+        b->source->label, name);
+}
+
+/* What stands in the file and nothing reads would be ignored, and the numbers wrong. */
+static wi_status check_leftovers(const binder *b)
+{
+    const wi_source *source = b->source;
+    const uint8_t **places = malloc((source->n_bindings + 1) * sizeof *places);
+    if (!places)
+        return wi_fail_nomem(b->error, source->n_bindings * sizeof *places, "tensor names");
+    for (size_t i = 0; i < source->n_bindings; i++)
+        places[i] = source->bindings[i].raw.data;
+    qsort(places, source->n_bindings, sizeof *places, compare_places);
+    wi_status status = WI_OK;
+    for (size_t f = 0; f < source->n_files; f++) {
+        const wi_safetensors *file = source->files[f].tensors;
+        for (size_t i = 0; file && i < wi_safetensors_count(file) && status == WI_OK; i++) {
+            const wi_safetensors_tensor *t = wi_safetensors_at(file, i);
+            status = check_tensor(b, t->name, t->data, t->n_bytes, places);
         }
     }
-    need(b, whole('v', "pool.pos", ""), side * side + 1, channels);
-    need_linear(b, whole('v', "pool.q", ""), channels, channels);
-    need_linear(b, whole('v', "pool.k", ""), channels, channels);
-    need_linear(b, whole('v', "pool.v", ""), channels, channels);
-    need_linear(b, whole('v', "pool.c", ""), params->embedding_dim, channels);
-}
-
-static void need_text(binder *b, const wi_params *params)
-{
-    const wi_text_params *text = &params->text;
-    size_t width = text->blocks.width;
-    need(b, whole('t', "tok", ""), text->vocabulary_size, width);
-    need(b, whole('t', "pos", ""), text->context_length, width);
-    need_blocks(b, 't', &text->blocks);
-    need_norm(b, whole('t', "ln_final", ""), width);
-    need(b, whole('t', "proj", "w"), params->embedding_dim, width);
+    for (size_t i = 0; source->gguf && i < wi_gguf_n_tensors(source->gguf) && status == WI_OK;
+         i++) {
+        const wi_gguf_tensor *t = wi_gguf_tensor_at(source->gguf, i);
+        char name[WI_GGUF_MAX_NAME + 1];
+        snprintf(name, sizeof name, "%.*s", (int)t->name.n_bytes, t->name.data);
+        status = check_tensor(b, name, t->data, t->n_bytes, places);
+    }
+    free(places);
+    return status;
 }
 
 static int compare_bindings(const void *a, const void *b)
@@ -251,24 +293,25 @@ static int compare_bindings(const void *a, const void *b)
     return strcmp(((const wi_binding *)a)->name, ((const wi_binding *)b)->name);
 }
 
-wi_status wi_source_bind(wi_source *source, wi_source_placer *place, wi_error *error)
+wi_status wi_source_bind(wi_source *source, const wi_source_names *names, wi_error *error)
 {
-    const wi_params *params = &source->params;
-    wi_status status = wi_params_check(params, error);
+    wi_net net;
+    wi_status status = wi_params_check(&source->params, error);
     if (status != WI_OK) {
         wi_error_prefix(error, source->label);
         return status;
     }
-    binder b = {source, place, WI_OK, error};
-    if (params->image.kind == WI_IMAGE_VIT)
-        need_vit(&b, params);
-    else if (params->image.kind == WI_IMAGE_RESNET)
-        need_resnet(&b, params);
-    if (params->text.present)
-        need_text(&b, params);
-    if (b.status == WI_OK)
+    status = wi_net_open(&source->params, &net, error);
+    if (status != WI_OK)
+        return status;
+    binder b = {source, names, error};
+    status = wi_net_walk(&net, bind_part, &b, error);
+    wi_net_close(&net);
+    if (status == WI_OK)
+        status = check_leftovers(&b);
+    if (status == WI_OK)
         qsort(source->bindings, source->n_bindings, sizeof *source->bindings, compare_bindings);
-    return b.status;
+    return status;
 }
 
 bool wi_source_get(const wi_source *source, const char *name, wi_raw *out)

@@ -98,7 +98,7 @@ static void paint(uint8_t *pixels, size_t px, unsigned which)
 static wi_status observe_images(const wi_model *model, observer *o, wi_error *error)
 {
     wi_session *s = NULL;
-    const size_t px = model->params.image.image_px;
+    const size_t px = wi_params_image_px(&model->params);
     uint8_t *pixels = malloc(3 * px * px);
     float *out = malloc(model->params.embedding_dim * sizeof *out);
     wi_status status = WI_ERR_NOMEM;
@@ -179,12 +179,12 @@ wi_status wi_mdl_quantise(wi_model *model, wi_error *error)
 {
     observer o = {0};
     wi_status status = WI_OK;
-    if (model->params.image.kind != WI_IMAGE_NONE)
+    if (model->params.tower[WI_ROLE_IMAGE].kind)
         status = observe_images(model, &o, error);
-    if (status == WI_OK && model->params.text.present && model->tokenizer.kind)
+    if (status == WI_OK && model->params.tower[WI_ROLE_TEXT].kind && model->tokenizer.kind)
         status = observe_texts(model, &o, error);
     if (status == WI_OK && !o.out_of_memory)
-        status = wi_pack_to_s8(&model->params, &model->net, choose, &o, &model->owned, error);
+        status = wi_pack_to_s8(&model->net, choose, &o, &model->owned, error);
     if (status == WI_OK && o.out_of_memory)
         status = wi_fail(error, WI_ERR_NOMEM, "out of memory for calibration");
     if (status == WI_OK)

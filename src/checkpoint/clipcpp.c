@@ -3,6 +3,8 @@
  * apply). Source: monatis/clip.cpp, models/convert_hf_to_gguf.py. */
 #include "base/error.h"
 #include "checkpoint/layout.h"
+#include "nn/text.h"
+#include "nn/vit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -38,6 +40,14 @@ static void place_clipcpp(const wi_source *source, const wi_ours *ours, wi_place
                  ours->tower == 'v' ? "visual" : "text");
     }
 }
+
+static bool harmless(const wi_source *source, const char *name)
+{
+    (void)source;
+    return wi_source_is_buffer(name) || strcmp(name, "logit_scale") == 0;
+}
+
+static const wi_source_names names = {place_clipcpp, harmless};
 
 /* The first mistake sticks. */
 typedef struct reader {
@@ -109,42 +119,41 @@ static bool is_swapped(const wi_source *source, char tower, const wi_block_param
 static void read_vision(reader *r, wi_source *source, bool use_gelu)
 {
     wi_params *params = &source->params;
-    wi_image_params *image = &params->image;
-    image->kind = WI_IMAGE_VIT;
-    read_blocks(r, "clip.vision.", use_gelu, &image->blocks);
-    image->image_px = read_u32(r, "clip.vision.", "image_size");
-    image->patch_px = read_u32(r, "clip.vision.", "patch_size");
-    image->has_pre_ln = true;
+    wi_vit_params vit = {.has_pre_ln = true};
+    read_blocks(r, "clip.vision.", use_gelu, &vit.blocks);
+    vit.image_px = read_u32(r, "clip.vision.", "image_size");
+    vit.patch_px = read_u32(r, "clip.vision.", "patch_size");
     params->embedding_dim = read_u32(r, "clip.vision.", "projection_dim");
-    params->preprocess = wi_preprocess_openai(image->image_px);
+    params->preprocess = wi_preprocess_openai(vit.image_px);
     read_3f(r, "clip.vision.image_mean", params->preprocess.mean);
     read_3f(r, "clip.vision.image_std", params->preprocess.std);
-    source->fc_swapped[0] = is_swapped(source, 'v', &image->blocks);
+    source->fc_swapped[0] = is_swapped(source, 'v', &vit.blocks);
+    wi_tower_params_set(&params->tower[WI_ROLE_IMAGE], &wi_vit_kind, &vit);
 }
 
 static void read_text(reader *r, wi_source *source, bool use_gelu)
 {
     wi_params *params = &source->params;
-    wi_text_params *text = &params->text;
+    wi_text_params text = {0};
     wi_stored table;
-    text->present = true;
-    read_blocks(r, "clip.text.", use_gelu, &text->blocks);
-    text->context_length = read_u32(r, "clip.text.", "context_length");
+    read_blocks(r, "clip.text.", use_gelu, &text.blocks);
+    text.context_length = read_u32(r, "clip.text.", "context_length");
     if (wi_source_find(source, "t.token_embd.weight", &table) && table.rank == 2 &&
         table.shape[0] <= WI_MAX_VOCABULARY)
-        text->vocabulary_size = (uint32_t)table.shape[0];
+        text.vocabulary_size = (uint32_t)table.shape[0];
     else if (r->status == WI_OK)
         r->status =
             wi_fail(r->error, WI_ERR_FORMAT,
                     "%s: tensor 't.token_embd.weight' is missing or no matrix", source->label);
-    text->end_token = wi_clip_end_token(text->vocabulary_size);
+    text.end_token = wi_clip_end_token(text.vocabulary_size);
     uint32_t dim = read_u32(r, "clip.text.", "projection_dim");
-    if (r->status == WI_OK && params->image.kind != WI_IMAGE_NONE && dim != params->embedding_dim)
+    if (r->status == WI_OK && params->tower[WI_ROLE_IMAGE].kind && dim != params->embedding_dim)
         r->status =
             wi_fail(r->error, WI_ERR_FORMAT, "%s: the towers' projection_dim differ: %u and %u",
                     source->label, params->embedding_dim, dim);
     params->embedding_dim = dim;
-    source->fc_swapped[1] = is_swapped(source, 't', &text->blocks);
+    source->fc_swapped[1] = is_swapped(source, 't', &text.blocks);
+    wi_tower_params_set(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &text);
 }
 
 static wi_status check_kind(const wi_source *source, reader *r)
@@ -211,7 +220,7 @@ wi_status wi_source_read_clipcpp(wi_source *source, wi_error *error)
     if (status == WI_OK && found)
         source->params.logit_scale = (float)exp((double)value);
     if (status == WI_OK)
-        status = wi_source_bind(source, place_clipcpp, error);
+        status = wi_source_bind(source, &names, error);
     if (status == WI_OK)
         status = copy_text(source->gguf, "general.name", &source->name, error);
     if (status == WI_OK)

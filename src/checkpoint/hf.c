@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "checkpoint/config.h"
 #include "checkpoint/layout.h"
+#include "nn/text.h"
+#include "nn/vit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -46,6 +48,20 @@ static void place_hf(const wi_source *source, const wi_ours *ours, wi_place *out
         snprintf(out->name, sizeof out->name, "%s_projection.weight",
                  ours->tower == 'v' ? "visual" : "text");
 }
+
+/* What belongs to neither tower (a classifier's last layer) changes no embedding. */
+static bool harmless(const wi_source *source, const char *name)
+{
+    static const char *const towers[] = {"vision_model.", "text_model.", "visual_projection.",
+                                         "text_projection."};
+    (void)source;
+    for (size_t i = 0; i < sizeof towers / sizeof *towers; i++)
+        if (strncmp(name, towers[i], strlen(towers[i])) == 0)
+            return wi_source_is_buffer(name);
+    return true;
+}
+
+static const wi_source_names names = {place_hf, harmless};
 
 static void read_size(wi_config *config, const wi_json *json, wi_preprocess *how)
 {
@@ -128,31 +144,30 @@ static void read_blocks(wi_config *config, const wi_json *json, uint32_t width, 
 
 static void read_vision(wi_config *config, const wi_json *json, wi_params *params)
 {
-    wi_image_params *image = &params->image;
-    image->kind = WI_IMAGE_VIT;
-    read_blocks(config, json, 768, 12, &image->blocks);
-    image->image_px = wi_config_side(config, json, "image_size", 224);
-    image->patch_px = wi_config_side(config, json, "patch_size", 32);
-    image->has_pre_ln = true;
+    wi_vit_params vit = {.has_pre_ln = true};
+    read_blocks(config, json, 768, 12, &vit.blocks);
+    vit.image_px = wi_config_side(config, json, "image_size", 224);
+    vit.patch_px = wi_config_side(config, json, "patch_size", 32);
     uint32_t n_channels = wi_config_u32(config, json, "num_channels", 3);
     if (n_channels != 3)
         wi_config_fail(config, WI_ERR_UNSUPPORTED, "%u image channels; 3 are supported",
                        n_channels);
-    params->preprocess = wi_preprocess_openai(image->image_px);
+    params->preprocess = wi_preprocess_openai(vit.image_px);
+    wi_tower_params_set(&params->tower[WI_ROLE_IMAGE], &wi_vit_kind, &vit);
 }
 
 static void read_text(wi_config *config, const wi_json *json, wi_params *params)
 {
-    wi_text_params *text = &params->text;
-    text->present = true;
-    read_blocks(config, json, 512, 8, &text->blocks);
-    text->context_length = wi_config_u32(config, json, "max_position_embeddings", 77);
-    text->vocabulary_size = wi_config_u32(config, json, "vocab_size", 49408);
+    wi_text_params text = {0};
+    read_blocks(config, json, 512, 8, &text.blocks);
+    text.context_length = wi_config_u32(config, json, "max_position_embeddings", 77);
+    text.vocabulary_size = wi_config_u32(config, json, "vocab_size", 49408);
     /* 2 is what old configurations say and never meant: they pool at the largest id. */
     int64_t end = wi_config_i64(config, json, "eos_token_id", 2);
     if (end < 0 || end > INT32_MAX)
         wi_config_fail(config, WI_ERR_FORMAT, "'eos_token_id' is out of range");
-    text->end_token = end == 2 ? wi_clip_end_token(text->vocabulary_size) : (int32_t)end;
+    text.end_token = end == 2 ? wi_clip_end_token(text.vocabulary_size) : (uint32_t)end;
+    wi_tower_params_set(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &text);
 }
 
 /* Some old configurations carry `text_config_dict`, which then rules, as in the library. */
@@ -227,13 +242,13 @@ wi_status wi_source_read_hf(wi_source *source, const char *folder, wi_error *err
         status = read_config(source, path, json, error);
     wi_json_free(&json);
     free(path);
-    if (status == WI_OK && source->params.image.kind != WI_IMAGE_NONE)
+    if (status == WI_OK && source->params.tower[WI_ROLE_IMAGE].kind)
         status = read_preprocess_file(source, folder, error);
     if (status == WI_OK)
         status = read_trained_scale(source, error);
     if (status == WI_OK)
-        status = wi_source_bind(source, place_hf, error);
-    if (status == WI_OK && source->params.text.present)
+        status = wi_source_bind(source, &names, error);
+    if (status == WI_OK && source->params.tower[WI_ROLE_TEXT].kind)
         status = wi_source_read_merges(source, folder, error);
     return status;
 }

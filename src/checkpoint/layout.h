@@ -26,7 +26,7 @@ typedef struct wi_source_file {
 } wi_source_file;
 
 typedef struct wi_binding {
-    char name[32]; /* ours */
+    char name[64]; /* ours */
     wi_raw raw;
 } wi_binding;
 
@@ -65,26 +65,37 @@ wi_status wi_source_scalar(const wi_source *source, const char *stored_name, boo
 /* Where a tensor of ours is stored. */
 typedef struct wi_place {
     char name[WI_SOURCE_MAX_NAME];
+    bool zero; /* nowhere: it is all zero */
     bool transposed;
     uint32_t slice, n_slices; /* the slice-th of n_slices equal parts of the rows */
 } wi_place;
 
-/* Our name in pieces: 'v' or 't', the block (or ResNet stage and block), the rest such as "ln1",
- * "conv1.bn", and the last part "w", "b", "mean", "var" or "". */
+/* Our name in pieces: 'v' or 't', the block (or stage and block), the rest such as "ln1", "conv1.bn",
+ * and the last part "w", "b", "mean", "var" or "". */
 typedef struct wi_ours {
     char tower;
     int stage, block; /* -1: none */
-    const char *module, *part;
+    char module[40];
+    const char *part;
 } wi_ours;
 
-/* Fills out->name (and the rest, zeroed before). The source keeps everything that the answer
- * depends on. */
-typedef void wi_source_placer(const wi_source *source, const wi_ours *ours, wi_place *out);
+/* The names of a layout. The source keeps everything that the answers depend on. */
+typedef struct wi_source_names {
+    /* Fills out->name (and the rest, zeroed before). */
+    void (*place)(const wi_source *source, const wi_ours *ours, wi_place *out);
+    /* Whether a stored tensor that nothing reads may be left aside: buffers, and what belongs to no
+     * tower. */
+    bool (*harmless)(const wi_source *source, const char *stored_name);
+} wi_source_names;
 
-/* Checks params, then finds every tensor that they need, with its shape. has_pre_ln and
- * has_patch_bias are read, not set.
- * Errors: WI_ERR_FORMAT naming the tensor and the checkpoint, WI_ERR_UNSUPPORTED for its type. */
-wi_status wi_source_bind(wi_source *source, wi_source_placer *place, wi_error *error);
+/* Checks params, then finds every tensor that a tower of these params walks through, with its shape,
+ * and that nothing else is there but what is harmless.
+ * Errors: WI_ERR_FORMAT naming the tensor and the checkpoint, WI_ERR_UNSUPPORTED for its type or
+ * for a tensor that nothing reads. */
+wi_status wi_source_bind(wi_source *source, const wi_source_names *names, wi_error *error);
+
+/* Buffers that are no weights, whatever the layout: position_ids, counters of batch norms. */
+bool wi_source_is_buffer(const char *stored_name);
 
 /* A pair of a name of ours and of theirs. Lists end with {NULL, NULL}. */
 typedef struct wi_rename {
@@ -120,6 +131,6 @@ wi_preprocess wi_preprocess_openai(uint32_t image_px);
 #define WI_CLIP_LOGIT_SCALE 100.0f
 /* The id that ends a text in a vocabulary of that size: 49407 for CLIP's own, the last one for a
  * smaller one. */
-int32_t wi_clip_end_token(uint32_t vocabulary_size);
+uint32_t wi_clip_end_token(uint32_t vocabulary_size);
 
 #endif

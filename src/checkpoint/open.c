@@ -46,7 +46,8 @@ static wi_status take_tokenizer(wi_model *model, const wi_source *source, wi_err
     }
     /* The checkpoint brings no tokenizer: CLIP's own applies when the sizes say so. */
     const wi_tokenizer clip = wi_bpe_tokenizer(wi_bpe_clip());
-    if (model->params.text.vocabulary_size == wi_tok_rules(&clip).n_ids)
+    if (wi_tower_facts_of(&model->params.tower[WI_ROLE_TEXT]).vocabulary_size ==
+        wi_tok_rules(&clip).n_ids)
         model->tokenizer = clip;
     return WI_OK;
 }
@@ -68,9 +69,8 @@ static wi_status fill_from_source(wi_model *model, const wi_source *source, wi_p
         return wi_fail(error, WI_ERR_NOMEM, "out of memory for a model's name");
     wi_status status = wi_net_open(&model->params, &model->net, error);
     if (status == WI_OK)
-        status =
-            wi_pack(model->engine, source, &model->params, type, &model->net, &model->owned, error);
-    if (status == WI_OK && model->params.text.present)
+        status = wi_pack(model->engine, source, type, &model->net, &model->owned, error);
+    if (status == WI_OK && model->params.tower[WI_ROLE_TEXT].kind)
         status = take_tokenizer(model, source, error);
     if (status == WI_OK)
         status = wi_mdl_note_weights(model, error);

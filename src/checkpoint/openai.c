@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "checkpoint/config.h"
 #include "checkpoint/layout.h"
+#include "nn/resnet.h"
+#include "nn/text.h"
+#include "nn/vit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -90,6 +93,20 @@ static void place_openai(const wi_source *source, const wi_ours *ours, wi_place 
     }
 }
 
+/* Where the text tower's names have no prefix, it has every name that is not the image tower's. */
+static bool harmless(const wi_source *source, const char *name)
+{
+    static const char *const numbers[] = {"logit_scale", "logit_bias", "input_resolution",
+                                          "context_length", "vocab_size"};
+    (void)source;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (strcmp(name, numbers[i]) == 0)
+            return true;
+    return wi_source_is_buffer(name);
+}
+
+static const wi_source_names names = {place_openai, harmless};
+
 /* Side `axis` of a stored tensor, counted from the end when negative; 0 when it is not there or
  * absurd. */
 static uint32_t side_of(const wi_source *source, const char *prefix, const char *name, int axis)
@@ -131,32 +148,38 @@ static wi_block_params infer_blocks(const wi_source *source, const char *prefix,
     uint32_t n_layers = count_blocks(source, stem, ".attn.in_proj_weight");
     uint32_t n_heads = width / 64 ? width / 64 : 1;
     uint32_t mlp = side_of(source, stem, "0.mlp.c_fc.weight", 0);
-    return (wi_block_params){width, n_layers, n_heads, mlp, WI_ACT_QUICK_GELU, 1e-5f};
+    return (wi_block_params){.width = width,
+                             .n_layers = n_layers,
+                             .n_heads = n_heads,
+                             .mlp_width = mlp,
+                             .activation = WI_ACT_QUICK_GELU,
+                             .ln_eps = 1e-5f};
 }
 
-static void infer_resnet(const wi_source *source, wi_image_params *image)
+static uint32_t infer_resnet(const wi_source *source, wi_tower_params *out)
 {
-    image->kind = WI_IMAGE_RESNET;
+    wi_resnet_params p = {.activation = WI_ACT_RELU, .eps = 1e-5f};
     for (int stage = 0; stage < 4; stage++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "visual.layer%d.", stage + 1);
-        image->stage_blocks[stage] = count_blocks(source, prefix, ".conv1.weight");
+        p.stage_blocks[stage] = count_blocks(source, prefix, ".conv1.weight");
     }
-    uint32_t width = side_of(source, "", "visual.layer1.0.conv1.weight", 0);
-    uint32_t n_heads = width / 2 ? width / 2 : 1; /* width * 32 channels, 64 a head */
-    image->blocks = (wi_block_params){width, 0, n_heads, 0, WI_ACT_RELU, 1e-5f};
-    image->image_px =
-        32 * grid_side(side_of(source, "", "visual.attnpool.positional_embedding", 0));
+    p.width = side_of(source, "", "visual.layer1.0.conv1.weight", 0);
+    p.n_heads = p.width / 2 ? p.width / 2 : 1; /* width * 32 channels, 64 a head */
+    p.image_px = 32 * grid_side(side_of(source, "", "visual.attnpool.positional_embedding", 0));
+    wi_tower_params_set(out, &wi_resnet_kind, &p);
+    return p.image_px;
 }
 
-static void infer_vit(const wi_source *source, wi_image_params *image)
+static uint32_t infer_vit(const wi_source *source, wi_tower_params *out)
 {
-    image->kind = WI_IMAGE_VIT;
-    image->blocks = infer_blocks(source, "visual.", side_of(source, "", "visual.conv1.weight", 0));
-    image->patch_px = side_of(source, "", "visual.conv1.weight", -1);
+    wi_vit_params p = {.has_pre_ln = true};
+    p.blocks = infer_blocks(source, "visual.", side_of(source, "", "visual.conv1.weight", 0));
+    p.patch_px = side_of(source, "", "visual.conv1.weight", -1);
     uint32_t side = grid_side(side_of(source, "", "visual.positional_embedding", 0));
-    image->image_px = image->patch_px <= WI_MAX_IMAGE_PX ? image->patch_px * side : 0;
-    image->has_pre_ln = true;
+    p.image_px = p.patch_px <= WI_MAX_IMAGE_PX ? p.patch_px * side : 0;
+    wi_tower_params_set(out, &wi_vit_kind, &p);
+    return p.image_px;
 }
 
 static uint32_t infer_embedding(const wi_source *source)
@@ -171,20 +194,21 @@ static void infer_params(wi_source *source)
 {
     wi_params *params = &source->params;
     const char *prefix = source->text_prefix;
+    uint32_t image_px = 0;
     if (wi_source_has_prefix(source, "visual.layer1."))
-        infer_resnet(source, &params->image);
+        image_px = infer_resnet(source, &params->tower[WI_ROLE_IMAGE]);
     else if (wi_source_has_prefix(source, "visual."))
-        infer_vit(source, &params->image);
+        image_px = infer_vit(source, &params->tower[WI_ROLE_IMAGE]);
     if (wi_source_has_prefix(source, prefix[0] ? "text.transformer." : "transformer.")) {
-        wi_text_params *text = &params->text;
-        text->present = true;
-        text->blocks = infer_blocks(source, prefix, side_of(source, prefix, "ln_final.weight", 0));
-        text->context_length = side_of(source, prefix, "positional_embedding", 0);
-        text->vocabulary_size = side_of(source, prefix, "token_embedding.weight", 0);
-        text->end_token = wi_clip_end_token(text->vocabulary_size);
+        wi_text_params text = {0};
+        text.blocks = infer_blocks(source, prefix, side_of(source, prefix, "ln_final.weight", 0));
+        text.context_length = side_of(source, prefix, "positional_embedding", 0);
+        text.vocabulary_size = side_of(source, prefix, "token_embedding.weight", 0);
+        text.end_token = wi_clip_end_token(text.vocabulary_size);
+        wi_tower_params_set(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &text);
     }
     params->embedding_dim = infer_embedding(source);
-    params->preprocess = wi_preprocess_openai(params->image.image_px);
+    params->preprocess = wi_preprocess_openai(image_px);
 }
 
 /* Options that change the network and that we do not have; an absent, null, false, zero or `usual`
@@ -223,10 +247,11 @@ static uint32_t mlp_width(wi_config *config, const wi_json *object, uint32_t wid
     return mlp >= 0 && mlp < 1e9 ? (uint32_t)mlp : 0;
 }
 
-static void read_resnet(wi_config *config, const wi_json *json, wi_image_params *image)
+static void read_resnet(wi_config *config, const wi_json *json, uint32_t image_px,
+                        wi_tower_params *out)
 {
     const wi_json *layers = wi_json_get(json, "layers");
-    image->kind = WI_IMAGE_RESNET;
+    wi_resnet_params p = {.image_px = image_px, .activation = WI_ACT_RELU, .eps = 1e-5f};
     if (wi_json_count(layers) != 4)
         wi_config_fail(config, WI_ERR_FORMAT, "'layers' of a ResNet is not a list of four numbers");
     for (size_t i = 0; i < 4; i++) {
@@ -234,17 +259,17 @@ static void read_resnet(wi_config *config, const wi_json *json, wi_image_params 
         if (!wi_json_integer(wi_json_at(layers, i), &n) || n < 1 || n > WI_MAX_LAYERS)
             wi_config_fail(config, WI_ERR_FORMAT,
                            "'layers' of a ResNet is not a list of four numbers");
-        image->stage_blocks[i] = (uint32_t)n;
+        p.stage_blocks[i] = (uint32_t)n;
     }
-    uint32_t width = wi_config_u32(config, json, "width", 64);
+    p.width = wi_config_u32(config, json, "width", 64);
     uint32_t head_width = wi_config_u32(config, json, "head_width", 64);
-    uint64_t n_heads = head_width ? (uint64_t)width * 32 / head_width : 0;
-    image->blocks = (wi_block_params){
-        width, 0, n_heads <= WI_MAX_HEADS ? (uint32_t)n_heads : 0, 0, WI_ACT_RELU, 1e-5f};
+    uint64_t n_heads = head_width ? (uint64_t)p.width * 32 / head_width : 0;
+    p.n_heads = n_heads <= WI_MAX_HEADS ? (uint32_t)n_heads : 0;
+    wi_tower_params_set(out, &wi_resnet_kind, &p);
 }
 
-static void read_vision(wi_config *config, const wi_json *json, wi_activation activation,
-                        wi_image_params *image)
+static uint32_t read_vision(wi_config *config, const wi_json *json, wi_activation activation,
+                            wi_tower_params *out)
 {
     static const char *const options[][2] = {
         {"timm_model_name", NULL},  {"attentional_pool", NULL},    {"ls_init_value", NULL},
@@ -254,27 +279,28 @@ static void read_vision(wi_config *config, const wi_json *json, wi_activation ac
         {"scale_attn_inner", NULL}, {"scale_attn", NULL},          {"scale_fc", NULL},
     };
     refuse(config, json, options, sizeof options / sizeof *options);
-    image->image_px = wi_config_side(config, json, "image_size", 224);
+    const uint32_t image_px = wi_config_side(config, json, "image_size", 224);
     if (wi_json_is_array(wi_json_get(json, "layers"))) {
-        read_resnet(config, json, image);
-        return;
+        read_resnet(config, json, image_px, out);
+        return image_px;
     }
-    image->kind = WI_IMAGE_VIT;
+    wi_vit_params p = {.image_px = image_px};
     uint32_t width = wi_config_u32(config, json, "width", 768);
     uint32_t head_width = wi_config_u32(config, json, "head_width", 64);
-    image->blocks = (wi_block_params){width,
-                                      wi_config_u32(config, json, "layers", 12),
-                                      head_width ? width / head_width : 0,
-                                      mlp_width(config, json, width),
-                                      activation,
-                                      1e-5f};
-    read_kwargs(config, json, &image->blocks);
-    image->patch_px = wi_config_side(config, json, "patch_size", 16);
-    image->has_pre_ln = !wi_config_bool(config, json, "no_ln_pre", false);
+    p.blocks = (wi_block_params){.width = width,
+                                 .n_layers = wi_config_u32(config, json, "layers", 12),
+                                 .n_heads = head_width ? width / head_width : 0,
+                                 .mlp_width = mlp_width(config, json, width),
+                                 .activation = activation};
+    read_kwargs(config, json, &p.blocks);
+    p.patch_px = wi_config_side(config, json, "patch_size", 16);
+    p.has_pre_ln = !wi_config_bool(config, json, "no_ln_pre", false);
+    wi_tower_params_set(out, &wi_vit_kind, &p);
+    return image_px;
 }
 
 static void read_text(wi_config *config, const wi_json *json, wi_activation activation,
-                      wi_text_params *text)
+                      wi_tower_params *out)
 {
     static const char *const options[][2] = {
         {"hf_model_name", NULL},       {"hf_tokenizer_name", NULL}, {"tokenizer_kwargs", NULL},
@@ -283,18 +309,18 @@ static void read_text(wi_config *config, const wi_json *json, wi_activation acti
         {"final_ln_after_pool", NULL}, {"block_type", "default"},   {"qk_norm", NULL},
     };
     refuse(config, json, options, sizeof options / sizeof *options);
-    text->present = true;
+    wi_text_params p = {0};
     uint32_t width = wi_config_u32(config, json, "width", 512);
-    text->blocks = (wi_block_params){width,
-                                     wi_config_u32(config, json, "layers", 12),
-                                     wi_config_u32(config, json, "heads", 8),
-                                     mlp_width(config, json, width),
-                                     activation,
-                                     1e-5f};
-    read_kwargs(config, json, &text->blocks);
-    text->context_length = wi_config_u32(config, json, "context_length", 77);
-    text->vocabulary_size = wi_config_u32(config, json, "vocab_size", 49408);
-    text->end_token = wi_clip_end_token(text->vocabulary_size);
+    p.blocks = (wi_block_params){.width = width,
+                                 .n_layers = wi_config_u32(config, json, "layers", 12),
+                                 .n_heads = wi_config_u32(config, json, "heads", 8),
+                                 .mlp_width = mlp_width(config, json, width),
+                                 .activation = activation};
+    read_kwargs(config, json, &p.blocks);
+    p.context_length = wi_config_u32(config, json, "context_length", 77);
+    p.vocabulary_size = wi_config_u32(config, json, "vocab_size", 49408);
+    p.end_token = wi_clip_end_token(p.vocabulary_size);
+    wi_tower_params_set(out, &wi_text_kind, &p);
 }
 
 static void read_preprocess(wi_config *config, const wi_json *json, wi_preprocess *how)
@@ -337,11 +363,12 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     bool quick = wi_config_bool(&config, model, "quick_gelu", false);
     wi_activation activation = quick ? WI_ACT_QUICK_GELU : WI_ACT_GELU;
     params->embedding_dim = wi_config_u32(&config, model, "embed_dim", 512);
+    uint32_t image_px = 0;
     if (wi_source_has_prefix(source, "visual."))
-        read_vision(&config, vision, activation, &params->image);
+        image_px = read_vision(&config, vision, activation, &params->tower[WI_ROLE_IMAGE]);
     if (wi_source_has_prefix(source, source->text_prefix[0] ? "text." : "transformer."))
-        read_text(&config, text, activation, &params->text);
-    params->preprocess = wi_preprocess_openai(params->image.image_px);
+        read_text(&config, text, activation, &params->tower[WI_ROLE_TEXT]);
+    params->preprocess = wi_preprocess_openai(image_px);
     read_preprocess(&config, wi_json_get(json, "preprocess_cfg"), &params->preprocess);
     return config.status;
 }
@@ -388,8 +415,8 @@ wi_status wi_source_read_openai(wi_source *source, const char *folder, const cha
     if (status == WI_OK)
         status = read_scalars(source, error);
     if (status == WI_OK)
-        status = wi_source_bind(source, place_openai, error);
-    if (status == WI_OK && folder && source->params.text.present)
+        status = wi_source_bind(source, &names, error);
+    if (status == WI_OK && folder && source->params.tower[WI_ROLE_TEXT].kind)
         status = wi_source_read_merges(source, folder, error);
     return status;
 }

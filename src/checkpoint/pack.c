@@ -16,7 +16,6 @@ static const size_t type_bytes[] = {
 typedef struct packer {
     const wi_engine *engine;
     const wi_source *source;
-    const wi_params *params;
     wi_pack_type type;
     wi_owned *owned;
 } packer;
@@ -163,7 +162,7 @@ static wi_status fold_batch_norm(const packer *pk, const wi_part *part, float *s
     wi_raw_read_rows(&var, 0, 1, numbers + 3 * n);
     bool finite = true;
     for (size_t i = 0; i < n; i++) {
-        const double s = numbers[i] / sqrt((double)numbers[3 * n + i] + 1e-5);
+        const double s = numbers[i] / sqrt((double)numbers[3 * n + i] + part->norm_eps);
         scale[i] = (float)s;
         shift[i] = (float)(numbers[n + i] - numbers[2 * n + i] * s);
         finite = finite && isfinite(scale[i]) && isfinite(shift[i]);
@@ -231,22 +230,22 @@ static wi_status pack_vector(const packer *pk, const wi_part *part, wi_error *er
     wi_raw raw;
     if (!wi_source_get(pk->source, part->name, &raw))
         return wi_fail(error, WI_ERR_FORMAT, "the tensor for %s is missing", part->name);
-    float *out = wi_own(pk->owned, part->n_floats, sizeof *out, error);
+    float *out = wi_own(pk->owned, wi_part_elements(part), sizeof *out, error);
     if (!out)
         return WI_ERR_NOMEM;
     wi_raw_read_rows(&raw, 0, raw.n_rows, out);
-    for (size_t i = 0; i < part->n_floats; i++)
+    for (size_t i = 0; i < wi_part_elements(part); i++)
         if (!isfinite(out[i]))
             return fail_finite(part, error);
     *part->vector = out;
     return WI_OK;
 }
 
-static wi_status pack_tokens(const packer *pk, const wi_part *part, wi_error *error)
+static wi_status pack_table(const packer *pk, const wi_part *part, wi_error *error)
 {
     wi_raw raw;
     if (!wi_source_get(pk->source, part->name, &raw))
-        return wi_fail(error, WI_ERR_FORMAT, "the token table is missing");
+        return wi_fail(error, WI_ERR_FORMAT, "the table %s is missing", part->name);
     const wi_mat_type type = type_for(pk, part, &raw);
     uint8_t *out = wi_own(pk->owned, (size_t)part->n * part->k, type_bytes[type], error);
     float *row = malloc(part->k * sizeof *row);
@@ -268,8 +267,7 @@ static wi_status pack_tokens(const packer *pk, const wi_part *part, wi_error *er
         }
     }
     free(row);
-    part->text->token_type = type;
-    part->text->tokens = out;
+    *part->table = (wi_table){.type = type, .rows = out};
     return finite ? WI_OK : fail_finite(part, error);
 }
 
@@ -278,14 +276,14 @@ static wi_status pack_part(void *context, const wi_part *part, wi_error *error)
     const packer *pk = context;
     if (part->kind == WI_PART_VECTOR)
         return pack_vector(pk, part, error);
-    if (part->kind == WI_PART_TOKENS)
-        return pack_tokens(pk, part, error);
+    if (part->kind == WI_PART_TABLE)
+        return pack_table(pk, part, error);
     return pack_matrix(pk, part, error);
 }
 
-wi_status wi_pack(const wi_engine *engine, const wi_source *source, const wi_params *params,
-                  wi_pack_type type, wi_net *net, wi_owned *owned, wi_error *error)
+wi_status wi_pack(const wi_engine *engine, const wi_source *source, wi_pack_type type,
+                  const wi_net *net, wi_owned *owned, wi_error *error)
 {
-    packer pk = {engine, source, params, type, owned};
-    return wi_net_walk(net, params, pack_part, &pk, error);
+    packer pk = {engine, source, type, owned};
+    return wi_net_walk(net, pack_part, &pk, error);
 }

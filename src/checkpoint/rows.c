@@ -55,7 +55,9 @@ static void read_q4_0(const uint8_t *blocks, size_t n_blocks, float *out)
 void wi_raw_read_rows(const wi_raw *raw, size_t first, size_t n, float *out)
 {
     size_t n_cols = raw->n_cols, n_blocks = n_cols / 32;
-    if (raw->type == WI_RAW_Q8_0) {
+    if (!raw->data)
+        memset(out, 0, n * n_cols * sizeof *out);
+    else if (raw->type == WI_RAW_Q8_0) {
         read_q8_0(raw->data + first * n_blocks * 34, n * n_blocks, out);
     } else if (raw->type == WI_RAW_Q4_0) {
         read_q4_0(raw->data + first * n_blocks * 18, n * n_blocks, out);

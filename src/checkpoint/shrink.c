@@ -183,7 +183,7 @@ static wi_status shrink_matrix(const shrinker *s, const wi_part *part, wi_error 
 
 static wi_status shrink_tokens(const shrinker *s, const wi_part *part, wi_error *error)
 {
-    wi_text_net *t = part->text;
+    wi_table *t = part->table;
     int8_t *out = wi_own(s->owned, (size_t)part->n * part->k, 1, error);
     float *scale = wi_own(s->owned, part->n, sizeof *scale, error);
     if (!out || !scale)
@@ -193,10 +193,10 @@ static wi_status shrink_tokens(const shrinker *s, const wi_part *part, wi_error 
         for (int pass = 0; pass < 2; pass++)
             for (size_t j = 0; j < part->k; j++) {
                 const size_t at = i * part->k + j;
-                const float v = t->token_type == WI_MAT_F32 ? ((const float *)t->tokens)[at]
-                                : t->token_type == WI_MAT_F16
-                                    ? wi_f16_to_f32(((const uint16_t *)t->tokens)[at])
-                                    : wi_bf16_to_f32(((const uint16_t *)t->tokens)[at]);
+                const float v = t->type == WI_MAT_F32 ? ((const float *)t->rows)[at]
+                                : t->type == WI_MAT_F16
+                                    ? wi_f16_to_f32(((const uint16_t *)t->rows)[at])
+                                    : wi_bf16_to_f32(((const uint16_t *)t->rows)[at]);
                 if (pass == 0)
                     most = fabsf(v) > most ? fabsf(v) : most;
                 else
@@ -204,16 +204,16 @@ static wi_status shrink_tokens(const shrinker *s, const wi_part *part, wi_error 
             }
         scale[i] = scale_of(most);
     }
-    t->token_type = WI_MAT_S8;
-    t->tokens = out;
-    t->token_scale = scale;
+    t->type = WI_MAT_S8;
+    t->rows = out;
+    t->scale = scale;
     return WI_OK;
 }
 
 static wi_status shrink_part(void *context, const wi_part *part, wi_error *error)
 {
     const shrinker *s = context;
-    if (part->kind == WI_PART_TOKENS)
+    if (part->kind == WI_PART_TABLE)
         return s->shrink_tokens ? shrink_tokens(s, part, error) : WI_OK;
     if (part->kind == WI_PART_VECTOR || part->keep_float)
         return WI_OK;
@@ -231,19 +231,19 @@ static wi_status measure_table(void *context, const wi_part *part, wi_error *err
 {
     (void)error;
     table_share *share = context;
-    const uint64_t n = part->kind == WI_PART_VECTOR ? part->n_floats : (uint64_t)part->n * part->k;
+    const uint64_t n = wi_part_elements(part);
     share->all += n;
-    if (part->kind == WI_PART_TOKENS)
+    if (part->kind == WI_PART_TABLE)
         share->table = n;
     return WI_OK;
 }
 
-wi_status wi_pack_to_s8(const wi_params *params, wi_net *net, wi_apart_chooser *choose,
-                        void *context, wi_owned *owned, wi_error *error)
+wi_status wi_pack_to_s8(const wi_net *net, wi_apart_chooser *choose, void *context, wi_owned *owned,
+                        wi_error *error)
 {
     shrinker s = {choose, context, owned, false};
     table_share share = {0, 0};
-    const wi_status status = wi_net_walk(net, params, measure_table, &share, error);
+    const wi_status status = wi_net_walk(net, measure_table, &share, error);
     s.shrink_tokens = 3 * share.table > share.all;
-    return status == WI_OK ? wi_net_walk(net, params, shrink_part, &s, error) : status;
+    return status == WI_OK ? wi_net_walk(net, shrink_part, &s, error) : status;
 }

@@ -534,7 +534,7 @@ wi_preprocess wi_preprocess_openai(uint32_t image_px)
                            .std = {0.26862954f, 0.26130258f, 0.27577711f}};
 }
 
-int32_t wi_clip_end_token(uint32_t vocabulary_size)
+uint32_t wi_clip_end_token(uint32_t vocabulary_size)
 {
-    return vocabulary_size > 49407 ? 49407 : (int32_t)vocabulary_size - 1;
+    return vocabulary_size > 49407 ? 49407 : vocabulary_size - 1;
 }

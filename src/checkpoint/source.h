@@ -3,7 +3,7 @@
  * Invariant: once open, params are checked (wi_params_check) and every tensor that a tower of these
  * params needs is present with the right shape, so that packing cannot fail on its input. Tensors
  * are views into mapped files. Tower weights that are absent altogether (a vision-only or text-only
- * checkpoint) leave params.image.kind == WI_IMAGE_NONE or params.text.present == false. */
+ * checkpoint) leave params.tower[role].kind NULL. */
 #ifndef WI_CHECKPOINT_SOURCE_H
 #define WI_CHECKPOINT_SOURCE_H
 
@@ -26,7 +26,8 @@ typedef struct wi_raw {
     wi_raw_type type;
     size_t n_rows, n_cols;
     bool transposed;
-    const uint8_t *data; /* of the view's first element (the slice is already applied) */
+    const uint8_t
+        *data; /* of the view's first element (the slice is already applied); NULL: all zero */
 } wi_raw;
 
 typedef struct wi_source wi_source;

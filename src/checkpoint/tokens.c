@@ -111,7 +111,8 @@ wi_status wi_source_read_merges(wi_source *source, const char *folder, wi_error 
     if (!path)
         return wi_fail_nomem(error, strlen(folder), "a file name");
     /* 256 byte symbols, the same at a word's end, two markers: the rest of the ids are merges. */
-    size_t n_ids = source->params.text.vocabulary_size, n_max = n_ids > 514 ? n_ids - 514 : 0;
+    size_t n_ids = wi_tower_facts_of(&source->params.tower[WI_ROLE_TEXT]).vocabulary_size,
+           n_max = n_ids > 514 ? n_ids - 514 : 0;
     wi_status status =
         wi_source_load_merges(path, n_max, &source->merges, &source->n_merges, error);
     free(path);

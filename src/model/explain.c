@@ -1,7 +1,6 @@
 #include "model/explain.h"
 
 #include "base/error.h"
-#include "nn/explain.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,14 +18,20 @@ static void close_room(room *r)
     wi_aligned_free(r->embedding);
 }
 
+static const wi_tower_explain *explain_of(const wi_session *s)
+{
+    return s->model->net.tower[WI_ROLE_IMAGE].kind->explain;
+}
+
+static const void *tower_of(const wi_session *s)
+{
+    return s->model->net.tower[WI_ROLE_IMAGE].self;
+}
+
 static wi_status open_room(const wi_session *s, room *r, wi_error *error)
 {
-    const wi_net *net = &s->model->net;
-    const bool vit = s->model->params.image.kind == WI_IMAGE_VIT;
-    const size_t dim = s->model->params.embedding_dim;
-    const size_t side = vit ? wi_vit_grid(&net->vit) : wi_resnet_grid(&net->resnet);
-    const size_t n_hidden =
-        vit ? wi_vit_hidden_floats(&net->vit) : wi_resnet_hidden_floats(&net->resnet);
+    const size_t dim = s->model->params.embedding_dim, side = explain_of(s)->grid(tower_of(s));
+    const size_t n_hidden = explain_of(s)->hidden_floats(tower_of(s));
     const size_t n_rows = (side * side + 1) * wi_ld(dim);
     r->hidden = wi_aligned_alloc(n_hidden * sizeof(float));
     r->rows = wi_aligned_alloc(n_rows * sizeof(float));
@@ -39,17 +44,20 @@ static wi_status open_room(const wi_session *s, room *r, wi_error *error)
 
 static wi_status check_tower(const wi_session *s, wi_error *error)
 {
-    return s->towers & WI_TOWER_IMAGE
-               ? WI_OK
-               : wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no image tower open", s->model->name);
+    if (!s->memory[WI_ROLE_IMAGE])
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no image tower open", s->model->name);
+    if (!explain_of(s))
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "%s: a tower of the kind %s cannot be looked into; occlusion works with any",
+                       s->model->name, s->model->net.tower[WI_ROLE_IMAGE].kind->name);
+    return WI_OK;
 }
 
 wi_status wi_ses_grid(const wi_session *s, uint32_t *side, wi_error *error)
 {
     const wi_status status = check_tower(s, error);
     if (status == WI_OK)
-        *side = s->model->params.image.kind == WI_IMAGE_VIT ? wi_vit_grid(&s->model->net.vit)
-                                                            : wi_resnet_grid(&s->model->net.resnet);
+        *side = explain_of(s)->grid(tower_of(s));
     return status;
 }
 
@@ -61,12 +69,8 @@ wi_status wi_ses_regions(wi_session *s, const uint8_t *pixels, float *out, wi_er
         status = open_room(s, &r, error);
     if (status != WI_OK)
         return status;
-    if (s->model->params.image.kind == WI_IMAGE_VIT)
-        wi_vit_regions(&s->model->net.vit, &s->run, &s->vit, pixels, r.hidden, r.rows, r.embedding,
-                       out);
-    else
-        wi_resnet_regions(&s->model->net.resnet, &s->run, &s->resnet, pixels, r.hidden, r.rows,
-                          r.embedding, out);
+    explain_of(s)->regions(tower_of(s), &s->run, s->memory[WI_ROLE_IMAGE], pixels, r.hidden, r.rows,
+                           r.embedding, out);
     close_room(&r);
     return WI_OK;
 }
@@ -131,21 +135,15 @@ wi_status wi_ses_units(wi_session *s, const uint8_t *pixels, size_t k, wi_unit *
         status = open_room(s, &r, error);
     if (status != WI_OK)
         return status;
-    const bool vit = s->model->params.image.kind == WI_IMAGE_VIT;
-    const wi_unit_plan plan =
-        vit ? wi_vit_units_plan(&s->model->net.vit) : wi_resnet_units_plan(&s->model->net.resnet);
+    const wi_unit_plan plan = explain_of(s)->plan(tower_of(s));
     const size_t dim = s->model->params.embedding_dim, n = (size_t)plan.n_layers * plan.n_units;
     float *activation = calloc(n, sizeof *activation), *all = calloc(n, dim * sizeof *all);
     wi_unit *units = calloc(n, sizeof *units);
     if (!activation || !all || !units) {
         status = wi_fail_nomem(error, n * dim * sizeof *all, "an explanation");
     } else {
-        if (vit)
-            wi_vit_units(&s->model->net.vit, &s->run, &s->vit, pixels, r.rows, r.embedding,
-                         activation, all);
-        else
-            wi_resnet_units(&s->model->net.resnet, &s->run, &s->resnet, pixels, r.hidden, r.rows,
-                            r.embedding, activation, all);
+        explain_of(s)->units(tower_of(s), &s->run, s->memory[WI_ROLE_IMAGE], pixels, r.hidden,
+                             r.rows, r.embedding, activation, all);
         weigh(&plan, activation, all, r.embedding, dim, units);
         *n_out = k < n ? k : n;
         give(&plan, units, all, dim, *n_out, out, direction);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/sha256.h"
+#include "model/paramsfile.h"
 #include "model/pieces.h"
 
 #include <stdio.h>
@@ -49,12 +50,13 @@ static wi_status note_weights(void *context, const wi_part *part, wi_error *erro
 wi_status wi_mdl_note_weights(wi_model *model, wi_error *error)
 {
     model->weights = WI_WEIGHTS_AUTO;
-    return wi_net_walk(&model->net, &model->params, note_weights, &model->weights, error);
+    return wi_net_walk(&model->net, note_weights, &model->weights, error);
 }
 
 wi_status wi_mdl_require_towers(const wi_model *model, uint32_t towers, wi_error *error)
 {
-    const bool image = model->params.image.kind != WI_IMAGE_NONE, text = model->params.text.present;
+    const bool image = model->params.tower[WI_ROLE_IMAGE].kind != NULL,
+               text = model->params.tower[WI_ROLE_TEXT].kind != NULL;
     if ((towers & WI_TOWER_IMAGE && !image) || (towers & WI_TOWER_TEXT && !text))
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no %s tower", model->name,
                        image ? "text" : "image");
@@ -88,45 +90,15 @@ static wi_status hash_part(void *context, const wi_part *part, wi_error *error)
     return WI_OK;
 }
 
-/* Everything besides tensors that changes an embedding or a score. */
-static void hash_params(wi_sha256 *sha, const wi_model *model)
-{
-    const wi_params *p = &model->params;
-    const wi_preprocess *pre = &p->preprocess;
-    char text[768];
-    snprintf(text, sizeof text,
-             "whatsit 1\nembedding %u scale %.9g bias %.9g sigmoid %d\n"
-             "image %d px %u patch %u width %u layers %u heads %u mlp %u act %d eps %.9g stages %u "
-             "%u %u %u\n"
-             "text %d width %u layers %u heads %u mlp %u act %d eps %.9g context %u vocabulary %u "
-             "end %d\n"
-             "preprocess %u %u %d %d %u %d %d mean %.9g %.9g %.9g std %.9g %.9g %.9g\n",
-             p->embedding_dim, (double)p->logit_scale, (double)p->logit_bias, p->sigmoid,
-             (int)p->image.kind, p->image.image_px, p->image.patch_px, p->image.blocks.width,
-             p->image.blocks.n_layers, p->image.blocks.n_heads, p->image.blocks.mlp_width,
-             (int)p->image.blocks.activation, (double)p->image.blocks.ln_eps,
-             p->image.stage_blocks[0], p->image.stage_blocks[1], p->image.stage_blocks[2],
-             p->image.stage_blocks[3], p->text.present, p->text.blocks.width,
-             p->text.blocks.n_layers, p->text.blocks.n_heads, p->text.blocks.mlp_width,
-             (int)p->text.blocks.activation, (double)p->text.blocks.ln_eps, p->text.context_length,
-             p->text.vocabulary_size, (int)p->text.end_token, pre->size_px, pre->resize_px,
-             (int)pre->mode, (int)pre->interpolation, pre->fill, pre->crop_floor, pre->rgb_first,
-             (double)pre->mean[0], (double)pre->mean[1], (double)pre->mean[2], (double)pre->std[0],
-             (double)pre->std[1], (double)pre->std[2]);
-    wi_sha256_update(sha, text, strlen(text));
-    if (model->tokenizer.kind)
-        wi_sha256_update(sha, model->tokenizer.table, model->tokenizer.n_bytes);
-}
-
 wi_status wi_mdl_fingerprint(const wi_model *model, const wi_progress *progress, char hex[65],
                              wi_error *error)
 {
     hashing h = {.progress = progress};
     wi_sha256_init(&h.sha);
-    hash_params(&h.sha, model);
-    /* The walk fills parts in but changes nothing that is there. */
-    wi_net net = model->net;
-    const wi_status status = wi_net_walk(&net, &model->params, hash_part, &h, error);
+    wi_params_hash(&model->params, &h.sha);
+    if (model->tokenizer.kind)
+        wi_sha256_update(&h.sha, model->tokenizer.table, model->tokenizer.n_bytes);
+    const wi_status status = wi_net_walk(&model->net, hash_part, &h, error);
     if (status != WI_OK)
         return status;
     uint8_t digest[32];

@@ -51,16 +51,16 @@ static size_t mat_pieces(const wi_part *part, wi_piece *pieces)
 size_t wi_part_pieces(const wi_part *part, wi_piece pieces[WI_MAX_PIECES])
 {
     if (part->kind == WI_PART_VECTOR) {
-        pieces[0] = piece(part, "", WI_GGML_F32, *part->vector, 4, part->n_floats, 1, 1);
+        pieces[0] = piece(part, "", WI_GGML_F32, *part->vector, 4, wi_part_elements(part), 1, 1);
         return 1;
     }
-    if (part->kind == WI_PART_TOKENS) {
-        const wi_text_net *t = part->text;
-        pieces[0] = piece(part, "", ggml_types[t->token_type], t->tokens, type_bytes[t->token_type],
+    if (part->kind == WI_PART_TABLE) {
+        const wi_table *table = part->table;
+        pieces[0] = piece(part, "", ggml_types[table->type], table->rows, type_bytes[table->type],
                           part->k, part->n, 1);
-        if (t->token_type != WI_MAT_S8)
+        if (table->type != WI_MAT_S8)
             return 1;
-        pieces[1] = piece(part, ".scale", WI_GGML_F32, t->token_scale, 4, part->n, 1, 1);
+        pieces[1] = piece(part, ".scale", WI_GGML_F32, table->scale, 4, part->n, 1, 1);
         return 2;
     }
     return mat_pieces(part, pieces);

@@ -2,7 +2,7 @@
 #ifndef WI_MODEL_PIECES_H
 #define WI_MODEL_PIECES_H
 
-#include "model/net.h"
+#include "nn/part.h"
 
 /* One stored tensor of a packed part: what is written to a file, bound from one, and hashed. */
 typedef struct wi_piece {

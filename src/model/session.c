@@ -9,21 +9,15 @@
 /* Takes everything from the arena; the same walk counts (base == NULL) and cuts. */
 static void take(wi_session *s, wi_arena *arena)
 {
-    const wi_model *m = s->model;
+    const size_t n_threads = (size_t)wi_pool_threads(s->run.pool);
     wi_run_need need = {0, 0, 0};
-    if (s->towers & WI_TOWER_IMAGE) {
-        if (m->params.image.kind == WI_IMAGE_VIT) {
-            wi_vit_need(&m->net.vit, s->max_images, &need);
-            wi_vit_take(&m->net.vit, s->max_images, &s->vit, arena);
-        } else {
-            wi_resnet_need(&m->net.resnet, s->max_images, &need);
-            wi_resnet_take(&m->net.resnet, s->max_images, &s->resnet, arena);
-        }
-    }
-    if (s->towers & WI_TOWER_TEXT) {
-        wi_text_need(&m->net.text, s->max_tokens, &need);
-        wi_text_take(&m->net.text, s->max_tokens, (size_t)wi_pool_threads(s->run.pool), &s->text,
-                     arena);
+    for (int role = 0; role < WI_N_ROLES; role++) {
+        const wi_tower *tower = &s->model->net.tower[role];
+        const size_t most = role == WI_ROLE_IMAGE ? s->max_images : s->max_tokens;
+        if (!s->memory[role])
+            continue;
+        tower->kind->need(tower->self, most, &need);
+        tower->kind->take(tower->self, most, n_threads, s->memory[role], arena);
     }
     wi_run_take(&s->run, &need, arena);
 }
@@ -47,15 +41,28 @@ static wi_status allocate(wi_session *s, wi_error *error)
     return WI_OK;
 }
 
+static wi_status open_memory(wi_session *s, uint32_t towers, wi_error *error)
+{
+    static const uint32_t bits[WI_N_ROLES] = {WI_TOWER_IMAGE, WI_TOWER_TEXT};
+    for (int role = 0; role < WI_N_ROLES; role++) {
+        const wi_tower_kind *kind = s->model->net.tower[role].kind;
+        if (!(towers & bits[role]) || !kind)
+            continue;
+        s->memory[role] = calloc(1, kind->memory_bytes);
+        if (!s->memory[role])
+            return wi_fail_nomem(error, kind->memory_bytes, "a session");
+    }
+    return WI_OK;
+}
+
 wi_status wi_ses_open(const wi_model *model, uint32_t towers, const wi_session_options *options,
                       wi_session **out, wi_error *error)
 {
     wi_session *s = calloc(1, sizeof *s);
     if (!s)
         return wi_fail_nomem(error, sizeof *s, "a session");
-    const uint32_t context = model->params.text.context_length;
+    const uint32_t context = wi_params_context(&model->params);
     s->model = model;
-    s->towers = towers;
     s->max_images = options->max_images ? options->max_images : 1;
     s->max_tokens = options->max_tokens ? options->max_tokens : 512;
     s->max_tokens = s->max_tokens < context ? context : s->max_tokens;
@@ -63,17 +70,16 @@ wi_status wi_ses_open(const wi_model *model, uint32_t towers, const wi_session_o
     wi_status status = options->one_thread ? wi_pool_open(1, &s->own_pool, error) : WI_OK;
     s->run.pool = s->own_pool ? s->own_pool : model->engine->pool;
     if (status == WI_OK)
+        status = open_memory(s, towers, error);
+    if (status == WI_OK)
         status = allocate(s, error);
     if (status != WI_OK) {
         wi_ses_close(&s);
         return status;
     }
-    if (towers & WI_TOWER_IMAGE) {
-        if (model->params.image.kind == WI_IMAGE_VIT)
-            wi_vit_prepare(&model->net.vit, &s->vit);
-        else
-            wi_resnet_prepare(&model->net.resnet, &s->resnet);
-    }
+    for (int role = 0; role < WI_N_ROLES; role++)
+        if (s->memory[role] && model->net.tower[role].kind->prepare)
+            model->net.tower[role].kind->prepare(model->net.tower[role].self, s->memory[role]);
     *out = s;
     return WI_OK;
 }
@@ -82,6 +88,8 @@ void wi_ses_close(wi_session **session)
 {
     if (!session || !*session)
         return;
+    for (int role = 0; role < WI_N_ROLES; role++)
+        free((*session)->memory[role]);
     wi_aligned_free((*session)->block);
     wi_pool_close(&(*session)->own_pool);
     free(*session);
@@ -91,18 +99,15 @@ void wi_ses_close(wi_session **session)
 wi_status wi_ses_images(wi_session *s, const uint8_t *pixels, size_t n, float *out, wi_error *error)
 {
     const wi_params *p = &s->model->params;
-    if (!(s->towers & WI_TOWER_IMAGE))
+    const wi_tower *tower = &s->model->net.tower[WI_ROLE_IMAGE];
+    void *memory = s->memory[WI_ROLE_IMAGE];
+    if (!memory)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no image tower open", s->model->name);
-    const size_t picture = 3 * (size_t)p->image.image_px * p->image.image_px;
+    const size_t px = wi_params_image_px(p), picture = 3 * px * px;
     for (size_t done = 0; done < n;) {
         const size_t batch = n - done < s->max_images ? n - done : s->max_images;
-        float *to = out + done * p->embedding_dim;
-        if (p->image.kind == WI_IMAGE_VIT)
-            wi_vit_forward(&s->model->net.vit, &s->run, &s->vit, pixels + done * picture, batch,
-                           to);
-        else
-            wi_resnet_forward(&s->model->net.resnet, &s->run, &s->resnet, pixels + done * picture,
-                              batch, to);
+        tower->kind->images(tower->self, &s->run, memory, pixels + done * picture, batch,
+                            out + done * p->embedding_dim);
         done += batch;
     }
     return WI_OK;
@@ -140,12 +145,14 @@ static void batch_free(batch *b)
     free(b->rows);
 }
 
-/* Appends one text's ids up to its first end token: what stands behind it has no influence. ids may
- * move, so prompts hold offsets until all are in. */
+/* Appends what of one text's ids matters to the tower. ids may move, so prompts hold offsets until
+ * all are in. */
 static wi_status add_text(const wi_model *m, batch *b, size_t index, const char *text,
                           size_t *n_truncated, wi_error *error)
 {
-    const size_t context = m->params.text.context_length;
+    const wi_tower *tower = &m->net.tower[WI_ROLE_TEXT];
+    const wi_tower_facts facts = wi_tower_facts_of(&m->params.tower[WI_ROLE_TEXT]);
+    const size_t context = facts.context_length;
     if (b->capacity - b->n_ids < context) {
         const size_t capacity = 2 * b->capacity + 64 * context;
         int32_t *grown = realloc(b->ids, capacity * sizeof *grown);
@@ -163,17 +170,13 @@ static wi_status add_text(const wi_model *m, batch *b, size_t index, const char 
         return status;
     if (truncated && n_truncated)
         ++*n_truncated;
-    size_t used = 0;
-    while (used < n) {
-        const int32_t id = ids[used++];
-        if (id < 0 || (uint32_t)id >= m->params.text.vocabulary_size)
+    const size_t used = tower->kind->used(tower->self, ids, n);
+    for (size_t i = 0; i < used; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= facts.vocabulary_size)
             return wi_fail(error, WI_ERR_MISMATCH,
                            "the tokenizer gives token %d, the model has %u: they do not "
                            "belong together",
-                           (int)id, m->params.text.vocabulary_size);
-        if (id == m->params.text.end_token)
-            break;
-    }
+                           (int)ids[i], facts.vocabulary_size);
     b->prompts[index] = (prompt){{NULL, used}, index};
     b->n_ids += used;
     return WI_OK;
@@ -206,14 +209,15 @@ static wi_status encode_batch(wi_session *s, batch *b, size_t n, float *out,
                               const wi_progress *progress, wi_error *error)
 {
     const size_t dim = s->model->params.embedding_dim;
+    const wi_tower *tower = &s->model->net.tower[WI_ROLE_TEXT];
     b->rows = calloc(s->max_tokens, dim * sizeof *b->rows); /* at most one prompt a node */
     if (!b->rows)
         return wi_fail_nomem(error, s->max_tokens * dim * sizeof *b->rows, "text embeddings");
     for (size_t done = 0; done < n;) {
         if (!wi_progress_report(progress, done, n))
             return wi_fail(error, WI_ERR_CANCELLED, "stopped");
-        const size_t some = wi_text_forward(&s->model->net.text, &s->run, &s->text,
-                                            b->sorted + done, n - done, b->rows);
+        const size_t some = tower->kind->texts(tower->self, &s->run, s->memory[WI_ROLE_TEXT],
+                                               b->sorted + done, n - done, b->rows);
         for (size_t i = 0; i < some; i++)
             memcpy(out + b->prompts[done + i].index * dim, b->rows + i * dim, dim * sizeof *out);
         done += some;
@@ -225,7 +229,7 @@ static wi_status encode_batch(wi_session *s, batch *b, size_t n, float *out,
 wi_status wi_ses_texts(wi_session *s, const char *const *texts, size_t n, float *out,
                        size_t *n_truncated, const wi_progress *progress, wi_error *error)
 {
-    if (!(s->towers & WI_TOWER_TEXT))
+    if (!s->memory[WI_ROLE_TEXT])
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no text tower open", s->model->name);
     if (!s->model->tokenizer.kind)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no tokenizer that this program knows",

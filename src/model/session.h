@@ -4,22 +4,16 @@
 #define WI_MODEL_SESSION_H
 
 #include "model/model.h"
-#include "nn/resnet.h"
-#include "nn/text.h"
-#include "nn/vit.h"
 
 #include <whatsit/session.h>
 
 struct wi_session {
     const wi_model *model;
     wi_run run;
-    wi_pool *own_pool; /* of one thread; NULL: the engine's */
-    wi_vit_memory vit;
-    wi_resnet_memory resnet;
-    wi_text_memory text;
+    wi_pool *own_pool;        /* of one thread; NULL: the engine's */
+    void *memory[WI_N_ROLES]; /* the kinds' own structs; NULL for towers that are not open */
     uint32_t max_images, max_tokens;
-    uint32_t towers; /* those that memory was taken for */
-    void *block;     /* the arena's memory */
+    void *block; /* the arena's memory */
     size_t block_bytes;
 };
 

@@ -52,13 +52,14 @@ static void one_head(void *context, size_t index, int worker)
     const wi_attention *a = j->a;
     const wi_kern *kern = j->run->kern;
     const size_t b = index / a->n_heads, h = index % a->n_heads, d = a->width / a->n_heads;
-    const size_t n = a->n_tokens, ld_scores = wi_ld(n), ld_results = wi_ld(d);
+    const size_t n = a->n_keys ? a->n_keys[b] : a->n_tokens;
+    const size_t ld_scores = wi_ld(n), ld_results = wi_ld(d);
     const float scale = 1.0f / sqrtf((float)d);
     float *keys = j->run->scratch[worker];
     float *values = keys + panels(n) * WI_PANEL * d;
     float *scores = values + panels(d) * WI_PANEL * n;
     float *results = scores + QUERIES_AT_ONCE * ld_scores;
-    const float *kv = a->kv + b * n * a->ld_kv + h * d;
+    const float *kv = a->kv + b * a->n_tokens * a->ld_kv + h * d;
     const wi_epilogue plain = {0};
 
     pack_keys(kv, a->ld_kv, n, d, keys);

@@ -15,6 +15,7 @@ typedef struct wi_attention {
     const float *q, *kv; /* kv points at column `width` of qkv: keys, then values */
     size_t ld_q, q_rows, ld_kv;
     size_t batch, n_tokens, n_queries, n_heads, width;
+    const uint32_t *n_keys; /* [batch], 1..n_tokens: only the first tokens are seen; NULL: all */
     float *out;
     size_t ld_out;
 } wi_attention;

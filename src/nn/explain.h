@@ -1,40 +1,49 @@
-/* Looking into the image towers: embeddings of positions, and units with the directions in which
- * they push the embedding. Works in a session's memory after a forward pass; what does not fit there
- * is brought by the caller. */
+/* What the explanations of several tower kinds share. */
 #ifndef WI_NN_EXPLAIN_H
 #define WI_NN_EXPLAIN_H
 
-#include "nn/resnet.h"
-#include "nn/vit.h"
+#include "nn/run.h"
 
-/* Positions a side. */
-uint32_t wi_vit_grid(const wi_vit *vit);
-uint32_t wi_resnet_grid(const wi_resnet *net);
+#include <string.h>
 
-/* One picture. hidden[tokens * wi_ld(width)] and rows[tokens * wi_ld(embedding_dim)] are room;
- * out[grid*grid, embedding_dim]; embedding[embedding_dim] is the picture's. */
-void wi_vit_regions(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const uint8_t *pixels,
-                    float *hidden, float *rows, float *embedding, float *out);
-void wi_resnet_regions(const wi_resnet *net, wi_run *run, wi_resnet_memory *memory,
-                       const uint8_t *pixels, float *hidden, float *rows, float *embedding,
-                       float *out);
-/* Floats of hidden and of rows. */
-size_t wi_vit_hidden_floats(const wi_vit *vit);
-size_t wi_resnet_hidden_floats(const wi_resnet *net);
+/* y = W x without the bias: directions have none. */
+static inline void wi_turn(wi_run *run, const wi_mat *mat, size_t m, float *x, size_t ld, float *y,
+                           size_t ld_y)
+{
+    const wi_input in = wi_prepare(run, mat, m, x, ld);
+    wi_linear_part(run, mat, 0, wi_mat_panels(mat), m, &in, y, ld_y, (wi_epilogue){0});
+}
 
-/* Layers that are looked at, units in each, the first one's number. */
-typedef struct wi_unit_plan {
-    uint32_t n_layers, first_layer, n_units;
-} wi_unit_plan;
-wi_unit_plan wi_vit_units_plan(const wi_vit *vit);
-wi_unit_plan wi_resnet_units_plan(const wi_resnet *net);
+/* Rows of the identity: x[m, width] says unit first + row. */
+static inline void wi_one_hot(float *x, size_t m, size_t width, size_t ld, size_t first)
+{
+    for (size_t i = 0; i < m; i++) {
+        memset(x + i * ld, 0, width * sizeof *x);
+        x[i * ld + first + i] = 1.0f;
+    }
+}
 
-/* activation[n_layers, n_units]; direction[n_layers, n_units, embedding_dim]: what one unit of
- * activation adds to the embedding, up to one common factor. */
-void wi_vit_units(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const uint8_t *pixels,
-                  float *rows, float *embedding, float *activation, float *direction);
-void wi_resnet_units(const wi_resnet *net, wi_run *run, wi_resnet_memory *memory,
-                     const uint8_t *pixels, float *hidden, float *rows, float *embedding,
-                     float *activation, float *direction);
+static inline void wi_copy_rows(float *to, size_t ld_to, const float *from, size_t ld, size_t n,
+                                size_t width)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * ld_to, from + i * ld, width * sizeof *to);
+}
+
+/* Keeps what one tap shows: to[rows, ld_to]. */
+typedef struct wi_capture {
+    const char *name;
+    int layer;
+    float *to;
+    size_t ld_to; /* 0: as it stands in the tower */
+} wi_capture;
+
+static inline void wi_capture_tap(void *context, const char *name, int layer, const float *x,
+                                  size_t rows, size_t width, size_t ld)
+{
+    const wi_capture *c = context;
+    if (layer == c->layer && !strcmp(name, c->name))
+        wi_copy_rows(c->to, c->ld_to ? c->ld_to : ld, x, ld, rows, width);
+}
 
 #endif

@@ -21,12 +21,6 @@ static size_t groups_of_four(size_t k)
     return (k + 3) / 4;
 }
 
-/* Bytes between quantised rows: whole groups of four, off the 4 KiB grid. */
-static size_t ld_q(size_t k)
-{
-    return wi_round_up(k, 64) + 64;
-}
-
 void wi_need_scratch(wi_run_need *need, size_t floats)
 {
     need->scratch_floats = max_size(need->scratch_floats, floats);
@@ -36,9 +30,9 @@ void wi_need_mat(wi_run_need *need, const wi_mat *mat, size_t rows)
 {
     need->rows = max_size(need->rows, rows);
     if (mat->type == WI_MAT_S8)
-        need->q_bytes = max_size(need->q_bytes, rows * ld_q(mat->k));
+        need->q_bytes = max_size(need->q_bytes, rows * wi_ld_q(mat->k));
     if (mat->type == WI_MAT_F16 || mat->type == WI_MAT_BF16)
-        wi_need_scratch(need, (size_t)mat->k * 2 * WI_PANEL);
+        wi_need_scratch(need, wi_widened_floats(mat));
 }
 
 void wi_run_take(wi_run *run, const wi_run_need *need, wi_arena *arena)
@@ -89,7 +83,7 @@ static void quantise(const rows_job *job, size_t i, float *row)
 {
     wi_run *run = job->run;
     const wi_mat *mat = job->mat;
-    uint8_t *q = run->q + i * ld_q(mat->k);
+    uint8_t *q = run->q + i * wi_ld_q(mat->k);
     run->q_scale[i] = wi_quantise_apart(run->kern, mat, row, q, run->apart + i * WI_MAX_APART);
 }
 
@@ -130,7 +124,7 @@ static wi_input run_rows(rows_job *job)
     wi_input input = {.x = job->out, .ld = job->ld_out};
     if (is_s8) {
         input.q = run->q;
-        input.ld_q = ld_q(job->mat->k);
+        input.ld_q = wi_ld_q(job->mat->k);
         input.scale = run->q_scale;
         input.apart = run->apart;
     }

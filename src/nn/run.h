@@ -49,6 +49,19 @@ typedef struct wi_run_need {
     size_t scratch_floats; /* per thread */
 } wi_run_need;
 
+/* Bytes between quantised rows: whole groups of four, off the 4 KiB grid. */
+static inline size_t wi_ld_q(size_t k)
+{
+    return wi_round_up(k, 64) + 64;
+}
+
+/* Floats at the beginning of a thread's scratch that products with mat use: half-precision panels
+ * are widened there, two at a time. */
+static inline size_t wi_widened_floats(const wi_mat *mat)
+{
+    return (size_t)mat->k * 2 * WI_PANEL;
+}
+
 /* Raises need to what products of `rows` rows with mat take. */
 void wi_need_mat(wi_run_need *need, const wi_mat *mat, size_t rows);
 void wi_need_scratch(wi_run_need *need, size_t floats);

@@ -1,36 +1,128 @@
 #include "nn/text.h"
 
-#include <math.h>
+#include "base/error.h"
+
 #include <string.h>
 
-enum { NODES_PER_JOB = 16 };
+typedef struct text_tower {
+    wi_text_params params;
+    uint32_t embedding_dim;
+    wi_table tokens;       /* [vocabulary, width] */
+    const float *position; /* [context, width] */
+    wi_stack stack;
+    wi_norm final_norm;
+    wi_mat projection;
+    wi_block blocks[];
+} text_tower;
 
-/* The buffer of the MLP's hidden rows also takes the last layer's queries. */
-static size_t ld_mlp(const wi_text_net *net)
+typedef struct text_memory {
+    wi_stack_memory stack;
+    size_t max_nodes; /* >= context_length */
+    int32_t *token;   /* of each node */
+    uint32_t *parent, *depth;
+    uint32_t *end;       /* the node where each prompt of the batch ends */
+    uint32_t *end_nodes; /* distinct ends */
+    uint32_t *row;       /* of each prompt among the rows of the last layer */
+    uint32_t **path;     /* per thread: [context_length] */
+    float *projected;
+} text_memory;
+
+/* --- parameters --- */
+
+#define KEY(name) "whatsit.text." name
+static const wi_field fields[] = {
+    WI_BLOCK_FIELDS(KEY(), wi_text_params, blocks),
+    WI_U32(KEY("context_length"), wi_text_params, context_length, WI_MAX_CONTEXT,
+           WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
+    WI_U32(KEY("vocabulary_size"), wi_text_params, vocabulary_size, WI_MAX_VOCABULARY,
+           WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
+    WI_U32(KEY("end_token"), wi_text_params, end_token, WI_MAX_VOCABULARY,
+           WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
+    WI_BOOL(KEY("sees_all"), wi_text_params, sees_all, 0, false),
+    WI_U32(KEY("pool"), wi_text_params, pool, WI_N_TEXT_POOLS - 1, 0, WI_TEXT_END),
+    WI_U32(KEY("projection"), wi_text_params, projection, WI_N_TEXT_PROJECTIONS - 1, 0,
+           WI_TEXT_LINEAR),
+    {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
+
+static wi_status check(const void *values, wi_error *error)
 {
-    const wi_stack *s = &net->stack;
-    return wi_ld(s->mlp_width > s->width ? s->mlp_width : s->width);
+    const wi_text_params *p = values;
+    if (wi_out_of_range(p->context_length, WI_MAX_CONTEXT) || p->context_length < 3)
+        return wi_fail(error, WI_ERR_FORMAT, "context length: %u is not supported",
+                       p->context_length);
+    if (wi_out_of_range(p->vocabulary_size, WI_MAX_VOCABULARY))
+        return wi_fail(error, WI_ERR_FORMAT, "vocabulary size: %u is not supported",
+                       p->vocabulary_size);
+    if (p->end_token >= p->vocabulary_size)
+        return wi_fail(error, WI_ERR_FORMAT, "end token: %u lies outside the vocabulary of %u",
+                       p->end_token, p->vocabulary_size);
+    return wi_block_params_check(&p->blocks, "text tower", error);
 }
 
-void wi_text_need(const wi_text_net *net, size_t max_nodes, wi_run_need *need)
+static void describe(const void *values, wi_tower_facts *out)
 {
-    for (uint32_t i = 0; i < net->stack.n_layers; i++) {
-        const wi_block *block = &net->stack.blocks[i];
-        wi_need_mat(need, &block->qkv, max_nodes);
-        wi_need_mat(need, &block->out, max_nodes);
-        wi_need_mat(need, &block->fc1, max_nodes);
-        wi_need_mat(need, &block->fc2, max_nodes);
-    }
-    wi_need_mat(need, &net->projection, max_nodes);
-    wi_need_scratch(need, net->context_length);
+    const wi_text_params *p = values;
+    *out = (wi_tower_facts){.context_length = p->context_length,
+                            .vocabulary_size = p->vocabulary_size,
+                            .end_token = (int32_t)p->end_token,
+                            .width = p->blocks.width,
+                            .n_layers = p->blocks.n_layers,
+                            .n_heads = p->blocks.n_heads,
+                            .mlp_width = p->blocks.mlp_width,
+                            .activation = wi_activation_name(p->blocks.activation)};
 }
 
-void wi_text_take(const wi_text_net *net, size_t max_nodes, size_t n_threads,
-                  wi_text_memory *memory, wi_arena *arena)
+/* --- what it is made of --- */
+
+static size_t bytes(const void *values)
 {
-    const size_t width = net->stack.width;
+    return sizeof(text_tower) + wi_stack_bytes(&((const wi_text_params *)values)->blocks);
+}
+
+static void open_text(const void *values, const wi_tower_setting *setting, void *tower)
+{
+    text_tower *net = tower;
+    net->params = *(const wi_text_params *)values;
+    net->embedding_dim = setting->embedding_dim;
+    const wi_block_params *p = &net->params.blocks;
+    net->final_norm = (wi_norm){.eps = p->ln_eps, .n = p->width};
+    wi_stack_open(p, net->blocks, &net->stack);
+}
+
+static void walk(void *tower, wi_walker *w)
+{
+    text_tower *net = tower;
+    const wi_text_params *p = &net->params;
+    const uint32_t width = p->blocks.width;
+    wi_walk_table(w, "t.", "tok", &net->tokens, p->vocabulary_size, width);
+    wi_walk_vector(w, "t.", "pos", &net->position, p->context_length, width);
+    wi_stack_walk(&net->stack, "t", w);
+    wi_walk_norm(w, "t.", "ln_final", &net->final_norm);
+    if (p->projection != WI_TEXT_NO_PROJECTION)
+        wi_walk_projection(w, "t.", "proj", &net->projection, net->embedding_dim, width,
+                           p->projection == WI_TEXT_LINEAR_BIAS);
+}
+
+static uint64_t macs(const void *tower)
+{
+    return wi_stack_macs(&((const text_tower *)tower)->stack);
+}
+
+/* --- memory --- */
+
+static void need_text(const void *tower, size_t max_nodes, wi_run_need *need)
+{
+    const text_tower *net = tower;
+    wi_stack_need(&net->stack, max_nodes, net->params.context_length, !net->params.sees_all, need);
+    if (net->params.projection != WI_TEXT_NO_PROJECTION)
+        wi_need_mat(need, &net->projection, max_nodes);
+}
+
+static void take(const void *tower, size_t max_nodes, size_t n_threads, void *to, wi_arena *arena)
+{
+    const text_tower *net = tower;
+    text_memory *memory = to;
     memory->max_nodes = max_nodes;
-    memory->nodes_run = 0;
     memory->token = wi_arena_take(arena, max_nodes, sizeof *memory->token);
     memory->parent = wi_arena_take(arena, max_nodes, sizeof *memory->parent);
     memory->depth = wi_arena_take(arena, max_nodes, sizeof *memory->depth);
@@ -39,16 +131,32 @@ void wi_text_take(const wi_text_net *net, size_t max_nodes, size_t n_threads,
     memory->end_nodes = wi_arena_take(arena, max_nodes, sizeof *memory->end_nodes);
     memory->path = wi_arena_take(arena, n_threads, sizeof *memory->path);
     for (size_t i = 0; i < n_threads; i++) {
-        uint32_t *mine = wi_arena_take(arena, net->context_length, sizeof **memory->path);
+        uint32_t *mine = wi_arena_take(arena, net->params.context_length, sizeof **memory->path);
         if (memory->path)
             memory->path[i] = mine;
     }
-    memory->x = wi_arena_take(arena, max_nodes, wi_ld(width) * sizeof(float));
-    memory->h = wi_arena_take(arena, max_nodes, wi_ld(width) * sizeof(float));
-    memory->ends = wi_arena_take(arena, max_nodes, wi_ld(width) * sizeof(float));
-    memory->qkv = wi_arena_take(arena, max_nodes, wi_ld(3 * width) * sizeof(float));
-    memory->mlp = wi_arena_take(arena, max_nodes, ld_mlp(net) * sizeof(float));
+    wi_stack_take(&net->stack, max_nodes, max_nodes, 0, &memory->stack, arena);
     memory->projected = wi_arena_take(arena, max_nodes, wi_ld(net->embedding_dim) * sizeof(float));
+}
+
+/* --- which tokens --- */
+
+/* Where the first end token stands, or the last of n. */
+static size_t find_end(const wi_text_params *p, const int32_t *ids, size_t n)
+{
+    size_t at = 0;
+    while (at + 1 < n && ids[at] != (int32_t)p->end_token)
+        at++;
+    return at;
+}
+
+/* What stands behind the pooled position has no influence where attention is causal. */
+static size_t used(const void *tower, const int32_t *ids, size_t n_ids)
+{
+    const wi_text_params *p = &((const text_tower *)tower)->params;
+    if (p->sees_all || p->pool == WI_TEXT_LAST)
+        return p->context_length;
+    return p->pool == WI_TEXT_FIRST ? 1 : find_end(p, ids, n_ids) + 1;
 }
 
 /* --- the tree --- */
@@ -68,7 +176,7 @@ static size_t shared_length(const wi_prompt *a, const wi_prompt *b)
     return n;
 }
 
-static tree grow(wi_text_memory *memory, const wi_prompt *prompts, size_t n)
+static tree grow(text_memory *memory, const wi_prompt *prompts, size_t n)
 {
     tree t = {0, 0};
     while (t.n_prompts < n && t.n_prompts < memory->max_nodes) {
@@ -95,131 +203,8 @@ static tree grow(wi_text_memory *memory, const wi_prompt *prompts, size_t n)
     return t;
 }
 
-/* --- steps over nodes --- */
-
-/* x[node] = token embedding + positional embedding. */
-static void embed(const wi_text_net *net, const wi_run *run, wi_text_memory *memory, size_t n_nodes)
-{
-    const size_t width = net->stack.width, ld = wi_ld(width);
-    for (size_t i = 0; i < n_nodes; i++) {
-        const size_t token = (size_t)memory->token[i];
-        const float *position = net->position + memory->depth[i] * width;
-        float *x = memory->x + i * ld;
-        switch (net->token_type) {
-        case WI_MAT_F32:
-            memcpy(x, (const float *)net->tokens + token * width, width * sizeof *x);
-            break;
-        case WI_MAT_F16:
-            run->kern->widen_f16(width, (const uint16_t *)net->tokens + token * width, x);
-            break;
-        case WI_MAT_BF16:
-            run->kern->widen_bf16(width, (const uint16_t *)net->tokens + token * width, x);
-            break;
-        case WI_MAT_S8:
-            for (size_t j = 0; j < width; j++)
-                x[j] = net->token_scale[token] *
-                       (float)((const int8_t *)net->tokens)[token * width + j];
-            break;
-        }
-        for (size_t j = 0; j < width; j++)
-            x[j] += position[j];
-    }
-}
-
-typedef struct attend_job {
-    const wi_text_net *net;
-    wi_run *run;
-    wi_text_memory *memory;
-    const uint32_t *nodes; /* who asks; NULL: all */
-    const float *q;
-    size_t n, ld_q;
-    bool q_by_node; /* rows of q are numbered as the nodes are, not from 0 */
-    float *out;
-} attend_job;
-
-static void attend_run(void *context, size_t index, int worker)
-{
-    const attend_job *job = context;
-    const wi_stack *s = &job->net->stack;
-    const size_t d = s->width / s->n_heads, ld = wi_ld(s->width), ld_qkv = wi_ld(3 * s->width);
-    const float scale = 1.0f / sqrtf((float)d);
-    uint32_t *path = job->memory->path[worker];
-    const size_t end = (index + 1) * NODES_PER_JOB < job->n ? (index + 1) * NODES_PER_JOB : job->n;
-    for (size_t i = index * NODES_PER_JOB; i < end; i++) {
-        uint32_t node = job->nodes ? job->nodes[i] : (uint32_t)i;
-        const size_t n_keys = job->memory->depth[node] + 1;
-        const float *q = job->q + (job->q_by_node ? node : i) * job->ld_q;
-        for (size_t k = n_keys; k-- > 0; node = job->memory->parent[node])
-            path[k] = node;
-        for (size_t h = 0; h < s->n_heads; h++)
-            job->run->kern->attend(n_keys, d, scale, q + h * d, job->memory->qkv + s->width + h * d,
-                                   job->memory->qkv + 2 * s->width + h * d, ld_qkv, path,
-                                   job->run->scratch[worker], job->out + i * ld + h * d);
-    }
-}
-
-static void mlp_step(const wi_text_net *net, wi_run *run, wi_text_memory *memory,
-                     const wi_block *block, size_t m, float *x)
-{
-    const size_t ld = wi_ld(net->stack.width), wide = ld_mlp(net);
-    wi_input in = wi_norm_prepare(run, &block->ln2, m, x, ld, &block->fc1, memory->h, ld);
-    wi_linear(run, &block->fc1, m, &in, memory->mlp, wide, (wi_epilogue){.act = net->stack.act});
-    in = wi_prepare(run, &block->fc2, m, memory->mlp, wide);
-    wi_linear(run, &block->fc2, m, &in, x, ld, (wi_epilogue){.after = x, .ld_after = ld});
-}
-
-static void attention_output(const wi_text_net *net, wi_run *run, wi_text_memory *memory,
-                             const wi_block *block, size_t m, float *x)
-{
-    const size_t ld = wi_ld(net->stack.width);
-    wi_input in = wi_prepare(run, &block->out, m, memory->h, ld);
-    wi_linear(run, &block->out, m, &in, x, ld, (wi_epilogue){.after = x, .ld_after = ld});
-}
-
-static void block_step(const wi_text_net *net, wi_run *run, wi_text_memory *memory,
-                       const wi_block *block, size_t m)
-{
-    const size_t width = net->stack.width, ld = wi_ld(width), ld_qkv = wi_ld(3 * width);
-    wi_input in = wi_norm_prepare(run, &block->ln1, m, memory->x, ld, &block->qkv, memory->h, ld);
-    wi_linear(run, &block->qkv, m, &in, memory->qkv, ld_qkv, (wi_epilogue){0});
-    attend_job job = {net, run, memory, NULL, memory->qkv, m, ld_qkv, true, memory->h};
-    wi_pool_run(run->pool, wi_div_up(m, NODES_PER_JOB), attend_run, &job);
-    attention_output(net, run, memory, block, m, memory->x);
-    mlp_step(net, run, memory, block, m, memory->x);
-}
-
-/* The last block, of which only the nodes where prompts end are wanted: keys and values for all
- * nodes, the rest for `ends`, whose rows go to memory->ends. Queries of all nodes are computed only
- * where they cannot be told from keys by whole panels. */
-static void last_block_step(const wi_text_net *net, wi_run *run, wi_text_memory *memory,
-                            const wi_block *block, size_t m, const uint32_t *ends, size_t n_ends)
-{
-    const size_t width = net->stack.width, ld = wi_ld(width), ld_qkv = wi_ld(3 * width);
-    const size_t q_panels = width % WI_PANEL ? 0 : width / WI_PANEL, skipped = q_panels * WI_PANEL;
-    const float *bias = block->qkv.bias;
-    attend_job job = {net, run, memory, ends, memory->qkv, n_ends, ld_qkv, true, memory->h};
-    wi_input in = wi_norm_prepare(run, &block->ln1, m, memory->x, ld, &block->qkv, memory->h, ld);
-    wi_linear_part(run, &block->qkv, q_panels, wi_mat_panels(&block->qkv) - q_panels, m, &in,
-                   memory->qkv + skipped, ld_qkv,
-                   (wi_epilogue){.bias = bias ? bias + skipped : NULL});
-    for (size_t i = 0; i < n_ends; i++)
-        memcpy(memory->ends + i * ld, memory->x + ends[i] * ld, width * sizeof(float));
-    if (q_panels) {
-        in =
-            wi_norm_prepare(run, &block->ln1, n_ends, memory->ends, ld, &block->qkv, memory->h, ld);
-        wi_linear_part(run, &block->qkv, 0, q_panels, n_ends, &in, memory->mlp, ld_mlp(net),
-                       (wi_epilogue){.bias = bias});
-        job.q = memory->mlp;
-        job.ld_q = ld_mlp(net);
-        job.q_by_node = false;
-    }
-    wi_pool_run(run->pool, wi_div_up(n_ends, NODES_PER_JOB), attend_run, &job);
-    attention_output(net, run, memory, block, n_ends, memory->ends);
-    mlp_step(net, run, memory, block, n_ends, memory->ends);
-}
-
 /* Fills row[prompt] and the list of distinct end nodes. */
-static size_t list_ends(wi_text_memory *memory, size_t n_prompts, uint32_t *ends)
+static size_t list_ends(text_memory *memory, size_t n_prompts, uint32_t *ends)
 {
     size_t n_ends = 0;
     for (size_t i = 0; i < n_prompts; i++) {
@@ -231,34 +216,113 @@ static size_t list_ends(wi_text_memory *memory, size_t n_prompts, uint32_t *ends
     return n_ends;
 }
 
-size_t wi_text_forward(const wi_text_net *net, wi_run *run, wi_text_memory *memory,
-                       const wi_prompt *prompts, size_t n, float *out)
+/* Every text as a row of whole contexts; row i of the last layer belongs to prompt i. */
+static tree line_up(const text_tower *net, text_memory *memory, const wi_prompt *prompts, size_t n)
 {
-    const wi_stack *s = &net->stack;
-    const size_t ld = wi_ld(s->width), ld_out = wi_ld(net->embedding_dim);
-    const tree t = grow(memory, prompts, n);
-    const size_t n_ends = list_ends(memory, t.n_prompts, memory->end_nodes);
-    memory->nodes_run += t.n_nodes;
-    embed(net, run, memory, t.n_nodes);
-    wi_tap(run, "text/hidden", 0, memory->x, t.n_nodes, s->width, ld);
-    for (uint32_t i = 0; i + 1 < s->n_layers; i++) {
-        block_step(net, run, memory, &s->blocks[i], t.n_nodes);
-        wi_tap(run, "text/hidden", (int)i + 1, memory->x, t.n_nodes, s->width, ld);
+    const wi_text_params *p = &net->params;
+    const size_t context = p->context_length, most = memory->max_nodes / context;
+    tree t = {0, n < most ? n : most};
+    for (size_t i = 0; i < t.n_prompts; i++) {
+        const int32_t *ids = prompts[i].ids;
+        const size_t pooled = p->pool == WI_TEXT_FIRST  ? 0
+                              : p->pool == WI_TEXT_LAST ? context - 1
+                                                        : find_end(p, ids, context);
+        memory->end[i] = (uint32_t)(t.n_nodes + pooled);
+        for (size_t j = 0; j < context; j++, t.n_nodes++) {
+            memory->token[t.n_nodes] = ids[j];
+            memory->depth[t.n_nodes] = (uint32_t)j;
+        }
     }
-    last_block_step(net, run, memory, &s->blocks[s->n_layers - 1], t.n_nodes, memory->end_nodes,
-                    n_ends);
-    wi_input in = wi_norm_prepare(run, &net->final_norm, n_ends, memory->ends, ld, &net->projection,
-                                  memory->h, ld);
-    wi_tap(run, "text/pooled", 0, memory->h, n_ends, s->width, ld);
-    wi_linear(run, &net->projection, n_ends, &in, memory->projected, ld_out, (wi_epilogue){0});
+    return t;
+}
+
+/* --- running --- */
+
+/* x[node] = token embedding + positional embedding. */
+static void embed(const text_tower *net, const wi_run *run, text_memory *memory, size_t n_nodes)
+{
+    const size_t width = net->params.blocks.width, ld = wi_ld(width);
+    const wi_table *table = &net->tokens;
+    for (size_t i = 0; i < n_nodes; i++) {
+        const size_t token = (size_t)memory->token[i];
+        const float *position = net->position + memory->depth[i] * width;
+        float *x = memory->stack.x + i * ld;
+        switch (table->type) {
+        case WI_MAT_F32:
+            memcpy(x, (const float *)table->rows + token * width, width * sizeof *x);
+            break;
+        case WI_MAT_F16:
+            run->kern->widen_f16(width, (const uint16_t *)table->rows + token * width, x);
+            break;
+        case WI_MAT_BF16:
+            run->kern->widen_bf16(width, (const uint16_t *)table->rows + token * width, x);
+            break;
+        case WI_MAT_S8:
+            for (size_t j = 0; j < width; j++)
+                x[j] =
+                    table->scale[token] * (float)((const int8_t *)table->rows)[token * width + j];
+            break;
+        }
+        for (size_t j = 0; j < width; j++)
+            x[j] += position[j];
+    }
+}
+
+/* projected[n] of picked[n]. */
+static void project(const text_tower *net, wi_run *run, text_memory *memory, size_t n)
+{
+    const wi_stack_memory *m = &memory->stack;
+    const size_t width = net->params.blocks.width, ld = wi_ld(width),
+                 ld_out = wi_ld(net->embedding_dim);
+    if (net->params.projection == WI_TEXT_NO_PROJECTION) {
+        wi_norm_rows(run, &net->final_norm, n, m->picked, ld, memory->projected, ld_out);
+        wi_tap(run, "text/pooled", 0, memory->projected, n, width, ld_out);
+        return;
+    }
+    wi_input in =
+        wi_norm_prepare(run, &net->final_norm, n, m->picked, ld, &net->projection, m->h, ld);
+    wi_tap(run, "text/pooled", 0, m->h, n, width, ld);
+    wi_linear(run, &net->projection, n, &in, memory->projected, ld_out, (wi_epilogue){0});
+}
+
+static size_t texts(const void *tower, wi_run *run, void *of_session, const wi_prompt *prompts,
+                    size_t n, float *out)
+{
+    const text_tower *net = tower;
+    text_memory *memory = of_session;
+    const wi_text_params *p = &net->params;
+    const size_t dim = net->embedding_dim;
+    const tree t = p->sees_all ? line_up(net, memory, prompts, n) : grow(memory, prompts, n);
+    const wi_reach reach = {.n_rows = t.n_nodes,
+                            .n_tokens = p->sees_all ? p->context_length : 0,
+                            .parent = memory->parent,
+                            .depth = memory->depth,
+                            .path = memory->path};
+    const size_t n_ends = list_ends(memory, t.n_prompts, memory->end_nodes);
+    embed(net, run, memory, t.n_nodes);
+    wi_stack_run(&net->stack, run, &memory->stack, &reach, 0, p->blocks.n_layers - 1,
+                 "text/hidden");
+    wi_stack_last(&net->stack, run, &memory->stack, &reach, memory->end_nodes, n_ends);
+    project(net, run, memory, n_ends);
     for (size_t i = 0; i < t.n_prompts; i++)
-        memcpy(out + i * net->embedding_dim, memory->projected + memory->row[i] * ld_out,
-               net->embedding_dim * sizeof *out);
+        memcpy(out + i * dim, memory->projected + memory->row[i] * wi_ld(dim), dim * sizeof *out);
     return t.n_prompts;
 }
 
-uint64_t wi_text_macs(const wi_text_net *net)
-{
-    const uint64_t w = net->stack.width;
-    return net->stack.n_layers * w * (4 * w + 2 * (uint64_t)net->stack.mlp_width);
-}
+const wi_tower_kind wi_text_kind = {.name = "text",
+                                    .role = WI_ROLE_TEXT,
+                                    .number = 1,
+                                    .fields = fields,
+                                    .values_bytes = sizeof(wi_text_params),
+                                    .check = check,
+                                    .describe = describe,
+                                    .bytes = bytes,
+                                    .open = open_text,
+                                    .walk = walk,
+                                    .macs = macs,
+                                    .memory_bytes = sizeof(text_memory),
+                                    .need = need_text,
+                                    .take = take,
+                                    .used = used,
+                                    .texts = texts};
+_Static_assert(sizeof(wi_text_params) <= WI_TOWER_VALUES, "parameters fit");

@@ -1,69 +1,135 @@
 #include "nn/vit.h"
 
-#include "nn/attention.h"
+#include "base/error.h"
 #include "nn/pixels.h"
 
 #include <string.h>
 
-static size_t grid(const wi_vit *vit)
+/* --- parameters --- */
+
+#define KEY(name) "whatsit.image." name
+static const wi_field fields[] = {
+    WI_U32(KEY("size_px"), wi_vit_params, image_px, WI_MAX_IMAGE_PX,
+           WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
+    WI_U32(KEY("patch_px"), wi_vit_params, patch_px, WI_MAX_IMAGE_PX,
+           WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
+    WI_BLOCK_FIELDS(KEY(), wi_vit_params, blocks),
+    WI_BOOL(KEY("patch_bias"), wi_vit_params, has_patch_bias, WI_FIELD_FIRST | WI_FIELD_IMPLIED,
+            false),
+    WI_BOOL(KEY("pre_ln"), wi_vit_params, has_pre_ln, WI_FIELD_FIRST | WI_FIELD_IMPLIED, true),
+    WI_U32(KEY("pool"), wi_vit_params, pool, WI_N_VIT_POOLS - 1, 0, WI_VIT_CLASS),
+    WI_BOOL(KEY("norm_after_pool"), wi_vit_params, norm_after_pool, 0, false),
+    WI_BOOL(KEY("projection_bias"), wi_vit_params, has_projection_bias, 0, false),
+    {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
+
+static wi_status check(const void *values, wi_error *error)
 {
-    return vit->image_px / vit->patch_px;
+    const wi_vit_params *p = values;
+    if (wi_out_of_range(p->image_px, WI_MAX_IMAGE_PX))
+        return wi_fail(error, WI_ERR_FORMAT, "image size: %u px is not supported", p->image_px);
+    if (wi_out_of_range(p->patch_px, p->image_px))
+        return wi_fail(error, WI_ERR_FORMAT, "patch size: %u in an image of %u px", p->patch_px,
+                       p->image_px);
+    return wi_block_params_check(&p->blocks, "image tower", error);
 }
 
-static size_t n_tokens(const wi_vit *vit)
+static void describe(const void *values, wi_tower_facts *out)
 {
-    return grid(vit) * grid(vit) + 1;
+    const wi_vit_params *p = values;
+    *out = (wi_tower_facts){.image_px = p->image_px,
+                            .patch_px = p->patch_px,
+                            .width = p->blocks.width,
+                            .n_layers = p->blocks.n_layers,
+                            .n_heads = p->blocks.n_heads,
+                            .mlp_width = p->blocks.mlp_width,
+                            .activation = wi_activation_name(p->blocks.activation)};
 }
 
-/* The MLP's hidden rows and the patches' pixels never live at the same time: one buffer serves
- * both. */
-static size_t ld_mlp(const wi_vit *vit)
+/* --- what it is made of --- */
+
+static size_t bytes(const void *values)
 {
-    const size_t a = wi_ld(vit->stack.mlp_width), b = wi_ld(vit->patch.k);
-    return a > b ? a : b;
+    return sizeof(wi_vit) + wi_stack_bytes(&((const wi_vit_params *)values)->blocks);
 }
 
-void wi_vit_need(const wi_vit *vit, size_t max_images, wi_run_need *need)
+static void open_vit(const void *values, const wi_tower_setting *setting, void *tower)
 {
-    const size_t rows = max_images * n_tokens(vit);
+    wi_vit *vit = tower;
+    vit->params = *(const wi_vit_params *)values;
+    vit->embedding_dim = setting->embedding_dim;
+    memcpy(vit->mean, setting->mean, sizeof vit->mean);
+    memcpy(vit->std, setting->std, sizeof vit->std);
+    const wi_block_params *p = &vit->params.blocks;
+    vit->pre_norm = vit->post_norm = (wi_norm){.eps = p->ln_eps, .n = p->width};
+    wi_stack_open(p, vit->blocks, &vit->stack);
+}
+
+static void walk(void *tower, wi_walker *w)
+{
+    wi_vit *v = tower;
+    const wi_vit_params *p = &v->params;
+    const uint32_t width = p->blocks.width, patch_px = p->patch_px;
+    wi_walk_linear(w, "v.", "patch", &v->patch, width, 3 * patch_px * patch_px, p->has_patch_bias);
+    wi_walk_vector(w, "v.", "class", &v->class_token, 1, width);
+    wi_walk_vector(w, "v.", "pos", &v->position, (uint32_t)wi_vit_tokens(v), width);
+    if (p->has_pre_ln)
+        wi_walk_norm(w, "v.", "ln_pre", &v->pre_norm);
+    wi_stack_walk(&v->stack, "v", w);
+    wi_walk_norm(w, "v.", "ln_post", &v->post_norm);
+    wi_walk_projection(w, "v.", "proj", &v->projection, v->embedding_dim, width,
+                       p->has_projection_bias);
+}
+
+static uint64_t macs(const void *tower)
+{
+    const wi_vit *v = tower;
+    const uint64_t t = wi_vit_tokens(v), w = v->params.blocks.width;
+    const uint64_t attention = 2 * t * t * w * v->params.blocks.n_layers;
+    return (t - 1) * w * v->patch.k + t * wi_stack_macs(&v->stack) + attention +
+           w * v->embedding_dim;
+}
+
+/* --- memory --- */
+
+static void need_vit(const void *tower, size_t max_images, wi_run_need *need)
+{
+    const wi_vit *vit = tower;
+    const size_t rows = max_images * wi_vit_tokens(vit);
     wi_need_mat(need, &vit->patch, rows);
     wi_need_mat(need, &vit->projection, max_images);
-    for (uint32_t i = 0; i < vit->stack.n_layers; i++) {
-        const wi_block *block = &vit->stack.blocks[i];
-        wi_need_mat(need, &block->qkv, rows);
-        wi_need_mat(need, &block->out, rows);
-        wi_need_mat(need, &block->fc1, rows);
-        wi_need_mat(need, &block->fc2, rows);
-    }
-    wi_need_scratch(need,
-                    wi_attention_scratch(n_tokens(vit), vit->stack.width / vit->stack.n_heads));
+    wi_stack_need(&vit->stack, rows, wi_vit_tokens(vit), false, need);
 }
 
-void wi_vit_take(const wi_vit *vit, size_t max_images, wi_vit_memory *memory, wi_arena *arena)
+static void take(const void *tower, size_t max_images, size_t n_threads, void *to, wi_arena *arena)
 {
+    (void)n_threads;
+    const wi_vit *vit = tower;
+    wi_vit_memory *memory = to;
     size_t rows = 0;
-    if (!wi_size_mul(max_images, n_tokens(vit), &rows))
+    if (!wi_size_mul(max_images, wi_vit_tokens(vit), &rows))
         arena->overflow = true;
-    memory->max_images = max_images;
-    memory->x = wi_arena_take(arena, rows, wi_ld(vit->stack.width) * sizeof(float));
-    memory->h = wi_arena_take(arena, rows, wi_ld(vit->stack.width) * sizeof(float));
-    memory->qkv = wi_arena_take(arena, rows, wi_ld(3 * vit->stack.width) * sizeof(float));
-    memory->mlp = wi_arena_take(arena, rows, ld_mlp(vit) * sizeof(float));
+    /* The MLP's hidden rows and the patches' pixels never live at the same time: one buffer serves
+     * both. */
+    wi_stack_take(&vit->stack, rows, max_images, vit->patch.k, &memory->stack, arena);
     memory->projected = wi_arena_take(arena, max_images, wi_ld(vit->embedding_dim) * sizeof(float));
     memory->pixel_values = wi_arena_take(arena, 3 * 256, sizeof(float));
+    memory->rows = wi_arena_take(arena, max_images, sizeof *memory->rows);
 }
 
-void wi_vit_prepare(const wi_vit *vit, wi_vit_memory *memory)
+static void prepare(const void *tower, void *memory)
 {
-    wi_pixel_values(vit->mean, vit->std, memory->pixel_values);
+    const wi_vit *vit = tower;
+    wi_pixel_values(vit->mean, vit->std, ((wi_vit_memory *)memory)->pixel_values);
 }
+
+/* --- running --- */
 
 /* patches[n*grid*grid, 3*p*p] in (channel, row, column) order, as the convolution's weights are
  * flattened. */
 static void gather_patches(const wi_vit *vit, const float *values, const uint8_t *pixels, size_t n,
                            float *patches, size_t ld)
 {
-    const size_t p = vit->patch_px, px = vit->image_px, g = grid(vit);
+    const size_t p = vit->params.patch_px, px = vit->params.image_px, g = wi_vit_grid(vit);
     for (size_t b = 0; b < n; b++)
         for (size_t gy = 0; gy < g; gy++)
             for (size_t gx = 0; gx < g; gx++) {
@@ -81,127 +147,97 @@ static void gather_patches(const wi_vit *vit, const float *values, const uint8_t
 static void embed(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const uint8_t *pixels,
                   size_t n)
 {
-    const size_t width = vit->stack.width, ld = wi_ld(width), tokens = n_tokens(vit);
-    gather_patches(vit, memory->pixel_values, pixels, n, memory->mlp, ld_mlp(vit));
-    wi_input in = wi_prepare(run, &vit->patch, n * (tokens - 1), memory->mlp, ld_mlp(vit));
-    wi_linear(run, &vit->patch, n * (tokens - 1), &in, memory->h, ld, (wi_epilogue){0});
+    wi_stack_memory *m = &memory->stack;
+    const size_t width = vit->params.blocks.width, ld = wi_ld(width), tokens = wi_vit_tokens(vit);
+    gather_patches(vit, memory->pixel_values, pixels, n, m->mlp, m->ld_mlp);
+    wi_input in = wi_prepare(run, &vit->patch, n * (tokens - 1), m->mlp, m->ld_mlp);
+    wi_linear(run, &vit->patch, n * (tokens - 1), &in, m->h, ld, (wi_epilogue){0});
     for (size_t b = 0; b < n; b++)
         for (size_t t = 0; t < tokens; t++) {
-            const float *from = t ? memory->h + (b * (tokens - 1) + t - 1) * ld : vit->class_token;
-            float *to = memory->x + (b * tokens + t) * ld;
+            const float *from = t ? m->h + (b * (tokens - 1) + t - 1) * ld : vit->class_token;
+            float *to = m->x + (b * tokens + t) * ld;
             for (size_t i = 0; i < width; i++)
                 to[i] = from[i] + vit->position[t * width + i];
         }
-    if (vit->has_pre_norm)
-        wi_norm_rows(run, &vit->pre_norm, n * tokens, memory->x, ld, memory->x, ld);
+    if (vit->params.has_pre_ln)
+        wi_norm_rows(run, &vit->pre_norm, n * tokens, m->x, ld, m->x, ld);
 }
 
-/* x[m] += mlp(ln2(x)) after x has taken the attention's part. */
-static void mlp_step(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const wi_block *block,
-                     size_t m)
+/* picked[n] = the mean over each picture's patches. */
+static void average(const wi_vit *vit, wi_stack_memory *m, size_t n)
 {
-    const size_t ld = wi_ld(vit->stack.width), wide = ld_mlp(vit);
-    wi_input in = wi_norm_prepare(run, &block->ln2, m, memory->x, ld, &block->fc1, memory->h, ld);
-    wi_linear(run, &block->fc1, m, &in, memory->mlp, wide, (wi_epilogue){.act = vit->stack.act});
-    in = wi_prepare(run, &block->fc2, m, memory->mlp, wide);
-    wi_linear(run, &block->fc2, m, &in, memory->x, ld,
-              (wi_epilogue){.after = memory->x, .ld_after = ld});
+    const size_t width = vit->params.blocks.width, ld = wi_ld(width), tokens = wi_vit_tokens(vit);
+    for (size_t b = 0; b < n; b++) {
+        float *to = m->picked + b * ld;
+        memset(to, 0, width * sizeof *to);
+        for (size_t t = 1; t < tokens; t++)
+            for (size_t i = 0; i < width; i++)
+                to[i] += m->x[(b * tokens + t) * ld + i];
+        for (size_t i = 0; i < width; i++)
+            to[i] /= (float)(tokens - 1);
+    }
 }
 
-static void block_step(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const wi_block *block,
-                       size_t n)
+/* What enters the projection: one normalised row for each picture, in h. */
+static wi_input pool(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, size_t n,
+                     bool class_only)
 {
-    const wi_stack *s = &vit->stack;
-    const size_t ld = wi_ld(s->width), ld_qkv = wi_ld(3 * s->width), tokens = n_tokens(vit),
-                 m = n * tokens;
-    wi_input in = wi_norm_prepare(run, &block->ln1, m, memory->x, ld, &block->qkv, memory->h, ld);
-    wi_linear(run, &block->qkv, m, &in, memory->qkv, ld_qkv, (wi_epilogue){0});
-    const wi_attention attention = {.q = memory->qkv,
-                                    .kv = memory->qkv + s->width,
-                                    .ld_q = ld_qkv,
-                                    .q_rows = tokens,
-                                    .ld_kv = ld_qkv,
-                                    .batch = n,
-                                    .n_tokens = tokens,
-                                    .n_queries = tokens,
-                                    .n_heads = s->n_heads,
-                                    .width = s->width,
-                                    .out = memory->h,
-                                    .ld_out = ld};
-    wi_attend(run, &attention);
-    in = wi_prepare(run, &block->out, m, memory->h, ld);
-    wi_linear(run, &block->out, m, &in, memory->x, ld,
-              (wi_epilogue){.after = memory->x, .ld_after = ld});
-    mlp_step(vit, run, memory, block, m);
+    wi_stack_memory *m = &memory->stack;
+    const size_t ld = wi_ld(vit->params.blocks.width), tokens = wi_vit_tokens(vit);
+    const float *from = class_only ? m->picked : m->x;
+    size_t stride = class_only ? ld : tokens * ld;
+    if (vit->params.pool == WI_VIT_MEAN) {
+        if (!vit->params.norm_after_pool)
+            wi_norm_rows(run, &vit->post_norm, n * tokens, m->x, ld, m->x, ld);
+        average(vit, m, n);
+        if (!vit->params.norm_after_pool)
+            return wi_prepare(run, &vit->projection, n, m->picked, ld);
+        from = m->picked;
+        stride = ld;
+    }
+    return wi_norm_prepare(run, &vit->post_norm, n, from, stride, &vit->projection, m->h, ld);
 }
 
-/* The last block, of which only the class token is wanted: keys and values for all tokens, all else
- * for one in each image. On return the first n rows of x are the class tokens. */
-static void last_block_step(const wi_vit *vit, wi_run *run, wi_vit_memory *memory,
-                            const wi_block *block, size_t n)
-{
-    const wi_stack *s = &vit->stack;
-    const size_t ld = wi_ld(s->width), ld_qkv = wi_ld(3 * s->width), tokens = n_tokens(vit),
-                 m = n * tokens;
-    const size_t q_panels = s->width / WI_PANEL, all_panels = wi_mat_panels(&block->qkv);
-    const float *bias = block->qkv.bias;
-    wi_input in = wi_norm_prepare(run, &block->ln1, m, memory->x, ld, &block->qkv, memory->h, ld);
-    wi_linear_part(run, &block->qkv, q_panels, all_panels - q_panels, m, &in, memory->qkv, ld_qkv,
-                   (wi_epilogue){.bias = bias ? bias + s->width : NULL});
-    const wi_input class_in = wi_input_every(run, &in, &block->qkv, tokens, n);
-    wi_linear_part(run, &block->qkv, 0, q_panels, n, &class_in, memory->mlp, ld_mlp(vit),
-                   (wi_epilogue){.bias = bias});
-    const wi_attention attention = {.q = memory->mlp,
-                                    .kv = memory->qkv,
-                                    .ld_q = ld_mlp(vit),
-                                    .q_rows = 1,
-                                    .ld_kv = ld_qkv,
-                                    .batch = n,
-                                    .n_tokens = tokens,
-                                    .n_queries = 1,
-                                    .n_heads = s->n_heads,
-                                    .width = s->width,
-                                    .out = memory->h,
-                                    .ld_out = ld};
-    wi_attend(run, &attention);
-    for (size_t b = 1; b < n; b++)
-        memcpy(memory->x + b * ld, memory->x + b * tokens * ld, s->width * sizeof(float));
-    in = wi_prepare(run, &block->out, n, memory->h, ld);
-    wi_linear(run, &block->out, n, &in, memory->x, ld,
-              (wi_epilogue){.after = memory->x, .ld_after = ld});
-    mlp_step(vit, run, memory, block, n);
-}
-
-void wi_vit_forward(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const uint8_t *pixels,
+void wi_vit_forward(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
                     size_t n, float *out)
 {
-    const wi_stack *s = &vit->stack;
-    const size_t ld = wi_ld(s->width), tokens = n_tokens(vit);
-    const uint32_t last = s->n_layers - 1;
-    /* Whole panels of q are needed to compute q apart from k and v. */
-    const bool class_only =
-        !run->tap && !run->watch && s->width % WI_PANEL == 0 && wi_ld(s->width) <= ld_mlp(vit);
+    const wi_vit *vit = tower;
+    wi_vit_memory *memory = of_session;
+    const size_t tokens = wi_vit_tokens(vit), dim = vit->embedding_dim, ld_out = wi_ld(dim);
+    const uint32_t n_layers = vit->params.blocks.n_layers;
+    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens};
+    /* Who looks on sees the last layer of all tokens. */
+    const bool class_only = !run->tap && !run->watch && vit->params.pool == WI_VIT_CLASS;
     embed(vit, run, memory, pixels, n);
-    wi_tap(run, "vision/hidden", 0, memory->x, tokens, s->width, ld);
-    for (uint32_t i = 0; i < last + !class_only; i++) {
-        block_step(vit, run, memory, &s->blocks[i], n);
-        wi_tap(run, "vision/hidden", (int)i + 1, memory->x, tokens, s->width, ld);
+    wi_stack_run(&vit->stack, run, &memory->stack, &reach, 0, n_layers - class_only,
+                 "vision/hidden");
+    if (class_only) {
+        for (size_t b = 0; b < n; b++)
+            memory->rows[b] = (uint32_t)(b * tokens);
+        wi_stack_last(&vit->stack, run, &memory->stack, &reach, memory->rows, n);
     }
-    if (class_only)
-        last_block_step(vit, run, memory, &s->blocks[last], n);
-    const size_t stride = class_only ? ld : tokens * ld, ld_out = wi_ld(vit->embedding_dim);
-    wi_input in = wi_norm_prepare(run, &vit->post_norm, n, memory->x, stride, &vit->projection,
-                                  memory->h, ld);
-    wi_tap(run, "vision/pooled", 0, memory->h, n, s->width, ld);
+    const wi_input in = pool(vit, run, memory, n, class_only);
+    wi_tap(run, "vision/pooled", 0, in.x, n, vit->params.blocks.width, in.ld);
     wi_linear(run, &vit->projection, n, &in, memory->projected, ld_out, (wi_epilogue){0});
     for (size_t b = 0; b < n; b++)
-        memcpy(out + b * vit->embedding_dim, memory->projected + b * ld_out,
-               vit->embedding_dim * sizeof *out);
+        memcpy(out + b * dim, memory->projected + b * ld_out, dim * sizeof *out);
 }
 
-uint64_t wi_vit_macs(const wi_vit *vit)
-{
-    const uint64_t t = n_tokens(vit), w = vit->stack.width;
-    const uint64_t block = t * w * (4 * w + 2 * (uint64_t)vit->stack.mlp_width) + 2 * t * t * w;
-    return (t - 1) * w * vit->patch.k + vit->stack.n_layers * block + w * vit->embedding_dim;
-}
+const wi_tower_kind wi_vit_kind = {.name = "vit",
+                                   .role = WI_ROLE_IMAGE,
+                                   .number = 1,
+                                   .fields = fields,
+                                   .values_bytes = sizeof(wi_vit_params),
+                                   .check = check,
+                                   .describe = describe,
+                                   .bytes = bytes,
+                                   .open = open_vit,
+                                   .walk = walk,
+                                   .macs = macs,
+                                   .memory_bytes = sizeof(wi_vit_memory),
+                                   .need = need_vit,
+                                   .take = take,
+                                   .prepare = prepare,
+                                   .images = wi_vit_forward,
+                                   .explain = &wi_vit_explain};
+_Static_assert(sizeof(wi_vit_params) <= WI_TOWER_VALUES, "parameters fit");

@@ -1,30 +1,60 @@
-/* The vision transformer of CLIP: patches -> tokens -> pre-norm blocks -> class token ->
+/* The vision transformer of CLIP: patches -> tokens -> pre-norm blocks -> class token or mean ->
  * projection.
- * Source: OpenAI CLIP model.py VisionTransformer; ViT (arXiv:2010.11929). */
+ * Source: OpenAI CLIP model.py VisionTransformer; open_clip transformer.py VisionTransformer; ViT
+ * (arXiv:2010.11929). */
 #ifndef WI_NN_VIT_H
 #define WI_NN_VIT_H
 
-#include "nn/run.h"
+#include "nn/stack.h"
+#include "nn/tower.h"
+
+typedef enum wi_vit_pool { WI_VIT_CLASS = 0, WI_VIT_MEAN, WI_N_VIT_POOLS } wi_vit_pool;
+
+typedef struct wi_vit_params {
+    uint32_t image_px;
+    uint32_t patch_px; /* what of image_px is left beyond whole patches is not looked at */
+    wi_block_params blocks;
+    bool has_patch_bias, has_pre_ln;
+    wi_vit_pool pool;     /* WI_VIT_MEAN: of all tokens but the class token */
+    bool norm_after_pool; /* the last norm is of the pooled token, not of all */
+    bool has_projection_bias;
+} wi_vit_params;
+
+extern const wi_tower_kind wi_vit_kind;
+extern const wi_tower_explain wi_vit_explain;
+
+typedef struct wi_vit {
+    wi_vit_params params;
+    uint32_t embedding_dim;
+    float mean[3], std[3];
+    wi_mat patch;             /* [width, 3*patch*patch], inputs in (channel, row, column) order */
+    const float *class_token; /* [width] */
+    const float *position;    /* [tokens, width] */
+    wi_norm pre_norm, post_norm;
+    wi_stack stack;
+    wi_mat projection; /* [embedding, width] */
+    wi_block blocks[];
+} wi_vit;
 
 typedef struct wi_vit_memory {
-    size_t max_images;
-    float *x, *h, *qkv, *mlp; /* [max_images * tokens, ...] */
-    float *projected;         /* [max_images, embedding] */
-    float *pixel_values;      /* [3][256]: normalised value of each byte */
+    wi_stack_memory stack;
+    float *projected;    /* [max_images, embedding] */
+    float *pixel_values; /* [3][256]: normalised value of each byte */
+    uint32_t *rows;      /* [max_images]: of the class tokens */
 } wi_vit_memory;
 
-/* Adds what batches of max_images take to need, and takes it from the arena (counts without
- * memory). */
-void wi_vit_need(const wi_vit *vit, size_t max_images, wi_run_need *need);
-void wi_vit_take(const wi_vit *vit, size_t max_images, wi_vit_memory *memory, wi_arena *arena);
-/* Once, when the memory is there. */
-void wi_vit_prepare(const wi_vit *vit, wi_vit_memory *memory);
+/* Patches a side, and tokens with the class token. */
+static inline size_t wi_vit_grid(const wi_vit *vit)
+{
+    return vit->params.image_px / vit->params.patch_px;
+}
+static inline size_t wi_vit_tokens(const wi_vit *vit)
+{
+    return wi_vit_grid(vit) * wi_vit_grid(vit) + 1;
+}
 
-/* pixels[n,image_px,image_px,3] u8, n <= max_images; out[n,embedding_dim], not normalised. */
-void wi_vit_forward(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const uint8_t *pixels,
-                    size_t n, float *out);
-
-/* Multiplications of one image. */
-uint64_t wi_vit_macs(const wi_vit *vit);
+/* wi_tower_kind.images of this kind. */
+void wi_vit_forward(const void *tower, wi_run *run, void *memory, const uint8_t *pixels, size_t n,
+                    float *out);
 
 #endif

@@ -36,63 +36,17 @@ typedef struct wi_norm {
     uint32_t n;
 } wi_norm;
 
-typedef struct wi_block {
-    wi_norm ln1, ln2;
-    wi_mat qkv; /* [3*width, width]: q rows, k rows, v rows */
-    wi_mat out, fc1, fc2;
-} wi_block;
-
-typedef struct wi_stack { /* a run of equal transformer blocks */
-    uint32_t width, n_layers, n_heads, mlp_width;
-    wi_act act;
-    const wi_block *blocks;
-} wi_stack;
-
-typedef struct wi_vit {
-    uint32_t image_px, patch_px, embedding_dim;
-    float mean[3], std[3];
-    wi_mat patch;             /* [width, 3*patch*patch], inputs in (channel, row, column) order */
-    const float *class_token; /* [width] */
-    const float *position;    /* [tokens, width] */
-    bool has_pre_norm;
-    wi_norm pre_norm, post_norm;
-    wi_stack stack;
-    wi_mat projection; /* [embedding, width], no bias */
-} wi_vit;
+/* Rows that are looked up by number. */
+typedef struct wi_table {
+    wi_mat_type type;
+    const void *rows;   /* [n, k], row-major */
+    const float *scale; /* s8: [n] */
+} wi_table;
 
 /* A convolution with its batch norm folded in: inputs in (row, column, channel) order. */
 typedef struct wi_conv {
     wi_mat mat;
     uint32_t size, stride; /* 1 or 3, padded by (size-1)/2 */
 } wi_conv;
-
-typedef struct wi_bottleneck {
-    wi_conv conv1, conv2, conv3;
-    bool has_down;
-    wi_conv down;
-    uint32_t stride; /* 2: conv3's and the shortcut's input are 2x2-averaged */
-} wi_bottleneck;
-
-typedef struct wi_resnet {
-    uint32_t image_px, embedding_dim, n_heads;
-    float mean[3], std[3];
-    wi_conv stem[3];
-    uint32_t n_bottlenecks;
-    const wi_bottleneck *bottlenecks; /* of all four stages in order */
-    const uint8_t *stage_of;          /* [n_bottlenecks], 1..4: names for taps */
-    const float *position;            /* [tokens, channels] */
-    wi_mat q, k, v, c;
-} wi_resnet;
-
-typedef struct wi_text_net {
-    uint32_t embedding_dim, context_length, vocabulary_size;
-    wi_mat_type token_type;
-    const void *tokens;       /* [vocabulary, width], row-major */
-    const float *token_scale; /* s8: [vocabulary] */
-    const float *position;    /* [context, width] */
-    wi_stack stack;
-    wi_norm final_norm;
-    wi_mat projection;
-} wi_text_net;
 
 #endif

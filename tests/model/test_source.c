@@ -62,10 +62,10 @@ static void expect_everything(const recipe *r)
     assert_false(wi_source_get(source, "a name that is longer than any of ours", &raw));
     const wi_params *p = wi_source_params(source);
     assert_int_equal(p->embedding_dim, EMBEDDING);
-    assert_int_equal(p->image.kind, !(r->towers & 1) ? WI_IMAGE_NONE
-                                    : r->resnet      ? WI_IMAGE_RESNET
-                                                     : WI_IMAGE_VIT);
-    assert_int_equal(p->text.present, (r->towers & 2) != 0);
+    assert_ptr_equal(p->tower[WI_ROLE_IMAGE].kind, !(r->towers & 1) ? NULL
+                                                   : r->resnet      ? &wi_resnet_kind
+                                                                    : &wi_vit_kind);
+    assert_int_equal(p->tower[WI_ROLE_TEXT].kind != NULL, (r->towers & 2) != 0);
     assert_int_equal(wi_params_check(p, NULL), WI_OK);
     assert_int_equal(wi_source_main_type(source), r->type);
     wi_source_close(&source);
@@ -122,17 +122,17 @@ static void parameters_of_hugging_face(void **state)
     (void)state;
     wi_source *source = open_checkpoint(&(recipe){LAYOUT_HF, WI_RAW_F16, BOTH});
     const wi_params *p = wi_source_params(source);
-    assert_int_equal(p->image.blocks.width, WIDTH);
-    assert_int_equal(p->image.blocks.n_heads, 2);
-    assert_int_equal(p->image.blocks.n_layers, LAYERS);
-    assert_int_equal(p->image.blocks.mlp_width, MLP);
-    assert_int_equal(p->image.blocks.activation, WI_ACT_QUICK_GELU); /* the base model's */
-    assert_int_equal(p->text.blocks.activation, WI_ACT_GELU);
-    expect_float(p->text.blocks.ln_eps, 1e-5);
-    assert_int_equal(p->text.context_length, CONTEXT);
-    assert_int_equal(p->text.vocabulary_size, VOCABULARY);
-    assert_int_equal(p->text.end_token, VOCABULARY - 1);
-    assert_true(p->image.has_pre_ln && !p->image.has_patch_bias);
+    assert_int_equal(vit_of(p).blocks.width, WIDTH);
+    assert_int_equal(vit_of(p).blocks.n_heads, 2);
+    assert_int_equal(vit_of(p).blocks.n_layers, LAYERS);
+    assert_int_equal(vit_of(p).blocks.mlp_width, MLP);
+    assert_int_equal(vit_of(p).blocks.activation, WI_ACT_QUICK_GELU); /* the base model's */
+    assert_int_equal(text_of(p).blocks.activation, WI_ACT_GELU);
+    expect_float(text_of(p).blocks.ln_eps, 1e-5);
+    assert_int_equal(text_of(p).context_length, CONTEXT);
+    assert_int_equal(text_of(p).vocabulary_size, VOCABULARY);
+    assert_int_equal(text_of(p).end_token, VOCABULARY - 1);
+    assert_true(vit_of(p).has_pre_ln && !vit_of(p).has_patch_bias);
     assert_int_equal(p->preprocess.size_px, 8);
     assert_int_equal(p->preprocess.resize_px, 10);
     assert_int_equal(p->preprocess.mode, WI_RESIZE_CROP);
@@ -156,10 +156,10 @@ static void parameters_of_open_clip(void **state)
     (void)state;
     wi_source *source = open_checkpoint(&(recipe){LAYOUT_OPEN_CLIP, WI_RAW_F16, BOTH});
     const wi_params *p = wi_source_params(source);
-    assert_int_equal(p->image.blocks.n_heads, 2);
-    assert_int_equal(p->image.blocks.activation,
+    assert_int_equal(vit_of(p).blocks.n_heads, 2);
+    assert_int_equal(vit_of(p).blocks.activation,
                      WI_ACT_GELU); /* quick_gelu is false when it is not said */
-    assert_int_equal(p->text.blocks.activation, WI_ACT_GELU);
+    assert_int_equal(text_of(p).blocks.activation, WI_ACT_GELU);
     assert_int_equal(p->preprocess.mode, WI_RESIZE_SQUASH);
     assert_int_equal(p->preprocess.interpolation, WI_BILINEAR);
     assert_true(p->preprocess.mean[1] == 0.5f);
@@ -176,22 +176,22 @@ static void parameters_from_shapes(void **state)
     (void)state;
     wi_source *source = open_checkpoint(&(recipe){LAYOUT_OPENAI, WI_RAW_F16, BOTH});
     const wi_params *p = wi_source_params(source);
-    assert_int_equal(p->image.image_px, SIDE);
-    assert_int_equal(p->image.patch_px, PATCH);
-    assert_int_equal(p->image.blocks.n_heads, 1); /* 64 wide each */
-    assert_int_equal(p->image.blocks.activation, WI_ACT_QUICK_GELU);
-    assert_int_equal(p->text.blocks.mlp_width, MLP);
+    assert_int_equal(vit_of(p).image_px, SIDE);
+    assert_int_equal(vit_of(p).patch_px, PATCH);
+    assert_int_equal(vit_of(p).blocks.n_heads, 1); /* 64 wide each */
+    assert_int_equal(vit_of(p).blocks.activation, WI_ACT_QUICK_GELU);
+    assert_int_equal(text_of(p).blocks.mlp_width, MLP);
     expect_float(p->preprocess.mean[0], 0.48145466);
     assert_string_equal(wi_source_format(source), "openai");
     assert_string_equal(wi_source_name(source), "tiny");
     wi_source_close(&source);
     source = open_checkpoint(&(recipe){LAYOUT_OPENAI, WI_RAW_F16, BOTH, .resnet = true});
     p = wi_source_params(source);
-    assert_int_equal(p->image.blocks.width, 4);
-    assert_int_equal(p->image.image_px, 64);
-    assert_int_equal(p->image.stage_blocks[0], 1);
-    assert_int_equal(p->image.stage_blocks[1], 2);
-    assert_int_equal(p->image.blocks.n_heads, 2);
+    assert_int_equal(resnet_of(p).width, 4);
+    assert_int_equal(resnet_of(p).image_px, 64);
+    assert_int_equal(resnet_of(p).stage_blocks[0], 1);
+    assert_int_equal(resnet_of(p).stage_blocks[1], 2);
+    assert_int_equal(resnet_of(p).n_heads, 2);
     wi_source_close(&source);
     /* A configuration beside the file rules. */
     scratch_text(
@@ -202,9 +202,9 @@ static void parameters_from_shapes(void **state)
         "\"layers\":2,\"mlp_ratio\":2}}");
     wi_error error = {0};
     assert_int_equal(wi_source_open(scratch_path("m/tiny.safetensors"), &source, &error), WI_OK);
-    assert_int_equal(wi_source_params(source)->text.blocks.n_heads, 4);
-    assert_int_equal(wi_source_params(source)->text.blocks.activation, WI_ACT_GELU);
-    assert_int_equal(wi_source_params(source)->image.blocks.n_heads, 4);
+    assert_int_equal(text_of(wi_source_params(source)).blocks.n_heads, 4);
+    assert_int_equal(text_of(wi_source_params(source)).blocks.activation, WI_ACT_GELU);
+    assert_int_equal(resnet_of(wi_source_params(source)).n_heads, 4);
     wi_source_close(&source);
 }
 
@@ -213,9 +213,9 @@ static void parameters_of_clip_cpp(void **state)
     (void)state;
     wi_source *source = open_checkpoint(&(recipe){LAYOUT_CLIP_CPP, WI_RAW_Q8_0, BOTH});
     const wi_params *p = wi_source_params(source);
-    assert_int_equal(p->image.blocks.n_heads, 2);
-    assert_int_equal(p->image.blocks.activation, WI_ACT_GELU);
-    assert_int_equal(p->text.vocabulary_size, VOCABULARY);
+    assert_int_equal(vit_of(p).blocks.n_heads, 2);
+    assert_int_equal(vit_of(p).blocks.activation, WI_ACT_GELU);
+    assert_int_equal(text_of(p).vocabulary_size, VOCABULARY);
     assert_true(p->preprocess.std[2] == 0.25f);
     assert_int_equal(p->preprocess.mode, WI_RESIZE_CROP);
     assert_true(p->logit_scale == 100);
@@ -356,7 +356,7 @@ static void configurations(void **state)
         {"{\"vision_config\":{\"num_attention_heads\":0}}", "heads: 0", WI_ERR_FORMAT},
         {"{\"vision_config\":{\"num_hidden_layers\":100000}}", "layers", WI_ERR_FORMAT},
         {"{\"vision_config\":{\"patch_size\":0}}", "patch size", WI_ERR_FORMAT},
-        {"{\"vision_config\":{\"patch_size\":5}}", "5 px do not divide", WI_ERR_UNSUPPORTED},
+        {"{\"vision_config\":{\"patch_size\":225}}", "patch size: 225", WI_ERR_FORMAT},
         {"{\"vision_config\":{\"patch_size\":4}}", "preprocessing makes 8", WI_ERR_FORMAT},
         {"{\"vision_config\":{\"num_channels\":1}}", "1 image channels", WI_ERR_UNSUPPORTED},
         {"{\"vision_config\":{\"hidden_act\":\"swish\"}}", "activation 'swish'",
@@ -402,9 +402,9 @@ static void old_configurations_with_dictionaries(void **state)
     wi_error error = {0};
     if (wi_source_open(scratch_path("m"), &source, &error) != WI_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(wi_source_params(source)->text.blocks.activation, WI_ACT_QUICK_GELU);
-    assert_int_equal(wi_source_params(source)->text.blocks.n_heads, 8);
-    assert_int_equal(wi_source_params(source)->text.end_token, 5);
+    assert_int_equal(text_of(wi_source_params(source)).blocks.activation, WI_ACT_QUICK_GELU);
+    assert_int_equal(text_of(wi_source_params(source)).blocks.n_heads, 8);
+    assert_int_equal(text_of(wi_source_params(source)).end_token, 5);
     wi_source_close(&source);
 }
 
@@ -421,9 +421,9 @@ static void towers_with_configurations_of_their_own(void **state)
     wi_error error = {0};
     if (wi_source_open(scratch_path("m"), &source, &error) != WI_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(wi_source_params(source)->image.blocks.activation, WI_ACT_GELU_TANH);
-    assert_int_equal(wi_source_params(source)->image.blocks.n_heads, 4);
-    assert_false(wi_source_params(source)->text.present);
+    assert_int_equal(vit_of(wi_source_params(source)).blocks.activation, WI_ACT_GELU_TANH);
+    assert_int_equal(vit_of(wi_source_params(source)).blocks.n_heads, 4);
+    assert_null(wi_source_params(source)->tower[WI_ROLE_TEXT].kind);
     assert_true(wi_source_params(source)->logit_scale == 100);
     wi_source_close(&source);
     make_checkpoint(&(recipe){LAYOUT_HF, WI_RAW_F16, .towers = 2, .without_scale = true});
@@ -433,8 +433,8 @@ static void towers_with_configurations_of_their_own(void **state)
                  "\"vocab_size\":520,"
                  "\"max_position_embeddings\":8}");
     assert_int_equal(wi_source_open(scratch_path("m"), &source, &error), WI_OK);
-    assert_int_equal(wi_source_params(source)->image.kind, WI_IMAGE_NONE);
-    assert_int_equal(wi_source_params(source)->text.blocks.n_heads, 4);
+    assert_null(wi_source_params(source)->tower[WI_ROLE_IMAGE].kind);
+    assert_int_equal(text_of(wi_source_params(source)).blocks.n_heads, 4);
     wi_source_close(&source);
 }
 
@@ -498,7 +498,7 @@ static void open_clip_options(void **state)
         {",\"attentional_pool\":false,\"ls_init_value\":null,\"pool_type\":\"tok\"", "", "", "",
          WI_OK},
         {",\"pool_type\":\"avg\"", "", "", "pool_type=avg", WI_ERR_UNSUPPORTED},
-        {",\"no_ln_pre\":true", "", "", "", WI_OK},
+        {",\"no_ln_pre\":true", "", "", "'visual.ln_pre.", WI_ERR_UNSUPPORTED},
         {",\"norm_kwargs\":{\"eps\":1e-6}", "", "", "", WI_OK},
         {"", ",\"hf_tokenizer_name\":\"x/y\"", "", "hf_tokenizer_name", WI_ERR_UNSUPPORTED},
         {"", ",\"tokenizer_kwargs\":{\"clean\":\"canonicalize\"}", "", "tokenizer_kwargs",

@@ -1,8 +1,9 @@
 /* The reference models open, with the parameters that their table gives and the numbers that stand
  * in their files, read here once more by a reader of its own. */
-#include "kern/half.h"
 #include "checkpoint/source.h"
+#include "kern/half.h"
 #include "support/golden.h"
+#include "test_source_make.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,25 +17,25 @@
 typedef struct reference {
     const char *folder, *format, *file;
     wi_raw_type type;
-    wi_image_kind kind;
+    const wi_tower_kind *kind;
     wi_activation activation;
     uint32_t image_px, patch_px, width, n_layers, n_heads, mlp_width;
     uint32_t text_width, text_layers, text_heads, text_mlp, embedding_dim;
 } reference;
 
 static const reference references[] = {
-    {"a_vit_quickgelu_f32_emb16", "hugging face", "model.safetensors", WI_RAW_F32, WI_IMAGE_VIT,
+    {"a_vit_quickgelu_f32_emb16", "hugging face", "model.safetensors", WI_RAW_F32, &wi_vit_kind,
      WI_ACT_QUICK_GELU, 224, 32, 64, 3, 1, 256, 64, 3, 1, 256, 32},
-    {"b_vit_gelu_f16", "hugging face", "model.safetensors", WI_RAW_F16, WI_IMAGE_VIT, WI_ACT_GELU,
+    {"b_vit_gelu_f16", "hugging face", "model.safetensors", WI_RAW_F16, &wi_vit_kind, WI_ACT_GELU,
      96, 16, 128, 2, 2, 512, 32, 2, 2, 128, 48},
     {"c_vit_hd48_p14_sharded_f16", "hugging face", "model-00001-of-00002.safetensors", WI_RAW_F16,
-     WI_IMAGE_VIT, WI_ACT_GELU, 98, 14, 96, 3, 2, 418, 32, 2, 2, 139, 40},
-    {"d_vit_quickgelu_bf16", "hugging face", "model.safetensors", WI_RAW_BF16, WI_IMAGE_VIT,
+     &wi_vit_kind, WI_ACT_GELU, 98, 14, 96, 3, 2, 418, 32, 2, 2, 139, 40},
+    {"d_vit_quickgelu_bf16", "hugging face", "model.safetensors", WI_RAW_BF16, &wi_vit_kind,
      WI_ACT_QUICK_GELU, 224, 32, 64, 3, 1, 256, 64, 3, 1, 256, 32},
-    {"f_openclip_vit_f16", "open_clip", "open_clip_model.safetensors", WI_RAW_F16, WI_IMAGE_VIT,
+    {"f_openclip_vit_f16", "open_clip", "open_clip_model.safetensors", WI_RAW_F16, &wi_vit_kind,
      WI_ACT_QUICK_GELU, 224, 32, 64, 3, 1, 256, 64, 3, 1, 256, 32},
     {"g_openclip_resnet_f16", "open_clip", "open_clip_model.safetensors", WI_RAW_F16,
-     WI_IMAGE_RESNET, WI_ACT_QUICK_GELU, 64, 0, 16, 0, 8, 0, 32, 2, 1, 128, 32},
+     &wi_resnet_kind, WI_ACT_QUICK_GELU, 64, 0, 16, 0, 8, 0, 32, 2, 1, 128, 32},
 };
 
 static wi_source *open_reference(const reference *r, char folder[512])
@@ -68,18 +69,25 @@ static void parameters(void **state)
         char folder[512];
         wi_source *source = open_reference(r, folder);
         const wi_params *p = wi_source_params(source);
-        assert_int_equal(p->image.kind, r->kind);
-        assert_int_equal(p->image.image_px, r->image_px);
-        assert_int_equal(p->image.patch_px, r->patch_px);
-        expect_blocks(&p->image.blocks, r->width, r->n_layers, r->n_heads, r->mlp_width);
-        expect_blocks(&p->text.blocks, r->text_width, r->text_layers, r->text_heads, r->text_mlp);
-        assert_int_equal(p->text.blocks.activation, r->activation);
-        if (r->kind == WI_IMAGE_VIT)
-            assert_int_equal(p->image.blocks.activation, r->activation);
+        const wi_text_params text = text_of(p);
+        const wi_tower_facts facts = wi_tower_facts_of(&p->tower[WI_ROLE_IMAGE]);
+        assert_ptr_equal(p->tower[WI_ROLE_IMAGE].kind, r->kind);
+        assert_int_equal(facts.image_px, r->image_px);
+        assert_int_equal(facts.patch_px, r->patch_px);
+        assert_int_equal(facts.width, r->width);
+        assert_int_equal(facts.n_heads, r->n_heads);
+        assert_int_equal(facts.mlp_width, r->mlp_width);
+        expect_blocks(&text.blocks, r->text_width, r->text_layers, r->text_heads, r->text_mlp);
+        assert_int_equal(text.blocks.activation, r->activation);
+        if (r->kind == &wi_vit_kind) {
+            const wi_vit_params vit = vit_of(p);
+            expect_blocks(&vit.blocks, r->width, r->n_layers, r->n_heads, r->mlp_width);
+            assert_int_equal(vit.blocks.activation, r->activation);
+        }
         assert_int_equal(p->embedding_dim, r->embedding_dim);
-        assert_int_equal(p->text.context_length, 77);
-        assert_int_equal(p->text.vocabulary_size, 49408);
-        assert_int_equal(p->text.end_token, 49407);
+        assert_int_equal(text.context_length, 77);
+        assert_int_equal(text.vocabulary_size, 49408);
+        assert_int_equal(text.end_token, 49407);
         assert_int_equal(p->preprocess.size_px, r->image_px);
         assert_int_equal(p->preprocess.resize_px, 0);
         assert_int_equal(p->preprocess.interpolation, WI_BICUBIC);
@@ -178,7 +186,7 @@ static void numbers(void **state)
             expect_stored(r, source, &file, "t.proj.w", "text_projection", 0, true);
             expect_stored(r, source, &file, "t.pos", "positional_embedding", 0, false);
         }
-        if (r->kind == WI_IMAGE_RESNET) {
+        if (r->kind == &wi_resnet_kind) {
             expect_stored(r, source, &file, "v.3.0.down.bn.var",
                           "visual.layer3.0.downsample.1.running_var", 0, false);
             expect_stored(r, source, &file, "v.stem.2.w", "visual.conv2.weight", 0, false);

@@ -4,6 +4,11 @@
 #define TESTS_MODEL_SOURCE_MAKE_H
 
 #include "checkpoint/source.h"
+#include "nn/resnet.h"
+#include "nn/text.h"
+#include "nn/vit.h"
+
+#include <stdlib.h>
 
 enum layout {
     LAYOUT_HF = 0,
@@ -41,6 +46,29 @@ enum {
 /* Writes into the scratch folder; returns the path to open. The string lives until the next call.
  */
 const char *make_checkpoint(const recipe *r);
+
+/* The parameters of a tower, which must be of that kind. */
+static inline wi_vit_params vit_of(const wi_params *params)
+{
+    wi_vit_params p = {0};
+    if (!wi_tower_params_get(&params->tower[WI_ROLE_IMAGE], &wi_vit_kind, &p))
+        abort();
+    return p;
+}
+static inline wi_resnet_params resnet_of(const wi_params *params)
+{
+    wi_resnet_params p = {0};
+    if (!wi_tower_params_get(&params->tower[WI_ROLE_IMAGE], &wi_resnet_kind, &p))
+        abort();
+    return p;
+}
+static inline wi_text_params text_of(const wi_params *params)
+{
+    wi_text_params p = {0};
+    if (!wi_tower_params_get(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &p))
+        abort();
+    return p;
+}
 
 /* What a source must then hold. */
 typedef struct item {

@@ -1,0 +1,127 @@
+/* A tower: one encoder of a model, whichever kind it is.
+ *
+ * A kind is one file that defines a wi_tower_kind, and one line in towers.c. It says its parameters,
+ * the tensors it has, how much memory it works in, how it runs, how much work that is, and what an
+ * explanation may ask of it. Nothing outside asks which kind a tower is.
+ *
+ * Inside, a tower is a struct of its kind's own, in memory that the model keeps (wi_tower_kind.bytes);
+ * its weights are views of packed or mapped tensors. Its working memory is another such struct,
+ * whose buffers come from the arena of a session. docs/internals-of-a-tower.md walks through one. */
+#ifndef WI_NN_TOWER_H
+#define WI_NN_TOWER_H
+
+#include "nn/field.h"
+#include "nn/params.h"
+#include "nn/part.h"
+#include "nn/run.h"
+
+typedef enum wi_role { WI_ROLE_IMAGE = 0, WI_ROLE_TEXT, WI_N_ROLES } wi_role;
+
+/* The ids of one text. Ids are below the vocabulary's size. */
+typedef struct wi_prompt {
+    const int32_t *ids;
+    size_t n_ids;
+} wi_prompt;
+
+/* What a tower is told besides its own parameters. */
+typedef struct wi_tower_setting {
+    uint32_t embedding_dim;
+    float mean[3], std[3]; /* of pixels / 255; image towers */
+} wi_tower_setting;
+
+/* What the rest of the program may know of any tower; fields without a meaning stay 0. */
+typedef struct wi_tower_facts {
+    uint32_t image_px, patch_px;
+    uint32_t context_length, vocabulary_size;
+    int32_t end_token;
+    uint32_t width, n_layers, n_heads, mlp_width;
+    const char *activation;
+} wi_tower_facts;
+
+/* Layers that are looked at, units in each, the first one's number. */
+typedef struct wi_unit_plan {
+    uint32_t n_layers, first_layer, n_units;
+} wi_unit_plan;
+
+/* What an explanation may ask of an image tower. hidden and rows are room that the caller brings;
+ * embedding[embedding_dim] is the picture's. */
+typedef struct wi_tower_explain {
+    uint32_t (*grid)(const void *tower); /* positions a side */
+    size_t (*hidden_floats)(const void *tower);
+    /* out[grid*grid, embedding_dim]: each position's own embedding. rows[(grid*grid + 1) *
+     * wi_ld(embedding_dim)]. */
+    void (*regions)(const void *tower, wi_run *run, void *memory, const uint8_t *pixels,
+                    float *hidden, float *rows, float *embedding, float *out);
+    wi_unit_plan (*plan)(const void *tower);
+    /* activation[n_layers, n_units]; direction[n_layers, n_units, embedding_dim]: what one unit of
+     * activation adds to the embedding, up to one common factor. */
+    void (*units)(const void *tower, wi_run *run, void *memory, const uint8_t *pixels,
+                  float *hidden, float *rows, float *embedding, float *activation,
+                  float *direction);
+} wi_tower_explain;
+
+typedef struct wi_tower_kind {
+    const char *name; /* in files and in what users see: "vit" */
+    wi_role role;
+    uint32_t number; /* in the first files (version 2), which knew kinds by number; else 0 */
+    /* Parameters: a struct of the kind's own, at most WI_TOWER_VALUES bytes, and its list. */
+    const wi_field *fields;
+    size_t values_bytes;
+    /* Beyond what the list says. Errors: WI_ERR_FORMAT, WI_ERR_UNSUPPORTED naming the parameter. */
+    wi_status (*check)(const void *values, wi_error *error);
+    void (*describe)(const void *values, wi_tower_facts *out);
+    /* Bytes of a tower with its lists behind it; then fills zeroed memory of that size, all but the
+     * weights. Values are checked. */
+    size_t (*bytes)(const void *values);
+    void (*open)(const void *values, const wi_tower_setting *setting, void *tower);
+    /* Visits every part. Writes nothing into the tower itself: a visitor may. */
+    void (*walk)(void *tower, wi_walker *walker);
+    uint64_t (*macs)(const void *tower); /* of one picture; of one token, without attention */
+    /* Working memory for max pictures, or max tokens, at a time. need is raised to what products
+     * take, buffers are cut from the arena; while that counts (base NULL) they come out NULL. */
+    size_t memory_bytes;
+    void (*need)(const void *tower, size_t max, wi_run_need *need);
+    void (*take)(const void *tower, size_t max, size_t n_threads, void *memory, wi_arena *arena);
+    void (*prepare)(const void *tower, void *memory); /* once, when memory is there; may be NULL */
+    /* Image towers: pixels[n, image_px, image_px, 3] u8, n <= max; out[n, embedding_dim], not
+     * normalised. */
+    void (*images)(const void *tower, wi_run *run, void *memory, const uint8_t *pixels, size_t n,
+                   float *out);
+    /* Text towers: of ids[context_length], of which n_ids are not padding, how many matter to this
+     * tower, counted from the first. */
+    size_t (*used)(const void *tower, const int32_t *ids, size_t n_ids);
+    /* Text towers: encodes as many of the n prompts as the memory takes, at least one, and returns
+     * how many. Prompts are sorted by their ids and hold what `used` said. out[i, embedding_dim]
+     * belongs to prompts[i], not normalised. max >= context_length. */
+    size_t (*texts)(const void *tower, wi_run *run, void *memory, const wi_prompt *prompts,
+                    size_t n, float *out);
+    const wi_tower_explain *explain; /* NULL: cannot be looked into */
+} wi_tower_kind;
+
+/* All kinds; the last is NULL. The list stands in towers.c alone. */
+extern const wi_tower_kind *const wi_tower_kinds[];
+/* NULL when there is none. */
+const wi_tower_kind *wi_tower_kind_named(wi_role role, const char *name, size_t n_bytes);
+const wi_tower_kind *wi_tower_kind_numbered(wi_role role, uint32_t number);
+
+/* A kind with values for its parameters. */
+enum { WI_TOWER_VALUES = 512 };
+typedef struct wi_tower_params {
+    const wi_tower_kind *kind; /* NULL: there is no such tower */
+    _Alignas(8) unsigned char values[WI_TOWER_VALUES];
+} wi_tower_params;
+
+/* values: the kind's struct. */
+void wi_tower_params_set(wi_tower_params *params, const wi_tower_kind *kind, const void *values);
+/* False, and values untouched, when params is of another kind. */
+bool wi_tower_params_get(const wi_tower_params *params, const wi_tower_kind *kind, void *values);
+/* All zero when there is no tower. */
+wi_tower_facts wi_tower_facts_of(const wi_tower_params *params);
+
+/* A tower that is open. */
+typedef struct wi_tower {
+    const wi_tower_kind *kind; /* NULL: none */
+    void *self;
+} wi_tower;
+
+#endif
