@@ -25,6 +25,7 @@ static const cli_option options[] = {
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
+    CLI_INPUTS_OPTIONS,
     {0},
 };
 
@@ -217,11 +218,7 @@ static int run(cli_app *app, const cli_args *args)
     if (status != CLI_OK) {
         return status;
     }
-    for (size_t i = 0; i < args->n_operands && !cli_interrupted(); i++) {
-        if (cli_inputs_add(app, args->operands[i], &j.paths) != CLI_OK) {
-            j.status = CLI_FAILED;
-        }
-    }
+    j.status = cli_inputs_read(app, args, args->operands, args->n_operands, &j.paths);
     if (j.paths.n > 0) {
         status = cli_runtime_open(app, args, WI_TOWERS_BOTH, &j.runtime);
         if (status == CLI_OK) {

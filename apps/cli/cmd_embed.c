@@ -19,6 +19,7 @@ static const cli_option options[] = {
     {"format", 'f', "FORMAT", false, "safetensors, npy or jsonl (default: by the ending of FILE)",
      "safetensors npy jsonl"},
     {"raw", 0, NULL, false, "do not bring the vectors to length 1", NULL},
+    CLI_INPUTS_OPTIONS,
     {0},
 };
 
@@ -66,15 +67,19 @@ static int read_inputs(job *j)
 {
     const char *value;
     size_t position = 0;
-    int status = CLI_OK;
+    cli_inputs in;
+    cli_inputs_open(&in, j->app, j->args);
     for (size_t i = 0; i < j->args->n_operands; i++) {
-        int added = cli_inputs_add(j->app, j->args->operands[i], &j->paths);
-        status = added == CLI_OK ? status : added;
+        cli_inputs_add(&in, j->args->operands[i]);
     }
     while ((value = cli_args_next(j->args, "image", &position))) {
-        int added = cli_inputs_add(j->app, value, &j->paths);
-        status = added == CLI_OK ? status : added;
+        cli_inputs_add(&in, value);
     }
+    cli_inputs_say(&in);
+    int status = in.status;
+    j->paths = in.paths;
+    in.paths = (cli_list){0};
+    cli_inputs_close(&in);
     j->n_texts = cli_args_count(j->args, "text");
     j->texts = calloc(j->n_texts + 1, sizeof *j->texts);
     if (!j->texts) {

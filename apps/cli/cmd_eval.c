@@ -1,4 +1,5 @@
 /* How good is a head? Heads and models on labelled photos, side by side. */
+#include "inputs.h"
 #include "photos.h"
 #include "report.h"
 #include "term.h"
@@ -15,6 +16,7 @@ static const cli_option options[] = {
     {"report", 'r', "FILE.html", false, "write a page with the confusion pictures", "@file"},
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {"fresh", 0, NULL, false, "embed every photo anew, which tells the throughput", NULL},
+    CLI_INPUTS_OPTIONS,
     {0},
 };
 
@@ -368,7 +370,7 @@ static int measure_all(job *j)
 {
     const char *model;
     size_t position = 0;
-    int status = cli_dataset_open(j->app, cli_args_value(j->args, "data"), &j->data);
+    int status = cli_dataset_open(j->app, j->args, cli_args_value(j->args, "data"), &j->data);
     if (status == CLI_OK) {
         status = cli_unknown_photos(j->app, j->args, &j->unknown);
     }

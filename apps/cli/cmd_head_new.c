@@ -39,7 +39,7 @@ static int out_of_memory(cli_app *app)
 static int add_examples(cli_app *app, const char *label, const char *operand, cli_dataset *out)
 {
     cli_list paths = {0};
-    int status = cli_inputs_add(app, operand, &paths);
+    int status = cli_inputs_read(app, NULL, &operand, 1, &paths);
     for (size_t i = 0; i < paths.n && status == CLI_OK; i++) {
         char *path = paths.items[i];
         paths.items[i] = NULL;

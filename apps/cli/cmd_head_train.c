@@ -1,5 +1,6 @@
 /* Heads from many labelled photos: train, and the threshold of none-of-these: calibrate. */
 #include "groups.h"
+#include "inputs.h"
 #include "photos.h"
 #include "report.h"
 #include "term.h"
@@ -20,6 +21,7 @@ static const cli_option train_options[] = {
     {"licence", 0, "TEXT", false, "the head's licence, kept in it", NULL},
     {"note", 0, "TEXT", false, "a note that is shown with every answer", NULL},
     {"json", 0, NULL, false, "the report as a JSON object", NULL},
+    CLI_INPUTS_OPTIONS,
     {"force", 0, NULL, false, "replace a head of that name", NULL},
     {0},
 };
@@ -137,7 +139,7 @@ static int run_train(cli_app *app, const cli_args *args)
     cli_photos photos = {0};
     cli_runtime runtime = {0};
     char *path = cli_new_head_path(app, args, name);
-    int status = path ? cli_dataset_open(app, data, &photos.data) : CLI_FAILED;
+    int status = path ? cli_dataset_open(app, args, data, &photos.data) : CLI_FAILED;
     if (status == CLI_OK && photos.data.names.n < 2) {
         cli_error(app, "%s: only the label '%s': a head needs two labels or more", data,
                   photos.data.names.items[0]);

@@ -16,6 +16,7 @@ static const cli_option options[] = {
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
     {"names", 0, NULL, false, "paths only, one a line", NULL},
+    CLI_INPUTS_OPTIONS,
     {0},
 };
 
@@ -155,10 +156,7 @@ static int run(cli_app *app, const cli_args *args)
     if (status != CLI_OK) {
         return status;
     }
-    for (size_t i = 0; i < args->n_operands; i++) {
-        int added = cli_inputs_add(app, args->operands[i], &paths);
-        listed = added == CLI_OK ? listed : added;
-    }
+    listed = cli_inputs_read(app, args, args->operands, args->n_operands, &paths);
     status = paths.n > 0 ? cli_runtime_open(app, args, WI_TOWERS_BOTH, &runtime) : CLI_FAILED;
     if (status == CLI_OK) {
         status = rank_and_write(&runtime, args, format, (size_t)top, &paths);

@@ -86,26 +86,30 @@ static int out_of_memory(cli_app *app)
 
 /* ---- a folder per label ---- */
 
-static int add_label_folder(cli_app *app, const char *folder, const char *label, cli_dataset *out)
+/* Each label's folder by itself: a photo that two labels share is one of both. */
+static int add_label_folder(cli_app *app, const cli_args *args, const char *folder,
+                            const char *label, cli_dataset *out)
 {
-    cli_list photos = {0};
-    int status = cli_inputs_walk(app, folder, &photos);
-    if (status == CLI_OK && photos.n == 0 && !cli_interrupted()) {
+    cli_inputs in;
+    cli_inputs_open(&in, app, args);
+    int status = cli_inputs_walk(&in, folder);
+    if (status == CLI_OK && in.paths.n == 0 && !cli_interrupted()) {
         cli_note(app, "%s: no pictures in this folder: there is no such label then", folder);
     }
-    for (size_t i = 0; i < photos.n && status != CLI_INTERRUPTED; i++) {
-        char *path = photos.items[i];
-        photos.items[i] = NULL;
+    cli_inputs_say(&in);
+    for (size_t i = 0; i < in.paths.n; i++) {
+        char *path = in.paths.items[i];
+        in.paths.items[i] = NULL;
         if (!cli_dataset_add(out, path, label)) {
             status = out_of_memory(app);
             break;
         }
     }
-    cli_list_free(&photos);
+    cli_inputs_close(&in);
     return status;
 }
 
-static int read_folder(cli_app *app, const char *folder, cli_dataset *out)
+static int read_folder(cli_app *app, const cli_args *args, const char *folder, cli_dataset *out)
 {
     DIR *directory = opendir(folder);
     if (!directory) {
@@ -126,7 +130,7 @@ static int read_folder(cli_app *app, const char *folder, cli_dataset *out)
     for (size_t i = 0; i < names.n && !cli_interrupted(); i++) {
         char *path = cli_text("%s/%s", folder, names.items[i]);
         if (path && cli_is_folder(path)) {
-            int added = add_label_folder(app, path, names.items[i], out);
+            int added = add_label_folder(app, args, path, names.items[i], out);
             status = added == CLI_OK ? status : added;
         }
         free(path);
@@ -206,12 +210,12 @@ static int read_table(cli_app *app, const char *path, cli_dataset *out)
     return status;
 }
 
-int cli_dataset_open(cli_app *app, const char *path, cli_dataset *out)
+int cli_dataset_open(cli_app *app, const cli_args *args, const char *path, cli_dataset *out)
 {
     *out = (cli_dataset){0};
     char *inside = cli_is_folder(path) ? cli_text("%s/labels.tsv", path) : NULL;
     int status = inside && cli_exists(inside) ? read_table(app, inside, out)
-                 : cli_is_folder(path)        ? read_folder(app, path, out)
+                 : cli_is_folder(path)        ? read_folder(app, args, path, out)
                                               : read_table(app, path, out);
     free(inside);
     if (out->paths.n == 0 && status == CLI_OK) {

@@ -11,10 +11,10 @@ typedef struct cli_dataset {
     cli_list names;   /* sorted, each once */
 } cli_dataset;
 
-/* path: a folder of folders, a folder with labels.tsv inside, or a table. Paths in a table start at
+/* args: nullable, for --exclude and --follow. path: a folder of folders, a folder with labels.tsv inside, or a table. Paths in a table start at
  * its folder; further columns and a header line "file<TAB>label" are skipped. Owns: the caller frees
  * with cli_dataset_free, also after failure. Returns CLI_OK, or CLI_FAILED after printing why. */
-int cli_dataset_open(cli_app *app, const char *path, cli_dataset *out);
+int cli_dataset_open(cli_app *app, const cli_args *args, const char *path, cli_dataset *out);
 void cli_dataset_free(cli_dataset *data);
 
 /* Adds one photo; takes ownership of path. False when memory is out. */

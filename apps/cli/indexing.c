@@ -300,11 +300,17 @@ static bool survey(indexing *x, const catalog_root *root)
 {
     wi_error error = {0};
     cli_list found = {0};
+    cli_inputs in;
     catalog_file *known = NULL;
     size_t n_known = 0;
     cli_app *app = x->runtime->app;
     if (cli_is_folder(root->path)) {
-        (void)cli_inputs_walk(app, root->path, &found); /* what it could not read it has said */
+        cli_inputs_open(&in, app, NULL);
+        (void)cli_inputs_walk(&in, root->path); /* what it could not read it has said */
+        cli_inputs_say(&in);
+        found = in.paths;
+        in.paths = (cli_list){0};
+        cli_inputs_close(&in);
         cli_list_sort(&found);
     }
     bool good = true;

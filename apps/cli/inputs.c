@@ -1,57 +1,126 @@
 #include "inputs.h"
+#include "seen.h"
 #include "term.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { MAX_DEPTH = 64 };
+enum { MAX_DEPTH = 128 };
 
-/* The folders from the operand down to the one being read: a link back to one of them is a loop. */
-typedef struct walk {
-    cli_app *app;
-    cli_list *paths;
-    struct {
-        dev_t device;
-        ino_t inode;
-    } above[MAX_DEPTH];
-    size_t depth;
-    int status;
-} walk;
+/* ---- what a name says ---- */
 
-static bool is_picture_name(const char *name)
+static bool ends_in(const char *name, const char *const *endings)
 {
-    static const char *const endings[] = {".jpg", ".jpeg", ".jpe",  ".jfif", ".png", ".webp",
-                                          ".gif", ".bmp",  ".heic", ".heif", ".avif"};
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++) {
-        if (!strcasecmp(dot, endings[i])) {
+    for (; dot && *endings; endings++) {
+        if (!strcasecmp(dot + 1, *endings)) {
             return true;
         }
     }
     return false;
 }
 
-static void fail(walk *w, const char *path, const char *why)
+static bool is_picture_name(const char *name)
 {
-    cli_error(w->app, "%s: %s", path, why);
-    w->status = CLI_FAILED;
+    static const char *const endings[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "webp",
+                                          "gif", "bmp",  "heic", "heif", "avif", NULL};
+    return ends_in(name, endings);
+}
+
+static void count_other(cli_left_out *out, const char *name)
+{
+    static const char *const videos[] = {"mov", "mp4", "m4v", "avi", "mkv",  "mpg", "mpeg",
+                                         "mts", "3gp", "wmv", "flv", "webm", NULL};
+    static const char *const raw[] = {"cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2",
+                                      "raf", "orf", "rw2", "dng", "pef", "srw", "x3f", "3fr",
+                                      "iiq", "erf", "mrw", "kdc", "rwl", NULL};
+    static const char *const others[] = {"tif", "tiff", "psd", "psb", "jxl", "jp2", "tga",
+                                         "svg", "hif",  "exr", "hdr", "xcf", "ico", NULL};
+    out->n_videos += ends_in(name, videos);
+    out->n_raw += ends_in(name, raw);
+    out->n_others += ends_in(name, others);
+}
+
+/* Where network storage, systems and tools put thumbnails, what was deleted, and pictures of their
+ * own. */
+static bool is_tool_folder(const char *name)
+{
+    static const char *const names[] = {"@eaDir",
+                                        "#recycle",
+                                        "#snapshot",
+                                        "@Recycle",
+                                        "@Recently-Snapshot",
+                                        "$RECYCLE.BIN",
+                                        "System Volume Information",
+                                        "RECYCLER",
+                                        "lost+found",
+                                        "__MACOSX",
+                                        "__pycache__",
+                                        "node_modules",
+                                        "site-packages"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!strcasecmp(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Photos' own library: the originals, not what it made of them. */
+static bool is_library_part(const char *folder, const char *name)
+{
+    size_t n = strlen(folder);
+    while (n > 1 && folder[n - 1] == '/') {
+        n--;
+    }
+    static const char ending[] = ".photoslibrary";
+    return n > sizeof ending - 1 &&
+           !strncasecmp(folder + n - (sizeof ending - 1), ending, sizeof ending - 1) &&
+           strcasecmp(name, "originals") && strcasecmp(name, "Masters");
+}
+
+static bool is_excluded(const cli_inputs *in, const char *path, const char *name)
+{
+    const char *pattern;
+    size_t position = 0;
+    const char *below = path + in->n_operand;
+    below += strspn(below, "/");
+    while (in->args && (pattern = cli_args_next(in->args, "exclude", &position))) {
+        size_t n = strlen(pattern);
+        char *plain = cli_text("%.*s", (int)(n > 1 && pattern[n - 1] == '/' ? n - 1 : n), pattern);
+        bool match = plain && !fnmatch(plain, strchr(plain, '/') ? below : name, 0);
+        free(plain);
+        if (match) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- walking ---- */
+
+static void fail(cli_inputs *in, const char *path, const char *why)
+{
+    cli_error(in->app, "%s: %s", path, why);
+    in->status = CLI_FAILED;
 }
 
 /* Names in folder that do not begin with a dot, sorted. */
-static void read_names(walk *w, const char *folder, cli_list *names)
+static void read_names(cli_inputs *in, const char *folder, cli_list *names)
 {
     DIR *directory = opendir(folder);
     if (!directory) {
-        fail(w, folder, strerror(errno));
+        fail(in, folder, strerror(errno));
         return;
     }
     struct dirent *entry;
     while ((entry = readdir(directory))) {
         if (entry->d_name[0] != '.' && !cli_list_add(names, cli_text("%s", entry->d_name))) {
-            fail(w, folder, "out of memory");
+            fail(in, folder, "out of memory");
             break;
         }
     }
@@ -59,79 +128,215 @@ static void read_names(walk *w, const char *folder, cli_list *names)
     cli_list_sort(names);
 }
 
-static bool is_loop(const walk *w, const struct stat *info)
+static void walk_folder(cli_inputs *in, const char *folder, const struct stat *info, int depth);
+
+/* Each name once, as long as there is room. */
+static void add_tool_folder(cli_left_out *out, const char *name)
 {
-    for (size_t i = 0; i < w->depth; i++) {
-        if (w->above[i].device == info->st_dev && w->above[i].inode == info->st_ino) {
-            return true;
-        }
+    char clean[40];
+    size_t used = strlen(out->tool_folders);
+    cli_printable(name, clean, sizeof clean);
+    if (!strstr(out->tool_folders, clean) && used + strlen(clean) + 3 < sizeof out->tool_folders) {
+        snprintf(out->tool_folders + used, sizeof out->tool_folders - used, "%s%s",
+                 used ? ", " : "", clean);
     }
-    return false;
 }
 
-static void walk_folder(walk *w, const char *folder, const struct stat *info)
+static bool is_same_folder(const char *path, const struct stat *info)
 {
-    if (w->depth == MAX_DEPTH) {
-        fail(w, folder, "folders are nested too deeply here");
+    struct stat other;
+    return stat(path, &other) == 0 && other.st_dev == info->st_dev && other.st_ino == info->st_ino;
+}
+
+/* A folder within one that is walked. */
+static void enter(cli_inputs *in, const char *folder, const struct stat *above, const char *path,
+                  const char *name, const struct stat *info, int depth)
+{
+    struct stat itself;
+    bool is_link = lstat(path, &itself) == 0 && S_ISLNK(itself.st_mode);
+    bool without = in->without && is_same_folder(in->without, info);
+    if (in->without_in_it && is_same_folder(in->without, above)) {
+        without = without || cli_list_find(in->without_in_it, name) < in->without_in_it->n;
+    }
+    if (without) {
         return;
     }
-    w->above[w->depth].device = info->st_dev;
-    w->above[w->depth].inode = info->st_ino;
-    w->depth++;
+    if (is_link && !(in->args && cli_args_has(in->args, "follow"))) {
+        in->left_out.n_links++;
+    } else if (is_tool_folder(name) || is_library_part(folder, name)) {
+        in->left_out.n_tool_folders++;
+        add_tool_folder(&in->left_out, name);
+    } else {
+        walk_folder(in, path, info, depth + 1);
+    }
+}
+
+static void walk_entry(cli_inputs *in, const char *folder, const struct stat *info,
+                       const char *name, int depth)
+{
+    struct stat inside;
+    size_t n = strlen(folder);
+    char *path = cli_text("%s%s%s", folder, n > 0 && folder[n - 1] == '/' ? "" : "/", name);
+    if (!path) {
+        fail(in, folder, "out of memory");
+        return;
+    }
+    bool there = stat(path, &inside) == 0;
+    if (is_excluded(in, path, name)) {
+        free(path);
+    } else if (there && S_ISDIR(inside.st_mode)) {
+        enter(in, folder, info, path, name, &inside, depth);
+        free(path);
+    } else if (is_picture_name(name) && (!there || S_ISREG(inside.st_mode))) {
+        bool first = cli_seen_first(in->seen, info, name);
+        in->n_again += !first;
+        /* A dangling link is kept: it is reported when it is opened. */
+        if (!first) {
+            free(path);
+        } else if (!cli_list_add(&in->paths, path)) {
+            fail(in, folder, "out of memory");
+        }
+    } else {
+        if (there && S_ISREG(inside.st_mode)) {
+            count_other(&in->left_out, name);
+        }
+        free(path);
+    }
+}
+
+static void walk_folder(cli_inputs *in, const char *folder, const struct stat *info, int depth)
+{
+    if (!cli_seen_first(in->seen, info, "")) {
+        in->n_again++;
+        return;
+    }
+    if (depth == MAX_DEPTH) {
+        fail(in, folder, "folders are nested too deeply here");
+        return;
+    }
     cli_list names = {0};
-    read_names(w, folder, &names);
-    size_t n_folder = strlen(folder);
-    const char *slash = n_folder > 0 && folder[n_folder - 1] == '/' ? "" : "/";
+    read_names(in, folder, &names);
     for (size_t i = 0; i < names.n && !cli_interrupted(); i++) {
-        struct stat inside;
-        char *path = cli_text("%s%s%s", folder, slash, names.items[i]);
-        if (!path) {
-            fail(w, folder, "out of memory");
-            break;
-        }
-        bool there = stat(path, &inside) == 0;
-        if (there && S_ISDIR(inside.st_mode)) {
-            if (!is_loop(w, &inside)) {
-                walk_folder(w, path, &inside);
-            }
-            free(path);
-        } else if (is_picture_name(names.items[i]) && (!there || S_ISREG(inside.st_mode))) {
-            /* A dangling link is kept: it is reported when it is opened. */
-            if (!cli_list_add(w->paths, path)) {
-                fail(w, folder, "out of memory");
-            }
-        } else {
-            free(path);
-        }
+        walk_entry(in, folder, info, names.items[i], depth);
     }
     cli_list_free(&names);
-    w->depth--;
 }
 
-int cli_inputs_walk(cli_app *app, const char *folder, cli_list *paths)
+/* ---- operands ---- */
+
+void cli_inputs_open(cli_inputs *inputs, cli_app *app, const cli_args *args)
+{
+    *inputs = (cli_inputs){.app = app, .args = args, .seen = cli_seen_open()};
+    if (!inputs->seen) {
+        fail(inputs, "folders", "out of memory");
+    }
+}
+
+/* True the first time that a file is named. */
+static bool is_new_file(const cli_inputs *in, const char *path)
+{
+    struct stat folder;
+    const char *slash = strrchr(path, '/');
+    char *above =
+        slash ? cli_text("%.*s", (int)(slash == path ? 1 : slash - path), path) : cli_text(".");
+    bool first = !above || stat(above, &folder) != 0 ||
+                 cli_seen_first(in->seen, &folder, slash ? slash + 1 : path);
+    free(above);
+    return first;
+}
+
+int cli_inputs_walk(cli_inputs *in, const char *folder)
 {
     struct stat info;
-    walk w = {.app = app, .paths = paths, .status = CLI_OK};
-    if (stat(folder, &info) != 0) {
-        fail(&w, folder, strerror(errno));
+    int before = in->status;
+    in->status = CLI_OK;
+    in->n_operand = strlen(folder);
+    if (!in->seen) {
+        in->status = CLI_FAILED;
+    } else if (stat(folder, &info) != 0) {
+        fail(in, folder, strerror(errno));
     } else {
-        walk_folder(&w, folder, &info);
+        walk_folder(in, folder, &info, 0);
     }
-    return w.status;
+    int status = in->status;
+    in->status = before == CLI_OK ? status : before;
+    return status;
 }
 
-int cli_inputs_add(cli_app *app, const char *operand, cli_list *paths)
+int cli_inputs_add(cli_inputs *in, const char *operand)
 {
     struct stat info;
-    walk w = {.app = app, .paths = paths, .status = CLI_OK};
-    if (strcmp(operand, "-") && stat(operand, &info) == 0 && S_ISDIR(info.st_mode)) {
-        size_t before = paths->n;
-        walk_folder(&w, operand, &info);
-        if (paths->n == before && w.status == CLI_OK && !cli_interrupted()) {
-            fail(&w, operand, "no pictures in this folder");
-        }
-    } else if (!cli_list_add(paths, cli_text("%s", operand))) {
-        fail(&w, operand, "out of memory");
+    if (!in->seen) {
+        return CLI_FAILED;
     }
-    return w.status;
+    if (strcmp(operand, "-") && stat(operand, &info) == 0 && S_ISDIR(info.st_mode)) {
+        size_t n_before = in->paths.n + in->n_again;
+        int status = cli_inputs_walk(in, operand);
+        if (in->paths.n + in->n_again == n_before && status == CLI_OK && !cli_interrupted()) {
+            fail(in, operand, "no pictures in this folder");
+            status = CLI_FAILED;
+        }
+        return status;
+    }
+    if (strcmp(operand, "-") && !is_new_file(in, operand)) {
+        return CLI_OK;
+    }
+    if (!cli_list_add(&in->paths, cli_text("%s", operand))) {
+        fail(in, operand, "out of memory");
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+/* ", 2 videos" */
+static void add_count(char *text, size_t n_text, size_t n, const char *one, const char *many)
+{
+    size_t used = strlen(text);
+    if (n > 0) {
+        snprintf(text + used, n_text - used, "%s%zu %s", used ? ", " : "", n, n == 1 ? one : many);
+    }
+}
+
+void cli_inputs_say(cli_inputs *in)
+{
+    char text[256] = "";
+    const cli_left_out *out = &in->left_out;
+    add_count(text, sizeof text, out->n_videos, "video", "videos");
+    add_count(text, sizeof text, out->n_raw, "raw photo", "raw photos");
+    add_count(text, sizeof text, out->n_others, "picture of another format",
+              "pictures of other formats");
+    if (out->n_tool_folders > 0) {
+        size_t used;
+        add_count(text, sizeof text, out->n_tool_folders, "folder of a tool", "folders of tools");
+        used = strlen(text);
+        snprintf(text + used, sizeof text - used, " (%s)", out->tool_folders);
+    }
+    add_count(text, sizeof text, out->n_links, "link to a folder (--follow goes in)",
+              "links to folders (--follow goes in)");
+    if (text[0]) {
+        cli_note(in->app, "left out: %s", text);
+    }
+    in->left_out = (cli_left_out){0};
+}
+
+void cli_inputs_close(cli_inputs *in)
+{
+    cli_seen_close(&in->seen);
+    cli_list_free(&in->paths);
+}
+
+int cli_inputs_read(cli_app *app, const cli_args *args, const char *const *operands, size_t n,
+                    cli_list *paths)
+{
+    cli_inputs in;
+    cli_inputs_open(&in, app, args);
+    for (size_t i = 0; i < n && !cli_interrupted(); i++) {
+        cli_inputs_add(&in, operands[i]);
+    }
+    cli_inputs_say(&in);
+    int status = in.status;
+    *paths = in.paths;
+    in.paths = (cli_list){0};
+    cli_inputs_close(&in);
+    return status;
 }

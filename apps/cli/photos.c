@@ -110,20 +110,22 @@ int cli_unknown_photos(cli_app *app, const cli_args *args, cli_dataset *out)
 {
     const char *folder;
     size_t position = 0;
-    int status = CLI_OK;
-    while (status == CLI_OK && (folder = cli_args_next(args, "unknown", &position))) {
-        cli_list paths = {0};
-        status = cli_inputs_add(app, folder, &paths);
-        for (size_t i = 0; i < paths.n && status == CLI_OK; i++) {
-            char *path = paths.items[i];
-            paths.items[i] = NULL;
-            if (!cli_dataset_add(out, path, "unknown")) {
-                cli_error(app, "out of memory");
-                status = CLI_FAILED;
-            }
-        }
-        cli_list_free(&paths);
+    cli_inputs in;
+    cli_inputs_open(&in, app, NULL);
+    while ((folder = cli_args_next(args, "unknown", &position))) {
+        cli_inputs_add(&in, folder);
     }
+    cli_inputs_say(&in);
+    int status = in.status;
+    for (size_t i = 0; i < in.paths.n && status == CLI_OK; i++) {
+        char *path = in.paths.items[i];
+        in.paths.items[i] = NULL;
+        if (!cli_dataset_add(out, path, "unknown")) {
+            cli_error(app, "out of memory");
+            status = CLI_FAILED;
+        }
+    }
+    cli_inputs_close(&in);
     return status;
 }
 
@@ -233,7 +235,7 @@ int cli_photo_list_open(cli_app *app, const char *name, cli_dataset *out, bool *
                   name);
     } else {
         *balanced = fgets(first, sizeof first, file) && strstr(first, " balanced");
-        status = cli_dataset_open(app, path, out);
+        status = cli_dataset_open(app, NULL, path, out);
     }
     if (file) {
         fclose(file);

@@ -1,20 +1,21 @@
 #include "place.h"
-#include "hub.h"
 #include "load.h"
 #include "output.h"
 #include "term.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_TRIES = 10000 };
 
 /* The log's words; the first ones are those of cli_place_how. */
-enum { MADE_FOLDER = CLI_PLACE_MOVE + 1, N_WORDS };
-static const char *const words[N_WORDS] = {"copy", "link", "move", "folder"};
+enum { MADE_FOLDER = CLI_PLACE_MOVE + 1, MOVED_LINK, N_WORDS };
+static const char *const words[N_WORDS] = {"copy", "link", "move", "folder", "relink"};
 
 static wi_status fail(wi_error *error, const char *path, const char *what, int number)
 {
@@ -49,11 +50,12 @@ static int copy(const char *from, const char *to)
         }
         return number;
     }
-    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, info.st_mode & 0777);
+    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     number = out < 0 ? errno : copy_bytes(in, out);
     if (out >= 0) {
         struct timespec times[2] = {info.st_atim, info.st_mtim};
-        if (number == 0 && (futimens(out, times) != 0 || fsync(out) != 0)) {
+        if (number == 0 && (fchmod(out, info.st_mode & 0777) != 0 || futimens(out, times) != 0 ||
+                            fsync(out) != 0)) {
             number = errno;
         }
         if (close(out) != 0 && number == 0) {
@@ -89,35 +91,184 @@ static int move(const char *from, const char *to)
     return number;
 }
 
+/* A link that leads to target, in the place of the one at from. */
+static int move_link(const char *from, const char *to, const char *target)
+{
+    if (symlink(target, to) != 0) {
+        return errno;
+    }
+    if (unlink(from) != 0) {
+        int number = errno;
+        unlink(to);
+        return number;
+    }
+    return 0;
+}
+
 /* What would befall every other file too. */
 static bool is_full(int number)
 {
     return number == ENOSPC || number == EDQUOT || number == EFBIG;
 }
 
+static bool is_link(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+static bool exists(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+static bool same_content(const char *a, const char *b)
+{
+    static char of_a[1 << 15], of_b[1 << 15];
+    struct stat info_a, info_b;
+    FILE *file_a = fopen(a, "rb"), *file_b = fopen(b, "rb");
+    bool same = file_a && file_b && fstat(fileno(file_a), &info_a) == 0 &&
+                fstat(fileno(file_b), &info_b) == 0 && S_ISREG(info_a.st_mode) &&
+                S_ISREG(info_b.st_mode) && info_a.st_size == info_b.st_size;
+    for (size_t n = 1; same && n > 0;) {
+        n = fread(of_a, 1, sizeof of_a, file_a);
+        same = fread(of_b, 1, sizeof of_b, file_b) == n && !memcmp(of_a, of_b, n) &&
+               !ferror(file_a) && !ferror(file_b);
+    }
+    if (file_a) {
+        fclose(file_a);
+    }
+    if (file_b) {
+        fclose(file_b);
+    }
+    return same;
+}
+
+/* The same path without links in its folder; the name itself may be one. The caller frees. */
+static char *absolute(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *above =
+        slash ? cli_text("%.*s", (int)(slash == path ? 1 : slash - path), path) : cli_text(".");
+    char *folder = above ? realpath(above, NULL) : NULL;
+    char *whole =
+        folder ? cli_text("%s/%s", strcmp(folder, "/") ? folder : "", slash ? slash + 1 : path)
+               : NULL;
+    free(above);
+    free(folder);
+    return whole;
+}
+
+/* ---- what belongs to a photo ---- */
+
+static bool is_companion_ending(const char *rest)
+{
+    static const char *const endings[] = {
+        ".xmp", ".aae", ".pp3", ".dop", ".on1", ".thm", ".json", ".supplemental-metadata.json",
+        ".mov", ".mp4", ".cr2", ".cr3", ".crw", ".nef", ".nrw",  ".arw",
+        ".srf", ".sr2", ".raf", ".orf", ".rw2", ".dng", ".pef",  ".srw",
+        ".x3f", ".3fr", ".iiq", ".erf", ".mrw", ".kdc", ".rwl"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        if (!strcasecmp(rest, endings[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The names in the folder that was asked for last: photos come folder by folder. */
+static const cli_list *names_in(const char *folder)
+{
+    static char *last;
+    static cli_list names;
+    if (!last || strcmp(last, folder) != 0) {
+        cli_list_free(&names);
+        free(last);
+        last = cli_text("%s", folder);
+        cli_list_names(folder, "", &names);
+        cli_list_sort(&names);
+    }
+    return &names;
+}
+
+/* Bytes of a photo's name before its last dot. */
+static size_t stem_of(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && dot > name ? (size_t)(dot - name) : strlen(name);
+}
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool cli_party_find(const char *photo, const cli_list *taken, cli_party *out)
+{
+    const char *name = name_of(photo);
+    size_t n_stem = stem_of(name), n_name = strlen(name);
+    char *folder = name == photo ? cli_text(".") : cli_text("%.*s", (int)(name - photo), photo);
+    *out = (cli_party){.from = photo};
+    bool good = folder != NULL;
+    const cli_list *names = good ? names_in(folder) : NULL;
+    size_t low = 0, high = good ? names->n : 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strncmp(names->items[middle], name, n_stem) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (size_t i = low; good && i < names->n && !strncmp(names->items[i], name, n_stem); i++) {
+        const char *other = names->items[i];
+        bool of_name = !strncmp(other, name, n_name) && is_companion_ending(other + n_name);
+        if (!strcmp(other, name) || !(of_name || is_companion_ending(other + n_stem))) {
+            continue;
+        }
+        char *path = cli_text("%.*s%s", (int)(name - photo), photo, other);
+        struct stat info;
+        if (!path) {
+            good = false;
+        } else if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+                   cli_list_find(taken, path) == taken->n) {
+            good = cli_list_add(&out->companions, cli_text("%s", other));
+        }
+        free(path);
+    }
+    free(folder);
+    return good;
+}
+
+void cli_party_free(cli_party *party)
+{
+    cli_list_free(&party->companions);
+}
+
 /* ---- the log ---- */
 
-/* word: of words */
-static bool write_step(FILE *log, int word, const char *from, const char *to)
+/* word: of words; more: nullable */
+static bool write_step(FILE *log, int word, const char *from, const char *to, const char *more)
 {
-    char *absolute_from = realpath(from, NULL);
-    const char *slash = strrchr(to, '/');
-    char *folder = slash ? cli_text("%.*s", (int)(slash - to), to) : cli_text(".");
-    char *absolute_folder = folder ? realpath(folder, NULL) : NULL;
-    bool done = absolute_from && absolute_folder;
+    char *absolute_from = absolute(from), *absolute_to = absolute(to);
+    bool done = absolute_from && absolute_to;
+    errno = 0;
     if (done) {
-        char *absolute_to = cli_text("%s/%s", absolute_folder, slash ? slash + 1 : to);
         fprintf(log, "%s\t", words[word]);
         cli_write_tsv(log, absolute_from);
         fputc('\t', log);
-        cli_write_tsv(log, absolute_to ? absolute_to : "");
+        cli_write_tsv(log, absolute_to);
+        if (more) {
+            fputc('\t', log);
+            cli_write_tsv(log, more);
+        }
         fputc('\n', log);
-        done = absolute_to && fflush(log) == 0 && !ferror(log);
-        free(absolute_to);
+        done = fflush(log) == 0 && !ferror(log);
     }
     free(absolute_from);
-    free(absolute_folder);
-    free(folder);
+    free(absolute_to);
     return done;
 }
 
@@ -127,12 +278,12 @@ static wi_status log_failed(wi_error *error, const char *folder)
     return WI_ERR_LIMIT;
 }
 
-wi_status cli_place_folder(const char *parent, const char *folder, FILE *log, wi_error *error)
+static wi_status make_folder(const cli_placing *p, const char *folder, wi_error *error)
 {
     if (cli_is_folder(folder)) {
         return WI_OK;
     }
-    if (!write_step(log, MADE_FOLDER, parent, folder)) {
+    if (!write_step(p->log, MADE_FOLDER, p->into, folder, NULL)) {
         return log_failed(error, folder);
     }
     if (mkdir(folder, 0777) == 0) {
@@ -143,47 +294,190 @@ wi_status cli_place_folder(const char *parent, const char *folder, FILE *log, wi
     return is_full(number) ? WI_ERR_LIMIT : status;
 }
 
-/* "photo.jpg", "photo-2.jpg", ... in the folder. The caller frees. */
-static char *target(const char *folder, const char *name, int number)
+/* ---- placing ---- */
+
+/* Where a link leads when it has moved: its file may have moved before it. NULL: nowhere. */
+static char *target_of(const cli_placing *p, const char *path)
 {
-    const char *dot = strrchr(name, '.');
-    size_t stem = dot && dot > name ? (size_t)(dot - name) : strlen(name);
-    return number == 1 ? cli_text("%s/%s", folder, name)
-                       : cli_text("%s/%.*s-%d%s", folder, (int)stem, name, number, name + stem);
+    char *target = realpath(path, NULL);
+    for (size_t i = 0; target && i < p->moved_from.n; i++) {
+        if (!strcmp(p->moved_from.items[i], target)) {
+            free(target);
+            return cli_text("%s", p->moved_to.items[i]);
+        }
+    }
+    if (target) {
+        return target;
+    }
+    /* Its file is gone from where the link says: has it moved? */
+    char text[4096];
+    ssize_t n = readlink(path, text, sizeof text - 1);
+    const char *slash = strrchr(path, '/');
+    text[n > 0 ? n : 0] = '\0';
+    char *said = n <= 0                     ? NULL
+                 : text[0] == '/' || !slash ? cli_text("%s", text)
+                                            : cli_text("%.*s/%s", (int)(slash - path), path, text);
+    char *old = said ? absolute(said) : NULL;
+    free(said);
+    for (size_t i = 0; old && i < p->moved_from.n; i++) {
+        if (!strcmp(p->moved_from.items[i], old)) {
+            free(old);
+            return cli_text("%s", p->moved_to.items[i]);
+        }
+    }
+    free(old);
+    errno = ENOENT;
+    return NULL;
 }
 
-wi_status cli_place_file(cli_place_how how, const char *from, const char *folder, const char *name,
-                         FILE *log, char **to, wi_error *error)
+/* Is what stands at path what placing from there would give? */
+static bool is_there(const cli_placing *p, const char *from, const char *path)
 {
-    struct stat info;
-    for (int try = 1; try <= MAX_TRIES; try++) {
-        char *path = target(folder, name, try);
-        if (!path) {
-            return cli_fail(error, WI_ERR_NOMEM, "out of memory");
+    if (p->how == CLI_PLACE_COPY || !(p->how == CLI_PLACE_LINK || is_link(from))) {
+        return !is_link(path) && same_content(from, path);
+    }
+    char *target = p->how == CLI_PLACE_MOVE ? target_of(p, from) : realpath(from, NULL);
+    char *other = realpath(path, NULL);
+    bool same = target && other && is_link(path) && !strcmp(target, other);
+    free(target);
+    free(other);
+    return same;
+}
+
+static wi_status place_file(cli_placing *p, const char *from, const char *to, wi_error *error)
+{
+    int number;
+    if (p->how == CLI_PLACE_MOVE && is_link(from)) {
+        char text[4096];
+        ssize_t n = readlink(from, text, sizeof text - 1);
+        char *target = target_of(p, from);
+        text[n > 0 ? n : 0] = '\0';
+        if (!target) {
+            return fail(error, from, "cannot move the link", ENOENT);
         }
-        if (lstat(path, &info) == 0) {
-            free(path);
+        bool logged = write_step(p->log, MOVED_LINK, from, to, text);
+        number = logged ? move_link(from, to, target) : 0;
+        free(target);
+        if (!logged) {
+            return log_failed(error, p->into);
+        }
+    } else {
+        char *was = p->how == CLI_PLACE_MOVE ? absolute(from) : NULL;
+        if (!write_step(p->log, (int)p->how, from, to, NULL)) {
+            free(was);
+            return log_failed(error, p->into);
+        }
+        number = p->how == CLI_PLACE_COPY   ? copy(from, to)
+                 : p->how == CLI_PLACE_LINK ? make_link(from, to)
+                                            : move(from, to);
+        if (number == 0 && was) {
+            /* Memory that is out costs a link its way, no file. */
+            char *now = absolute(to);
+            if (now && cli_list_add(&p->moved_from, was)) {
+                cli_list_add(&p->moved_to, now);
+            } else {
+                free(now);
+            }
+        } else {
+            free(was);
+        }
+    }
+    if (number == 0) {
+        return WI_OK;
+    }
+    wi_status status = number == ENOENT ? fail(error, from, "cannot read", number)
+                                        : fail(error, to, "cannot write", number);
+    return is_full(number) ? WI_ERR_LIMIT : status;
+}
+
+/* What name, the photo's or a companion's, is called under number. The caller frees. */
+static char *target(const char *folder, const char *photo, const char *name, int number)
+{
+    size_t n_photo = strlen(photo), stem = stem_of(photo);
+    bool of_name = !strncmp(name, photo, n_photo);
+    const char *rest = of_name ? name + n_photo : name + stem;
+    const char *ending = of_name ? photo + stem : "";
+    return number == 1 ? cli_text("%s/%s", folder, name)
+                       : cli_text("%s/%.*s-%d%s%s", folder, (int)stem, photo, number, ending, rest);
+}
+
+typedef enum answer { FREE, TAKEN, THERE } answer;
+
+static answer ask(const cli_placing *p, const char *from, const char *to)
+{
+    return !exists(to) ? FREE : is_there(p, from, to) ? THERE : TAKEN;
+}
+
+/* The answer for the party under number: what the photo gets, unless a companion's name is taken. */
+static answer ask_party(const cli_placing *p, const cli_party *party, const char *folder,
+                        int number)
+{
+    const char *photo = name_of(party->from);
+    char *to = target(folder, photo, photo, number);
+    answer found = to ? ask(p, party->from, to) : TAKEN;
+    free(to);
+    for (size_t i = 0; i < party->companions.n && found == FREE; i++) {
+        const char *name = party->companions.items[i];
+        char *from = cli_text("%.*s%s", (int)(photo - party->from), party->from, name);
+        to = target(folder, photo, name, number);
+        found = from && to && ask(p, from, to) == TAKEN ? TAKEN : FREE;
+        free(from);
+        free(to);
+    }
+    return found;
+}
+
+static wi_status place_companions(cli_placing *p, const cli_party *party, const char *folder,
+                                  int number, wi_error *error)
+{
+    const char *photo = name_of(party->from);
+    wi_status status = WI_OK;
+    for (size_t i = 0; i < party->companions.n && status == WI_OK; i++) {
+        const char *name = party->companions.items[i];
+        char *from = cli_text("%.*s%s", (int)(photo - party->from), party->from, name);
+        char *to = target(folder, photo, name, number);
+        if (!from || !to) {
+            status = cli_fail(error, WI_ERR_NOMEM, "out of memory");
+        } else if (ask(p, from, to) == FREE) {
+            status = place_file(p, from, to, error);
+            p->n_companions += status == WI_OK;
+        }
+        free(from);
+        free(to);
+    }
+    return status;
+}
+
+wi_status cli_place_party(cli_placing *p, const cli_party *party, const char *folder,
+                          wi_error *error)
+{
+    const char *photo = name_of(party->from);
+    for (int number = 1; number <= MAX_TRIES; number++) {
+        answer found = ask_party(p, party, folder, number);
+        if (found == TAKEN) {
             continue;
         }
-        if (!write_step(log, (int)how, from, path)) {
-            free(path);
-            return log_failed(error, folder);
+        if (found == THERE) {
+            p->n_there++;
+            return p->how == CLI_PLACE_MOVE ? WI_OK
+                                            : place_companions(p, party, folder, number, error);
         }
-        int number = how == CLI_PLACE_COPY   ? copy(from, path)
-                     : how == CLI_PLACE_LINK ? make_link(from, path)
-                                             : move(from, path);
-        if (number == 0) {
-            *to = path;
-            return WI_OK;
+        char *to = target(folder, photo, photo, number);
+        wi_status status =
+            to ? make_folder(p, folder, error) : cli_fail(error, WI_ERR_NOMEM, "out of memory");
+        if (status == WI_OK) {
+            status = place_file(p, party->from, to, error);
         }
-        if (number != EEXIST) {
-            wi_status status = fail(error, path, "cannot write", number);
-            free(path);
-            return is_full(number) ? WI_ERR_LIMIT : status;
-        }
-        free(path);
+        free(to);
+        return status == WI_OK ? place_companions(p, party, folder, number, error) : status;
     }
     return cli_fail(error, WI_ERR_IO, "%.150s: every name is taken", folder);
+}
+
+void cli_placing_free(cli_placing *p)
+{
+    cli_list_free(&p->moved_from);
+    cli_list_free(&p->moved_to);
 }
 
 /* ---- undo ---- */
@@ -202,33 +496,48 @@ static void unescape(char *text)
     *out = '\0';
 }
 
-static bool same_content(const char *a, const char *b)
+typedef struct step {
+    int how;
+    const char *from, *to, *more; /* more: what a link said; NULL in other steps */
+} step;
+
+/* What moved goes home, into a folder that may have gone since. */
+static int bring_back(const step *s)
 {
-    char of_a[65], of_b[65];
-    return cli_file_sha256(a, of_a, NULL) == WI_OK && cli_file_sha256(b, of_b, NULL) == WI_OK &&
-           !strcmp(of_a, of_b);
+    const char *slash = strrchr(s->from, '/');
+    char *folder = cli_text("%.*s", (int)(slash - s->from), s->from);
+    if (folder && folder[0] && !cli_is_folder(folder) && !cli_make_folders(folder)) {
+        int number = errno;
+        free(folder);
+        return number;
+    }
+    free(folder);
+    return s->more ? move_link(s->to, s->from, s->more) : move(s->to, s->from);
 }
 
 /* NULL when the step is taken back or was never done; else why not. */
-static const char *undo_step(cli_place_how how, const char *from, const char *to, bool *done)
+static const char *undo_step(const step *s, bool *done)
 {
     struct stat info;
+    bool moves = s->how == CLI_PLACE_MOVE || s->how == MOVED_LINK;
     *done = false;
-    if (lstat(to, &info) != 0) {
-        return NULL;
+    if (lstat(s->to, &info) != 0) {
+        return moves && !exists(s->from) ? "is not there any more: it cannot be brought back"
+                                         : NULL;
     }
-    if (how == CLI_PLACE_LINK && !S_ISLNK(info.st_mode)) {
+    if ((s->how == CLI_PLACE_LINK || s->how == MOVED_LINK) && !S_ISLNK(info.st_mode)) {
         return "is no link any more";
     }
-    if (how == CLI_PLACE_COPY && !same_content(from, to)) {
-        return "is not the same as the original any more";
+    if (s->how == CLI_PLACE_COPY && !same_content(s->from, s->to)) {
+        return exists(s->from) ? "is not the same as the original any more"
+                               : "is the only copy left: the original is gone";
     }
-    if (how == CLI_PLACE_MOVE) {
-        int number = move(to, from);
+    if (moves) {
+        int number = bring_back(s);
         *done = number == 0;
         return number == 0 ? NULL : strerror(number);
     }
-    *done = unlink(to) == 0;
+    *done = unlink(s->to) == 0;
     return *done ? NULL : strerror(errno);
 }
 
@@ -239,27 +548,42 @@ static const char *undo_folder(const char *folder)
     return gone ? NULL : strerror(errno);
 }
 
+/* line is cut at its tabs. False when it is none of a log. */
+static bool read_step(char *line, step *out)
+{
+    char *from = strchr(line, '\t'), *to = from ? strchr(from + 1, '\t') : NULL;
+    char *more = to ? strchr(to + 1, '\t') : NULL;
+    *out = (step){.how = -1};
+    if (!to) {
+        return false;
+    }
+    *from++ = *to++ = '\0';
+    if (more) {
+        *more++ = '\0';
+        unescape(more);
+    }
+    unescape(from);
+    unescape(to);
+    for (int i = 0; i < N_WORDS; i++) {
+        out->how = !strcmp(line, words[i]) ? i : out->how;
+    }
+    out->from = from;
+    out->to = to;
+    out->more = more;
+    return out->how >= 0 && from[0] == '/' && to[0] == '/' && (out->how == MOVED_LINK) == !!more;
+}
+
 static wi_status undo_line(char *line, cli_app *app, size_t *n_undone, size_t *n_kept,
                            wi_error *error)
 {
-    char *from = strchr(line, '\t'), *to = from ? strchr(from + 1, '\t') : NULL;
-    int how = -1;
+    step s;
     bool done = false;
-    if (to) {
-        *from++ = *to++ = '\0';
-        unescape(from);
-        unescape(to);
-        for (int i = 0; i < N_WORDS; i++) {
-            how = !strcmp(line, words[i]) ? i : how;
-        }
-    }
-    if (how < 0 || from[0] != '/' || to[0] != '/') {
+    if (!read_step(line, &s)) {
         return cli_fail(error, WI_ERR_FORMAT, "not a log of 'whatsit sort'");
     }
-    const char *why =
-        how == MADE_FOLDER ? undo_folder(to) : undo_step((cli_place_how)how, from, to, &done);
+    const char *why = s.how == MADE_FOLDER ? undo_folder(s.to) : undo_step(&s, &done);
     if (why) {
-        cli_error(app, "%s: %s", to, why);
+        cli_error(app, "%s: %s", s.to, why);
         (*n_kept)++;
     }
     *n_undone += done;

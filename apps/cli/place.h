@@ -7,20 +7,40 @@
 
 typedef enum cli_place_how { CLI_PLACE_COPY = 0, CLI_PLACE_LINK, CLI_PLACE_MOVE } cli_place_how;
 
-/* Brings the file into folder as name, or "name-2.jpg", ... when that is taken. The step is written
- * to log and flushed before it is done. *to (the caller frees) tells where.
- * Errors: WI_ERR_IO, WI_ERR_NOMEM, WI_ERR_LIMIT (a full disk or a log that cannot be written: nothing else will do
- *     better); then nothing is left half-done and the original is whole */
-wi_status cli_place_file(cli_place_how how, const char *from, const char *folder, const char *name,
-                         FILE *log, char **to, wi_error *error);
+/* A photo and the files that belong to it, which travel together under one number. */
+typedef struct cli_party {
+    const char *from;    /* the photo */
+    cli_list companions; /* in the photo's folder: names that begin with the photo's, or its stem */
+} cli_party;
 
-/* Makes the folder, in parent, unless it is there; the step is written to log and flushed before.
- * Errors: as above */
-wi_status cli_place_folder(const char *parent, const char *folder, FILE *log, wi_error *error);
+/* Files of the photo's folder with its name or stem that are no pictures of their own: edits and
+ * notes of other programs (.xmp, .AAE, ...), the film of a live photo, the raw photo.
+ * taken: sorted paths of the pictures that travel by themselves. */
+bool cli_party_find(const char *photo, const cli_list *taken, cli_party *out);
+void cli_party_free(cli_party *party);
 
-/* Takes the log's steps back, last first; n_undone counts files. What cannot be taken back safely
- * (a changed copy, a name that is taken) is named, kept and counted; a folder that holds something
- * stays.
+/* What is under way; zero-initialised but for how, log and into. */
+typedef struct cli_placing {
+    cli_place_how how;
+    FILE *log;
+    const char *into;
+    cli_list moved_from, moved_to; /* absolute: where a link's file is now */
+    size_t n_companions, n_there;  /* done; photos that were there already */
+} cli_placing;
+
+/* Brings the party into folder under its own names, or "photo-2.jpg" and "photo-2.xmp" when one of them
+ * is taken by another file. A photo that is there already, byte for byte, is left where it is and
+ * counted. A link that is moved leads to the same file as before. Each step is written to the log and
+ * flushed before it is done.
+ * Errors: WI_ERR_IO, WI_ERR_NOMEM, WI_ERR_LIMIT (a full disk or a log that cannot be written: nothing
+ *     else will do better); then nothing is left half-done and the originals are whole */
+wi_status cli_place_party(cli_placing *placing, const cli_party *party, const char *folder,
+                          wi_error *error);
+void cli_placing_free(cli_placing *placing);
+
+/* Takes the log's steps back, last first; n_undone counts files. What cannot be taken back safely (a
+ * changed copy, a name that is taken, a file that is gone) is named, kept and counted; a folder that
+ * holds something stays, one that is gone is made again.
  * Errors: WI_ERR_IO, WI_ERR_FORMAT (no such log; then nothing is done), WI_ERR_NOMEM */
 wi_status cli_place_undo(const char *log, cli_app *app, size_t *n_undone, size_t *n_kept,
                          wi_error *error);
