@@ -20,6 +20,7 @@ static const cli_option options[] = {
      "safetensors npy jsonl"},
     {"raw", 0, NULL, false, "do not bring the vectors to length 1", NULL},
     CLI_INPUTS_OPTIONS,
+    CLI_FORCE_OPTION,
     {0},
 };
 
@@ -30,6 +31,7 @@ typedef struct job {
     const cli_args *args;
     format format;
     const char *output; /* never NULL */
+    char *names;        /* where the rows of a table are named; NULL: nowhere */
     cli_list paths;
     const char **texts;
     size_t n_texts, dim, n_images_done;
@@ -53,8 +55,14 @@ static int read_format(job *j)
         return cli_usage(j->args->verb, "--format is safetensors, npy or jsonl, not '%s'", name);
     } else if (!output || cli_ends_with(output, ".jsonl")) {
         j->format = JSONL;
-    } else {
+    } else if (cli_ends_with(output, ".npy") || cli_ends_with(output, ".safetensors") ||
+               !strcmp(output, "-") || cli_is_special(output) || cli_is_folder(output)) {
         j->format = cli_ends_with(output, ".npy") ? NPY : SAFETENSORS;
+    } else {
+        return cli_usage(j->args->verb,
+                         "'%s' does not say how to write: give --format, or end the name in .npy, "
+                         ".safetensors or .jsonl",
+                         output);
     }
     if (!output && j->format != JSONL) {
         return cli_usage(j->args->verb, "needs -o FILE (or '-o -' for standard output)");
@@ -232,6 +240,22 @@ static wi_status write_safetensors(job *j, wi_error *error)
     return status;
 }
 
+static wi_status write_names(const job *j, wi_error *error)
+{
+    cli_save save = {0};
+    wi_status status = j->names ? cli_save_open(&save, j->names, error) : WI_OK;
+    for (size_t i = 0; i < j->paths.n && status == WI_OK && j->names; i++) {
+        cli_write_tsv(save.stream, j->paths.items[i]);
+        fputc('\n', save.stream);
+        cli_save_ok(&save);
+    }
+    if (status == WI_OK && j->names) {
+        status = cli_save_commit(&save, error);
+    }
+    cli_save_abandon(&save);
+    return status;
+}
+
 static int write_output(job *j)
 {
     wi_error error = {0};
@@ -246,6 +270,7 @@ static int write_output(job *j)
         bool images = j->paths.n > 0;
         status = cli_npy_write(j->output, images ? j->image : j->text,
                                images ? j->paths.n : j->n_texts, j->dim, &error);
+        status = status == WI_OK ? write_names(j, &error) : status;
     } else {
         status = write_safetensors(j, &error);
     }
@@ -268,6 +293,18 @@ static int encode_and_write(job *j)
     return written != CLI_OK ? written : images;
 }
 
+/* A table says nothing of its rows: their names go into a text beside it. */
+static int check_outputs(job *j)
+{
+    if (j->format == NPY && j->paths.n > 0 && strcmp(j->output, "-") &&
+        !cli_is_special(j->output)) {
+        j->names = cli_text("%s.txt", j->output);
+    }
+    int status = cli_may_write(j->app, j->args, "output", &j->paths);
+    return status == CLI_OK ? cli_may_replace(j->app, j->args, "output", j->names, &j->paths)
+                            : status;
+}
+
 static int run(cli_app *app, const cli_args *args)
 {
     job j = {.app = app, .args = args, .raw = cli_args_has(args, "raw")};
@@ -280,6 +317,12 @@ static int run(cli_app *app, const cli_args *args)
         return status;
     }
     int listed = read_inputs(&j);
+    if (j.texts && check_outputs(&j) != CLI_OK) {
+        cli_list_free(&j.paths);
+        free((void *)j.texts);
+        free(j.names);
+        return CLI_FAILED;
+    }
     if (j.paths.n + j.n_texts == 0 || !j.texts) {
         status = CLI_FAILED;
     } else if (j.format == NPY && j.paths.n > 0 && j.n_texts > 0) {
@@ -299,6 +342,7 @@ static int run(cli_app *app, const cli_args *args)
     cli_runtime_close(&j.runtime);
     cli_list_free(&j.paths);
     free((void *)j.texts);
+    free(j.names);
     free(j.image);
     free(j.text);
     return status != CLI_OK ? status : listed;
@@ -308,11 +352,15 @@ const cli_verb cli_verb_embed = {
     .name = "embed",
     .operands = "[IMAGE...]",
     .summary = "write the vectors of pictures and texts",
-    .details = "Writes f32 tensors 'image [n,d]' and 'text [m,d]' as safetensors, one table as "
-               "npy, or one JSON "
-               "object a line. Vectors have length 1 unless --raw is given. The row of a picture "
-               "that cannot be "
-               "read is NaN (in jsonl it is left out), and the exit status is 1.",
+    .details =
+        "Writes f32 tensors 'image [n,d]' and 'text [m,d]' as safetensors, one table as "
+        "npy, or one JSON "
+        "object a line. Vectors have length 1 unless --raw is given. The row of a picture "
+        "that cannot be "
+        "read is NaN (in jsonl it is left out), and the exit status is 1. Beside a table FILE.npy "
+        "of "
+        "pictures, FILE.npy.txt names its rows. A file that is there is not replaced without "
+        "--force, and one that is read never.",
     .examples = "whatsit embed --image cat.jpg --text \"a cat\" -o out.safetensors\n"
                 "    both towers into one file\n"
                 "whatsit embed ~/Pictures -o pictures.npy\n"

@@ -17,6 +17,7 @@ static const cli_option options[] = {
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {"fresh", 0, NULL, false, "embed every photo anew, which tells the throughput", NULL},
     CLI_INPUTS_OPTIONS,
+    CLI_FORCE_OPTION,
     {0},
 };
 
@@ -373,6 +374,12 @@ static int measure_all(job *j)
     int status = cli_dataset_open(j->app, j->args, cli_args_value(j->args, "data"), &j->data);
     if (status == CLI_OK) {
         status = cli_unknown_photos(j->app, j->args, &j->unknown);
+    }
+    if (status == CLI_OK) {
+        status = cli_may_write(j->app, j->args, "report", &j->data.paths);
+    }
+    if (status == CLI_OK) {
+        status = cli_may_write(j->app, j->args, "report", &j->unknown.paths);
     }
     if (status != CLI_OK) {
         return status;

@@ -4,6 +4,7 @@
 #include "load.h"
 #include "output.h"
 #include "png.h"
+#include "save.h"
 #include "term.h"
 #include "verbs.h"
 #include <math.h>
@@ -20,6 +21,7 @@ static const cli_option options[] = {
     {"words", 'w', "K", false, "the K best words of each region, as text", NULL},
     {"neurons", 'n', "K", false, "the K units that give this photo's embedding most", NULL},
     {"json", 0, NULL, false, "one JSON object", NULL},
+    CLI_FORCE_OPTION,
     {0},
 };
 
@@ -351,12 +353,30 @@ static int explain(job *j)
     return shown;
 }
 
+/* The map is a PNG, whatever its file is called. */
+static int check_output(const job *j)
+{
+    static const char *const others[] = {".jpg",  ".jpeg", ".webp", ".gif", ".bmp", ".heic",
+                                         ".avif", ".tif",  ".tiff", ".svg", ".pdf"};
+    const char *output = cli_args_value(j->args, "output");
+    for (size_t i = 0; output && i < sizeof others / sizeof others[0]; i++) {
+        if (cli_ends_with(output, others[i])) {
+            return cli_usage(j->args->verb, "the map is a PNG: end its name in .png, not in %s",
+                             others[i]);
+        }
+    }
+    return cli_may_write(j->app, j->args, "output", NULL);
+}
+
 static int run(cli_app *app, const cli_args *args)
 {
     job j = {.app = app, .args = args};
     int status = read_options(&j);
     if (status == CLI_OK && !cli_args_has(args, "output") && j.n_words == 0 && j.n_neurons == 0) {
         status = cli_usage(args->verb, "needs -o MAP.png, --words K or --neurons K");
+    }
+    if (status == CLI_OK) {
+        status = check_output(&j);
     }
     if (status == CLI_OK) {
         status = cli_runtime_open(app, args, WI_TOWERS_BOTH, &j.runtime);

@@ -1,6 +1,7 @@
 /* Heads as single files to give away: export, import. */
 #include "photos.h"
 #include "pull.h"
+#include "save.h"
 #include "term.h"
 #include "verbs.h"
 #include <stdlib.h>
@@ -54,8 +55,10 @@ static int run_export(cli_app *app, const cli_args *args)
         cli_error(app, "out of memory");
     } else if (cli_is_folder(path) || cli_is_special(path)) {
         cli_error(app, "%s: not a file to write a head to", path);
-    } else if (cli_exists(path) && !cli_args_has(args, "force")) {
-        cli_error(app, "%s is there already: --force replaces it", path);
+    } else if (!output && cli_exists(path) && !cli_args_has(args, "force")) {
+        cli_error(app, "%s: is there already: --force replaces it", path);
+    } else if (cli_may_write(app, args, "output", NULL) != CLI_OK) {
+        status = CLI_FAILED;
     } else {
         status = open_to_export(app, args, &runtime, &head);
     }

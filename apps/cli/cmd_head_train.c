@@ -22,7 +22,7 @@ static const cli_option train_options[] = {
     {"note", 0, "TEXT", false, "a note that is shown with every answer", NULL},
     {"json", 0, NULL, false, "the report as a JSON object", NULL},
     CLI_INPUTS_OPTIONS,
-    {"force", 0, NULL, false, "replace a head of that name", NULL},
+    {"force", 0, NULL, false, "replace a head of that name, and a report", NULL},
     {0},
 };
 
@@ -140,6 +140,9 @@ static int run_train(cli_app *app, const cli_args *args)
     cli_runtime runtime = {0};
     char *path = cli_new_head_path(app, args, name);
     int status = path ? cli_dataset_open(app, args, data, &photos.data) : CLI_FAILED;
+    if (status == CLI_OK) {
+        status = cli_may_write(app, args, "report", &photos.data.paths);
+    }
     if (status == CLI_OK && photos.data.names.n < 2) {
         cli_error(app, "%s: only the label '%s': a head needs two labels or more", data,
                   photos.data.names.items[0]);

@@ -2,6 +2,7 @@
 #include "output.h"
 #include "paths.h"
 #include "runtime.h"
+#include "save.h"
 #include "term.h"
 #include "verbs.h"
 #include <stdlib.h>
@@ -25,6 +26,7 @@ static const cli_option convert_options[] = {
     {"name", 'n', "NAME", false, "the model's name (default: kept, or the folder's)", NULL},
     {"licence", 0, "TEXT", false, "the weights' licence, kept in the file", NULL},
     {"source", 0, "TEXT", false, "where the weights come from, kept in the file", NULL},
+    CLI_FORCE_OPTION,
     {0},
 };
 
@@ -254,6 +256,9 @@ static int run_convert(cli_app *app, const cli_args *args)
         return CLI_FAILED;
     }
     int status = cli_weights_option(args, WI_WEIGHTS_AUTO, &options.weights);
+    if (status == CLI_OK) {
+        status = cli_may_write(app, args, "output", NULL);
+    }
     if (status == CLI_OK) {
         status = cli_engine_open(app, args, &engine);
     }

@@ -12,6 +12,7 @@ static const cli_option options[] = {
     {"size", 's', "N", false, "side of the square in pixels (default: the model's)", NULL},
     {"mode", 0, "MODE", false, "crop, squash or longest (default: the model's)",
      "crop squash longest"},
+    CLI_FORCE_OPTION,
     {0},
 };
 
@@ -72,6 +73,9 @@ static int run(cli_app *app, const cli_args *args)
         return cli_usage(args->verb, "needs -o FILE");
     }
     int status = read_options(args, &checked);
+    if (status == CLI_OK) {
+        status = cli_may_write(app, args, "output", NULL);
+    }
     if (status == CLI_OK) {
         status = cli_runtime_open(app, args, WI_TOWER_IMAGE, &runtime);
     }

@@ -263,6 +263,43 @@ int cli_inputs_walk(cli_inputs *in, const char *folder)
     return status;
 }
 
+/* ", 2 videos" */
+static void add_count(char *text, size_t n_text, size_t n, const char *one, const char *many)
+{
+    size_t used = strlen(text);
+    if (n > 0) {
+        snprintf(text + used, n_text - used, "%s%zu %s", used ? ", " : "", n, n == 1 ? one : many);
+    }
+}
+
+/* "left out: 2 videos", or "". */
+static void summary(const cli_left_out *out, char *text, size_t n_text)
+{
+    text[0] = '\0';
+    add_count(text, n_text, out->n_videos, "video", "videos");
+    add_count(text, n_text, out->n_raw, "raw photo", "raw photos");
+    add_count(text, n_text, out->n_others, "picture of another format",
+              "pictures of other formats");
+    if (out->n_tool_folders > 0) {
+        size_t used;
+        add_count(text, n_text, out->n_tool_folders, "folder of a tool", "folders of tools");
+        used = strlen(text);
+        snprintf(text + used, n_text - used, " (%s)", out->tool_folders);
+    }
+    add_count(text, n_text, out->n_links, "link to a folder (--follow goes in)",
+              "links to folders (--follow goes in)");
+}
+
+void cli_inputs_say(cli_inputs *in)
+{
+    char text[320];
+    summary(&in->left_out, text, sizeof text);
+    if (text[0]) {
+        cli_note(in->app, "left out: %s", text);
+    }
+    in->left_out = (cli_left_out){0};
+}
+
 int cli_inputs_add(cli_inputs *in, const char *operand)
 {
     struct stat info;
@@ -273,8 +310,12 @@ int cli_inputs_add(cli_inputs *in, const char *operand)
         size_t n_before = in->paths.n + in->n_again;
         int status = cli_inputs_walk(in, operand);
         if (in->paths.n + in->n_again == n_before && status == CLI_OK && !cli_interrupted()) {
-            fail(in, operand, "no pictures in this folder");
-            status = CLI_FAILED;
+            char text[320];
+            summary(&in->left_out, text, sizeof text);
+            in->left_out = (cli_left_out){0};
+            cli_error(in->app, "%s: no pictures in this folder%s%s", operand,
+                      text[0] ? "; left out: " : "", text);
+            status = in->status = CLI_FAILED;
         }
         return status;
     }
@@ -286,37 +327,6 @@ int cli_inputs_add(cli_inputs *in, const char *operand)
         return CLI_FAILED;
     }
     return CLI_OK;
-}
-
-/* ", 2 videos" */
-static void add_count(char *text, size_t n_text, size_t n, const char *one, const char *many)
-{
-    size_t used = strlen(text);
-    if (n > 0) {
-        snprintf(text + used, n_text - used, "%s%zu %s", used ? ", " : "", n, n == 1 ? one : many);
-    }
-}
-
-void cli_inputs_say(cli_inputs *in)
-{
-    char text[256] = "";
-    const cli_left_out *out = &in->left_out;
-    add_count(text, sizeof text, out->n_videos, "video", "videos");
-    add_count(text, sizeof text, out->n_raw, "raw photo", "raw photos");
-    add_count(text, sizeof text, out->n_others, "picture of another format",
-              "pictures of other formats");
-    if (out->n_tool_folders > 0) {
-        size_t used;
-        add_count(text, sizeof text, out->n_tool_folders, "folder of a tool", "folders of tools");
-        used = strlen(text);
-        snprintf(text + used, sizeof text - used, " (%s)", out->tool_folders);
-    }
-    add_count(text, sizeof text, out->n_links, "link to a folder (--follow goes in)",
-              "links to folders (--follow goes in)");
-    if (text[0]) {
-        cli_note(in->app, "left out: %s", text);
-    }
-    in->left_out = (cli_left_out){0};
 }
 
 void cli_inputs_close(cli_inputs *in)

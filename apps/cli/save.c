@@ -1,10 +1,11 @@
 #include "save.h"
 #include "load.h"
 #include "paths.h"
+#include "term.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 /* Bytes that may wait in memory before they go on to the sink. */
 enum { MAX_WAITING = 1 << 20 };
@@ -88,6 +89,57 @@ void cli_save_abandon(cli_save *save)
     free(save->waiting);
     wi_sink_close(&save->sink);
     *save = (cli_save){0};
+}
+
+static bool is_file(const char *path, const struct stat *info)
+{
+    struct stat other;
+    return path && stat(path, &other) == 0 && other.st_dev == info->st_dev &&
+           other.st_ino == info->st_ino;
+}
+
+/* Does the verb read the file of info? */
+static bool is_read(const cli_args *args, const char *option, const cli_list *more,
+                    const struct stat *info)
+{
+    bool found = false;
+    for (size_t i = 0; i < args->n_operands && !found; i++) {
+        found = is_file(args->operands[i], info);
+    }
+    for (size_t i = 0; i < args->n_given && !found; i++) {
+        const cli_given *given = &args->given[i];
+        const char *value = given->value, *equals = value ? strchr(value, '=') : NULL;
+        found = strcmp(given->option->name, option) != 0 &&
+                (is_file(value, info) || (equals && is_file(equals + 1, info)));
+    }
+    for (size_t i = 0; more && i < more->n && !found; i++) {
+        found = is_file(more->items[i], info);
+    }
+    return found;
+}
+
+int cli_may_replace(cli_app *app, const cli_args *args, const char *option, const char *path,
+                    const cli_list *more)
+{
+    struct stat info;
+    if (!path || !strcmp(path, "-") || lstat(path, &info) != 0 ||
+        (stat(path, &info) == 0 && !S_ISREG(info.st_mode))) {
+        return CLI_OK; /* a pipe or device; a folder is refused when it is opened */
+    }
+    if (is_read(args, option, more, &info)) {
+        cli_error(app, "%s: is read here too, so it is not written: choose another name", path);
+        return CLI_FAILED;
+    }
+    if (!cli_args_has(args, "force")) {
+        cli_error(app, "%s: is there already: --force replaces it", path);
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+int cli_may_write(cli_app *app, const cli_args *args, const char *option, const cli_list *more)
+{
+    return cli_may_replace(app, args, option, cli_args_value(args, option), more);
 }
 
 wi_status cli_save_tensors(const char *path, const wi_tensor *tensors, size_t n_tensors,

@@ -90,7 +90,10 @@ class Inputs(Case):
         return [answer["image"] for answer in self.ok(*words, "--labels", LABELS, "--json", **options).json()]
 
     def test_many_in_order_and_equal_to_one_by_one(self):
-        words = [self.picture(i) for i in (3, 1, 4, 1, 5, 2, 0, 3, 3, 2, 5, 4, 0, 1, 2, 3, 4, 5, 0, 0, 1, 2, 3)]
+        words = []
+        for n, i in enumerate((3, 1, 4, 1, 5, 2, 0, 3, 3, 2, 5, 4, 0, 1, 2, 3, 4, 5, 0, 0, 1, 2, 3)):
+            with open(self.picture(i), "rb") as file:
+                words.append(self.write(f"many/{n}-{i}.png", file.read()))
         together = self.ok(*words, "--labels", LABELS, "--json").json()
         self.assertEqual([answer["image"] for answer in together], words)
         alone = {i: self.ok(self.picture(i), "--labels", LABELS, "--json").json()[0]["heads"] for i in range(6)}
@@ -125,7 +128,9 @@ class Inputs(Case):
         os.symlink("..", self.path("tree", "sub", "loop"))
         os.symlink(self.path("tree", "sub", "deeper"), self.path("tree", "linked"))
         names = [os.path.relpath(image, self.path("tree")) for image in self.images_of(self.path("tree"))]
-        self.assertEqual(names, ["a.PNG", "b.png", "linked/d.webp", "sub/c.jpeg", "sub/deeper/d.webp"])
+        self.assertEqual(names, ["a.PNG", "b.png", "sub/c.jpeg", "sub/deeper/d.webp"])
+        names = [os.path.relpath(image, self.path("tree")) for image in self.images_of("--follow", self.path("tree"))]
+        self.assertEqual(names, ["a.PNG", "b.png", "linked/d.webp", "sub/c.jpeg"], "each folder once")
         self.assertEqual(self.images_of("tree/", cwd=self.dir)[0], "tree/a.PNG")
 
     def test_loop_of_links(self):

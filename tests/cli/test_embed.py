@@ -21,7 +21,7 @@ class Embed(Case):
     def test_safetensors(self):
         out = self.path("o.safetensors")
         self.ok("embed", "--model", self.model, "--image", self.picture(0), "--image", self.picture(1),
-                "--image", self.picture(2), "--text", "a cat", "--text", "a dog", "-o", out)
+                "--image", self.picture(2), "--text", "a cat", "--text", "a dog", "--force", "-o", out)
         tensors, metadata = tiny_model.read_safetensors(out)
         self.assertEqual(set(tensors), {"image", "text"})
         self.assertEqual((tensors["image"][1], tensors["text"][1]), ([3, DIM], [2, DIM]))
@@ -32,9 +32,9 @@ class Embed(Case):
 
     def test_raw(self):
         out = self.path("o.safetensors")
-        self.ok("embed", "--image", self.picture(), "--text", "a cat", "-o", out)
+        self.ok("embed", "--image", self.picture(), "--text", "a cat", "--force", "-o", out)
         unit, _ = tiny_model.read_safetensors(out)
-        self.ok("embed", "--image", self.picture(), "--text", "a cat", "--raw", "-o", out)
+        self.ok("embed", "--image", self.picture(), "--text", "a cat", "--raw", "--force", "-o", out)
         raw, metadata = tiny_model.read_safetensors(out)
         self.assertEqual(metadata["normalised"], "false")
         for name in ("image", "text"):
@@ -49,7 +49,7 @@ class Embed(Case):
         self.assertEqual([list(line) for line in lines], [["image", "embedding"], ["text", "embedding"]])
         self.assertEqual(lines[1]["text"], "a \u732b")
         out = self.path("o.safetensors")
-        self.ok("embed", "--image", self.picture(), "-o", out)
+        self.ok("embed", "--image", self.picture(), "--force", "-o", out)
         (row,) = floats(tiny_model.read_safetensors(out)[0]["image"])
         for x, y in zip(lines[0]["embedding"], row):
             self.assertAlmostEqual(x, y, places=7)
@@ -59,7 +59,7 @@ class Embed(Case):
 
     def test_npy(self):
         out = self.path("o.npy")
-        self.ok("embed", self.picture(0), self.picture(1), "-o", out)
+        self.ok("embed", self.picture(0), self.picture(1), "--force", "-o", out)
         with open(out, "rb") as file:
             data = file.read()
         self.assertEqual(data[:8], b"\x93NUMPY\x01\x00")
@@ -68,7 +68,7 @@ class Embed(Case):
         header = eval(data[10:10 + n], {})  # as numpy itself reads it
         self.assertEqual(header, {"descr": "<f4", "fortran_order": False, "shape": (2, DIM)})
         self.assertEqual(len(data), 10 + n + 2 * DIM * 4)
-        self.wrong("embed", self.picture(), "--text", "x", "-o", out, says="not both")
+        self.wrong("embed", self.picture(), "--text", "x", "--force", "-o", out, says="not both")
 
     def test_one_bad_picture_keeps_rows_in_step(self):
         bad, out = self.write("bad.png", "no picture"), self.path("o.safetensors")
@@ -83,11 +83,11 @@ class Embed(Case):
         for i in range(3):
             self.write(f"d/{i}.png", tiny_model.png(30 + i, 40, i))
         out = self.path("o.safetensors")
-        self.ok("embed", "--image", self.path("d"), "-o", out)
+        self.ok("embed", "--image", self.path("d"), "--force", "-o", out)
         rows = floats(tiny_model.read_safetensors(out)[0]["image"])
         self.assertEqual(len(rows), 3)
-        self.ok("preprocess", self.path("d", "1.png"), "-o", self.path("p.safetensors"))
-        self.ok("embed", "--image", self.path("p.safetensors"), "-o", out)
+        self.ok("preprocess", self.path("d", "1.png"), "--force", "-o", self.path("p.safetensors"))
+        self.ok("embed", "--image", self.path("p.safetensors"), "--force", "-o", out)
         self.assertEqual(floats(tiny_model.read_safetensors(out)[0]["image"])[0], rows[1])
 
     def test_long_text_is_said(self):
@@ -99,7 +99,7 @@ class Embed(Case):
 class Preprocess(Case):
     def pixels(self, *words):
         out = self.path("p.safetensors")
-        self.ok("preprocess", *words, "-o", out)
+        self.ok("preprocess", *words, "--force", "-o", out)
         tensors, _ = tiny_model.read_safetensors(out)
         self.assertEqual(list(tensors), ["pixels"])
         self.assertEqual(tensors["pixels"][0], "U8")

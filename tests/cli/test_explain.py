@@ -18,10 +18,10 @@ class Explain(Case):
         self.assertEqual((width, height), (40, 33))
         self.assertGreater(len(set(rows)), 20)
         again = self.path("again.png")
-        self.ok("explain", photo, "--label", "spider", "-o", again, "--threads", "1")
+        self.ok("explain", photo, "--label", "spider", "--force", "-o", again, "--threads", "1")
         with open(again, "rb") as file:
             self.assertEqual(file.read(), data)
-        self.ok("explain", photo, "--label", "spider", "-o", out, "--method", "regions")
+        self.ok("explain", photo, "--label", "spider", "--force", "-o", out, "--method", "regions")
         with open(out, "rb") as file:
             self.assertNotEqual(file.read(), data)
 
@@ -30,13 +30,13 @@ class Explain(Case):
         tinted = []
         for window in (tiny_model.IMAGE, 8):
             out = self.path("map.png")
-            self.ok("explain", self.picture(), "--label", "x", "-o", out, "--window", str(window))
+            self.ok("explain", self.picture(), "--label", "x", "--force", "-o", out, "--window", str(window))
             with open(out, "rb") as file:
                 width, height, rows = pictures.read_png(file.read())
             line = rows[(height // 2) * (3 * width + 1) + 1:][:3 * width] if rows[0] == 0 else rows
             tinted.append(bytes(line))
         self.assertNotEqual(*tinted)
-        self.fails("explain", self.picture(), "--label", "x", "-o", out, "--window", "999", says="window")
+        self.fails("explain", self.picture(), "--label", "x", "--force", "-o", out, "--window", "999", says="window")
 
     def test_words_and_units(self):
         self.ok("head", "new", "c", "--labels", "red,green,blue")

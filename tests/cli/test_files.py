@@ -171,10 +171,10 @@ class Outputs(Case):
         self.expect_kept(out, "head", "export", "x", "-o", out, "--force")
         for name in ("new.html", "map.png", "v.npy", "v.jsonl", "v.safetensors"):
             self.write(f"out/{name}", "old")
-        self.expect_kept(self.path("out", "new.html"), "eval", "--head", "t", "--data", data, "--report", "out/new.html", "--quiet")
-        self.expect_kept(self.path("out", "map.png"), "explain", self.picture(), "--as", "x", "-o", "out/map.png")
+        self.expect_kept(self.path("out", "new.html"), "eval", "--head", "t", "--data", data, "--report", "out/new.html", "--quiet", "--force")
+        self.expect_kept(self.path("out", "map.png"), "explain", self.picture(), "--as", "x", "--force", "-o", "out/map.png")
         for name in ("v.npy", "v.jsonl", "v.safetensors"):
-            self.expect_kept(self.path("out", name), "embed", "--text", "cat", "-o", "out/" + name)
+            self.expect_kept(self.path("out", name), "embed", "--text", "cat", "--force", "-o", "out/" + name)
         self.assertEqual(self.ok(self.picture(), "--as", "x", "--as", "t").err, "")
         self.ok("head", "rebuild", "x")
 

@@ -88,7 +88,7 @@ class Own(Case):
         self.write("data/cat/0.png", tiny_model.png(20, 20))
         for words in ((self.picture(), "--as", "one"), ("sort", self.picture(), "--as", "one", "--into", "x"),
                       ("eval", "--head", "one", "--data", self.path("data")),
-                      ("explain", self.picture(), "--as", "one", "-o", "map.png")):
+                      ("explain", self.picture(), "--as", "one", "--force", "-o", "map.png")):
             self.assertEqual(self.ok(*words).err.count("one: a single label"), 1, words)
             self.assertNotIn("single", self.ok(*words, "--quiet").err)
         self.ok("head", "new", "seen", "--examples", "cat=" + self.picture())
