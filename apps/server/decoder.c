@@ -125,12 +125,12 @@ static void decode_for_ever(const srv_decoder *decoder, const slot *s)
         shared *memory = s->memory;
         limit_time(decoder->options.max_seconds, WALL_SECONDS);
         reply answer = {.turn = turn};
-        answer.status =
-            decoder->options.instead
-                ? (int32_t)decoder->options.instead(file_of(s), memory->n_bytes,
-                                                    pixels_of(decoder, s))
-                : (int32_t)decode(decoder->engine, file_of(s), memory->n_bytes, &memory->options, &memory->how,
-                                  pixels_of(decoder, s), &memory->decoded, &memory->error);
+        answer.status = decoder->options.instead
+                            ? (int32_t)decoder->options.instead(file_of(s), memory->n_bytes,
+                                                                pixels_of(decoder, s))
+                            : (int32_t)decode(decoder->engine, file_of(s), memory->n_bytes,
+                                              &memory->options, &memory->how, pixels_of(decoder, s),
+                                              &memory->decoded, &memory->error);
         limit_time(0, 0);
         if (write(s->theirs, &answer, sizeof answer) != (ssize_t)sizeof answer) {
             break;
@@ -527,7 +527,9 @@ static void charge(srv_decoder *decoder, const srv_asker *asker, int class, doub
     }
 }
 
-wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes, size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how, uint8_t *pixels, srv_decoded *out, wi_error *error)
+wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
+                     size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how,
+                     uint8_t *pixels, srv_decoded *out, wi_error *error)
 {
     if (n_bytes > decoder->options.max_bytes || how->size_px > decoder->options.max_size_px) {
         return store_fail(error, WI_ERR_LIMIT, "a picture of %zu bytes is over the limit of %zu",

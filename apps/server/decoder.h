@@ -16,6 +16,7 @@ typedef struct srv_decoder_options {
     uint64_t max_pixels;
     uint32_t max_size_px; /* of the network's input */
     bool no_sandbox;      /* decode in this process */
+    const char *isa;      /* of the kernels that resize; NULL: the best */
     double max_seconds;   /* of one core, of one picture */
     double
         guest_seconds; /* of decoding a second that an asker without a key may use; 0: any number */
@@ -52,6 +53,8 @@ void srv_decoder_measure(srv_decoder *decoder, srv_decoder_figures *out);
  * Waits for a free process and the asker's turn. Shapes: pixels[size_px,size_px,3]. Threads: any.
  * Errors: as wi_image_from_memory and wi_image_preprocess; WI_ERR_FORMAT when the process died; WI_ERR_LIMIT when it
  * would cost too much; SRV_ERR_BUDGET; WI_ERR_CANCELLED when too many wait, or the asker has gone */
-wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes, size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how, uint8_t *pixels, srv_decoded *out, wi_error *error);
+wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
+                     size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how,
+                     uint8_t *pixels, srv_decoded *out, wi_error *error);
 
 #endif

@@ -60,8 +60,9 @@ static wi_status open_parts(srv_server *server, wi_error *error)
     status = status ? status : srv_metrics_open(&parts->metrics, error);
     status = status ? status : srv_access_open(config, parts->store, &parts->access, error);
     status = status ? status : srv_catalog_open(server->engine, config, &parts->catalog, error);
-    status =
-        status ? status : srv_heads_open(server->engine, config, parts->store, parts->memory, &parts->heads, error);
+    status = status ? status
+                    : srv_heads_open(server->engine, config, parts->store, parts->memory,
+                                     &parts->heads, error);
     if (status == WI_OK && config->web) {
         status = srv_web_open(config->web, &parts->web, error);
     }

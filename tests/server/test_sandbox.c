@@ -242,8 +242,8 @@ static wi_status decode_with(wi_status (*instead)(const void *, size_t, uint8_t 
     srv_decoded decoded;
     wi_status status = srv_decoder_open(&options, &decoder, error);
     if (status == WI_OK) {
-        status =
-            srv_decode(decoder, asker, "any picture, really", 19, &how, pixels, &decoded, error);
+        status = srv_decode(decoder, asker, "any picture, really", 19, NULL, &how, pixels, &decoded,
+                            error);
     }
     srv_decoder_close(&decoder);
     return status;
@@ -311,13 +311,13 @@ static void nobody_waits(void **state)
     options.max_seconds = 100;
     assert_int_equal(srv_decoder_open(&options, &decoder, &error), WI_OK);
     pthread_create(&thread, NULL, leave_soon, NULL);
-    assert_int_equal(
-        srv_decode(decoder, &asker, "any picture, really", 19, &how, pixels, &decoded, &error),
-        WI_ERR_CANCELLED);
+    assert_int_equal(srv_decode(decoder, &asker, "any picture, really", 19, NULL, &how, pixels,
+                                &decoded, &error),
+                     WI_ERR_CANCELLED);
     pthread_join(thread, NULL);
-    assert_int_equal(
-        srv_decode(decoder, &asker, "any picture, really", 19, &how, pixels, &decoded, &error),
-        WI_ERR_CANCELLED);
+    assert_int_equal(srv_decode(decoder, &asker, "any picture, really", 19, NULL, &how, pixels,
+                                &decoded, &error),
+                     WI_ERR_CANCELLED);
     srv_decoder_close(&decoder);
 }
 
