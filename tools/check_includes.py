@@ -35,7 +35,6 @@ LIBRARIES = {
     r"webp/.*": ["src/image/decode_webp.c"],
     r"gif_lib\.h": ["src/image/decode_gif.c"],
     r"libheif/.*": ["src/image/decode_heif.c"],
-    r"lcms2\.h": ["src/image/color_icc.c"],
     r"jansson\.h": ["src/fmt/json.c", "apps/"],
     r"lbfgs\.h": ["src/head/lbfgs.c"],
     r"curl/.*": ["apps/cli/hub.c", "apps/server/"],
@@ -43,6 +42,7 @@ LIBRARIES = {
     r"sodium\.h": ["apps/server/", "apps/store/"],
     r"seccomp\.h": ["apps/server/sandbox.c"],
     r"sqlite3\.h": ["apps/store/"],
+    r"exiv2/.*": ["apps/library/metadata.cpp"],
     r"libpq-fe\.h|postgresql/.*": ["apps/store/"],
 }
 SYSTEM = re.compile(

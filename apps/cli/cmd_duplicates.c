@@ -81,6 +81,42 @@ static double correlation(const uint8_t *a, const uint8_t *b)
     return va > n && vb > n ? (ab - sa * sb / n) / sqrt(va * vb) : 0;
 }
 
+/* The middle of a thumbprint, drawn larger by zoom: what is left of it after a crop. */
+static void enlarge(const uint8_t *look, double zoom, uint8_t *out)
+{
+    const double middle = (CATALOG_LOOK_SIDE - 1) / 2.0;
+    for (size_t y = 0; y < CATALOG_LOOK_SIDE; y++) {
+        for (size_t x = 0; x < CATALOG_LOOK_SIDE; x++) {
+            double v = middle + ((double)y - middle) / zoom,
+                   u = middle + ((double)x - middle) / zoom;
+            size_t top = (size_t)v, left = (size_t)u;
+            size_t bottom = top + 1 < CATALOG_LOOK_SIDE ? top + 1 : top;
+            size_t right = left + 1 < CATALOG_LOOK_SIDE ? left + 1 : left;
+            double down = v - (double)top, over = u - (double)left;
+            const uint8_t *a = look + top * CATALOG_LOOK_SIDE;
+            const uint8_t *b = look + bottom * CATALOG_LOOK_SIDE;
+            double upper = a[left] + over * (a[right] - a[left]);
+            double lower = b[left] + over * (b[right] - b[left]);
+            out[y * CATALOG_LOOK_SIDE + x] = (uint8_t)(upper + down * (lower - upper) + 0.5);
+        }
+    }
+}
+
+/* How much alike two photos are, of which one may be cut out of the other's middle. */
+static double likeness(const uint8_t *a, const uint8_t *b)
+{
+    static const double zooms[] = {1.06, 1.12};
+    uint8_t larger[CATALOG_LOOK_BYTES];
+    double best = correlation(a, b);
+    for (size_t i = 0; i < sizeof zooms / sizeof *zooms && best < surely_alike; i++) {
+        enlarge(a, zooms[i], larger);
+        best = fmax(best, correlation(larger, b));
+        enlarge(b, zooms[i], larger);
+        best = fmax(best, correlation(a, larger));
+    }
+    return best;
+}
+
 static bool equal_pixels(const photo *a, const photo *b)
 {
     wi_image *x = NULL, *y = NULL;
@@ -107,7 +143,7 @@ static bool take_pair(void *context, uint64_t a, uint64_t b, float cosine)
     if (!x->known.has_look || !y->known.has_look) {
         return !cli_interrupted();
     }
-    double alike = correlation(x->known.look, y->known.look);
+    double alike = likeness(x->known.look, y->known.look);
     bool near = alike >= surely_alike || (alike >= rather_alike && cosine >= surely_cosine);
     if (near && equal_pixels(x, y)) {
         join(f, a, b, PIXELS);
@@ -161,11 +197,13 @@ static void write_group(finding *f, const size_t *members, size_t n, kind weakes
     size_t keep = members[0];
     json_t *paths = json_array();
     for (size_t i = 1; i < n; i++) {
-        const char *reason;
-        if (is_better(&f->photos[members[i]], &f->photos[keep], &reason)) {
-            keep = members[i];
+        keep = is_better(&f->photos[members[i]], &f->photos[keep], &why) ? members[i] : keep;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (members[i] != keep) {
+            is_better(&f->photos[keep], &f->photos[members[i]], &why);
+            break;
         }
-        why = reason;
     }
     for (size_t i = 0; i < n; i++) {
         const catalog_photo *known = &f->photos[members[i]].known;

@@ -15,6 +15,9 @@ static const cli_option options[] = {
     {"status", 0, NULL, false, "only say what it holds", NULL},
     {"forget", 0, "DIR", true, "take a folder out of the library; its photos stay where they are",
      "@dir"},
+    {"exclude", 0, "PATTERN", true,
+     "leave out files and folders of this name, such as 'thumb_*' or 'old/raw', now and later",
+     NULL},
     {"rebuild", 0, NULL, false, "embed all photos anew", NULL},
     {"watch", 'w', NULL, false, "stay, and bring it up to date whenever something changes", NULL},
     {"json", 0, NULL, false, "one JSON object a line", NULL},
@@ -178,6 +181,13 @@ static int change_folders(cli_app *app, cli_library *library, const cli_args *ar
     size_t position = 0;
     while (status == CLI_OK && (folder = cli_args_next(args, "forget", &position))) {
         status = forget_folder(app, library, folder);
+    }
+    position = 0;
+    while (status == CLI_OK && (folder = cli_args_next(args, "exclude", &position))) {
+        wi_error error = {0};
+        status = catalog_add_exclude(library->cat, folder, &error) == WI_OK
+                     ? CLI_OK
+                     : cli_failed(app, NULL, &error);
     }
     for (size_t i = 0; i < args->n_operands && status == CLI_OK; i++) {
         status = add_folder(app, library, args->operands[i]);

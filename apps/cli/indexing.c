@@ -1,4 +1,5 @@
 #include "indexing.h"
+#include "../library/metadata.h"
 #include "encode.h"
 #include "inputs.h"
 #include "term.h"
@@ -25,6 +26,7 @@ typedef struct indexing {
     const cli_runtime *runtime;
     cli_library *library;
     cli_indexed *out;
+    cli_list excludes;
     cli_list paths;      /* to embed */
     wanted_file *wanted; /* [paths.n] */
     size_t n_wanted, capacity;
@@ -174,6 +176,13 @@ static bool take(void *context, const cli_item *item, const float *embedding, do
         uint8_t *look = x->looks[x->n_step - 1];
         look_of(item->pixels, x->runtime->info.preprocess.size_px, look);
         change->look = look;
+#ifdef WHATSIT_METADATA
+        metadata_info says;
+        metadata_read(file->path, &says);
+        change->taken = says.taken;
+        change->camera = x->owned[x->n_step - 1] =
+            says.camera[0] ? cli_text("%s", says.camera) : NULL;
+#endif
         change->width_px = item->loaded.width_px;
         change->height_px = item->loaded.height_px;
         change->row = 0; /* one of the step's rows: keep_step says which */
@@ -253,7 +262,8 @@ static bool compare(indexing *x, const catalog_root *root, const cli_list *found
     for (size_t i = 0; (i < found->n || k < n_known) && good && !cli_interrupted();) {
         int order = i == found->n ? 1 : k == n_known ? -1 : strcmp(found->items[i], known[k].path);
         if (order > 0) { /* known, and not found */
-            if (is_gone(known[k].path)) {
+            if (is_gone(known[k].path) ||
+                cli_inputs_is_excluded(&x->excludes, root->path, known[k].path)) {
                 gone[n_gone++] = known[k].id;
             }
             k++;
@@ -306,6 +316,7 @@ static bool survey(indexing *x, const catalog_root *root)
     cli_app *app = x->runtime->app;
     if (cli_is_folder(root->path)) {
         cli_inputs_open(&in, app, NULL);
+        in.exclude = &x->excludes;
         (void)cli_inputs_walk(&in, root->path); /* what it could not read it has said */
         cli_inputs_say(&in);
         found = in.paths;
@@ -349,9 +360,14 @@ int cli_index_update(const cli_runtime *runtime, cli_library *library, cli_index
     int status = CLI_FAILED;
     if (!x || !rows) {
         cli_error(runtime->app, "out of memory");
-    } else if (catalog_roots(library->cat, &roots, &n_roots, &error) != WI_OK) {
+    } else if (catalog_roots(library->cat, &roots, &n_roots, &error) != WI_OK ||
+               catalog_excludes(library->cat, &x->excludes.items, &x->excludes.n, &error) !=
+                   WI_OK) {
         status = cli_failed(runtime->app, NULL, &error);
     } else {
+#ifdef WHATSIT_METADATA
+        metadata_start();
+#endif
         x->runtime = runtime;
         x->library = library;
         x->out = out;
@@ -367,6 +383,7 @@ int cli_index_update(const cli_runtime *runtime, cli_library *library, cli_index
         }
         status = cli_interrupted() ? CLI_INTERRUPTED : x->broken ? CLI_FAILED : status;
         cli_list_free(&x->paths);
+        cli_list_free(&x->excludes);
         free(x->wanted);
         out->seconds = (cli_now_ms() - start) / 1000;
     }

@@ -83,22 +83,47 @@ static bool is_library_part(const char *folder, const char *name)
            strcasecmp(name, "originals") && strcasecmp(name, "Masters");
 }
 
+/* A pattern with '/' is compared with the path below the operand, another with the name. */
+static bool matches(const char *pattern, const char *below, const char *name)
+{
+    size_t n = strlen(pattern);
+    char *plain = cli_text("%.*s", (int)(n > 1 && pattern[n - 1] == '/' ? n - 1 : n), pattern);
+    bool match = plain && !fnmatch(plain, strchr(plain, '/') ? below : name, 0);
+    free(plain);
+    return match;
+}
+
 static bool is_excluded(const cli_inputs *in, const char *path, const char *name)
 {
     const char *pattern;
     size_t position = 0;
+    bool found = false;
     const char *below = path + in->n_operand;
     below += strspn(below, "/");
-    while (in->args && (pattern = cli_args_next(in->args, "exclude", &position))) {
-        size_t n = strlen(pattern);
-        char *plain = cli_text("%.*s", (int)(n > 1 && pattern[n - 1] == '/' ? n - 1 : n), pattern);
-        bool match = plain && !fnmatch(plain, strchr(plain, '/') ? below : name, 0);
-        free(plain);
-        if (match) {
-            return true;
+    while (!found && in->args && (pattern = cli_args_next(in->args, "exclude", &position))) {
+        found = matches(pattern, below, name);
+    }
+    for (size_t i = 0; in->exclude && i < in->exclude->n && !found; i++) {
+        found = matches(in->exclude->items[i], below, name);
+    }
+    return found;
+}
+
+/* Each folder on the way down counts, as in a walk. */
+bool cli_inputs_is_excluded(const cli_list *patterns, const char *folder, const char *path)
+{
+    const cli_inputs in = {.exclude = patterns, .n_operand = strlen(folder)};
+    char *part = cli_text("%s", path);
+    bool found = false;
+    for (size_t at = in.n_operand + 1; part && at <= strlen(path) && !found; at++) {
+        if (path[at] == '/' || path[at] == '\0') {
+            part[at] = '\0';
+            found = is_excluded(&in, part, strrchr(part, '/') + 1);
+            part[at] = path[at];
         }
     }
-    return false;
+    free(part);
+    return found;
 }
 
 /* ---- walking ---- */

@@ -31,6 +31,7 @@ typedef struct cli_inputs {
     const cli_args *args;
     cli_list paths;
     cli_left_out left_out;
+    const cli_list *exclude; /* nullable: more patterns than --exclude gives */
     const char *without; /* nullable: a folder that is not walked where it lies within another */
     const cli_list *without_in_it; /* nullable: sorted names of folders in it that are not either,
                                       when it is itself an operand */
@@ -48,6 +49,8 @@ void cli_inputs_open(cli_inputs *inputs, cli_app *app, const cli_args *args);
 int cli_inputs_add(cli_inputs *inputs, const char *operand);
 /* Adds the pictures in folder and below, which may be none. */
 int cli_inputs_walk(cli_inputs *inputs, const char *folder);
+/* Would a walk of folder leave this file, which lies below it, out by one of the patterns? */
+bool cli_inputs_is_excluded(const cli_list *patterns, const char *folder, const char *path);
 /* Says what was left out, once. */
 void cli_inputs_say(cli_inputs *inputs);
 void cli_inputs_close(cli_inputs *inputs);

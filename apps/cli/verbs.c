@@ -12,6 +12,9 @@ static const cli_verb *const verbs[] = {
 #ifdef WHATSIT_LIBRARY
     &cli_verb_index,          &cli_verb_search,      &cli_verb_duplicates,
 #endif
+#ifdef WHATSIT_METADATA
+    &cli_verb_tag,
+#endif
 #ifdef WHATSIT_SERVER
     &cli_verb_serve,          &cli_verb_keys_new,    &cli_verb_keys_list,   &cli_verb_keys_revoke,
     &cli_verb_keys_usage,     &cli_verb_lambda,

@@ -41,6 +41,7 @@ extern const cli_verb cli_verb_lambda;
 extern const cli_verb cli_verb_index;
 extern const cli_verb cli_verb_search;
 extern const cli_verb cli_verb_duplicates;
+extern const cli_verb cli_verb_tag; /* and libexiv2 */
 extern const cli_verb cli_verb_completion;
 extern const cli_verb cli_verb_help;
 

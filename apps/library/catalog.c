@@ -13,6 +13,7 @@ struct catalog {
 /* The tables, version by version. A step that has been released is never changed. */
 static const char *const steps[] = {
     "CREATE TABLE root (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);"
+    "CREATE TABLE exclude (pattern BLOB PRIMARY KEY);"
     "CREATE TABLE model (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, name TEXT NOT "
     "NULL,"
     " n_rows INTEGER NOT NULL);"
@@ -198,6 +199,27 @@ wi_status catalog_remove_root(catalog *cat, int64_t id, wi_error *error)
 {
     const db_value values[] = {db_int(id)};
     return run(cat, "DELETE FROM root WHERE id = $1", values, 1, NULL, error);
+}
+
+wi_status catalog_add_exclude(catalog *cat, const char *pattern, wi_error *error)
+{
+    const db_value values[] = {path_value(pattern)};
+    return run(cat, "INSERT INTO exclude (pattern) VALUES ($1) ON CONFLICT DO NOTHING", values, 1,
+               NULL, error);
+}
+
+wi_status catalog_excludes(catalog *cat, char ***out, size_t *n, wi_error *error)
+{
+    db_result result = {0};
+    wi_status status =
+        run(cat, "SELECT pattern FROM exclude ORDER BY pattern", NULL, 0, &result, error);
+    *n = status == WI_OK ? result.n_rows : 0;
+    *out = calloc(*n + 1, sizeof **out);
+    for (size_t i = 0; i < *n && *out && status == WI_OK; i++) {
+        (*out)[i] = take_path(&result, i, 0);
+    }
+    db_result_free(&result);
+    return status == WI_OK && !*out ? store_fail(error, WI_ERR_NOMEM, "out of memory") : status;
 }
 
 /* ---- models ---- */

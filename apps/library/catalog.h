@@ -32,6 +32,10 @@ wi_status catalog_merge_root(catalog *cat, int64_t from, int64_t into, wi_error 
 /* Forgets the folder and its files. */
 wi_status catalog_remove_root(catalog *cat, int64_t id, wi_error *error);
 
+/* Names of files and folders that an update leaves out, for good. Owns: the caller frees each and *out. */
+wi_status catalog_add_exclude(catalog *cat, const char *pattern, wi_error *error);
+wi_status catalog_excludes(catalog *cat, char ***out, size_t *n, wi_error *error);
+
 /* ---- models ---- */
 
 typedef struct catalog_model {

@@ -136,6 +136,12 @@ class Library(Case):
         self.wrong("search", "x", "--as", "two", "--is", "dgo", says="did you mean 'dog'")
         self.wrong("search", "x", "--is", "dog", says="--as HEAD and --is LABEL go together")
 
+    def test_what_is_excluded_stays_out(self):
+        self.index(self.photos)
+        self.did(self.index("--exclude", "er", "--exclude", "b.*"), gone=2)
+        self.did(self.index())
+        self.assertEqual(sorted(self.found("x")), [self.place("a.png"), self.place("deep/c.png")])
+
     def test_mistakes(self):
         self.fails("search", "x", says="whatsit index DIR")
         self.wrong("search", says="needs words")

@@ -1,0 +1,275 @@
+/* Keywords for photos, by what heads say: into a sidecar beside the photo, or into the photo itself. */
+#include "../library/metadata.h"
+#include "encode.h"
+#include "heads.h"
+#include "inputs.h"
+#include "output.h"
+#include "term.h"
+#include "verbs.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_HEADS = 16, MAX_TOP = 20 };
+
+static const cli_option options[] = {
+    {"as", 'a', "HEAD", true, "answers of this head become keywords (default: the everyday head)",
+     "@head"},
+    {"min", 0, "SCORE", false, "only answers of at least this probability (default: 0.5)", NULL},
+    {"top", 'k', "K", false, "at most K keywords a head (default: 3)", NULL},
+    {"in-file", 0, NULL, false, "write into the photo instead of a sidecar", NULL},
+    {"sidecar", 0, "STYLE", false,
+     "full: photo.jpg.xmp, as darktable and digiKam (the default); base: photo.xmp, as Lightroom; "
+     "one that "
+     "is there is used",
+     "full base"},
+    {"undo", 0, NULL, false, "take our keywords back: of the heads named by --as, else of all",
+     NULL},
+    {"dry-run", 'n', NULL, false, "only say what would be written", NULL},
+    {"json", 0, NULL, false, "one JSON object a photo and line", NULL},
+    CLI_INPUTS_OPTIONS,
+    {0},
+};
+
+typedef struct tagging {
+    cli_app *app;
+    const cli_args *args;
+    cli_runtime runtime;
+    cli_list paths;
+    wi_head *heads[MAX_HEADS];
+    const char *names[MAX_HEADS];
+    size_t n_heads, top;
+    double min;
+    bool in_file, base, dry, json;
+    size_t n_changed;
+    int status;
+} tagging;
+
+static int read_options(tagging *t)
+{
+    const cli_args *args = t->args;
+    const char *min = cli_args_value(args, "min"), *style = cli_args_value(args, "sidecar");
+    char *end = NULL;
+    long top;
+    int status = cli_args_number(args, "top", 1, MAX_TOP, 3, &top);
+    if (status != CLI_OK) {
+        return status;
+    }
+    t->top = (size_t)top;
+    t->min = min ? strtod(min, &end) : 0.5;
+    if (min && (end == min || *end || !(t->min >= 0 && t->min <= 1))) {
+        return cli_usage(args->verb, "--min takes a number from 0 to 1, not '%s'", min);
+    }
+    if (style && strcmp(style, "full") && strcmp(style, "base")) {
+        return cli_usage(args->verb, "--sidecar takes full or base, not '%s'", style);
+    }
+    t->base = style && !strcmp(style, "base");
+    t->in_file = cli_args_has(args, "in-file");
+    t->dry = cli_args_has(args, "dry-run");
+    t->json = cli_args_has(args, "json");
+    if (style && t->in_file) {
+        return cli_usage(args->verb, "--sidecar and --in-file exclude each other");
+    }
+    return cli_args_count(args, "as") > MAX_HEADS
+               ? cli_usage(args->verb, "at most %d heads at once", MAX_HEADS)
+               : CLI_OK;
+}
+
+/* photo.jpg.xmp or photo.xmp: the one that is there, else by style. The caller frees. */
+static char *sidecar_of(const tagging *t, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+    size_t n_base = dot && dot > (slash ? slash + 1 : path) ? (size_t)(dot - path) : strlen(path);
+    char *full = cli_text("%s.xmp", path), *base = cli_text("%.*s.xmp", (int)n_base, path);
+    bool use_base = base && (cli_exists(base) || t->base) && !(full && cli_exists(full));
+    free(use_base ? full : base);
+    return use_base ? base : full;
+}
+
+static void say(tagging *t, const char *path, const char *target, const metadata_keyword *keywords,
+                size_t n, const metadata_change *change)
+{
+    if (t->json) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < n; i++) {
+            json_array_append_new(list,
+                                  json_pack("{s:s,s:s,s:s}", "head", keywords[i].head, "group",
+                                            keywords[i].group ? keywords[i].group : "", "keyword",
+                                            keywords[i].label));
+        }
+        cli_json_line(json_pack("{s:o,s:o,s:o,s:I,s:I,s:b}", "image", cli_json_text(path), "target",
+                                cli_json_text(target), "keywords", list, "added",
+                                (json_int_t)change->n_added, "removed",
+                                (json_int_t)change->n_removed, "written", !t->dry));
+        return;
+    }
+    char text[1024];
+    cli_printable(path, text, sizeof text);
+    printf("%s:", text);
+    for (size_t i = 0; i < n; i++) {
+        printf("%s %s", i > 0 ? "," : "", keywords[i].label);
+    }
+    printf("%s\n",
+           n == 0 ? (cli_args_has(t->args, "undo") ? " ours taken back" : " no keyword") : "");
+}
+
+static void tag_one(tagging *t, const char *path, const metadata_keyword *keywords, size_t n)
+{
+    wi_error error = {0};
+    metadata_change change;
+    char *target = t->in_file ? cli_text("%s", path) : sidecar_of(t, path);
+    if (!target) {
+        cli_error(t->app, "out of memory");
+        t->status = CLI_FAILED;
+    } else if (metadata_tag(target, !t->in_file, keywords, n, t->names, t->n_heads, NULL, t->dry,
+                            &change, &error) != WI_OK) {
+        t->status = cli_failed(t->app, NULL, &error);
+    } else {
+        t->n_changed += change.n_added + change.n_removed > 0;
+        say(t, path, target, keywords, n, &change);
+    }
+    free(target);
+}
+
+/* The answers of one head that are sure enough; else its group, if the labels together are. */
+static size_t keywords_of(tagging *t, size_t head, const float *embedding, metadata_keyword *out)
+{
+    wi_answer answers[MAX_TOP];
+    wi_group_answer group;
+    wi_error error = {0};
+    size_t n = 0, n_groups = 0, used = 0, dim = t->runtime.info.embedding_dim;
+    float known;
+    bool none = false;
+    if (wi_head_answer(t->heads[head], embedding, dim, t->top, answers, &n, &error) != WI_OK) {
+        t->status = cli_failed(t->app, NULL, &error);
+        return 0;
+    }
+    (void)wi_head_known(t->heads[head], embedding, dim, &known, &none, NULL);
+    for (size_t i = 0; i < n && !none; i++) {
+        if ((double)answers[i].score >= t->min) {
+            out[used++] =
+                (metadata_keyword){t->names[head], wi_head_group(t->heads[head], answers[i].label),
+                                   wi_head_label(t->heads[head], answers[i].label)};
+        }
+    }
+    if (used == 0 && !none &&
+        wi_head_answer_groups(t->heads[head], embedding, dim, 1, &group, &n_groups, NULL) ==
+            WI_OK &&
+        n_groups == 1 && (double)group.score >= t->min && group.group[0]) {
+        out[used++] = (metadata_keyword){t->names[head], NULL, group.group};
+    }
+    return used;
+}
+
+static bool take(void *context, const cli_item *item, const float *embedding, double encode_ms)
+{
+    tagging *t = context;
+    metadata_keyword keywords[MAX_HEADS * MAX_TOP];
+    size_t n = 0;
+    (void)encode_ms;
+    if (embedding) {
+        for (size_t i = 0; i < t->n_heads; i++) {
+            n += keywords_of(t, i, embedding, keywords + n);
+        }
+        tag_one(t, item->path, keywords, n);
+    }
+    return cli_output_ok(t->app);
+}
+
+static int open_heads(tagging *t)
+{
+    const char *name;
+    size_t position = 0;
+    int status = CLI_OK;
+    while (status == CLI_OK && (name = cli_args_next(t->args, "as", &position))) {
+        t->names[t->n_heads] = name;
+        status = cli_head_open(&t->runtime, name, false, &t->heads[t->n_heads]);
+        t->n_heads += status == CLI_OK;
+    }
+    if (status == CLI_OK && t->n_heads == 0) {
+        t->names[0] = "everyday";
+        status = cli_head_everyday(&t->runtime, false, &t->heads[0]);
+        t->n_heads = status == CLI_OK;
+    }
+    return status;
+}
+
+static int undo(tagging *t)
+{
+    size_t position = 0;
+    const char *name;
+    while ((name = cli_args_next(t->args, "as", &position))) {
+        t->names[t->n_heads++] = name;
+    }
+    for (size_t i = 0; i < t->paths.n && !cli_interrupted() && cli_output_ok(t->app); i++) {
+        char *sidecar = sidecar_of(t, t->paths.items[i]);
+        if (t->in_file || (sidecar && cli_exists(sidecar))) {
+            tag_one(t, t->paths.items[i], NULL, 0);
+        }
+        free(sidecar);
+    }
+    return t->status;
+}
+
+static int tag(tagging *t)
+{
+    int status = cli_runtime_open(t->app, t->args, WI_TOWERS_BOTH, &t->runtime);
+    if (status == CLI_OK) {
+        status = open_heads(t);
+    }
+    if (status == CLI_OK) {
+        cli_encode job = {.runtime = &t->runtime, .paths = &t->paths, .each = take, .context = t};
+        status = cli_encode_images(&job);
+    }
+    return status == CLI_OK ? t->status : status;
+}
+
+static int run(cli_app *app, const cli_args *args)
+{
+    tagging t = {.app = app, .args = args, .status = CLI_OK};
+    int listed, status = read_options(&t);
+    if (status != CLI_OK) {
+        return status;
+    }
+    metadata_start();
+    listed = cli_inputs_read(app, args, args->operands, args->n_operands, &t.paths);
+    if (t.paths.n > 0) {
+        status = cli_args_has(args, "undo") ? undo(&t) : tag(&t);
+        cli_note(app, "keywords of %zu of %zu photos %s", t.n_changed, t.paths.n,
+                 t.dry ? "would change" : "changed");
+    }
+    for (size_t i = 0; i < MAX_HEADS; i++) {
+        wi_head_close(&t.heads[i]);
+    }
+    cli_runtime_close(&t.runtime);
+    cli_list_free(&t.paths);
+    return cli_interrupted() ? CLI_INTERRUPTED : status == CLI_OK ? listed : status;
+}
+
+const cli_verb cli_verb_tag = {
+    .name = "tag",
+    .operands = "IMAGE...",
+    .summary = "write what is in photos as keywords that other programs read",
+    .details =
+        "Answers that are sure enough become keywords: dc:subject and lr:hierarchicalSubject in "
+        "XMP, with "
+        "--in-file also IPTC keywords. They go to a sidecar beside the photo unless --in-file is "
+        "given; then "
+        "the photo is written beside and put in its place, and nothing else in it changes.\n\n"
+        "Keywords that people or other programs wrote stay. Ours stand below 'whatsit|HEAD|' in "
+        "the "
+        "hierarchy and are remembered, so that running it again replaces them and --undo takes "
+        "them back.",
+    .examples = "whatsit tag ~/Pictures --dry-run\n"
+                "    what would be written\n"
+                "whatsit tag ~/Pictures --as scenes --as animals --min 0.7\n"
+                "    two heads, surer\n"
+                "whatsit tag ~/Pictures --undo\n"
+                "    all of ours taken back\n",
+    .complete = "@file",
+    .min_operands = 1,
+    .max_operands = SIZE_MAX,
+    .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
+    .options = options,
+    .run = run,
+};

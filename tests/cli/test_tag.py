@@ -1,0 +1,128 @@
+"""Keywords written beside photos and into them, read back by other programs, and taken back."""
+import os
+import shutil
+import subprocess
+
+from harness import Case, main
+
+
+def segments(data):
+    """A JPEG's segments before its picture: (marker, bytes); and the rest."""
+    out, at = [], 2
+    while data[at + 1] != 0xDA:
+        n = int.from_bytes(data[at + 2:at + 4], "big")
+        out.append((data[at + 1], data[at + 4:at + 2 + n]))
+        at += 2 + n
+    return out, data[at:]
+
+
+class Tag(Case):
+    def setUp(self):
+        super().setUp()
+        if self.run_cli("tag", "--help").status != 0:
+            self.skipTest("built without libexiv2")
+        self.folder = self.path("photos")
+        os.makedirs(self.folder)
+        self.photo = os.path.join(self.folder, "dog.jpg")
+        shutil.copy(os.path.join(self.source, "samples", "bernese-mountain-dog.jpg"), self.photo)
+        self.ok("head", "new", "kind", "--labels", "thing,other")
+        self.bytes = self.read(self.photo)
+
+    @staticmethod
+    def read(path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    def tag(self, *words):
+        return self.ok("tag", self.folder, "--as", "kind", "--top", "1", "--json", *words).json()[0]
+
+    def by_exiv2(self, path, family):
+        if not shutil.which("exiv2"):
+            self.skipTest("exiv2 is not there to read it back")
+        out = subprocess.run(["exiv2", f"-P{family}kv", path], stdout=subprocess.PIPE, text=True, check=False).stdout
+        return sorted(" ".join(line.split(None, 1)) for line in out.splitlines())
+
+    def test_sidecar_and_undo(self):
+        said = self.tag()
+        sidecar = self.photo + ".xmp"
+        self.assertEqual(said["target"], sidecar)
+        word = said["keywords"][0]["keyword"]
+        self.assertEqual(self.by_exiv2(sidecar, "X"),
+                         [f"Xmp.dc.subject {word}", f"Xmp.lr.hierarchicalSubject whatsit|kind|{word}",
+                          f"Xmp.whatsit.added {word}", "Xmp.whatsit.file 1"])
+        again = self.tag()
+        self.assertEqual((again["added"], again["removed"]), (0, 0))
+        self.ok("tag", self.folder, "--undo")
+        self.assertEqual(os.listdir(self.folder), ["dog.jpg"])
+        self.assertEqual(self.read(self.photo), self.bytes)
+
+    def test_what_others_wrote_stays(self):
+        sidecar = os.path.join(self.folder, "dog.xmp")  # of the other style: it is used since it is there
+        with open(sidecar, "w") as file:
+            file.write("""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+              <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+              xmp:Rating="4"><dc:subject><rdf:Bag><rdf:li>thing</rdf:li><rdf:li>other</rdf:li><rdf:li>mine</rdf:li></rdf:Bag>
+              </dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>""")
+        before = self.by_exiv2(sidecar, "X")
+        said = self.tag()
+        self.assertEqual((said["target"], said["added"]), (sidecar, 0))  # the person had the word already
+        self.assertIn("Xmp.xmp.Rating 4", self.by_exiv2(sidecar, "X"))
+        self.ok("tag", self.folder, "--undo")
+        self.assertEqual(self.by_exiv2(sidecar, "X"), before)
+
+    def test_in_file_only_the_keywords_change(self):
+        self.assertEqual(self.tag("--in-file")["target"], self.photo)
+        tagged = self.read(self.photo)
+        old, old_picture = segments(self.bytes)
+        new, new_picture = segments(tagged)
+        self.assertEqual(new_picture, old_picture)
+        added = [s for s in new if s not in old]
+        self.assertEqual([s for s in new if s in old], old)
+        self.assertTrue(all(marker == 0xE1 and data.startswith(b"http://ns.adobe.com/xap/1.0/\0") or
+                            marker == 0xED and data.startswith(b"Photoshop 3.0\0") for marker, data in added), added)
+        self.assertEqual(os.listdir(self.folder), ["dog.jpg"])
+        self.ok("tag", self.folder, "--in-file", "--undo")
+        left, picture = segments(self.read(self.photo))
+        self.assertEqual((left, picture), (old, old_picture))
+
+    def test_another_head_replaces_nothing_and_the_same_one_itself(self):
+        self.tag()
+        self.ok("head", "new", "second", "--labels", "alpha,beta")
+        self.ok("tag", self.folder, "--as", "second", "--top", "1")
+        both = self.by_exiv2(self.photo + ".xmp", "X")
+        self.assertTrue(any("whatsit|kind|" in line and "whatsit|second|" in line for line in both), both)
+        self.ok("head", "new", "kind", "--labels", "new word,other word", "--force")
+        said = self.tag()
+        self.assertEqual((said["added"], said["removed"]), (1, 1))
+        self.ok("tag", self.folder, "--undo", "--as", "kind")
+        self.assertIn("whatsit|second|", " ".join(self.by_exiv2(self.photo + ".xmp", "X")))
+
+    def test_dry_run_and_mistakes(self):
+        self.assertEqual(self.tag("--dry-run")["written"], False)
+        self.assertEqual(os.listdir(self.folder), ["dog.jpg"])
+        self.wrong("tag", self.folder, "--min", "2", says="from 0 to 1")
+        self.wrong("tag", self.folder, "--in-file", "--sidecar", "base", says="exclude each other")
+        bmp = self.write("photos/x.bmp", b"BM" + bytes(100))
+        result = self.run_cli("tag", bmp, "--in-file", "--undo")
+        self.assertEqual(result.status, 1)
+        self.assertIn("x.bmp", result.err)
+        self.assertEqual(self.read(bmp), b"BM" + bytes(100))
+
+    def test_dates_and_cameras_can_be_searched(self):
+        exif = (b"Exif\0\0II*\0\x08\0\0\0\x03\0" b"\x0f\x01\x02\0\x06\0\0\0\x32\0\0\0" b"\x10\x01\x02\0\x08\0\0\0\x38\0\0\0"
+                b"\x32\x01\x02\0\x14\0\0\0\x40\0\0\0" b"\0\0\0\0" b"Canon\0" b"EOS R5\0\0" b"2019:07:14 12:00:00\0")
+        with open(self.photo, "wb") as file:
+            file.write(self.bytes[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + self.bytes[2:])
+        shutil.copy(self.picture(1), self.folder)
+        self.ok("index", self.folder)
+
+        def found(*words):
+            return [l["path"] for l in self.ok("search", "x", "--min", "0", "--json", *words).json()]
+
+        self.assertEqual(found("--camera", "canon eos"), [self.photo])
+        self.assertEqual(found("--after", "2019-07-14", "--before", "2019-07-15"), [self.photo])
+        self.assertEqual(found("--before", "2019-07-14"), [])
+
+
+if __name__ == "__main__":
+    main()
