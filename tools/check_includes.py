@@ -35,6 +35,7 @@ LIBRARIES = {
     r"webp/.*": ["src/image/decode_webp.c"],
     r"gif_lib\.h": ["src/image/decode_gif.c"],
     r"libheif/.*": ["src/image/decode_heif.c"],
+    r"lcms2\.h": ["src/image/color_icc.c"],
     r"jansson\.h": ["src/fmt/json.c", "apps/"],
     r"lbfgs\.h": ["src/head/lbfgs.c"],
     r"curl/.*": ["apps/cli/hub.c", "apps/server/"],

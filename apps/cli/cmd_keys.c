@@ -21,6 +21,8 @@ static const cli_option new_options[] = {
     {"concurrency", 0, "N", false, "requests at once (8; -1: any number)", NULL},
     {"rate", 0, "N", false, "requests a second (-1: any number)", NULL},
     {"burst", 0, "N", false, "how many of them at once (4 times the rate)", NULL},
+    {"keep-heads", 0, "N", false, "heads kept for it (1000; -1: any number)", NULL},
+    {"keep-megabytes", 0, "N", false, "and how large they are together (2048; -1: any size)", NULL},
     DB_OPTION,
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {0},
@@ -46,12 +48,14 @@ static int open_store(cli_app *app, const cli_args *args, store **out)
 
 static int read_plan(const cli_args *args, store_plan *plan)
 {
-    long requests, heads, megabytes, concurrency, rate, burst;
+    long requests, heads, megabytes, concurrency, rate, burst, kept, kept_mb;
     int status = cli_args_number(args, "requests", -1, LONG_MAX, 10000, &requests);
     status = status ? status : cli_args_number(args, "heads", -1, LONG_MAX, 100, &heads);
     status = status ? status : cli_args_number(args, "megabytes", -1, 1L << 40, -1, &megabytes);
     status = status ? status : cli_args_number(args, "concurrency", -1, 100000, 8, &concurrency);
     status = status ? status : cli_args_number(args, "rate", -1, 1000000, -1, &rate);
+    status = status ? status : cli_args_number(args, "keep-heads", -1, LONG_MAX, 1000, &kept);
+    status = status ? status : cli_args_number(args, "keep-megabytes", -1, 1L << 40, 2048, &kept_mb);
     status = status ? status
                     : cli_args_number(args, "burst", 1, 1000000, rate > 0 ? 4 * rate : 1, &burst);
     if (status == CLI_OK) {
@@ -62,6 +66,8 @@ static int read_plan(const cli_args *args, store_plan *plan)
             .concurrency = concurrency,
             .rate_milli = rate < 0 ? -1 : rate * 1000,
             .burst = rate < 0 ? -1 : burst,
+            .heads_kept = kept,
+            .bytes_kept = kept_mb < 0 ? -1 : kept_mb << 20,
         };
     }
     return status;

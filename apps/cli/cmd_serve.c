@@ -20,6 +20,18 @@ static const cli_option options[] = {
     {"require-key", 0, NULL, false, "not even requests from this machine go without a key", NULL},
     {"anonymous", 0, NULL, false, "anybody may ask without a key, slowly", NULL},
     {"rate", 0, "N", false, "with --anonymous: requests a second of one address (5)", NULL},
+    {"guest-decoding", 0, "SECONDS", false,
+     "seconds of decoding a second that an address without a key may use (0.5; 0: any number)",
+     NULL},
+    {"guest-keep", 0, "MB", false, "heads that an address without a key may keep (16)", NULL},
+    {"guest-days", 0, "N", false, "and for how many days (7)", NULL},
+    {"max-kept", 0, "MB", false, "all heads together (16384)", NULL},
+    {"max-decoding", 0, "SECONDS", false, "of one picture, about (10)", NULL},
+    {"trust-proxy", 0, "RANGE", true,
+     "believe what proxies of these addresses say about whom they ask for (this machine's)", NULL},
+    {"log", 0, "text|json", false, "how the log is written (text)", NULL},
+    {"log-level", 0, "LEVEL", false, "error, warn, info or debug (info)", NULL},
+    {"access-log", 0, "FILE", false, "a line for each request; -: to the standard error", "@file"},
     {"cors", 0, "ORIGIN", true, "allow this site's pages, such as https://example.org, to ask",
      NULL},
     {"host", 0, "NAME", false, "this machine's own name, for requests without a key", NULL},
@@ -82,6 +94,54 @@ static int read_numbers(const cli_args *args, srv_config *config)
     return status;
 }
 
+/* A number with a fraction; negative ones and what is none are refused. */
+static int read_real(const cli_args *args, const char *name, double most, double *out)
+{
+    const char *text = cli_args_value(args, name);
+    char *end = NULL;
+    double value = text ? strtod(text, &end) : *out;
+    if (text && (end == text || *end || !(value >= 0) || value > most)) {
+        return cli_usage(args->verb, "--%s is a number from 0 to %.0f, not '%s'", name, most, text);
+    }
+    *out = value;
+    return CLI_OK;
+}
+
+static int read_guests(const cli_args *args, srv_config *config)
+{
+    long keep = 0, days = 0, all = 0;
+    int status = read_real(args, "guest-decoding", 64, &config->guest_decode_s);
+    status = status ? status : read_real(args, "max-decoding", 3600, &config->max_decode_s);
+    status = status ? status : cli_args_number(args, "guest-keep", 0, 1L << 30, 16, &keep);
+    status = status ? status : cli_args_number(args, "guest-days", 1, 36500, 7, &days);
+    status = status ? status : cli_args_number(args, "max-kept", 0, 1L << 40, 16384, &all);
+    config->guest_bytes = (int64_t)keep << 20;
+    config->guest_days = (unsigned)days;
+    config->all_bytes = (int64_t)all << 20;
+    return status;
+}
+
+static int read_log(const cli_args *args, srv_log_options *log)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    const char *form = cli_args_value(args, "log"), *level = cli_args_value(args, "log-level");
+    log->access_path = cli_args_value(args, "access-log");
+    log->json = form && !strcmp(form, "json");
+    if (form && !log->json && strcmp(form, "text")) {
+        return cli_usage(args->verb, "--log is text or json, not '%s'", form);
+    }
+    bool found = !level;
+    for (int i = 0; level && i < 4; i++) {
+        if (!strcmp(level, levels[i])) {
+            log->level = (srv_log_level)i;
+            found = true;
+        }
+    }
+    return found ? CLI_OK
+                 : cli_usage(args->verb, "--log-level is error, warn, info or debug, not '%s'",
+                             level);
+}
+
 static int read_models(cli_app *app, const cli_args *args, cli_serving *out)
 {
     const char *name;
@@ -120,6 +180,13 @@ static int read_names(const cli_args *args, cli_serving *out)
         config->aliases[config->n_aliases++] = (srv_named_path){name ? name : "", equals + 1};
     }
     position = 0;
+    while ((text = cli_args_next(args, "trust-proxy", &position))) {
+        if (config->n_proxies == SRV_MAX_PROXIES) {
+            return cli_usage(args->verb, "--trust-proxy at most %d times", SRV_MAX_PROXIES);
+        }
+        config->proxies[config->n_proxies++] = text;
+    }
+    position = 0;
     while ((text = cli_args_next(args, "cors", &position))) {
         if (config->n_origins == SRV_MAX_ORIGINS) {
             return cli_usage(args->verb, "--cors at most %d times", SRV_MAX_ORIGINS);
@@ -153,8 +220,13 @@ int cli_serving_read(cli_app *app, const cli_args *args, cli_serving *out)
     srv_config *config = &out->config;
     int status = read_listen(args, out->address, sizeof out->address, config);
     status = status ? status : read_numbers(args, config);
+    status = status ? status : read_guests(args, config);
+    status = status ? status : read_log(args, &config->log);
     status = status ? status : read_names(args, out);
     status = status ? status : read_models(app, args, out);
+    if (status == CLI_OK && cli_args_has(args, "require-key") && cli_args_has(args, "anonymous")) {
+        status = cli_usage(args->verb, "--require-key and --anonymous contradict each other");
+    }
     if (status != CLI_OK) {
         return status;
     }

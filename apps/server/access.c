@@ -1,26 +1,41 @@
 #include "access.h"
+#include "clock.h"
 #include "keys.h"
 #include "limits.h"
 #include "route.h"
 #include <arpa/inet.h>
+#include <pthread.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+enum { N_GOOD = 4096, GOOD_FOR_MS = 600000 };
+
 struct srv_access {
     const srv_config *config;
     store *st;
     srv_limits *limits;
+    uint8_t secret[32]; /* by which addresses become owners */
+    pthread_mutex_t mutex;
+    struct {
+        uint64_t key; /* its number, whole */
+        double at_ms;
+    } good[N_GOOD]; /* keys that were good a while ago */
 };
 
 wi_status srv_access_open(const srv_config *config, store *st, srv_access **out, wi_error *error)
 {
     srv_access *access = calloc(1, sizeof *access);
-    wi_status status = access ? srv_limits_open(&access->limits, error)
-                              : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    if (!access) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    pthread_mutex_init(&access->mutex, NULL);
+    wi_status status = srv_limits_open(&access->limits, error);
+    status = status ? status : store_secret(st, "addresses", access->secret, error);
     if (status != WI_OK) {
-        free(access);
+        srv_access_close(&access);
         return status;
     }
     access->config = config;
@@ -33,6 +48,7 @@ void srv_access_close(srv_access **access)
 {
     if (*access) {
         srv_limits_close(&(*access)->limits);
+        pthread_mutex_destroy(&(*access)->mutex);
     }
     free(*access);
     *access = NULL;
@@ -129,18 +145,31 @@ static void bucket_of(const char *address, char name[64])
     }
 }
 
-void srv_access_name(srv_request *request)
+/* Heads of addresses belong to a keyed hash of them: the database holds nobody's address. */
+static void own(const srv_access *access, const char *bucket, char owner[40])
 {
-    char name[80], id[40];
+    uint8_t hash[16];
+    crypto_generichash(hash, sizeof hash, (const uint8_t *)bucket, strlen(bucket), access->secret,
+                       sizeof access->secret);
+    owner[0] = '~';
+    sodium_bin2hex(owner + 1, 39, hash, sizeof hash);
+}
+
+void srv_access_name(srv_access *access, srv_request *request)
+{
+    char name[80], id[40], address[64];
     const char *text = key_text(request);
+    bucket_of(request->address, address);
+    if (!request->is_local) {
+        own(access, address, request->owner);
+    }
     if (text && srv_key_id(text, id, sizeof id)) {
         snprintf(name, sizeof name, "key %s", id);
     } else {
-        char address[64];
-        bucket_of(request->address, address);
-        snprintf(name, sizeof name, "from %s", address);
+        snprintf(name, sizeof name, request->is_local ? "here" : "from %s", address);
     }
     request->asker.client = srv_client_of(name);
+    request->asker.is_guest = !request->is_local && name[0] != 'k';
 }
 
 static bool allow_anonymous(srv_access *access, srv_request *request, srv_response *response)
@@ -162,23 +191,67 @@ static bool allow_anonymous(srv_access *access, srv_request *request, srv_respon
     return true;
 }
 
+/* Wrong keys are guesses: each address has few of them. */
+enum { WRONG_KEYS_A_MINUTE = 30, WRONG_KEYS_AT_ONCE = 60 };
+
+static bool too_many_wrong(srv_access *access, const srv_request *request, bool one_more,
+                           srv_response *response)
+{
+    char name[80], address[64];
+    unsigned retry_s = 0;
+    bucket_of(request->address, address);
+    snprintf(name, sizeof name, "wrong %s", address);
+    bool fits = one_more ? srv_limits_take(access->limits, name, WRONG_KEYS_A_MINUTE / 60.0,
+                                           WRONG_KEYS_AT_ONCE, &retry_s)
+                         : srv_limits_has(access->limits, name, WRONG_KEYS_A_MINUTE / 60.0,
+                                          WRONG_KEYS_AT_ONCE, &retry_s);
+    if (!fits && !one_more) {
+        char text[24];
+        snprintf(text, sizeof text, "%u", retry_s);
+        srv_header(response, "Retry-After", text);
+        srv_error(request, response, 429, "wrong_keys", "too many wrong keys from this address");
+    }
+    return !fits;
+}
+
+/* Whoever shares an address with one who guesses goes on with a key that has worked. */
+static bool was_good(srv_access *access, uint64_t number)
+{
+    pthread_mutex_lock(&access->mutex);
+    bool good = access->good[number % N_GOOD].key == number &&
+                srv_clock_ms() - access->good[number % N_GOOD].at_ms < GOOD_FOR_MS;
+    pthread_mutex_unlock(&access->mutex);
+    return good;
+}
+
 /* Fills *key, which stays empty on failure. */
 static bool find_key(srv_access *access, const srv_request *request, srv_response *response,
                      const char *text, store_key *key)
 {
     wi_error error = {0};
     char id[40];
+    uint64_t number = srv_client_of(text);
+    if (!was_good(access, number) && too_many_wrong(access, request, false, response)) {
+        return false;
+    }
     wi_status status = srv_key_id(text, id, sizeof id) ? store_key_get(access->st, id, key, &error)
                                                        : WI_ERR_NOT_FOUND;
     if (status != WI_OK && status != WI_ERR_NOT_FOUND) {
-        srv_error(request, response, 503, "database", "the database does not answer");
+        srv_error_of(request, response, &error);
         return false;
     }
-    if (status != WI_OK || !srv_key_matches(key, text)) {
+    /* A key that is not there is compared as well: how long it takes does not tell which identifiers exist. */
+    if (!srv_key_matches(key, text, store_now_ms())) {
         store_key_free(key);
-        srv_error(request, response, 401, "bad_key", "this key is not known or was revoked");
+        too_many_wrong(access, request, true, response);
+        srv_error(request, response, 401, "bad_key",
+                  "this key is not known, is over or was revoked");
         return false;
     }
+    pthread_mutex_lock(&access->mutex);
+    access->good[number % N_GOOD].key = number;
+    access->good[number % N_GOOD].at_ms = srv_clock_ms();
+    pthread_mutex_unlock(&access->mutex);
     return true;
 }
 
@@ -255,6 +328,10 @@ bool srv_access_begin(srv_access *access, srv_request *request, srv_response *re
         return false;
     }
     const store_plan *plan = &request->key.plan;
+    if (request->key.read_only && request->route->flags & SRV_CHANGES) {
+        srv_error(request, response, 403, "read_only", "this key may look, and change nothing");
+        return false;
+    }
     if (plan->rate_milli >= 0 &&
         !srv_limits_take(access->limits, request->key.id, (double)plan->rate_milli / 1e3,
                          (double)plan->burst, &retry_s)) {

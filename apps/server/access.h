@@ -11,8 +11,9 @@ typedef struct srv_access srv_access;
 wi_status srv_access_open(const srv_config *config, store *st, srv_access **out, wi_error *error);
 void srv_access_close(srv_access **access);
 
-/* Fills request->asker.client from what the request says: by its key, unchecked yet, or its address. */
-void srv_access_name(srv_request *request);
+/* Fills request->asker.client from what the request says: its key, unchecked yet, or its address; and who owns what
+ * it makes without a key. */
+void srv_access_name(srv_access *access, srv_request *request);
 /* What can be said before the body has come, and without the database. False: response is the refusal. */
 bool srv_access_may_begin(srv_access *access, const srv_request *request, srv_response *response);
 /* Whether it carries a key that has to be looked up. */

@@ -8,7 +8,7 @@ void srv_config_defaults(srv_config *config)
         .address = "127.0.0.1",
         .port = 8080,
         .n_io = n_cores > 4 ? 2 : 1,
-        .n_workers = 32,
+        .n_workers = n_cores > 8 ? 4 * (unsigned)n_cores : 32,
         .n_decoders = n_cores < 1    ? 1
                       : n_cores > 64 ? 64
                                      : (unsigned)n_cores,
@@ -22,5 +22,13 @@ void srv_config_defaults(srv_config *config)
         .max_pixels = 50000000,
         .rate = 5,
         .burst = 20,
+        .max_decode_s = 10,
+        .guest_decode_s = 0.5,
+        .log = {.level = SRV_LOG_INFO},
+        .guest_heads = 20,
+        .guest_bytes = (int64_t)16 << 20,
+        .guests_bytes = (int64_t)512 << 20,
+        .all_bytes = (int64_t)16 << 30,
+        .guest_days = 7,
     };
 }

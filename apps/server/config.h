@@ -3,6 +3,7 @@
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
 
+#include "log.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +13,7 @@ typedef struct srv_named_path {
     const char *path;
 } srv_named_path;
 
-enum { SRV_MAX_MODELS = 8, SRV_MAX_ALIASES = 32, SRV_MAX_ORIGINS = 16 };
+enum { SRV_MAX_MODELS = 8, SRV_MAX_ALIASES = 32, SRV_MAX_ORIGINS = 16, SRV_MAX_PROXIES = 30 };
 
 /* Strings are borrowed for the server's life. */
 typedef struct srv_config {
@@ -35,10 +36,19 @@ typedef struct srv_config {
     unsigned max_connections, max_queue, max_batch, batch_wait_ms, idle_s, timeout_s;
     size_t max_body_bytes;
     uint64_t max_pixels;
+    srv_log_options log;
     bool anonymous;   /* anybody may ask, from anywhere */
     bool require_key; /* not even local requests go without a key */
     bool no_sandbox;
-    double rate, burst; /* requests a second of one address without a key; rate 0: no limit */
+    const char
+        *proxies[SRV_MAX_PROXIES];    /* addresses and ranges whose X-Forwarded-For is believed */
+    size_t n_proxies;                 /* 0: this machine's */
+    int64_t guest_heads, guest_bytes; /* what one address without a key may keep */
+    int64_t guests_bytes, all_bytes;  /* what all such addresses, and all there are, may keep */
+    unsigned guest_days;              /* how long heads of addresses without a key are kept */
+    double max_decode_s;              /* of one core, of one picture */
+    double guest_decode_s; /* of decoding a second, of an address without a key; 0: no limit */
+    double rate, burst;    /* requests a second of one address without a key; rate 0: no limit */
 } srv_config;
 
 void srv_config_defaults(srv_config *config);

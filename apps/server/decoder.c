@@ -1,7 +1,11 @@
 #include "decoder.h"
+#include "clock.h"
+#include "cost.h"
+#include "gate.h"
+#include "limits.h"
 #include "sandbox.h"
 #include <errno.h>
-#include <pthread.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,14 +13,32 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_PROCESSES = 64, SECONDS_A_PICTURE = 20, BIG_BYTES = 1 << 20 };
+enum {
+    MAX_PROCESSES = 64,
+    WALL_SECONDS = 120, /* of a picture, however little of a core it gets */
+    BIG_BYTES = 1 << 20,
+    LOOK_MS = 200,
+    START_MS = 10000,
+    UNCONFINED = 3, /* how a process ends that could not give everything up */
+    NICE = 15       /* of processes for costly pictures */
+};
+/* Seconds: what costs more is decoded by processes of their own, which give way to everything else, so that cheap
+ * pictures never wait behind costly ones. */
+#define COSTLY_S 0.4
+#define QUANTUM_MS 20.0
+
+enum { CHEAP = 0, COSTLY, N_CLASSES };
 
 /* What both sides see of one process; the file and the pixels follow. */
 typedef struct shared {
+    unsigned in_force; /* of the sandbox; written before anything of a stranger's is read */
+    int failed;
     _Atomic uint64_t turn; /* of the request under way: stale replies are known by it */
     wi_image_options options;
     wi_preprocess how;
@@ -35,18 +57,19 @@ typedef struct slot {
     size_t n_memory;
     int ours, theirs; /* ends of a socket pair */
     pid_t child;      /* known to the keeper only */
-    bool busy;
+    atomic_bool busy;
 } slot;
 
 struct srv_decoder {
     srv_decoder_options options;
     wi_engine *engine; /* of one thread, for its kernels */
     slot slots[MAX_PROCESSES];
-    pid_t keeper; /* the process that forks the others and forks them anew */
-    pthread_mutex_t mutex;
-    pthread_cond_t freed;
-    atomic_uint_fast64_t n_deaths;
-    const char *kind;
+    unsigned n_slots, n_cheap; /* the first of them are for cheap pictures */
+    pid_t keeper;              /* the process that forks the others and forks them anew */
+    srv_gate *gates[N_CLASSES];
+    srv_limits *budgets;
+    atomic_uint_fast64_t n_deaths, n_pictures[N_CLASSES], busy_us[N_CLASSES];
+    char kind[120];
 };
 
 static uint8_t *file_of(const slot *s)
@@ -86,17 +109,29 @@ static wi_status decode(const wi_engine *engine, const void *bytes, size_t n_byt
 
 /* ---- the processes ---- */
 
+/* Of the cores, and of the clock: whichever is over ends the process. */
+static void limit_time(double cpu_s, unsigned wall_s)
+{
+    struct itimerval cpu = {
+        .it_value = {.tv_sec = (time_t)cpu_s, .tv_usec = (suseconds_t)(cpu_s * 1e6) % 1000000}};
+    setitimer(ITIMER_PROF, &cpu, NULL);
+    alarm(wall_s);
+}
+
 static void decode_for_ever(const srv_decoder *decoder, const slot *s)
 {
     uint64_t turn;
     while (read(s->theirs, &turn, sizeof turn) == (ssize_t)sizeof turn) {
         shared *memory = s->memory;
-        alarm(SECONDS_A_PICTURE);
+        limit_time(decoder->options.max_seconds, WALL_SECONDS);
         reply answer = {.turn = turn};
-        answer.status =
-            (int32_t)decode(decoder->engine, file_of(s), memory->n_bytes, &memory->options,
-                            &memory->how, pixels_of(decoder, s), &memory->decoded, &memory->error);
-        alarm(0);
+        answer.status = decoder->options.instead
+                            ? (int32_t)decoder->options.instead(file_of(s), memory->n_bytes,
+                                                                pixels_of(decoder, s))
+                            : (int32_t)decode(decoder->engine, file_of(s), memory->n_bytes,
+                                              &memory->options, &memory->how, pixels_of(decoder, s),
+                                              &memory->decoded, &memory->error);
+        limit_time(0, 0);
         if (write(s->theirs, &answer, sizeof answer) != (ssize_t)sizeof answer) {
             break;
         }
@@ -112,28 +147,55 @@ static pid_t start_process(srv_decoder *decoder, size_t index)
         signal(SIGTERM, SIG_DFL);
         signal(SIGALRM, SIG_DFL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (size_t i = 0; i < decoder->options.n_processes; i++) {
+        signal(SIGPROF, SIG_DFL);
+        for (size_t i = 0; i < decoder->n_slots; i++) {
             if (i != index) { /* nothing of other people's pictures */
                 close(decoder->slots[i].theirs);
                 munmap(decoder->slots[i].memory, decoder->slots[i].n_memory);
             }
         }
-        srv_sandbox_enter(decoder->options.max_pixels);
+        if (index >= decoder->n_cheap) {
+            setpriority(PRIO_PROCESS, 0, NICE);
+        }
+        shared *memory = decoder->slots[index].memory;
+        memory->in_force = srv_sandbox_enter(decoder->options.max_pixels, &memory->failed);
+        reply ready = {0};
+        bool confined = (memory->in_force & srv_sandbox_needed()) == srv_sandbox_needed();
+        if (write(decoder->slots[index].theirs, &ready, sizeof ready) != (ssize_t)sizeof ready ||
+            !confined) {
+            _exit(UNCONFINED);
+        }
         decode_for_ever(decoder, &decoder->slots[index]);
     }
     return child;
 }
 
+/* What the server wants ended, because nobody waits for it any more: the number of a slot comes with the signal. */
+static srv_decoder *kept;
+
+static void end_process(int number, siginfo_t *info, void *context)
+{
+    int index = info->si_value.sival_int;
+    (void)number;
+    (void)context;
+    if (index >= 0 && (unsigned)index < kept->n_slots && kept->slots[index].child > 0) {
+        kill(kept->slots[index].child, SIGKILL);
+    }
+}
+
 /* Replaces every process that ends, and tells the one who waits for it. */
 static void keep(srv_decoder *decoder)
 {
+    struct sigaction ending = {.sa_sigaction = end_process, .sa_flags = SA_SIGINFO};
+    kept = decoder;
+    sigaction(SIGUSR1, &ending, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    for (size_t i = 0; i < decoder->options.n_processes; i++) {
+    for (size_t i = 0; i < decoder->n_slots; i++) {
         close(decoder->slots[i].ours);
     }
-    for (size_t i = 0; i < decoder->options.n_processes; i++) {
+    for (size_t i = 0; i < decoder->n_slots; i++) {
         decoder->slots[i].child = start_process(decoder, i);
     }
     for (;;) {
@@ -142,7 +204,10 @@ static void keep(srv_decoder *decoder)
         if (child < 0 && errno != EINTR) {
             _exit(0);
         }
-        for (size_t i = 0; child > 0 && i < decoder->options.n_processes; i++) {
+        if (child > 0 && WIFEXITED(how) && WEXITSTATUS(how) == UNCONFINED) {
+            usleep(LOOK_MS * 1000); /* the next one may fare no better */
+        }
+        for (size_t i = 0; child > 0 && i < decoder->n_slots; i++) {
             slot *s = &decoder->slots[i];
             if (s->child == child) {
                 reply answer = {.turn = atomic_load(&s->memory->turn), .status = -1};
@@ -176,33 +241,57 @@ static bool open_slot(srv_decoder *decoder, slot *s)
     return true;
 }
 
-wi_status srv_decoder_open(const srv_decoder_options *options, srv_decoder **out, wi_error *error)
+/* What all processes have told: nothing is decoded before every one of them has given up what it must. */
+static wi_status check_confined(srv_decoder *decoder, wi_error *error)
 {
-    srv_decoder *decoder = calloc(1, sizeof *decoder);
-    if (!decoder) {
-        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    unsigned in_force = ~0u;
+    char missing[120];
+    for (unsigned i = 0; i < decoder->n_slots; i++) {
+        struct pollfd fd = {.fd = decoder->slots[i].ours, .events = POLLIN};
+        reply ready;
+        if (poll(&fd, 1, START_MS) != 1 ||
+            recv(decoder->slots[i].ours, &ready, sizeof ready, 0) != (ssize_t)sizeof ready) {
+            return store_fail(error, WI_ERR_INTERNAL, "a process that decodes does not start");
+        }
+        in_force &= decoder->slots[i].memory->in_force;
+        if ((in_force & srv_sandbox_needed()) != srv_sandbox_needed()) {
+            srv_sandbox_describe(srv_sandbox_needed() & ~in_force, missing, sizeof missing);
+            return store_fail(
+                error, WI_ERR_UNSUPPORTED,
+                "pictures cannot be decoded safely here: %s: %s; '--no-sandbox' serves without",
+                missing, strerror(decoder->slots[i].memory->failed));
+        }
     }
-    decoder->options = *options;
-    decoder->kind = options->no_sandbox ? "none" : srv_sandbox_kind();
-    if (decoder->options.n_processes > MAX_PROCESSES) {
-        decoder->options.n_processes = MAX_PROCESSES;
+    srv_sandbox_describe(in_force, decoder->kind, sizeof decoder->kind);
+    return WI_OK;
+}
+
+static wi_status open_gates(srv_decoder *decoder, wi_error *error)
+{
+    wi_status status =
+        decoder->options.guest_seconds > 0 ? srv_limits_open(&decoder->budgets, error) : WI_OK;
+    for (int class = 0; class < N_CLASSES && status == WI_OK; class ++) {
+        unsigned n = class == CHEAP ? decoder->n_cheap : decoder->n_slots - decoder->n_cheap;
+        const srv_gate_options gate = {
+            .n_inside = n,
+            .n_each = class == CHEAP && n > 1 ? n - 1 : n, /* one is left for somebody else */
+            .max_waiting =
+                class == CHEAP ? decoder->options.max_waiting : decoder->options.max_costly_waiting,
+            .max_each = decoder->options.max_waiting,
+            .quantum = QUANTUM_MS,
+        };
+        status = srv_gate_open(&gate, &decoder->gates[class], error);
     }
-    pthread_mutex_init(&decoder->mutex, NULL);
-    pthread_cond_init(&decoder->freed, NULL);
-    for (size_t i = 0; i < MAX_PROCESSES; i++) {
-        decoder->slots[i].ours = decoder->slots[i].theirs = -1;
-    }
-    const wi_engine_options alone = {.n_threads = 1, .isa = options->isa};
-    wi_status status = wi_engine_open(&alone, &decoder->engine, error);
-    if (status != WI_OK) {
-        srv_decoder_close(&decoder);
-        return status;
-    }
+    return status;
+}
+
+static wi_status start_keeper(srv_decoder *decoder, wi_error *error)
+{
     bool good = true;
-    for (size_t i = 0; !options->no_sandbox && good && i < decoder->options.n_processes; i++) {
+    for (size_t i = 0; good && i < decoder->n_slots; i++) {
         good = open_slot(decoder, &decoder->slots[i]);
     }
-    if (good && !options->no_sandbox) {
+    if (good) {
         decoder->keeper = fork();
         if (decoder->keeper == 0) {
             keep(decoder);
@@ -210,16 +299,41 @@ wi_status srv_decoder_open(const srv_decoder_options *options, srv_decoder **out
         good = decoder->keeper > 0;
     }
     if (!good) {
-        int number = errno;
-        srv_decoder_close(&decoder);
         return store_fail(error, WI_ERR_IO, "cannot start the processes that decode: %s",
-                          strerror(number));
+                          strerror(errno));
     }
     for (size_t i = 0; i < MAX_PROCESSES; i++) {
         if (decoder->slots[i].theirs >= 0) {
             close(decoder->slots[i].theirs);
             decoder->slots[i].theirs = -1;
         }
+    }
+    return check_confined(decoder, error);
+}
+
+wi_status srv_decoder_open(const srv_decoder_options *options, srv_decoder **out, wi_error *error)
+{
+    srv_decoder *decoder = calloc(1, sizeof *decoder);
+    if (!decoder) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    decoder->options = *options;
+    strcpy(decoder->kind, "none");
+    unsigned n = options->n_processes, n_costly = (n + 1) / 2;
+    decoder->n_cheap = n + n_costly > MAX_PROCESSES ? MAX_PROCESSES - n_costly : n;
+    decoder->n_slots = decoder->n_cheap + n_costly;
+    for (size_t i = 0; i < MAX_PROCESSES; i++) {
+        decoder->slots[i].ours = decoder->slots[i].theirs = -1;
+    }
+    const wi_engine_options alone = {.n_threads = 1, .isa = options->isa};
+    wi_status status = wi_engine_open(&alone, &decoder->engine, error);
+    if (status == WI_OK && !options->no_sandbox) {
+        status = start_keeper(decoder, error);
+    }
+    status = status ? status : open_gates(decoder, error);
+    if (status != WI_OK) {
+        srv_decoder_close(&decoder);
+        return status;
     }
     *out = decoder;
     return WI_OK;
@@ -246,9 +360,11 @@ void srv_decoder_close(srv_decoder **decoder)
             munmap(s->memory, s->n_memory);
         }
     }
+    for (int class = 0; class < N_CLASSES; class ++) {
+        srv_gate_close(&(*decoder)->gates[class]);
+    }
+    srv_limits_close(&(*decoder)->budgets);
     wi_engine_close(&(*decoder)->engine);
-    pthread_cond_destroy(&(*decoder)->freed);
-    pthread_mutex_destroy(&(*decoder)->mutex);
     free(*decoder);
     *decoder = NULL;
 }
@@ -258,53 +374,66 @@ const char *srv_decoder_kind(const srv_decoder *decoder)
     return decoder->kind;
 }
 
-uint64_t srv_decoder_deaths(const srv_decoder *decoder)
+void srv_decoder_measure(srv_decoder *decoder, srv_decoder_figures *out)
 {
-    return decoder->n_deaths;
+    out->n_deaths = decoder->n_deaths;
+    for (int class = 0; class < N_CLASSES; class ++) {
+        out->n_pictures[class] = decoder->n_pictures[class];
+        out->seconds[class] = (double)decoder->busy_us[class] / 1e6;
+        out->n_waiting[class] = srv_gate_waiting(decoder->gates[class]);
+        out->age_s[class] = srv_gate_age_ms(decoder->gates[class]) / 1e3;
+    }
 }
 
-static slot *borrow(srv_decoder *decoder)
+/* A free one: its gate lets no more in than there are. */
+static slot *borrow(srv_decoder *decoder, int class)
 {
-    slot *found = NULL;
-    pthread_mutex_lock(&decoder->mutex);
-    while (!found) {
-        for (size_t i = 0; !found && i < decoder->options.n_processes; i++) {
-            found = decoder->slots[i].busy ? NULL : &decoder->slots[i];
+    unsigned i = class == CHEAP ? 0 : decoder->n_cheap;
+    while (atomic_exchange(&decoder->slots[i].busy, true)) {
+        i = i + 1 < (class == CHEAP ? decoder->n_cheap : decoder->n_slots) ? i + 1
+            : class == CHEAP                                               ? 0
+                                                                           : decoder->n_cheap;
+    }
+    return &decoder->slots[i];
+}
+
+/* The next reply. While none comes it looks whether anybody still waits for it, and if not has the process ended,
+ * whose death is a reply as well. */
+static bool receive(srv_decoder *decoder, slot *s, const srv_asker *asker, bool *ended, reply *out)
+{
+    struct pollfd fd = {.fd = s->ours, .events = POLLIN};
+    for (;;) {
+        int n = poll(&fd, 1, LOOK_MS);
+        if (n > 0) {
+            return recv(s->ours, out, sizeof *out, 0) == (ssize_t)sizeof *out;
         }
-        if (!found) {
-            pthread_cond_wait(&decoder->freed, &decoder->mutex);
+        if (n < 0 && errno != EINTR) {
+            return false;
+        }
+        if (n == 0 && !*ended && srv_asker_is_gone(asker)) {
+            *ended = sigqueue(decoder->keeper, SIGUSR1,
+                              (union sigval){.sival_int = (int)(s - decoder->slots)}) == 0;
         }
     }
-    found->busy = true;
-    pthread_mutex_unlock(&decoder->mutex);
-    return found;
-}
-
-static void give_back(srv_decoder *decoder, slot *s)
-{
-    pthread_mutex_lock(&decoder->mutex);
-    s->busy = false;
-    pthread_cond_signal(&decoder->freed);
-    pthread_mutex_unlock(&decoder->mutex);
 }
 
 /* Sends the request and waits for the reply to it; older ones are of processes that died. */
-static wi_status ask(srv_decoder *decoder, slot *s, wi_error *error)
+static wi_status ask(srv_decoder *decoder, slot *s, const srv_asker *asker, wi_error *error)
 {
     uint64_t turn = atomic_fetch_add(&s->memory->turn, 1) + 1;
     reply answer = {0};
+    bool ended = false;
     if (send(s->ours, &turn, sizeof turn, MSG_NOSIGNAL) != (ssize_t)sizeof turn) {
         return store_fail(error, WI_ERR_INTERNAL, "the processes that decode have ended");
     }
     do {
-        ssize_t n = recv(s->ours, &answer, sizeof answer, 0);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n != (ssize_t)sizeof answer) {
+        if (!receive(decoder, s, asker, &ended, &answer)) {
             return store_fail(error, WI_ERR_INTERNAL, "the processes that decode have ended");
         }
-    } while (answer.turn != turn);
+    } while (answer.turn != turn || (ended && answer.status >= 0));
+    if (ended) {
+        return store_fail(error, WI_ERR_CANCELLED, "the client has left");
+    }
     if (answer.status < 0) {
         atomic_fetch_add(&decoder->n_deaths, 1);
         return store_fail(error, WI_ERR_FORMAT,
@@ -317,17 +446,91 @@ static wi_status ask(srv_decoder *decoder, slot *s, wi_error *error)
     return WI_OK;
 }
 
-wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
-                     size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how,
-                     uint8_t *pixels, srv_decoded *out, wi_error *error)
+/* What a process wrote may be anything. */
+static void end_texts(srv_decoded *out)
 {
-    (void)asker;
+    size_t most = sizeof out->warnings / sizeof out->warnings[0];
+    out->format[sizeof out->format - 1] = '\0';
+    out->n_warnings = out->n_warnings < most ? out->n_warnings : most;
+    for (size_t i = 0; i < most; i++) {
+        out->warnings[i][sizeof out->warnings[i] - 1] = '\0';
+    }
+}
+
+/* By a process, or here when there are none. */
+static wi_status decode_in(srv_decoder *decoder, slot *s, const srv_asker *asker, const void *bytes,
+                           size_t n_bytes, const wi_image_options *reading,
+                           const wi_preprocess *how, uint8_t *pixels, srv_decoded *out,
+                           wi_error *error)
+{
     wi_image_options options = {0};
     if (reading) {
         options = *reading;
     }
     options.max_pixels = decoder->options.max_pixels;
     options.target_px = how->resize_px ? how->resize_px : how->size_px;
+    if (decoder->keeper <= 0) {
+        return decode(decoder->engine, bytes, n_bytes, &options, how, pixels, out, error);
+    }
+    s->memory->options = options;
+    s->memory->how = *how;
+    s->memory->n_bytes = n_bytes;
+    memcpy(file_of(s), bytes, n_bytes);
+    wi_status status = ask(decoder, s, asker, error);
+    if (status == WI_OK) {
+        *out = s->memory->decoded;
+        end_texts(out);
+        memcpy(pixels, pixels_of(decoder, s), (size_t)how->size_px * how->size_px * 3);
+    }
+    if (n_bytes > BIG_BYTES) {
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+        uintptr_t from = ((uintptr_t)file_of(s) + page - 1) & ~(page - 1);
+        uintptr_t to = (uintptr_t)pixels_of(decoder, s) & ~(page - 1);
+        madvise((void *)from, to - from, MADV_REMOVE);
+    }
+    return status;
+}
+
+/* Nothing is begun that is too much for one picture, or for what the asker has left. */
+static wi_status check_cost(srv_decoder *decoder, const srv_asker *asker, const srv_cost *cost,
+                            wi_error *error)
+{
+    char name[40];
+    unsigned retry_s;
+    double rate = decoder->options.guest_seconds;
+    if (cost->n_pixels <= decoder->options.max_pixels &&
+        cost->seconds > decoder->options.max_seconds) {
+        return store_fail(error, WI_ERR_LIMIT,
+                          "%.1f million pixels in %u scans would take about %.0f s to decode, "
+                          "which is over the limit",
+                          (double)cost->n_pixels / 1e6, cost->n_scans, cost->seconds);
+    }
+    snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
+    if (decoder->budgets && asker->is_guest &&
+        !srv_limits_has(decoder->budgets, name, rate, 60 * rate, &retry_s)) {
+        return store_fail(
+            error, SRV_ERR_BUDGET,
+            "pictures of this address have taken too much to decode: try again in a while");
+    }
+    return WI_OK;
+}
+
+static void charge(srv_decoder *decoder, const srv_asker *asker, int class, double ms)
+{
+    char name[40];
+    double rate = decoder->options.guest_seconds;
+    atomic_fetch_add(&decoder->n_pictures[class], 1);
+    atomic_fetch_add(&decoder->busy_us[class], (uint64_t)(ms * 1e3));
+    if (decoder->budgets && asker->is_guest) {
+        snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
+        srv_limits_charge(decoder->budgets, name, rate, 60 * rate, ms / 1e3);
+    }
+}
+
+wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
+                     size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how,
+                     uint8_t *pixels, srv_decoded *out, wi_error *error)
+{
     if (n_bytes > decoder->options.max_bytes || how->size_px > decoder->options.max_size_px) {
         return store_fail(error, WI_ERR_LIMIT, "a picture of %zu bytes is over the limit of %zu",
                           n_bytes, decoder->options.max_bytes);
@@ -335,33 +538,19 @@ wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *b
     if (n_bytes == 0) {
         return store_fail(error, WI_ERR_FORMAT, "empty");
     }
-    slot *s = borrow(decoder);
-    wi_status status;
-    if (decoder->keeper <= 0) {
-        status = decode(decoder->engine, bytes, n_bytes, &options, how, pixels, out, error);
-    } else {
-        s->memory->options = options;
-        s->memory->how = *how;
-        s->memory->n_bytes = n_bytes;
-        memcpy(file_of(s), bytes, n_bytes);
-        status = ask(decoder, s, error);
-        if (status == WI_OK) {
-            *out = s->memory->decoded;
-            out->format[sizeof out->format - 1] = '\0';
-            size_t most = sizeof out->warnings / sizeof out->warnings[0];
-            out->n_warnings = out->n_warnings < most ? out->n_warnings : most;
-            for (size_t i = 0; i < most; i++) {
-                out->warnings[i][sizeof out->warnings[i] - 1] = '\0';
-            }
-            memcpy(pixels, pixels_of(decoder, s), (size_t)how->size_px * how->size_px * 3);
-        }
-        if (n_bytes > BIG_BYTES) {
-            uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-            uintptr_t from = ((uintptr_t)file_of(s) + page - 1) & ~(page - 1);
-            uintptr_t to = (uintptr_t)pixels_of(decoder, s) & ~(page - 1);
-            madvise((void *)from, to - from, MADV_REMOVE);
-        }
+    const srv_cost cost = srv_cost_of(bytes, n_bytes);
+    int class = cost.seconds > COSTLY_S ? COSTLY : CHEAP;
+    wi_status status = check_cost(decoder, asker, &cost, error);
+    status = status ? status : srv_gate_enter(decoder->gates[class], asker, error);
+    if (status != WI_OK) {
+        return status;
     }
-    give_back(decoder, s);
+    slot *s = borrow(decoder, class);
+    double begun = srv_clock_ms();
+    status = decode_in(decoder, s, asker, bytes, n_bytes, reading, how, pixels, out, error);
+    double ms = srv_clock_ms() - begun;
+    atomic_store(&s->busy, false);
+    charge(decoder, asker, class, ms);
+    srv_gate_leave(decoder->gates[class], asker, ms);
     return status;
 }

@@ -17,6 +17,13 @@ typedef struct srv_decoder_options {
     uint32_t max_size_px; /* of the network's input */
     bool no_sandbox;      /* decode in this process */
     const char *isa;      /* of the kernels that resize; NULL: the best */
+    double max_seconds;   /* of one core, of one picture */
+    double
+        guest_seconds; /* of decoding a second that an asker without a key may use; 0: any number */
+    size_t max_waiting,
+        max_costly_waiting; /* threads that wait for cheap and for costly pictures */
+    /* What a process does with a file in place of decoding it; for tests of what it can do. NULL: decodes. */
+    wi_status (*instead)(const void *bytes, size_t n_bytes, uint8_t *pixels);
 } srv_decoder_options;
 
 typedef struct srv_decoded {
@@ -26,17 +33,26 @@ typedef struct srv_decoded {
     char warnings[4][100]; /* what wi_image_warning tells */
 } srv_decoded;
 
-/* Forks: call it before any thread has begun. Owns: the caller closes *out. */
+/* Forks: call it before any thread has begun. Owns: the caller closes *out.
+ * Errors: WI_ERR_UNSUPPORTED when the processes cannot be confined as they must be */
 wi_status srv_decoder_open(const srv_decoder_options *options, srv_decoder **out, wi_error *error);
 void srv_decoder_close(srv_decoder **decoder);
-/* "seccomp", "processes" (no seccomp here), "none". */
+/* What confines the processes, as they have told; "none". */
 const char *srv_decoder_kind(const srv_decoder *decoder);
-/* Decodings that ended their process. */
-uint64_t srv_decoder_deaths(const srv_decoder *decoder);
+typedef struct srv_decoder_figures {
+    uint64_t n_deaths;      /* decodings that ended their process */
+    uint64_t n_pictures[2]; /* cheap ones, and costly ones */
+    double seconds[2];
+    size_t n_waiting[2];
+    double age_s[2]; /* of the one that has waited longest */
+} srv_decoder_figures;
+
+void srv_decoder_measure(srv_decoder *decoder, srv_decoder_figures *out);
 
 /* reading: exact, strict, alpha and ignore_exif count; NULL: the defaults.
  * Waits for a free process and the asker's turn. Shapes: pixels[size_px,size_px,3]. Threads: any.
- * Errors: as wi_image_from_memory and wi_image_preprocess; WI_ERR_FORMAT when the process died */
+ * Errors: as wi_image_from_memory and wi_image_preprocess; WI_ERR_FORMAT when the process died; WI_ERR_LIMIT when it
+ * would cost too much; SRV_ERR_BUDGET; WI_ERR_CANCELLED when too many wait, or the asker has gone */
 wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
                      size_t n_bytes, const wi_image_options *reading, const wi_preprocess *how,
                      uint8_t *pixels, srv_decoded *out, wi_error *error);

@@ -2,6 +2,8 @@
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 
+#include "fair.h"
+#include "forwarded.h"
 #include "message.h"
 #include "services.h"
 #include <microhttpd.h>
@@ -26,6 +28,7 @@ typedef struct srv_client {
 } srv_client;
 
 typedef struct srv_exchange {
+    srv_fair_item turn; /* the first, so that it stands for the whole; for the work */
     srv_http *http;
     struct MHD_Connection *connection;
     srv_client *client;
@@ -37,8 +40,8 @@ typedef struct srv_exchange {
     bool hopeless;   /* and the body is too long even for that: the connection is closed */
     uint64_t n_dropped;
     bool answered;
-    double started_ms;
-    struct srv_exchange *next;
+    double started_ms, waited_ms, queued_ms;
+    struct srv_exchange *next, *before, *after;
 } srv_exchange;
 
 /* Exchanges that wait for a thread, their connections suspended. */
@@ -55,10 +58,15 @@ struct srv_http {
     void *tick_context;
     struct MHD_Daemon *daemon;
     uint16_t port;
+    srv_net proxies[SRV_MAX_NETS];
+    size_t n_proxies;
     /* workers */
     pthread_mutex_t mutex;
-    srv_queue work, door;
-    unsigned n_waiting, n_running; /* of the work */
+    srv_queue door;
+    srv_fair *work; /* turns between clients */
+    pthread_cond_t work_there;
+    srv_exchange *oldest, *newest; /* what waits for work, in the order in which it came */
+    unsigned n_running;            /* of the work */
     bool stop;
     pthread_t *workers; /* the first of them keeps the door */
     unsigned n_workers;

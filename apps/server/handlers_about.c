@@ -1,6 +1,7 @@
 /* What the server says about itself. */
 #include "decoder.h"
 #include "handlers.h"
+#include "health.h"
 #include "http.h"
 #include "metrics.h"
 #include "models.h"
@@ -18,17 +19,22 @@ void srv_handle_healthz(srv_request *request, srv_response *response)
     srv_text(response, 200, "text/plain; charset=utf-8", "ok\n");
 }
 
+/* Never waits: what is told was seen a moment ago. */
 void srv_handle_readyz(srv_request *request, srv_response *response)
 {
-    wi_error error = {0};
-    srv_header(response, "Cache-Control", "no-store");
-    if (request->services->draining) {
-        srv_error(request, response, 503, "draining", "the server is shutting down");
-    } else if (store_ping(request->services->store, &error) != WI_OK) {
-        srv_error(request, response, 503, "database", "the database does not answer");
-    } else {
-        srv_text(response, 200, "text/plain; charset=utf-8", "ready\n");
+    srv_services *services = request->services;
+    json_t *reasons = srv_health_reasons(services->health);
+    if (services->draining) {
+        json_array_append_new(reasons, json_pack("{s:s,s:s,s:n}", "reason", "draining", "message",
+                                                 "the server is shutting down", "since_ms"));
     }
+    bool ready = json_array_size(reasons) == 0;
+    srv_header(response, "Cache-Control", "no-store");
+    if (!ready) {
+        srv_header(response, "Retry-After", "2");
+    }
+    srv_json(response, ready ? 200 : 503,
+             json_pack("{s:b,s:o}", "ready", ready, "reasons", reasons));
 }
 
 static void write_models(const srv_models *models, FILE *out)
@@ -46,6 +52,22 @@ static void write_models(const srv_models *models, FILE *out)
                                (double)figures.n_waiting, (double)((towers & 1u) + (towers >> 1))};
             fprintf(out, "whatsit_%s{model=\"%s\"} %.15g\n", names[kind],
                     srv_model_describe(model)->name, values[kind]);
+        }
+    }
+}
+
+static void write_decoding(const srv_decoder_figures *f, FILE *out)
+{
+    static const char *const classes[] = {"cheap", "costly"};
+    static const char *const names[] = {"decoded_pictures_total", "decoding_seconds_total",
+                                        "decoding_waiting", "decoding_oldest_seconds"};
+    for (size_t kind = 0; kind < sizeof names / sizeof names[0]; kind++) {
+        fprintf(out, "# TYPE whatsit_%s %s\n", names[kind], kind < 2 ? "counter" : "gauge");
+        for (size_t class = 0; class < 2; class ++) {
+            const double values[] = {(double)f->n_pictures[class], f->seconds[class],
+                                     (double)f->n_waiting[class], f->age_s[class]};
+            fprintf(out, "whatsit_%s{class=\"%s\"} %.15g\n", names[kind], classes[class],
+                    values[kind]);
         }
     }
 }
@@ -75,18 +97,24 @@ static char *metrics_text(srv_services *services)
     if (services->http) {
         srv_http_get_load(services->http, &load);
     }
+    srv_decoder_figures decoding;
+    srv_decoder_measure(services->decoder, &decoding);
     srv_metrics_write(services->metrics, out);
+    write_decoding(&decoding, out);
     srv_models *models = srv_models_hold(services->catalog);
     write_models(models, out);
     srv_models_release(&models);
     fprintf(out,
             "# TYPE whatsit_connections gauge\nwhatsit_connections %u\n"
             "# TYPE whatsit_requests_waiting gauge\nwhatsit_requests_waiting %u\n"
+            "# TYPE whatsit_requests_oldest_seconds gauge\nwhatsit_requests_oldest_seconds %.3f\n"
             "# TYPE whatsit_requests_running gauge\nwhatsit_requests_running %u\n"
             "# TYPE whatsit_decoder_deaths_total counter\nwhatsit_decoder_deaths_total %llu\n"
+            "# TYPE whatsit_database_errors_total counter\nwhatsit_database_errors_total %llu\n"
             "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %lld\n",
-            load.n_connections, load.n_waiting, load.n_running,
-            (unsigned long long)srv_decoder_deaths(services->decoder),
+            load.n_connections, load.n_waiting, load.age_s, load.n_running,
+            (unsigned long long)decoding.n_deaths,
+            (unsigned long long)srv_health_database_errors(services->health),
             (long long)resident_pages() * sysconf(_SC_PAGESIZE));
     return fclose(out) == 0 ? text : NULL;
 }
@@ -120,7 +148,7 @@ void srv_handle_usage(srv_request *request, srv_response *response)
     wi_error error = {0};
     if (store_usage_get(request->services->store, srv_request_owner(request), 31, days, &n,
                         &error) != WI_OK) {
-        srv_error(request, response, 503, "database", "the database does not answer");
+        srv_error_of(request, response, &error);
         return;
     }
     json_t *list = json_array();

@@ -296,11 +296,11 @@ static wi_status open_heads(const srv_request *request, const asked *a, srv_head
         srv_recipe_free(&recipe);
     }
     for (size_t i = 0; i < a->n_heads && status == WI_OK; i++) {
-        status = srv_heads_acquire(all, a->model, a->heads[i], &heads[*n], error);
+        status = srv_heads_acquire(all, a->model, request, a->heads[i], &heads[*n], error);
         *n += status == WI_OK;
     }
     if (status == WI_OK && *n == 0) {
-        status = srv_heads_acquire(all, a->model, NULL, &heads[0], error);
+        status = srv_heads_acquire(all, a->model, request, NULL, &heads[0], error);
         *n += status == WI_OK;
     }
     return status;

@@ -1,7 +1,9 @@
 /* /v1/heads and /v1/jobs. */
+#include "config.h"
 #include "handlers.h"
 #include "heads.h"
 #include "jobs.h"
+#include "keys.h"
 #include "models.h"
 #include "pictures.h"
 #include "recipes.h"
@@ -13,22 +15,32 @@
 /* More prompts than this take long enough to be a job; so do more examples. */
 enum { QUICK_PROMPTS = 400, QUICK_EXAMPLES = 16, MAX_PROMPTS = 2000000, MAX_LISTED = 1000 };
 
-static json_t *stored_json(const store_head *head)
+static json_t *stored_json(const srv_request *request, const store_head *head)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b,s:I}", "name", head->name, "kind",
-                     head->kind, "model", head->model, "fingerprint", head->fingerprint, "n_labels",
-                     (json_int_t)head->n_labels, "n_bytes", (json_int_t)head->n_bytes, "etag",
-                     head->etag, "shipped", 0, "created_ms", (json_int_t)head->created_ms);
+    json_t *value =
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s,s:b,s:I}", "name", head->name, "kind", head->kind,
+                  "model", head->model, "fingerprint", head->fingerprint, "n_labels",
+                  (json_int_t)head->n_labels, "n_bytes", (json_int_t)head->n_bytes, "etag",
+                  head->etag, "shipped", 0, "created_ms", (json_int_t)head->created_ms);
+    json_object_set_new(value, "visibility", json_string(head->visibility));
+    json_object_set_new(value, "own",
+                        json_boolean(!strcmp(head->owner, srv_request_owner(request))));
+    json_object_set_new(value, "expires_ms",
+                        head->expires_ms ? json_integer((json_int_t)head->expires_ms)
+                                         : json_null());
+    return value;
 }
 
 /* ---- list ---- */
 
-static json_t *shipped_json(srv_heads *heads)
+static json_t *shipped_json(const srv_request *request)
 {
     json_t *list = json_array();
     char *name;
-    for (size_t i = 0; (name = srv_heads_shipped_at(heads, i)); i++) {
-        json_array_append_new(list, json_pack("{s:s,s:b}", "name", name, "shipped", 1));
+    for (size_t i = 0; (name = srv_heads_shipped_at(request->services->heads, i)); i++) {
+        if (srv_key_sees_head(&request->key, name)) {
+            json_array_append_new(list, json_pack("{s:s,s:b}", "name", name, "shipped", 1));
+        }
         free(name);
     }
     return list;
@@ -46,15 +58,19 @@ void srv_handle_heads_list(srv_request *request, srv_response *response)
         srv_error(request, response, 400, "arg", "'limit' is a number from 1 to %d", MAX_LISTED);
         return;
     }
-    if (store_head_list(request->services->store, after ? after : "", (size_t)max + 1, &heads, &n,
-                        &error) != WI_OK) {
-        srv_error(request, response, 503, "database", "the database does not answer");
+    if (store_head_list(request->services->store, srv_request_owner(request),
+                        request->key.id || request->is_local, after ? after : "", (size_t)max + 1,
+                        &heads, &n, &error) != WI_OK) {
+        srv_error_of(request, response, &error);
         return;
     }
     bool more = n > (size_t)max;
-    json_t *list = after ? json_array() : shipped_json(request->services->heads);
+    json_t *list = after ? json_array() : shipped_json(request);
     for (size_t i = 0; i < n && i < (size_t)max; i++) {
-        json_array_append_new(list, stored_json(&heads[i]));
+        if (!srv_head_is_visible(request, &heads[i])) {
+            continue; /* its time is over, or the key is for other heads */
+        }
+        json_array_append_new(list, stored_json(request, &heads[i]));
     }
     srv_json(response, 200,
              json_pack("{s:o,s:s?}", "heads", list, "next", more ? heads[max - 1].name : NULL));
@@ -62,6 +78,23 @@ void srv_handle_heads_list(srv_request *request, srv_response *response)
 }
 
 /* ---- new ---- */
+
+/* Nothing is made that could not be kept. */
+static wi_status check_keeping(const srv_request *request, const json_t *body, size_t n_bytes,
+                               wi_error *error)
+{
+    srv_keeping keeping;
+    const srv_services *services = request->services;
+    wi_status status = srv_keeping_read(services->config, services->store,
+                                        srv_request_owner(request), body, &keeping, error);
+    int64_t most = keeping.bounds.own_bytes;
+    if (status == WI_OK && most >= 0 && (int64_t)n_bytes > most) {
+        status =
+            store_fail(error, WI_ERR_LIMIT, "a head of %zu bytes: %lld may be kept for you here",
+                       n_bytes, (long long)most);
+    }
+    return status;
+}
 
 /* Everything that can be said at once is checked before a job is made of it. */
 static bool check_new(const srv_request *request, const json_t *body, srv_model **model,
@@ -72,6 +105,10 @@ static bool check_new(const srv_request *request, const json_t *body, srv_model 
     const json_t *examples = json_object_get(body, "examples");
     srv_recipe recipe;
     wi_error error = {0};
+    if (name && srv_head_name_ok(name) && !srv_key_sees_head(&request->key, name)) {
+        srv_error(request, response, 403, "other_heads", "this key is for other heads");
+        return false;
+    }
     if (!name || !srv_head_name_ok(name)) {
         srv_error(request, response, 422, "bad_name",
                   "'name' is 1 to 100 bytes without / \\ , ? # %% \" and no leading . - ~");
@@ -102,6 +139,10 @@ static bool check_new(const srv_request *request, const json_t *body, srv_model 
                             n_labels, *n_prompts);
     }
     srv_recipe_free(&recipe);
+    if (status == WI_OK) {
+        status = check_keeping(request, body,
+                               n_labels * srv_model_describe(*model)->dim * sizeof(float), &error);
+    }
     if (status != WI_OK) {
         srv_error_of(request, response, &error);
     }
@@ -143,20 +184,24 @@ static void location(srv_response *response, const char *base, const char *name)
 }
 
 static void make_now(const srv_request *request, srv_model *model, const json_t *body,
-                     const char *name, bool replace, srv_response *response)
+                     const char *name, srv_response *response)
 {
     wi_head *head = NULL;
     store_head stored = {0};
     wi_error error = {0};
+    srv_keeping keeping;
     wi_status status = srv_head_build(request->services->decoder, model, &request->asker, body,
                                       SRV_LANE_HEADS, NULL, NULL, &head, &error);
     if (status == WI_OK) {
-        status = srv_head_store(request->services->store, head, name, srv_request_owner(request),
-                                replace, &stored, &error);
+        status = srv_keeping_read(request->services->config, request->services->store,
+                                  srv_request_owner(request), body, &keeping, &error);
+    }
+    if (status == WI_OK) {
+        status = srv_head_store(request->services->store, &keeping, head, name, &stored, &error);
     }
     if (status == WI_OK) {
         location(response, "/v1/heads/", name);
-        srv_json(response, 201, stored_json(&stored));
+        srv_json(response, 201, stored_json(request, &stored));
     } else {
         srv_error_of(request, response, &error);
     }
@@ -198,7 +243,7 @@ void srv_handle_head_new(srv_request *request, srv_response *response)
         if (!name_is_free(request, name, replace, response)) {
             /* answered */
         } else if (quick) {
-            make_now(request, model, body, name, replace, response);
+            make_now(request, model, body, name, response);
         } else {
             make_later(request, body, response);
         }
@@ -249,7 +294,8 @@ static json_t *labels_json(const wi_head *head)
     return list;
 }
 
-static json_t *head_json(const store_head *stored, const wi_head *head, const char *name)
+static json_t *head_json(const srv_request *request, const store_head *stored, const wi_head *head,
+                         const char *name)
 {
     wi_head_info info;
     json_t *templates = json_array();
@@ -258,7 +304,7 @@ static json_t *head_json(const store_head *stored, const wi_head *head, const ch
     for (size_t i = 0; (template = wi_head_template(head, i)); i++) {
         json_array_append_new(templates, json_string(template));
     }
-    json_t *value = stored ? stored_json(stored)
+    json_t *value = stored ? stored_json(request, stored)
                            : json_pack("{s:s,s:s,s:s,s:s,s:I,s:b}", "name", name, "kind",
                                        srv_head_kind_name(info.kind), "model", info.model_name,
                                        "fingerprint", info.model_fingerprint, "n_labels",
@@ -293,7 +339,8 @@ static void answer_shipped(const srv_request *request, const char *name, srv_res
         srv_error(request, response, 404, "not_found", "there is no model '%.100s'", asked);
         return;
     }
-    wi_status status = srv_heads_acquire(request->services->heads, model, name, &head, &error);
+    wi_status status =
+        srv_heads_acquire(request->services->heads, model, request, name, &head, &error);
     if (status == WI_OK && wants_file(request)) {
         store_head made = {.etag = calloc(1, 65)};
         size_t n_bytes = 0;
@@ -307,7 +354,7 @@ static void answer_shipped(const srv_request *request, const char *name, srv_res
         }
         store_head_free(&made);
     } else if (status == WI_OK) {
-        srv_json(response, 200, head_json(NULL, srv_head_of(head), name));
+        srv_json(response, 200, head_json(request, NULL, srv_head_of(head), name));
     }
     if (status != WI_OK) {
         srv_error_of(request, response, &error);
@@ -326,7 +373,7 @@ static void answer_stored(const srv_request *request, const char *name, srv_resp
     } else if (status == WI_OK) {
         status = wi_head_open_memory(NULL, stored.bytes, (size_t)stored.n_bytes, &head, &error);
         if (status == WI_OK) {
-            srv_json(response, 200, head_json(&stored, head, name));
+            srv_json(response, 200, head_json(request, &stored, head, name));
         }
     }
     if (status != WI_OK) {
@@ -342,10 +389,13 @@ void srv_handle_head_get(srv_request *request, srv_response *response)
     wi_error error = {0};
     const char *name = request->params[0];
     wi_status status = store_head_find(request->services->store, name, &found, &error);
-    if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(request->services->heads, name)) {
+    if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(request->services->heads, name) &&
+        srv_key_sees_head(&request->key, name)) {
         answer_shipped(request, name, response);
     } else if (status != WI_OK) {
         srv_error_of(request, response, &error);
+    } else if (!srv_head_is_visible(request, &found)) {
+        srv_error(request, response, 404, "not_found", "there is no head '%.100s'", name);
     } else if (wants_file(request) && answer_unchanged(request, found.etag, response)) {
         /* answered, and not read */
     } else if (!srv_request_take(request, 2 * (size_t)found.n_bytes)) {
@@ -359,6 +409,11 @@ void srv_handle_head_get(srv_request *request, srv_response *response)
 void srv_handle_head_delete(srv_request *request, srv_response *response)
 {
     wi_error error = {0};
+    if (!srv_key_sees_head(&request->key, request->params[0])) {
+        srv_error(request, response, 404, "not_found", "there is no head '%.100s'",
+                  request->params[0]);
+        return;
+    }
     wi_status status = store_head_delete(request->services->store, request->params[0],
                                          srv_request_owner(request), &error);
     if (status == WI_OK) {

@@ -1,4 +1,5 @@
 #include "heads.h"
+#include "keys.h"
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -316,8 +317,18 @@ static wi_status acquire_stored(srv_heads *heads, srv_model *model, const store_
     return get_or_make(heads, model, id, make_of_file, stored, out, error);
 }
 
-wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name, srv_head **out,
-                            wi_error *error)
+bool srv_head_is_visible(const srv_request *request, const store_head *head)
+{
+    bool is_own = !strcmp(head->owner, srv_request_owner(request));
+    bool is_known = request->key.id || request->is_local;
+    bool is_over = head->expires_ms > 0 && head->expires_ms < store_now_ms();
+    return srv_key_sees_head(&request->key, head->name) && !is_over &&
+           (is_own || !strcmp(head->visibility, "public") ||
+            (is_known && !strcmp(head->visibility, "shared")));
+}
+
+wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const srv_request *request,
+                            const char *name, srv_head **out, wi_error *error)
 {
     const srv_config *config = heads->config;
     store_head stored = {0};
@@ -331,9 +342,12 @@ wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name
     wi_status status = srv_head_name_ok(name)
                            ? store_head_find(heads->st, name, &stored, error)
                            : store_fail(error, WI_ERR_NOT_FOUND, "there is no head of that name");
-    if (status == WI_OK) {
+    if (status == WI_OK && !srv_head_is_visible(request, &stored)) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "there is no head '%.100s'", name);
+    } else if (status == WI_OK) {
         status = acquire_stored(heads, model, &stored, out, error);
-    } else if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(heads, name)) {
+    } else if (status == WI_ERR_NOT_FOUND && srv_heads_is_shipped(heads, name) &&
+               srv_key_sees_head(&request->key, name)) {
         char *path = malloc(strlen(config->heads) + strlen(name) + 8);
         if (!path) {
             return store_fail(error, WI_ERR_NOMEM, "out of memory");

@@ -21,8 +21,10 @@ wi_status srv_heads_reload(srv_heads *heads, wi_error *error);
 /* By name; NULL or "": the everyday head. Give it back with srv_head_release.
  * Errors: WI_ERR_NOT_FOUND, WI_ERR_MISMATCH (of another model), WI_ERR_CANCELLED (another request compiles
  * it, and that takes long) */
-wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const char *name, srv_head **out,
-                            wi_error *error);
+wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const srv_request *request,
+                            const char *name, srv_head **out, wi_error *error);
+/* May whoever asks see it? Others are told that there is none. */
+bool srv_head_is_visible(const srv_request *request, const store_head *head);
 /* Of words that came with the request. Errors: WI_ERR_LIMIT: over SRV_MAX_WORDS prompts */
 wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_recipe *recipe,
                              srv_head **out, wi_error *error);

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "cors.h"
 #include "exchange.h"
+#include "forwarded.h"
 #include "memory.h"
 #include "metrics.h"
 #include "router.h"
@@ -132,43 +133,12 @@ static enum MHD_Result add_pair(void *context, enum MHD_ValueKind kind, const ch
     return srv_pairs_add(context, name, value) ? MHD_YES : MHD_NO;
 }
 
-static bool is_loopback(const struct sockaddr *address)
+static void read_address(srv_exchange *x, const char **wrong)
 {
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)address;
-        return ntohl(in->sin_addr.s_addr) >> 24 == 127;
-    }
-    const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    return IN6_IS_ADDR_LOOPBACK(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
-}
-
-/* A proxy on this machine says for whom it asks; nobody else is believed. */
-static void read_address(srv_exchange *x)
-{
-    srv_request *request = &x->request;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const char *proxied = srv_pairs_get(&request->headers, "X-Forwarded-For");
-    bool any_proxy = proxied || srv_pairs_get(&request->headers, "Forwarded") ||
-                     srv_pairs_get(&request->headers, "X-Real-IP") ||
-                     srv_pairs_get(&request->headers, "Via");
-    strcpy(request->address, "?");
-    if (!info || !info->client_addr) {
-        return;
-    }
-    bool local = is_loopback(info->client_addr);
-    request->is_local = local && !any_proxy;
-    if (local && proxied) {
-        const char *comma = strrchr(proxied, ',');
-        const char *last = comma ? comma + 1 : proxied;
-        snprintf(request->address, sizeof request->address, "%s", last + strspn(last, " "));
-        return;
-    }
-    bool is_v4 = info->client_addr->sa_family == AF_INET;
-    const void *bytes =
-        is_v4 ? (const void *)&((struct sockaddr_in *)(void *)info->client_addr)->sin_addr
-              : (const void *)&((struct sockaddr_in6 *)(void *)info->client_addr)->sin6_addr;
-    inet_ntop(is_v4 ? AF_INET : AF_INET6, bytes, request->address, sizeof request->address);
+    *wrong = srv_forwarded_read(&x->request, info ? info->client_addr : NULL, false,
+                                x->http->proxies, x->http->n_proxies);
 }
 
 /* The answer, when it is known before the body has come. */
@@ -209,6 +179,7 @@ static bool refuse_early(srv_exchange *x)
 static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, const char *url,
                            const char *method)
 {
+    const char *wrong = NULL;
     srv_exchange *x = calloc(1, sizeof *x);
     if (!x) {
         return NULL;
@@ -231,10 +202,13 @@ static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, co
     }
     MHD_get_connection_values(connection, MHD_HEADER_KIND, add_pair, &x->request.headers);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_pair, &x->request.query);
-    read_address(x);
-    srv_access_name(&x->request);
+    read_address(x, &wrong);
+    srv_access_name(http->services->access, &x->request);
     set_state(x, SRV_CLIENT_SENDS, 0);
-    x->refused = refuse_early(x);
+    if (wrong) {
+        srv_error(&x->request, &x->response, 400, "forwarded", "%s", wrong);
+    }
+    x->refused = wrong || !srv_request_ok(&x->request, &x->response) || refuse_early(x);
     return x;
 }
 
@@ -502,6 +476,22 @@ static wi_status start_daemon(srv_http *http, wi_error *error)
     return WI_OK;
 }
 
+static wi_status read_proxies(srv_http *http, wi_error *error)
+{
+    static const char *const here[] = {"127.0.0.0/8", "::1"};
+    const srv_config *config = http->services->config;
+    size_t n = config->n_proxies ? config->n_proxies : 2;
+    for (size_t i = 0; i < n; i++) {
+        const char *text = config->n_proxies ? config->proxies[i] : here[i];
+        if (!srv_net_read(text, &http->proxies[http->n_proxies++])) {
+            return store_fail(
+                error, WI_ERR_ARG,
+                "trusted proxies are addresses or ranges such as 10.0.0.0/8, not '%.80s'", text);
+        }
+    }
+    return WI_OK;
+}
+
 wi_status srv_http_open(srv_services *services, void (*tick)(void *), void *context, srv_http **out,
                         wi_error *error)
 {
@@ -510,14 +500,15 @@ wi_status srv_http_open(srv_services *services, void (*tick)(void *), void *cont
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     http->services = services;
+    wi_status status = read_proxies(http, error);
     http->tick = tick;
     http->tick_context = context;
     pthread_mutex_init(&http->mutex, NULL);
-    pthread_cond_init(&http->work.filled, NULL);
+    pthread_cond_init(&http->work_there, NULL);
     pthread_cond_init(&http->door.filled, NULL);
     pthread_mutex_init(&http->clients_mutex, NULL);
     pthread_mutex_init(&http->streams_mutex, NULL);
-    wi_status status = srv_workers_start(http, error);
+    status = status ? status : srv_workers_start(http, error);
     if (status == WI_OK) {
         status = start_daemon(http, error);
     }
@@ -541,7 +532,8 @@ uint16_t srv_http_port(const srv_http *http)
 void srv_http_get_load(srv_http *http, srv_http_load *out)
 {
     pthread_mutex_lock(&http->mutex);
-    out->n_waiting = http->n_waiting;
+    out->n_waiting = (unsigned)srv_fair_waiting(http->work);
+    out->age_s = http->oldest ? (srv_clock_ms() - http->oldest->queued_ms) / 1e3 : 0;
     out->n_running = http->n_running;
     pthread_mutex_unlock(&http->mutex);
     pthread_mutex_lock(&http->clients_mutex);
@@ -578,7 +570,7 @@ void srv_http_close(srv_http **http)
         MHD_stop_daemon(h->daemon);
     }
     pthread_mutex_destroy(&h->mutex);
-    pthread_cond_destroy(&h->work.filled);
+    pthread_cond_destroy(&h->work_there);
     pthread_cond_destroy(&h->door.filled);
     pthread_mutex_destroy(&h->clients_mutex);
     pthread_mutex_destroy(&h->streams_mutex);

@@ -10,6 +10,7 @@ typedef struct srv_http srv_http;
 
 typedef struct srv_http_load {
     unsigned n_connections, n_waiting, n_running;
+    double age_s;    /* of the request that has waited longest */
     unsigned n_busy; /* connections with a request that is being read, worked on or answered */
 } srv_http_load;
 

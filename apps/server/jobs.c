@@ -17,6 +17,7 @@ enum {
     PAUSE_PER_SAVE = 50,
     MAX_OPEN = 256,
     MAX_OPEN_EACH = 32,
+    MAX_OPEN_GUEST = 4, /* of an address without a key */
     KEEP_MS = 86400000
 };
 
@@ -120,9 +121,12 @@ static wi_status make(run *r, const json_t *request, char **result, wi_error *er
                                   &keeper, &head, error);
     srv_models_release(&models);
     if (status == WI_OK) {
-        bool replace =
-            may_replace(r->jobs, r->job, name, json_is_true(json_object_get(request, "replace")));
-        status = srv_head_store(with->st, head, name, r->job->owner, replace, &stored, error);
+        srv_keeping keeping;
+        status = srv_keeping_read(with->config, with->st, r->job->owner, request, &keeping, error);
+        if (status == WI_OK) {
+            keeping.replace = may_replace(r->jobs, r->job, name, keeping.replace);
+            status = srv_head_store(with->st, &keeping, head, name, &stored, error);
+        }
     }
     wi_head_close(&head);
     store_head_free(&stored);
@@ -198,6 +202,7 @@ static void *work(void *context)
         if (srv_clock_ms() - jobs->swept_ms > 3600e3) {
             jobs->swept_ms = srv_clock_ms();
             store_job_sweep(with->st, now - KEEP_MS, NULL);
+            store_head_sweep(with->st, now, NULL);
         }
     }
     return NULL;
@@ -244,16 +249,21 @@ wi_status srv_jobs_add(srv_jobs *jobs, const char *owner, const json_t *request,
                        wi_error *error)
 {
     uint8_t random[16];
-    int64_t n_open = 0, n_own = 0;
+    int64_t n_open = 0, n_own = 0, n_guests = 0;
+    bool is_guest = owner[0] == '~';
+    int64_t most = is_guest ? MAX_OPEN_GUEST : MAX_OPEN_EACH;
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(id, 33, random, sizeof random);
     wi_status status = store_job_count(jobs->with.st, NULL, &n_open, error);
     if (status == WI_OK) {
         status = store_job_count(jobs->with.st, owner, &n_own, error);
     }
-    if (status == WI_OK && (n_open >= MAX_OPEN || n_own >= MAX_OPEN_EACH)) {
+    if (status == WI_OK && is_guest) {
+        status = store_job_count(jobs->with.st, "~", &n_guests, error);
+    }
+    if (status == WI_OK && (n_open >= MAX_OPEN || n_own >= most || n_guests >= MAX_OPEN / 2)) {
         return store_fail(error, WI_ERR_CANCELLED, "%lld jobs wait already: try again later",
-                          (long long)(n_own >= MAX_OPEN_EACH ? n_own : n_open));
+                          (long long)(n_own >= most ? n_own : n_open));
     }
     store_job job = {
         .id = id,

@@ -12,6 +12,7 @@ typedef struct srv_jobs srv_jobs;
 
 /* What jobs are made with; borrowed. name: of this server among others. */
 typedef struct srv_jobs_options {
+    const srv_config *config;
     store *st;
     srv_catalog *catalog;
     srv_decoder *decoder;

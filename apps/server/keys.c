@@ -23,18 +23,23 @@ wi_status srv_key_new(store_key *key, char text[SRV_KEY_TEXT_BYTES], wi_error *e
     sodium_bin2hex(id_text, sizeof id_text, id, sizeof id);
     sodium_bin2hex(secret_text, sizeof secret_text, secret, sizeof secret);
     hash_secret(key->salt, secret_text, key->hash);
-    snprintf(text, SRV_KEY_TEXT_BYTES, "wk_%s_%s", id_text, secret_text);
+    snprintf(text, SRV_KEY_TEXT_BYTES, "wk_%s_%s", key->id ? key->id : id_text, secret_text);
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(secret_text, sizeof secret_text);
-    key->id = strdup(id_text);
+    if (!key->id) {
+        key->id = strdup(id_text);
+    }
     return key->id ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
 }
 
+/* An identifier is hexadecimal, as they are made: nothing else is asked for in the database. */
 bool srv_key_id(const char *text, char *id, size_t n_id)
 {
-    const char *end = !strncmp(text, "wk_", 3) ? strchr(text + 3, '_') : NULL;
-    size_t n = end ? (size_t)(end - text) - 3 : 0;
-    if (n == 0 || n >= n_id) {
+    if (strncmp(text, "wk_", 3)) {
+        return false;
+    }
+    size_t n = strspn(text + 3, "0123456789abcdef");
+    if (n == 0 || n >= n_id || text[3 + n] != '_') {
         return false;
     }
     memcpy(id, text + 3, n);
@@ -42,10 +47,32 @@ bool srv_key_id(const char *text, char *id, size_t n_id)
     return true;
 }
 
-bool srv_key_matches(const store_key *key, const char *text)
+static bool is_secret(const uint8_t salt[STORE_SALT_BYTES], const uint8_t wanted[STORE_HASH_BYTES],
+                      const char *secret)
 {
     uint8_t hash[STORE_HASH_BYTES];
+    hash_secret(salt, secret, hash);
+    return sodium_memcmp(hash, wanted, sizeof hash) == 0;
+}
+
+bool srv_key_matches(const store_key *key, const char *text, int64_t now_ms)
+{
     const char *secret = strrchr(text, '_');
-    hash_secret(key->salt, secret ? secret + 1 : "", hash);
-    return sodium_memcmp(hash, key->hash, sizeof hash) == 0 && key->revoked_ms == 0;
+    secret = secret ? secret + 1 : "";
+    /* Both are computed in any case, so that time says nothing. */
+    bool now = is_secret(key->salt, key->hash, secret);
+    bool before = is_secret(key->old_salt, key->old_hash, secret) && now_ms < key->old_until_ms;
+    return (now || before) && key->id && key->revoked_ms == 0 &&
+           (key->expires_ms == 0 || now_ms < key->expires_ms);
+}
+
+bool srv_key_sees_head(const store_key *key, const char *name)
+{
+    const char *at = key->only_heads ? key->only_heads : "";
+    bool found = !key->id || !at[0];
+    for (size_t n; *at && !found; at += n + (at[n] == ',')) {
+        n = strcspn(at, ",");
+        found = n == strlen(name) && !strncmp(at, name, n);
+    }
+    return found;
 }

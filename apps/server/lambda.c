@@ -92,7 +92,7 @@ static bool read_event(srv_services *services, const json_t *event, srv_request 
         }
     }
     if (good) {
-        srv_access_name(request);
+        srv_access_name(services->access, request);
         unescape(request->path, false);
         request->head_only = !strcmp(request->method, "HEAD");
     }

@@ -58,8 +58,8 @@ static bucket *find(srv_limits *limits, uint64_t name, double burst, double now)
     return oldest;
 }
 
-bool srv_limits_take(srv_limits *limits, const char *name, double rate, double burst,
-                     unsigned *retry_s)
+static bool look(srv_limits *limits, const char *name, double rate, double burst, double cost,
+                 unsigned *retry_s)
 {
     if (rate <= 0) {
         return true;
@@ -71,10 +71,32 @@ bool srv_limits_take(srv_limits *limits, const char *name, double rate, double b
     b->tokens = fmin(burst, b->tokens + (now - b->at_ms) / 1e3 * rate);
     b->at_ms = now;
     bool taken = b->tokens >= 1;
-    b->tokens -= taken;
+    b->tokens -= taken ? cost : 0;
     *retry_s = taken ? 0 : (unsigned)ceil((1 - b->tokens) / rate);
     pthread_mutex_unlock(&limits->mutex);
     return taken;
+}
+
+bool srv_limits_take(srv_limits *limits, const char *name, double rate, double burst,
+                     unsigned *retry_s)
+{
+    return look(limits, name, rate, burst, 1, retry_s);
+}
+
+bool srv_limits_has(srv_limits *limits, const char *name, double rate, double burst,
+                    unsigned *retry_s)
+{
+    return look(limits, name, rate, burst, 0, retry_s);
+}
+
+void srv_limits_charge(srv_limits *limits, const char *name, double rate, double burst, double cost)
+{
+    double now = srv_clock_ms();
+    pthread_mutex_lock(&limits->mutex);
+    bucket *b = find(limits, srv_client_of(name), burst, now);
+    b->tokens = fmin(burst, b->tokens + (now - b->at_ms) / 1e3 * rate) - cost;
+    b->at_ms = now;
+    pthread_mutex_unlock(&limits->mutex);
 }
 
 static running *find_running(srv_limits *limits, const char *key)

@@ -14,6 +14,12 @@ void srv_limits_close(srv_limits **limits);
  * many seconds one is there. Unknown names share a bounded table; the longest idle are forgotten. */
 bool srv_limits_take(srv_limits *limits, const char *name, double rate, double burst,
                      unsigned *retry_s);
+/* Takes so many, however few there are: the bucket may owe. */
+void srv_limits_charge(srv_limits *limits, const char *name, double rate, double burst,
+                       double cost);
+/* The same without taking it. */
+bool srv_limits_has(srv_limits *limits, const char *name, double rate, double burst,
+                    unsigned *retry_s);
 /* False: max requests of this key run already. Pair with srv_limits_leave. */
 bool srv_limits_enter(srv_limits *limits, const char *key, int64_t max);
 void srv_limits_leave(srv_limits *limits, const char *key);

@@ -76,7 +76,36 @@ void srv_request_free(srv_request *request)
 
 const char *srv_request_owner(const srv_request *request)
 {
-    return request->key.id ? request->key.id : "";
+    return request->key.id ? request->key.id : request->owner;
+}
+
+bool srv_text_ok(const char *text)
+{
+    json_t *value = json_string(text);
+    bool good = value != NULL;
+    json_decref(value);
+    return good;
+}
+
+static bool pairs_ok(const srv_pairs *pairs)
+{
+    bool good = true;
+    for (size_t i = 0; i < pairs->n && good; i++) {
+        good = srv_text_ok(pairs->items[i].name) && srv_text_ok(pairs->items[i].value);
+    }
+    return good;
+}
+
+bool srv_request_ok(const srv_request *request, srv_response *response)
+{
+    const char *what = !srv_text_ok(request->method) || !srv_text_ok(request->path) ? "path"
+                       : !pairs_ok(&request->query)                                 ? "query"
+                       : !pairs_ok(&request->headers)                               ? "headers"
+                                                                                    : NULL;
+    if (what) {
+        srv_error(request, response, 400, "not_utf8", "the request's %s is not UTF-8", what);
+    }
+    return !what;
 }
 
 void srv_response_init(srv_response *response)
@@ -222,8 +251,12 @@ void srv_error(const srv_request *request, srv_response *response, unsigned stat
 void srv_error_of(const srv_request *request, srv_response *response, const wi_error *error)
 {
     unsigned status = 500;
-    if (error->status == WI_ERR_IO && !strncmp(error->message, "database:", 9)) {
+    if (error->status == STORE_ERR_DOWN) {
         srv_error(request, response, 503, "database", "the database does not answer");
+        return;
+    }
+    if (error->status == SRV_ERR_BUDGET) {
+        srv_error(request, response, 429, "budget", "%s", error->message);
         return;
     }
     switch (error->status) {
@@ -250,6 +283,7 @@ void srv_error_of(const srv_request *request, srv_response *response, const wi_e
     case WI_OK:
     case WI_ERR_IO:
     case WI_ERR_INTERNAL:
+    default:
         break;
     }
     srv_error(request, response, status, wi_status_name(error->status), "%s", error->message);

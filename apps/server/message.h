@@ -46,6 +46,7 @@ typedef struct srv_request {
     srv_pairs query, headers;
     uint8_t *body;
     size_t n_body;
+    char owner[40];               /* of what it makes when it has no key */
     char address[64];             /* of the client, as far as it is known */
     bool is_local;                /* came straight from this machine, not through a proxy */
     bool head_only;               /* HEAD: the answer is wanted without its body */
@@ -58,7 +59,9 @@ typedef struct srv_request {
 void srv_request_free(srv_request *request);
 /* Memory for the request's life, from the server's bounded share; false: not now (503). */
 bool srv_request_take(srv_request *request, size_t n_bytes);
-/* "" for anonymous. */
+/* UTF-8 without NUL. */
+bool srv_text_ok(const char *text);
+/* Who owns what it makes: a key, "" (this machine), "~..." (an address). */
 const char *srv_request_owner(const srv_request *request);
 
 enum { SRV_MAX_HEADERS = 16 };
@@ -75,6 +78,9 @@ typedef struct srv_response {
     srv_pair headers[SRV_MAX_HEADERS];
     size_t n_headers;
 } srv_response;
+
+/* Are path, query and headers UTF-8? False: response is the refusal. */
+bool srv_request_ok(const srv_request *request, srv_response *response);
 
 void srv_response_init(srv_response *response);
 void srv_response_free(srv_response *response);

@@ -244,8 +244,42 @@ wi_status srv_head_file(const wi_head *head, void **bytes, size_t *n_bytes, wi_e
     return status;
 }
 
-wi_status srv_head_store(store *st, const wi_head *head, const char *name, const char *owner,
-                         bool replace, store_head *out, wi_error *error)
+wi_status srv_keeping_read(const srv_config *config, store *st, const char *owner,
+                           const json_t *body, srv_keeping *out, wi_error *error)
+{
+    const json_t *visibility = json_object_get(body, "visibility");
+    const char *said = json_string_value(visibility);
+    bool is_guest = owner[0] == '~', is_key = owner[0] && !is_guest;
+    wi_status status = WI_OK;
+    *out = (srv_keeping){
+        .owner = owner,
+        .visibility = said       ? said
+                      : is_guest ? "private"
+                      : is_key   ? "shared"
+                                 : "public",
+        .replace = json_is_true(json_object_get(body, "replace")),
+        .expires_ms = is_guest ? store_now_ms() + (int64_t)config->guest_days * 86400000 : 0,
+        .bounds = {.own_heads = is_guest ? config->guest_heads : -1,
+                   .own_bytes = is_guest ? config->guest_bytes : -1,
+                   .anonymous_bytes = config->guests_bytes,
+                   .all_bytes = config->all_bytes},
+    };
+    if (visibility && !json_is_null(visibility) &&
+        (!said || (strcmp(said, "private") && strcmp(said, "shared") && strcmp(said, "public")))) {
+        return store_fail(error, WI_ERR_ARG, "'visibility' is private, shared or public");
+    }
+    if (is_key) {
+        store_key key = {0};
+        status = store_key_get(st, owner, &key, error);
+        out->bounds.own_heads = key.plan.heads_kept;
+        out->bounds.own_bytes = key.plan.bytes_kept;
+        store_key_free(&key);
+    }
+    return status;
+}
+
+wi_status srv_head_store(store *st, const srv_keeping *keeping, const wi_head *head,
+                         const char *name, store_head *out, wi_error *error)
 {
     wi_head_info info;
     void *bytes = NULL;
@@ -262,7 +296,9 @@ wi_status srv_head_store(store *st, const wi_head *head, const char *name, const
             .model = strdup(info.model_name),
             .fingerprint = strdup(info.model_fingerprint),
             .kind = strdup(srv_head_kind_name(info.kind)),
-            .owner = strdup(owner),
+            .owner = strdup(keeping->owner),
+            .visibility = strdup(keeping->visibility),
+            .expires_ms = keeping->expires_ms,
             .etag = strdup(etag),
             .n_labels = (int64_t)info.n_labels,
             .n_bytes = (int64_t)n_bytes,
@@ -270,7 +306,7 @@ wi_status srv_head_store(store *st, const wi_head *head, const char *name, const
             .bytes = bytes,
         };
         bytes = NULL;
-        status = store_head_put(st, out, replace, error);
+        status = store_head_put(st, out, keeping->replace, &keeping->bounds, error);
         free(out->bytes);
         out->bytes = NULL;
         if (status != WI_OK) {

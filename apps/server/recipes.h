@@ -2,6 +2,7 @@
 #ifndef SERVER_RECIPES_H
 #define SERVER_RECIPES_H
 
+#include "config.h"
 #include "decoder.h"
 #include "message.h"
 #include "model.h"
@@ -25,8 +26,20 @@ wi_status srv_head_build(srv_decoder *decoder, srv_model *model, const srv_asker
                          const wi_head_keeper *keeper, wi_head **out, wi_error *error);
 /* The head's file in memory; the caller frees *bytes. */
 wi_status srv_head_file(const wi_head *head, void **bytes, size_t *n_bytes, wi_error *error);
+/* How a head is kept: for whom, how long, and next to how much. */
+typedef struct srv_keeping {
+    const char *owner, *visibility;
+    bool replace;
+    int64_t expires_ms;
+    store_bounds bounds;
+} srv_keeping;
+
+/* Of the owner's plan, or the bounds of addresses, and of what the body of POST /v1/heads says. Where it says nothing
+ * of visibility, heads of an address are for nobody else, a key's for all keys, this machine's for everybody. */
+wi_status srv_keeping_read(const srv_config *config, store *st, const char *owner,
+                           const json_t *body, srv_keeping *out, wi_error *error);
 /* Keeps it in the store. *out is what was stored, without its bytes. */
-wi_status srv_head_store(store *st, const wi_head *head, const char *name, const char *owner,
-                         bool replace, store_head *out, wi_error *error);
+wi_status srv_head_store(store *st, const srv_keeping *keeping, const wi_head *head,
+                         const char *name, store_head *out, wi_error *error);
 
 #endif

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "decoder.h"
 #include "heads.h"
+#include "health.h"
 #include "http.h"
 #include "jobs.h"
 #include "memory.h"
@@ -51,7 +52,9 @@ static wi_status open_parts(srv_server *server, wi_error *error)
     const srv_config *config = &server->config;
     srv_services *parts = &server->parts;
     wi_engine_options engine = {.n_threads = config->n_threads, .isa = config->isa};
-    wi_status status = store_open(config->database, &parts->store, error);
+    wi_status status = srv_log_open(&config->log, &parts->log, error);
+    status = status ? status : store_open(config->database, &parts->store, error);
+    status = status ? status : srv_health_open(parts->store, parts->log, &parts->health, error);
     status = status ? status : wi_engine_open(&engine, &server->engine, error);
     status = status ? status : open_memory(server, error);
     status = status ? status : srv_metrics_open(&parts->metrics, error);
@@ -63,7 +66,8 @@ static wi_status open_parts(srv_server *server, wi_error *error)
     if (status == WI_OK && config->web) {
         status = srv_web_open(config->web, &parts->web, error);
     }
-    const srv_jobs_options jobs = {.st = parts->store,
+    const srv_jobs_options jobs = {.config = config,
+                                   .st = parts->store,
                                    .catalog = parts->catalog,
                                    .decoder = parts->decoder,
                                    .name = server->name};
@@ -98,6 +102,10 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
         .max_size_px = MAX_INPUT_PX,
         .no_sandbox = config->no_sandbox,
         .isa = config->isa,
+        .max_seconds = config->max_decode_s,
+        .guest_seconds = config->guest_decode_s,
+        .max_waiting = config->n_workers,
+        .max_costly_waiting = config->n_workers * 3 / 4 + 1,
     };
     wi_status status = srv_decoder_open(&decoding, &server->parts.decoder, error);
     if (status == WI_OK) {
@@ -155,7 +163,9 @@ wi_status srv_server_reload(srv_server *server, wi_error *error)
 {
     srv_services *parts = &server->parts;
     wi_error why = {0};
-    wi_status status = srv_catalog_reload(parts->catalog, error);
+    wi_status logs = srv_log_reopen(parts->log, error);
+    wi_status status = srv_catalog_reload(parts->catalog, logs == WI_OK ? error : NULL);
+    status = logs != WI_OK ? logs : status;
     wi_status heads = srv_heads_reload(parts->heads, &why);
     wi_status files = parts->web ? srv_web_reload(parts->web, heads == WI_OK ? &why : NULL) : WI_OK;
     if (status == WI_OK && (heads != WI_OK || files != WI_OK)) {
@@ -179,8 +189,10 @@ void srv_server_close(srv_server **server)
     srv_metrics_close(&s->parts.metrics);
     srv_memory_close(&s->parts.memory);
     wi_engine_close(&s->engine);
+    srv_health_close(&s->parts.health);
     store_close(&s->parts.store);
     srv_decoder_close(&s->parts.decoder);
+    srv_log_close(&s->parts.log);
     free(s);
     *server = NULL;
 }

@@ -16,6 +16,8 @@ struct srv_decoder;
 struct srv_metrics;
 struct srv_web;
 struct srv_http;
+struct srv_health;
+struct srv_log;
 
 typedef struct srv_services {
     const struct srv_config *config;
@@ -27,6 +29,8 @@ typedef struct srv_services {
     struct srv_jobs *jobs;
     struct srv_decoder *decoder;
     struct srv_metrics *metrics;
+    struct srv_health *health;
+    struct srv_log *log;
     struct srv_web *web;   /* NULL: none */
     struct srv_http *http; /* NULL: requests do not come by HTTP */
     atomic_bool draining;

@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
-enum { MAX_CACHED = 48, BUSY_MS = 20000, RETRY_MS = 5 };
+enum { MAX_CACHED = 48, BUSY_MS = 8000, RETRY_MS = 5 };
 
 struct db_connection {
     sqlite3 *file;
@@ -22,7 +22,10 @@ static wi_status fail_sqlite(db_connection *connection, wi_error *error)
     wi_status status = code == SQLITE_NOMEM ? WI_ERR_NOMEM
                        : code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_UNIQUE
                            ? WI_ERR_MISMATCH
-                           : WI_ERR_IO;
+                       : (code & 0xff) == SQLITE_CONSTRAINT || (code & 0xff) == SQLITE_TOOBIG ||
+                               (code & 0xff) == SQLITE_RANGE
+                           ? WI_ERR_ARG
+                           : STORE_ERR_DOWN;
     return store_fail(error, status, "database: %.200s", sqlite3_errmsg(connection->file));
 }
 
@@ -68,10 +71,10 @@ static wi_status open_connection(const char *url, db_connection **out, wi_error 
     }
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(url, &connection->file, flags, NULL) != SQLITE_OK) {
-        store_fail(error, WI_ERR_IO, "%.150s: cannot open the database: %s", url,
+        store_fail(error, STORE_ERR_DOWN, "%.150s: cannot open the database: %s", url,
                    sqlite3_errmsg(connection->file));
         close_connection(&connection);
-        return WI_ERR_IO;
+        return STORE_ERR_DOWN;
     }
     sqlite3_extended_result_codes(connection->file, 1);
     sqlite3_busy_timeout(connection->file, BUSY_MS);
@@ -170,7 +173,7 @@ static wi_status run(db_connection *connection, const char *sql, const db_value 
 {
     sqlite3_stmt *statement = prepare(connection, sql, error);
     if (!statement) {
-        return WI_ERR_IO;
+        return STORE_ERR_DOWN;
     }
     wi_status status = WI_OK;
     for (size_t i = 0; i < n_values && status == WI_OK; i++) {

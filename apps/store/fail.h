@@ -4,6 +4,10 @@
 
 #include <whatsit/status.h>
 
+/* The database does not answer, or cannot do what it is asked for now (it is full, damaged, gone): a status beside
+ * the library's. */
+#define STORE_ERR_DOWN ((wi_status)64)
+
 /* Fills the caller's error (nullable) and returns status. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))

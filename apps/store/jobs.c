@@ -207,11 +207,14 @@ wi_status store_job_sweep(store *st, int64_t before_ms, wi_error *error)
 wi_status store_job_count(store *st, const char *owner, int64_t *n, wi_error *error)
 {
     db_result result = {0};
-    const db_value values[] = {db_text(owner ? owner : ""), db_int(owner == NULL)};
-    wi_status status = store_read(st,
-                                  "SELECT COUNT(*) FROM jobs WHERE (owner = $1 OR"
-                                  " CAST($2 AS BIGINT) = 1) AND state IN ('queued', 'running')",
-                                  values, 2, &result, error);
+    const db_value values[] = {db_text(owner ? owner : ""), db_int(owner == NULL),
+                               db_int(owner && !strcmp(owner, "~"))};
+    wi_status status =
+        store_read(st,
+                   "SELECT COUNT(*) FROM jobs WHERE (owner = $1 OR"
+                   " CAST($2 AS BIGINT) = 1 OR (owner LIKE '~%' AND CAST($3 AS BIGINT) = 1))"
+                   " AND state IN ('queued', 'running')",
+                   values, 3, &result, error);
     *n = status == WI_OK ? db_cell_int(&result, 0, 0) : 0;
     db_result_free(&result);
     return status;

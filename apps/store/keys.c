@@ -5,27 +5,71 @@
 
 #define COLUMNS                                                                                    \
     "id, name, salt, hash, requests_a_day, heads_a_day, bytes_a_day, concurrency, rate_milli,"     \
-    " burst, created_ms, revoked_ms"
+    " burst, created_ms, revoked_ms, heads_kept, bytes_kept, expires_ms, read_only, only_heads, "  \
+    "old_salt, old_hash, old_until_ms"
 
-wi_status store_key_put(store *st, const store_key *key, wi_error *error)
+enum { N_VALUES = 20 };
+
+static void fill_values(const store_key *key, db_value values[N_VALUES])
 {
-    const db_value values[] = {
+    const store_plan *plan = &key->plan;
+    bool old = key->old_until_ms != 0;
+    const db_value all[N_VALUES] = {
         db_text(key->id),
         db_text(key->name),
         db_blob(key->salt, sizeof key->salt),
         db_blob(key->hash, sizeof key->hash),
-        db_int(key->plan.requests_a_day),
-        db_int(key->plan.heads_a_day),
-        db_int(key->plan.bytes_a_day),
-        db_int(key->plan.concurrency),
-        db_int(key->plan.rate_milli),
-        db_int(key->plan.burst),
+        db_int(plan->requests_a_day),
+        db_int(plan->heads_a_day),
+        db_int(plan->bytes_a_day),
+        db_int(plan->concurrency),
+        db_int(plan->rate_milli),
+        db_int(plan->burst),
         db_int(key->created_ms),
         db_int(key->revoked_ms),
+        db_int(plan->heads_kept),
+        db_int(plan->bytes_kept),
+        db_int(key->expires_ms),
+        db_int(key->read_only),
+        db_text(key->only_heads ? key->only_heads : ""),
+        old ? db_blob(key->old_salt, sizeof key->old_salt) : db_text(NULL),
+        old ? db_blob(key->old_hash, sizeof key->old_hash) : db_text(NULL),
+        db_int(key->old_until_ms),
     };
-    return store_write(
-        st, true, "INSERT INTO keys (" COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)",
-        values, 12, NULL, error);
+    memcpy(values, all, sizeof all);
+}
+
+wi_status store_key_put(store *st, const store_key *key, wi_error *error)
+{
+    db_value values[N_VALUES];
+    fill_values(key, values);
+    return store_write(st, true,
+                       "INSERT INTO keys (" COLUMNS ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,"
+                       "$12,$13,$14,$15,$16,$17,$18,$19,$20)",
+                       values, N_VALUES, NULL, error);
+}
+
+wi_status store_key_change(store *st, const store_key *key, wi_error *error)
+{
+    db_result result = {0};
+    db_value all[N_VALUES], values[N_VALUES - 2];
+    fill_values(key, all);
+    memcpy(values, all + 2, 8 * sizeof *values);                    /* salt to burst */
+    memcpy(values + 8, all + 11, (N_VALUES - 11) * sizeof *values); /* revoked_ms to the end */
+    values[N_VALUES - 3] = all[0];
+    wi_status status = store_write(
+        st, true,
+        "UPDATE keys SET salt = $1, hash = $2, requests_a_day = $3, heads_a_day = $4,"
+        " bytes_a_day = $5, concurrency = $6, rate_milli = $7, burst = $8, revoked_ms = $9,"
+        " heads_kept = $10, bytes_kept = $11, expires_ms = $12, read_only = $13,"
+        " only_heads = $14, old_salt = $15, old_hash = $16, old_until_ms = $17"
+        " WHERE id = $18 RETURNING id",
+        values, N_VALUES - 2, &result, error);
+    if (status == WI_OK && result.n_rows == 0) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "there is no key '%.100s'", key->id);
+    }
+    db_result_free(&result);
+    return status;
 }
 
 static bool take_bytes(const db_value *value, uint8_t *out, size_t n)
@@ -58,9 +102,21 @@ static wi_status take_key(const db_result *result, size_t row, store_key *out, w
         .concurrency = db_cell_int(result, row, 7),
         .rate_milli = db_cell_int(result, row, 8),
         .burst = db_cell_int(result, row, 9),
+        .heads_kept = db_cell_int(result, row, 12),
+        .bytes_kept = db_cell_int(result, row, 13),
     };
     out->created_ms = db_cell_int(result, row, 10);
     out->revoked_ms = db_cell_int(result, row, 11);
+    out->expires_ms = db_cell_int(result, row, 14);
+    out->read_only = db_cell_int(result, row, 15) != 0;
+    if (!store_take_text(result, row, 16, &out->only_heads)) {
+        store_key_free(out);
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    if (take_bytes(db_cell(result, row, 17), out->old_salt, sizeof out->old_salt) &&
+        take_bytes(db_cell(result, row, 18), out->old_hash, sizeof out->old_hash)) {
+        out->old_until_ms = db_cell_int(result, row, 19);
+    }
     return WI_OK;
 }
 
@@ -120,6 +176,7 @@ void store_key_free(store_key *key)
 {
     free(key->id);
     free(key->name);
+    free(key->only_heads);
     *key = (store_key){0};
 }
 

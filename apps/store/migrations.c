@@ -27,6 +27,19 @@ static const char *const steps[STORE_VERSION] = {
     "CREATE INDEX jobs_by_state ON jobs (state, created_ms);",
     /* 4: what has been done of a job; apart, because a job's row is written again and again */
     "CREATE TABLE job_parts (job TEXT PRIMARY KEY, bytes BYTEA NOT NULL);",
+    /* 5: who may see a head, and until when; what a key may do, until when, and its secret before the last */
+    "ALTER TABLE heads ADD COLUMN visibility TEXT NOT NULL DEFAULT 'public';"
+    "ALTER TABLE heads ADD COLUMN expires_ms BIGINT NOT NULL DEFAULT 0;"
+    "CREATE INDEX heads_by_owner ON heads (owner);"
+    "ALTER TABLE keys ADD COLUMN heads_kept BIGINT NOT NULL DEFAULT -1;"
+    "ALTER TABLE keys ADD COLUMN bytes_kept BIGINT NOT NULL DEFAULT -1;"
+    "ALTER TABLE keys ADD COLUMN expires_ms BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE keys ADD COLUMN read_only BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE keys ADD COLUMN only_heads TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE keys ADD COLUMN old_salt BYTEA;"
+    "ALTER TABLE keys ADD COLUMN old_hash BYTEA;"
+    "ALTER TABLE keys ADD COLUMN old_until_ms BIGINT NOT NULL DEFAULT 0;"
+    "CREATE TABLE secrets (name TEXT PRIMARY KEY, bytes BYTEA NOT NULL);",
 };
 
 const char *store_migration(int version)

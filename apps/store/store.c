@@ -1,11 +1,13 @@
 #include "store.h"
 #include "tx.h"
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
-enum { MAX_CONNECTIONS = 8 };
+enum { MAX_CONNECTIONS = 8, BORROW_S = 10 };
 
 struct store {
     const db_driver *driver;
@@ -13,6 +15,8 @@ struct store {
     size_t n_free;
     pthread_mutex_t mutex;
     pthread_cond_t returned;
+    void (*tell)(void *context, const char *message); /* of trouble; NULL: nobody */
+    void *tell_context;
 };
 
 int64_t store_now_ms(void)
@@ -29,13 +33,20 @@ const char *store_kind(const store *st)
 
 /* ---- transactions ---- */
 
+/* NULL when all are busy for long. */
 static db_connection *borrow(store *st)
 {
+    struct timespec until;
+    db_connection *connection = NULL;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += BORROW_S;
     pthread_mutex_lock(&st->mutex);
-    while (st->n_free == 0) {
-        pthread_cond_wait(&st->returned, &st->mutex);
+    while (st->n_free == 0 &&
+           pthread_cond_timedwait(&st->returned, &st->mutex, &until) != ETIMEDOUT) {
     }
-    db_connection *connection = st->connections[--st->n_free];
+    if (st->n_free > 0) {
+        connection = st->connections[--st->n_free];
+    }
     pthread_mutex_unlock(&st->mutex);
     return connection;
 }
@@ -48,30 +59,60 @@ static void give_back(store *st, db_connection *connection)
     pthread_mutex_unlock(&st->mutex);
 }
 
-wi_status store_tx_begin(store *st, bool durable, store_tx *out, wi_error *error)
+void store_on_trouble(store *st, void (*tell)(void *context, const char *message), void *context)
 {
-    db_connection *connection = borrow(st);
-    wi_status status = st->driver->begin(connection, durable, error);
-    *out = (store_tx){.st = st, .connection = status == WI_OK ? connection : NULL};
-    if (status != WI_OK) {
-        give_back(st, connection);
+    st->tell = tell;
+    st->tell_context = context;
+}
+
+/* Passes the status on; trouble is told. The error is the caller's, or an own one that was filled in its stead. */
+static wi_status told(const store *st, wi_status status, wi_error *error, const wi_error *own)
+{
+    if (status == STORE_ERR_DOWN && st->tell) {
+        st->tell(st->tell_context, own->message);
+    }
+    if (status != WI_OK && error && own->status == status) {
+        *error = *own;
     }
     return status;
+}
+
+wi_status store_tx_begin(store *st, bool durable, store_tx *out, wi_error *error)
+{
+    wi_error own = {0};
+    db_connection *connection = borrow(st);
+    wi_status status = connection
+                           ? st->driver->begin(connection, durable, &own)
+                           : store_fail(&own, STORE_ERR_DOWN, "database: all connections are busy");
+    *out = (store_tx){.st = st, .connection = status == WI_OK ? connection : NULL};
+    if (status != WI_OK && connection) {
+        give_back(st, connection);
+    }
+    return told(st, status, error, &own);
 }
 
 wi_status store_tx_run(store_tx *tx, const char *sql, const db_value *values, size_t n_values,
                        db_result *out, wi_error *error)
 {
-    return tx->st->driver->run(tx->connection, sql, values, n_values, out, error);
+    wi_error own = {0};
+    wi_status status = tx->st->driver->run(tx->connection, sql, values, n_values, out, &own);
+    return told(tx->st, status, error, &own);
+}
+
+wi_status store_tx_lock(store_tx *tx, wi_error *error)
+{
+    wi_error own = {0};
+    return told(tx->st, tx->st->driver->lock(tx->connection, &own), error, &own);
 }
 
 wi_status store_tx_end(store_tx *tx, wi_status status, wi_error *error)
 {
+    wi_error own = {0};
     if (!tx->connection) {
         return status;
     }
     if (status == WI_OK) {
-        status = tx->st->driver->script(tx->connection, "COMMIT", error);
+        status = told(tx->st, tx->st->driver->script(tx->connection, "COMMIT", &own), error, &own);
     }
     if (status != WI_OK) {
         tx->st->driver->script(tx->connection, "ROLLBACK", NULL);
@@ -95,13 +136,18 @@ wi_status store_write(store *st, bool durable, const char *sql, const db_value *
 wi_status store_read(store *st, const char *sql, const db_value *values, size_t n_values,
                      db_result *out, wi_error *error)
 {
+    wi_error own = {0};
     if (!st->driver->plain_reads) {
         return store_write(st, false, sql, values, n_values, out, error);
     }
     db_connection *connection = borrow(st);
-    wi_status status = st->driver->run(connection, sql, values, n_values, out, error);
+    if (!connection) {
+        store_fail(&own, STORE_ERR_DOWN, "database: all connections are busy");
+        return told(st, STORE_ERR_DOWN, error, &own);
+    }
+    wi_status status = st->driver->run(connection, sql, values, n_values, out, &own);
     give_back(st, connection);
-    return status;
+    return told(st, status, error, &own);
 }
 
 bool store_take_text(const db_result *result, size_t row, size_t column, char **out)
@@ -110,11 +156,47 @@ bool store_take_text(const db_result *result, size_t row, size_t column, char **
     return *out != NULL;
 }
 
+/* A full disk and a damaged file show when something is written. */
 wi_status store_ping(store *st, wi_error *error)
 {
+    store_tx tx;
+    const db_value value = db_text("ping");
+    static const char salt[4096];
+    const db_value values[] = {db_text("ping"), db_blob(salt, sizeof salt)};
+    wi_status status = store_tx_begin(st, false, &tx, error);
+    if (status != WI_OK) {
+        return status;
+    }
+    status = store_tx_run(&tx,
+                          "INSERT INTO secrets (name, bytes) VALUES ($1, $2)"
+                          " ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes",
+                          values, 2, NULL, error);
+    status = status
+                 ? status
+                 : store_tx_run(&tx, "DELETE FROM secrets WHERE name = $1", &value, 1, NULL, error);
+    return store_tx_end(&tx, status, error);
+}
+
+wi_status store_secret(store *st, const char *name, uint8_t bytes[32], wi_error *error)
+{
+    uint8_t drawn[32];
     db_result result = {0};
-    wi_status status =
-        store_read(st, "SELECT version FROM schema_version", NULL, 0, &result, error);
+    const db_value values[] = {db_text(name), db_blob(drawn, sizeof drawn)};
+    if (getrandom(drawn, sizeof drawn, 0) != (ssize_t)sizeof drawn) {
+        return store_fail(error, WI_ERR_INTERNAL, "the system gives no random bytes");
+    }
+    wi_status status = store_write(st, true,
+                                   "INSERT INTO secrets (name, bytes) VALUES ($1, $2)"
+                                   " ON CONFLICT (name) DO NOTHING",
+                                   values, 2, NULL, error);
+    status = status ? status
+                    : store_read(st, "SELECT bytes FROM secrets WHERE name = $1", values, 1,
+                                 &result, error);
+    if (status == WI_OK && (result.n_rows != 1 || db_cell(&result, 0, 0)->n_bytes != 32)) {
+        status = store_fail(error, STORE_ERR_DOWN, "database: the secret '%.40s' is damaged", name);
+    } else if (status == WI_OK) {
+        memcpy(bytes, db_cell(&result, 0, 0)->bytes, 32);
+    }
     db_result_free(&result);
     return status;
 }

@@ -9,16 +9,21 @@
 
 typedef struct store store;
 
-enum { STORE_VERSION = 4 };
+enum { STORE_VERSION = 5 };
 
 /* url: the path of an SQLite file, or postgres://...; makes and migrates the tables.
- * Errors: WI_ERR_IO; WI_ERR_UNSUPPORTED (built without PostgreSQL, or tables of a newer program) */
+ * Errors of all functions: WI_ERR_NOMEM, STORE_ERR_DOWN; WI_ERR_ARG: a text that no database takes.
+ * Here also: WI_ERR_UNSUPPORTED (built without PostgreSQL, or tables of a newer program) */
 wi_status store_open(const char *url, store **out, wi_error *error);
 /* Migrates up to `version` and no further; for tests of migrations. */
 wi_status store_open_at(const char *url, int version, store **out, wi_error *error);
 void store_close(store **st);
-/* WI_OK while the database answers. */
+/* WI_OK while the database answers, takes writes and has room: writes a little, and takes it back. */
 wi_status store_ping(store *st, wi_error *error);
+/* Told of every STORE_ERR_DOWN, by the thread that met it. Set it before other threads use the store. */
+void store_on_trouble(store *st, void (*tell)(void *context, const char *message), void *context);
+/* Random bytes that all servers of the database share under that name, drawn once. */
+wi_status store_secret(store *st, const char *name, uint8_t bytes[32], wi_error *error);
 /* "sqlite", "postgres". */
 const char *store_kind(const store *st);
 int64_t store_now_ms(void);
@@ -27,22 +32,34 @@ int64_t store_now_ms(void);
 
 typedef struct store_head {
     char *name, *model, *fingerprint; /* of the model it was made for */
-    char *kind, *owner;               /* owner: a key's id, "" without keys */
+    char *kind, *owner;               /* owner: a key's id, "" of this machine, "~..." an address */
+    char *visibility;                 /* private: its owner; shared: all keys; public: everybody */
     char *etag;                       /* SHA-256 of the file, 64 digits */
-    int64_t n_labels, n_bytes, created_ms;
-    void *bytes; /* the head file; NULL in lists */
+    int64_t n_labels, n_bytes, created_ms, expires_ms; /* expires_ms 0: never */
+    void *bytes;                                       /* the head file; NULL in lists */
 } store_head;
 
+/* What may be kept, this head included; below 0: any number. */
+typedef struct store_bounds {
+    int64_t own_heads, own_bytes; /* of its owner */
+    int64_t anonymous_bytes;      /* of all owners that begin with '~', if it is one of them */
+    int64_t all_bytes;
+} store_bounds;
+
 /* Durable when it returns. replace: may take the place of a head of the same owner.
- * Errors: WI_ERR_MISMATCH: the name is taken */
-wi_status store_head_put(store *st, const store_head *head, bool replace, wi_error *error);
+ * Errors: WI_ERR_MISMATCH: the name is taken; WI_ERR_LIMIT: too much is kept already */
+wi_status store_head_put(store *st, const store_head *head, bool replace,
+                         const store_bounds *bounds, wi_error *error);
 /* WI_ERR_NOT_FOUND */
 wi_status store_head_get(store *st, const char *name, store_head *out, wi_error *error);
 /* The same without the file. */
 wi_status store_head_find(store *st, const char *name, store_head *out, wi_error *error);
-/* In order of names, behind `after` ("" for the first); at most `max`. */
-wi_status store_head_list(store *st, const char *after, size_t max, store_head **out, size_t *n,
-                          wi_error *error);
+/* Those that `owner` (NULL: sees all) may see, with_shared: also what keys share; in order of names, behind `after`
+ * ("" for the first); at most `max`. */
+wi_status store_head_list(store *st, const char *owner, bool with_shared, const char *after,
+                          size_t max, store_head **out, size_t *n, wi_error *error);
+/* Forgets heads whose time is over. */
+wi_status store_head_sweep(store *st, int64_t now_ms, wi_error *error);
 /* owner NULL: anybody's. WI_ERR_NOT_FOUND; WI_ERR_MISMATCH when it is somebody else's. */
 wi_status store_head_delete(store *st, const char *name, const char *owner, wi_error *error);
 void store_head_free(store_head *head);
@@ -56,6 +73,7 @@ enum { STORE_SALT_BYTES = 16, STORE_HASH_BYTES = 32 };
 typedef struct store_plan {
     int64_t requests_a_day, heads_a_day, bytes_a_day, concurrency;
     int64_t rate_milli, burst; /* thousandths of a request a second; how many at once */
+    int64_t heads_kept, bytes_kept;
 } store_plan;
 
 typedef struct store_key {
@@ -63,11 +81,19 @@ typedef struct store_key {
     uint8_t salt[STORE_SALT_BYTES], hash[STORE_HASH_BYTES];
     store_plan plan;
     int64_t created_ms, revoked_ms; /* revoked_ms 0: good */
+    int64_t expires_ms;             /* 0: never */
+    bool read_only;                 /* makes and deletes nothing */
+    char *only_heads;               /* names with commas between: it sees no others; "": all */
+    /* the secret before the last one, good until old_until_ms */
+    uint8_t old_salt[STORE_SALT_BYTES], old_hash[STORE_HASH_BYTES];
+    int64_t old_until_ms;
 } store_key;
 
 wi_status store_key_put(store *st, const store_key *key, wi_error *error);
 wi_status store_key_get(store *st, const char *id, store_key *out, wi_error *error);
 wi_status store_key_list(store *st, store_key **out, size_t *n, wi_error *error);
+/* Everything but its id, name and when it was made. WI_ERR_NOT_FOUND */
+wi_status store_key_change(store *st, const store_key *key, wi_error *error);
 /* WI_ERR_NOT_FOUND */
 wi_status store_key_revoke(store *st, const char *id, int64_t now_ms, wi_error *error);
 void store_key_free(store_key *key);
@@ -123,7 +149,7 @@ wi_status store_job_finish(store *st, const store_job *job, wi_error *error);
 wi_status store_job_cancel(store *st, const char *id, int64_t now_ms, wi_error *error);
 /* Forgets finished jobs that are older. */
 wi_status store_job_sweep(store *st, int64_t before_ms, wi_error *error);
-/* Queued and running jobs of an owner (NULL: of everybody). */
+/* Queued and running jobs of an owner (NULL: of everybody; "~": of all addresses without a key). */
 wi_status store_job_count(store *st, const char *owner, int64_t *n, wi_error *error);
 void store_job_free(store_job *job);
 

@@ -20,6 +20,9 @@ wi_status store_tx_run(store_tx *tx, const char *sql, const db_value *values, si
  */
 wi_status store_tx_end(store_tx *tx, wi_status status, wi_error *error);
 
+/* Until the transaction ends, no other one has this lock: for counts that must be exact. */
+wi_status store_tx_lock(store_tx *tx, wi_error *error);
+
 /* One writing statement in a transaction of its own; one reading statement. */
 wi_status store_write(store *st, bool durable, const char *sql, const db_value *values,
                       size_t n_values, db_result *out, wi_error *error);

@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "image/color.h"
 #include "image/ground.h"
 #include "image/kinds.h"
 
@@ -91,7 +92,10 @@ static wi_status finish(wi_image *image, const wi_encoded *in, const wi_image_op
         image->mode = WI_MODE_L; /* the same bytes */
     if (!in->exact && image->mode == WI_MODE_PALETTE)
         image->smooth = true;
-    return options->ignore_exif ? WI_OK : wi_image_orient(image, image->orientation, error);
+    wi_status status = in->exact ? WI_OK : wi_color_attach(image, error);
+    if (status != WI_OK || options->ignore_exif)
+        return status;
+    return wi_image_orient(image, image->orientation, error);
 }
 
 wi_status wi_image_decode(const void *bytes, size_t n_bytes, const wi_image_options *options,

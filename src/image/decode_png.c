@@ -241,6 +241,28 @@ static wi_status read_pixels(png_reader *reader, wi_error *error)
     return status;
 }
 
+static size_t read_be32(const uint8_t *at)
+{
+    return (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
+}
+
+/* cICP: primaries, transfer, matrix, range. libspng does not know it. */
+static void read_numbers(const wi_encoded *in, wi_profile *profile)
+{
+    size_t at = SIGNATURE_BYTES;
+    while (wi_size_within(at, CHUNK_BYTES, in->n_bytes)) {
+        size_t length = read_be32(in->bytes + at);
+        const uint8_t *kind = in->bytes + at + 4;
+        if (memcmp(kind, "IDAT", 4) == 0 || !wi_size_within(at + CHUNK_BYTES, length, in->n_bytes))
+            return;
+        if (memcmp(kind, "cICP", 4) == 0 && length >= 4) {
+            profile->primaries = kind[4];
+            profile->transfer = kind[5];
+        }
+        at += CHUNK_BYTES + length;
+    }
+}
+
 /* Orientation and colours. The texts may lie behind the pixels. */
 static wi_status read_words(png_reader *reader, wi_error *error)
 {
@@ -264,7 +286,11 @@ static wi_status read_words(png_reader *reader, wi_error *error)
                     wi_exif_orientation_text(texts[i].keyword, texts[i].text, texts[i].length);
         free(texts);
     }
-    if (in->exact || spng_get_iccp(reader->codec, &icc) != 0)
+    if (in->exact)
+        return WI_OK;
+    read_numbers(in, &image->profile);
+    if (image->profile.transfer /* which stands above a profile */ ||
+        spng_get_iccp(reader->codec, &icc) != 0)
         return WI_OK;
     return wi_image_set_icc(image, icc.profile, icc.profile_len, error);
 }
@@ -329,11 +355,6 @@ static wi_status try_to_read(png_reader *reader, wi_error *error)
 }
 
 /* ---- the second try ---- */
-
-static size_t read_be32(const uint8_t *at)
-{
-    return (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
-}
 
 static bool is_wanted(const uint8_t *kind)
 {

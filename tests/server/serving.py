@@ -218,6 +218,11 @@ def most_resident_mb(pid):
         return int(re.search(r"VmHWM:\s+(\d+)", file.read()).group(1)) >> 10
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(text) for text in file.read().split()]
+
+
 def connect(port):
     return socket.create_connection(("127.0.0.1", port), timeout=30)
 

@@ -1,6 +1,7 @@
 /* The store, on whichever database $WHATSIT_STORE_URL names; test_store.py runs it on each. Every test starts
  * from an empty database: a fresh file, or a schema of its own. */
 #include "../../apps/store/db.h"
+#include "../../apps/store/fail.h"
 #include "../../apps/store/store.h"
 #include "../../apps/store/tx.h"
 
@@ -93,28 +94,28 @@ static void heads(void **state)
     store_head one = head_of("one", "", ""), two = head_of("zw\xc3\xb6lf", "k", "");
     one.bytes = (void *)(uintptr_t)"a\0b";
     one.n_bytes = 4;
-    OK(store_head_put(st, &one, false, &error));
-    OK(store_head_put(st, &two, false, &error));
-    assert_int_equal(store_head_put(st, &one, false, &error), WI_ERR_MISMATCH);
+    OK(store_head_put(st, &one, false, NULL, &error));
+    OK(store_head_put(st, &two, false, NULL, &error));
+    assert_int_equal(store_head_put(st, &one, false, NULL, &error), WI_ERR_MISMATCH);
     OK(store_head_get(st, "one", &got, &error));
     assert_int_equal(got.n_bytes, 4);
     assert_memory_equal(got.bytes, "a\0b\0", 4);
     assert_int_equal(got.created_ms, 5000000000);
     store_head_free(&got);
     one.owner = "thief";
-    assert_int_equal(store_head_put(st, &one, true, &error), WI_ERR_MISMATCH);
+    assert_int_equal(store_head_put(st, &one, true, NULL, &error), WI_ERR_MISMATCH);
     one.owner = "";
     one.etag = "new";
-    OK(store_head_put(st, &one, true, &error));
+    OK(store_head_put(st, &one, true, NULL, &error));
     OK(store_head_find(st, "one", &got, &error));
     assert_string_equal(got.etag, "new");
     assert_null(got.bytes);
     store_head_free(&got);
-    OK(store_head_list(st, "", 10, &list, &n, &error));
+    OK(store_head_list(st, NULL, true, "", 10, &list, &n, &error));
     assert_int_equal(n, 2);
     assert_string_equal(list[1].name, "zw\xc3\xb6lf");
     store_heads_free(&list, n);
-    OK(store_head_list(st, "one", 10, &list, &n, &error));
+    OK(store_head_list(st, NULL, true, "one", 10, &list, &n, &error));
     assert_int_equal(n, 1);
     store_heads_free(&list, n);
     assert_int_equal(store_head_delete(st, "zw\xc3\xb6lf", "", &error), WI_ERR_MISMATCH);
@@ -167,7 +168,7 @@ typedef struct taker {
 static void *take(void *context)
 {
     taker *t = context;
-    const store_plan plan = {LIMIT, -1, -1, -1, -1, -1};
+    const store_plan plan = {LIMIT, -1, -1, -1, -1, -1, -1, -1};
     const store_usage cost = {.day = 3, .requests = 1, .bytes = 10};
     for (int i = 0; i < N_EACH; i++) {
         bool taken = false;
@@ -204,7 +205,8 @@ static void usage(void **state)
     assert_int_equal(days[0].requests, LIMIT);
     assert_int_equal(days[0].bytes, 10 * LIMIT);
     bool taken = true;
-    const store_plan none = {0, -1, -1, -1, -1, -1}, heads_only = {-1, 1, -1, -1, -1, -1};
+    const store_plan none = {0, -1, -1, -1, -1, -1, -1, -1},
+                     heads_only = {-1, 1, -1, -1, -1, -1, -1, -1};
     const store_usage head = {.day = 4, .requests = 1, .heads = 1};
     OK(store_usage_take(stores[0], "new", &head, &none, &taken, days, &error));
     assert_false(taken);
@@ -393,7 +395,7 @@ static void openers(void **state)
     }
 }
 
-/* What programs of version 1, 2 and 3 have left behind. */
+/* What programs of version 1 to 4 have left behind. */
 static const char *const left_behind[] = {
     "INSERT INTO heads VALUES ('h','m','f','zero-shot','','e',1,3,4,'abc');"
     "INSERT INTO keys (id, name, salt, hash, requests_a_day, heads_a_day, bytes_a_day, "
@@ -402,6 +404,7 @@ static const char *const left_behind[] = {
     "('k','n','0123456789abcdef','0123456789abcdef0123456789abcdef',1,2,3,4,5,0)",
     "INSERT INTO usage VALUES ('k', 7, 8, 9, 10)",
     "INSERT INTO jobs VALUES ('old', '', 'head', '{}', 'running', 's', '', '', 1, 2, 3, 4, 5, 0)",
+    "INSERT INTO job_parts VALUES ('old', 'abc')",
 };
 
 /* What was kept of a job is its server's to replace, and goes when the job is over. */
@@ -453,6 +456,10 @@ static void migrations(void **state)
             OK(store_key_get(st, "k", &key, &error));
             assert_int_equal(key.plan.concurrency, 4);
             assert_int_equal(key.plan.rate_milli, -1);
+            assert_int_equal(key.plan.heads_kept, -1);
+            assert_string_equal(head.visibility, "public");
+            assert_string_equal(key.only_heads, "");
+            assert_false(key.read_only);
             store_head_free(&head);
             store_key_free(&key);
         }
@@ -471,6 +478,131 @@ static void migrations(void **state)
     }
 }
 
+static store_head kept_of(const char *name, const char *owner, const char *visibility)
+{
+    return (store_head){.name = (char *)(uintptr_t)name,
+                        .model = "m",
+                        .fingerprint = "f",
+                        .kind = "zero-shot",
+                        .owner = (char *)(uintptr_t)owner,
+                        .etag = "e",
+                        .visibility = (char *)(uintptr_t)visibility,
+                        .n_bytes = 10,
+                        .created_ms = 1,
+                        .bytes = "0123456789"};
+}
+
+/* Who sees what; how much is kept for whom; what is forgotten. */
+static void ownership(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    const store_bounds two = {2, 25, 30, 60}, any = {-1, -1, -1, -1};
+    store_head heads[] = {kept_of("a", "~1", "private"), kept_of("b", "k", "shared"),
+                          kept_of("c", "", "public"),    kept_of("d", "~1", "public"),
+                          kept_of("e", "~1", "public"),  kept_of("f", "~2", "public")};
+    store_head *list = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < 4; i++) {
+        OK(store_head_put(st, &heads[i], false, &two, &error));
+    }
+    assert_int_equal(store_head_put(st, &heads[4], false, &two, &error), WI_ERR_LIMIT);
+    heads[3].n_bytes = 9; /* in place of itself it fits */
+    OK(store_head_put(st, &heads[3], true, &two, &error));
+    OK(store_head_put(st, &heads[5], false, &two, &error));
+    heads[4].owner = "~3"; /* all addresses together */
+    assert_int_equal(store_head_put(st, &heads[4], false, &two, &error), WI_ERR_LIMIT);
+    heads[4].owner = "k2";
+    OK(store_head_put(st, &heads[4], false, &two, &error));
+    heads[4].name = "g"; /* all together */
+    heads[4].owner = "k3";
+    assert_int_equal(store_head_put(st, &heads[4], false, &two, &error), WI_ERR_LIMIT);
+    const struct {
+        const char *owner;
+        bool shared;
+        size_t n;
+    } sights[] = {
+        {NULL, true, 6}, {"~1", false, 5}, {"~2", false, 4}, {"k2", true, 5}, {"k", true, 5}};
+    for (size_t i = 0; i < 5; i++) {
+        OK(store_head_list(st, sights[i].owner, sights[i].shared, "", 10, &list, &n, &error));
+        assert_int_equal(n, sights[i].n);
+        store_heads_free(&list, n);
+    }
+    heads[4].expires_ms = 50;
+    OK(store_head_put(st, &heads[4], false, &any, &error));
+    OK(store_head_sweep(st, 50, &error));
+    OK(store_head_list(st, NULL, true, "", 10, &list, &n, &error));
+    assert_int_equal(n, 7);
+    store_heads_free(&list, n);
+    OK(store_head_sweep(st, 51, &error));
+    OK(store_head_list(st, NULL, true, "", 10, &list, &n, &error));
+    assert_int_equal(n, 6);
+    store_heads_free(&list, n);
+    store_close(&st);
+}
+
+static void count_trouble(void *context, const char *message)
+{
+    assert_non_null(strstr(message, "database"));
+    ++*(int *)context;
+}
+
+/* What a client sends is its fault, and not the database's. */
+static void values_at_fault(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    store_head head = {0};
+    store_key key = {0};
+    uint8_t one[32], two[32];
+    int n_trouble = 0;
+    store_on_trouble(st, count_trouble, &n_trouble);
+    const wi_status expected = is_postgres() ? WI_ERR_ARG : WI_ERR_NOT_FOUND;
+    assert_int_equal(store_head_find(st, "\xff", &head, &error), expected);
+    assert_int_equal(store_key_get(st, "\xc0\x80", &key, &error), expected);
+    assert_int_equal(n_trouble, 0);
+    OK(store_ping(st, &error));
+    OK(store_secret(st, "s", one, &error));
+    OK(store_secret(st, "s", two, &error));
+    assert_memory_equal(one, two, 32);
+    OK(store_secret(st, "t", two, &error));
+    assert_memory_not_equal(one, two, 32);
+    script("DROP TABLE secrets");
+    assert_int_equal(store_ping(st, &error), STORE_ERR_DOWN);
+    assert_true(n_trouble > 0);
+    store_close(&st);
+}
+
+static void changed_keys(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    store_key key = {.id = "k", .name = "n", .only_heads = "", .created_ms = 1}, got = {0};
+    OK(store_key_put(st, &key, &error));
+    key.plan.requests_a_day = 7;
+    key.plan.bytes_kept = 8;
+    key.expires_ms = 9;
+    key.read_only = true;
+    key.only_heads = "a,b";
+    memset(key.old_salt, 1, sizeof key.old_salt);
+    memset(key.old_hash, 2, sizeof key.old_hash);
+    key.old_until_ms = 10;
+    key.name = "another";
+    OK(store_key_change(st, &key, &error));
+    OK(store_key_get(st, "k", &got, &error));
+    assert_memory_equal(&got.plan, &key.plan, sizeof got.plan);
+    assert_int_equal(got.expires_ms, 9);
+    assert_true(got.read_only);
+    assert_string_equal(got.only_heads, "a,b");
+    assert_string_equal(got.name, "n");
+    assert_memory_equal(got.old_hash, key.old_hash, sizeof got.old_hash);
+    assert_int_equal(got.old_until_ms, 10);
+    store_key_free(&got);
+    key.id = "none";
+    assert_int_equal(store_key_change(st, &key, &error), WI_ERR_NOT_FOUND);
+    store_close(&st);
+}
+
 static void newer(void **state)
 {
     (void)state;
@@ -479,7 +611,7 @@ static void newer(void **state)
     script("UPDATE schema_version SET version = 99");
     assert_int_equal(store_open(url, &st, &error), WI_ERR_UNSUPPORTED);
     assert_non_null(strstr(error.message, "99"));
-    assert_int_equal(store_open("/nothing/here/x.db", &st, &error), WI_ERR_IO);
+    assert_int_equal(store_open("/nothing/here/x.db", &st, &error), STORE_ERR_DOWN);
 }
 
 int main(void)
@@ -491,11 +623,19 @@ int main(void)
     }
     strcpy(url, given);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(heads, empty),  cmocka_unit_test_setup(keys, empty),
-        cmocka_unit_test_setup(usage, empty),  cmocka_unit_test_setup(jobs, empty),
-        cmocka_unit_test_setup(claims, empty), cmocka_unit_test_setup(parts, empty),
-        cmocka_unit_test_setup(turns, empty),  cmocka_unit_test(openers),
-        cmocka_unit_test(migrations),          cmocka_unit_test_setup(newer, empty),
+        cmocka_unit_test_setup(heads, empty),
+        cmocka_unit_test_setup(keys, empty),
+        cmocka_unit_test_setup(usage, empty),
+        cmocka_unit_test_setup(jobs, empty),
+        cmocka_unit_test_setup(claims, empty),
+        cmocka_unit_test_setup(parts, empty),
+        cmocka_unit_test_setup(turns, empty),
+        cmocka_unit_test(openers),
+        cmocka_unit_test(migrations),
+        cmocka_unit_test_setup(ownership, empty),
+        cmocka_unit_test_setup(values_at_fault, empty),
+        cmocka_unit_test_setup(changed_keys, empty),
+        cmocka_unit_test_setup(newer, empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

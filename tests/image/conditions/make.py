@@ -31,13 +31,23 @@ PHOTO = Image.open(os.path.join(ROOT, "samples/lighthouse.jpg")).convert("RGB").
 CASES = []
 
 
-def case(kind, name, data, right=PHOTO, tolerance=4.0, status="ok", rows=N, warning="", message="", **options):
+class Managed(Image.Image):
+    """A picture that only a program with colour management shows."""
+
+
+
+def case(kind, name, data, right=PHOTO, tolerance=4.0, status="ok", rows=N, warning="", message="", size=None,
+         **options):
+    """options: of reading, as the command line has them."""
     with open(os.path.join(OUT, name), "wb") as out:
         out.write(data)
     item = {"kind": kind, "file": name, "status": status, "options": options, "warning": warning, "message": message}
     if status == "ok":
-        item.update(width=right.width, height=right.height, tolerance=tolerance, rows=rows,
+        size = size or right.size
+        item.update(width=size[0], height=size[1], tolerance=tolerance, rows=rows,
                     want=right.convert("RGB").resize((N, N), Image.BICUBIC).tobytes().hex())
+    if isinstance(right, Managed):
+        item["profile"] = True
     CASES.append(item)
 
 
@@ -280,7 +290,7 @@ def transparent():
     case(3, "palette.gif", saved(palette, "GIF"), palette.convert("RGB"), 0.5)
     bilevel = PHOTO.convert("1")
     case(3, "bilevel.png", saved(bilevel, "PNG"), bilevel.convert("L"), 0.5)
-    case(3, "palette_exact.png", saved(palette, "PNG"), palette.resize((N, N), Image.NEAREST), 0.5, exact=True)
+    case(3, "palette_exact.png", saved(palette, "PNG"), palette.resize((N, N), Image.NEAREST), 0.5, size=(W, H), exact=True)
     case(3, "alpha_zero_v4.bmp", bmp32(PHOTO, 108, 0), PHOTO, 0.5)
     case(3, "alpha_zero_v5.bmp", bmp32(PHOTO, 124, 0), PHOTO, 0.5)
     case(3, "alpha.bmp", bmp32(cutout, 124, None), over(cutout, white), 1)
@@ -345,8 +355,10 @@ def hlg(e):
 def managed(image, profile):
     """What a colour-managed program shows."""
     to = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    return ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), to, outputMode="RGB",
-                                     renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC)
+    shown = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), to, outputMode="RGB",
+                                      renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC)
+    shown.__class__ = Managed
+    return shown
 
 
 def hdr(values, transfer, fmt="HEIC", **how):
@@ -386,6 +398,7 @@ def colours():
     light = linear_of(PHOTO, profiles.P709) * 203
     payload, p = hdr(values_in(light, profiles.P2020, pq), 16, chroma=422)
     case(4, "pq.heic", still(HEIC, [(1, b"hvc1", payload, [ispe(W, H), p[b"hvcC"], nclx(9, 16, 9)])]), PHOTO, 6)
+    case(4, "pq_in_bitstream.heic", still(HEIC, [(1, b"hvc1", payload, [ispe(W, H), p[b"hvcC"]])]), PHOTO, 6)
     scene = linear_of(PHOTO, profiles.P709) * 203 / 1000
     scene = scene * numpy.maximum(scene[..., 1:2], 1e-6) ** (1 / 1.2 - 1)
     values = values_in(scene, profiles.P2020, hlg)
@@ -423,7 +436,7 @@ def ends():
     palette = PHOTO.quantize(64, dither=Image.Dither.NONE)
     shown = palette.convert("RGB")
     small = saved(palette, "GIF", interlace=0)
-    case(5, "no_trailer.gif", small[:-1], shown, 1)
+    case(5, "no_trailer.gif", small[:-1], shown, 1, warning="end")
     case(5, "most.gif", small[:len(small) * 85 // 100], shown, 1, rows=8, warning="rows")
     case(5, "least.gif", small[:len(small) * 35 // 100], status="format", message="truncated")
     woven = saved(palette, "GIF", interlace=1)

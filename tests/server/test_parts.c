@@ -1,0 +1,304 @@
+/* Parts of the server alone: turns between clients, addresses that proxies tell, what pictures will cost. */
+#include "../../apps/server/cost.h"
+#include "../../apps/server/fair.h"
+#include "../../apps/server/forwarded.h"
+#include "../../apps/server/keys.h"
+#include "../../apps/server/memory.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- fair ---- */
+
+enum { N_ITEMS = 64 };
+
+static void turns_go_round(void **state)
+{
+    srv_fair_item items[N_ITEMS];
+    srv_fair *fair = srv_fair_open(10, 0);
+    char order[N_ITEMS + 1] = "";
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(srv_fair_put(fair, &items[i], 1, 100));
+    }
+    assert_true(srv_fair_put(fair, &items[6], 2, 100));
+    assert_true(srv_fair_put(fair, &items[7], 3, 100));
+    assert_true(srv_fair_put(fair, &items[8], 2, 100));
+    assert_int_equal(srv_fair_waiting(fair), 9);
+    assert_int_equal(srv_fair_waiting_of(fair, 1), 6);
+    srv_fair_item *item;
+    for (size_t n = 0; (item = srv_fair_take(fair, 100)); n++) {
+        order[n] = (char)('0' + item->client);
+        srv_fair_done(fair, item->client, 10);
+    }
+    /* whoever came first has its turn first, and then everybody in turn */
+    assert_string_equal(order, "123121111");
+    srv_fair_close(&fair);
+}
+
+static void who_costs_more_waits_longer(void **state)
+{
+    srv_fair_item items[N_ITEMS];
+    srv_fair *fair = srv_fair_open(10, 0);
+    unsigned n_cheap = 0, n_costly = 0;
+    (void)state;
+    for (size_t i = 0; i < N_ITEMS; i++) {
+        assert_true(srv_fair_put(fair, &items[i], 1 + i % 2, 100));
+    }
+    for (size_t i = 0; i < 22; i++) {
+        srv_fair_item *item = srv_fair_take(fair, 100);
+        bool costly = item->client == 1;
+        n_costly += costly;
+        n_cheap += !costly;
+        srv_fair_done(fair, item->client, costly ? 100 : 10);
+    }
+    assert_in_range(n_costly, 2, 3);
+    assert_int_equal(n_cheap, 22 - n_costly);
+    srv_fair_close(&fair);
+}
+
+static void bounds_of_one_client(void **state)
+{
+    srv_fair_item items[8];
+    srv_fair *fair = srv_fair_open(10, 0);
+    (void)state;
+    assert_true(srv_fair_put(fair, &items[0], 1, 2));
+    assert_true(srv_fair_put(fair, &items[1], 1, 2));
+    assert_false(srv_fair_put(fair, &items[2], 1, 2));
+    assert_true(srv_fair_put(fair, &items[3], 2, 2));
+    assert_ptr_equal(srv_fair_take(fair, 1), &items[0]);
+    assert_ptr_equal(srv_fair_take(fair, 1), &items[3]);
+    assert_null(srv_fair_take(fair, 1)); /* the first has one inside */
+    assert_true(srv_fair_put(fair, &items[2], 1, 2));
+    assert_true(srv_fair_remove(fair, &items[1]));
+    assert_false(srv_fair_remove(fair, &items[1]));
+    srv_fair_done(fair, 1, 500);
+    assert_ptr_equal(srv_fair_take(fair, 1), &items[2]); /* in debt, and nobody else waits */
+    assert_int_equal(srv_fair_waiting(fair), 0);
+    srv_fair_close(&fair);
+}
+
+static void memory_is_shared(void **state)
+{
+    srv_memory *memory = srv_memory_open(1000);
+    (void)state;
+    assert_true(srv_memory_take(memory, 1, 250));
+    assert_false(srv_memory_take(memory, 1, 1)); /* a quarter */
+    assert_true(srv_memory_take(memory, 2, 250));
+    assert_true(srv_memory_take(memory, 3, 250));
+    assert_true(srv_memory_take(memory, 0, 250));
+    assert_false(srv_memory_take(memory, 4, 1));
+    srv_memory_give(memory, 2, 250);
+    assert_true(srv_memory_take(memory, 4, 200));
+    assert_int_equal(srv_memory_held(memory), 950);
+    srv_memory_close(&memory);
+}
+
+/* ---- whom a request comes from ---- */
+
+static const char *from(const char *peer, const char *const *headers, size_t n, bool *local,
+                        char text[64])
+{
+    static const char *const ranges[] = {"127.0.0.0/8", "::1", "10.0.0.0/8"};
+    srv_net nets[3];
+    srv_request request = {0};
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    bool is_v6 = strchr(peer, ':') != NULL;
+    inet_pton(is_v6 ? AF_INET6 : AF_INET, peer,
+              is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(srv_net_read(ranges[i], &nets[i]));
+    }
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        srv_pairs_add(&request.headers, headers[i], headers[i + 1]);
+    }
+    const char *wrong =
+        srv_forwarded_read(&request, is_v6 ? (void *)&v6 : (void *)&v4, false, nets, 3);
+    snprintf(text, 64, "%s", wrong ? "wrong" : request.address);
+    *local = request.is_local;
+    srv_pairs_free(&request.headers);
+    return text;
+}
+
+static void addresses(void **state)
+{
+    static const struct {
+        const char *peer, *headers[6], *is;
+        bool local;
+    } cases[] = {
+        {"127.0.0.1", {0}, "127.0.0.1", true},
+        {"192.0.2.9", {0}, "192.0.2.9", false},
+        {"::1", {0}, "::1", true},
+        {"192.0.2.9", {"X-Forwarded-For", "203.0.113.1"}, "192.0.2.9", false},
+        {"127.0.0.1", {"X-Forwarded-For", "203.0.113.1"}, "203.0.113.1", false},
+        {"127.0.0.1", {"X-Forwarded-For", "198.51.100.1, 203.0.113.1"}, "203.0.113.1", false},
+        {"127.0.0.1",
+         {"X-Forwarded-For", "10.9.8.7", "x-forwarded-for", "203.0.113.7"},
+         "203.0.113.7",
+         false},
+        {"127.0.0.1",
+         {"X-Forwarded-For", "203.0.113.7", "X-Forwarded-For", "10.9.8.7, 127.0.0.1"},
+         "203.0.113.7",
+         false},
+        {"127.0.0.1", {"X-Forwarded-For", "10.1.1.1, 10.2.2.2"}, "10.1.1.1", false},
+        {"10.3.3.3", {"X-Forwarded-For", "[2001:db8::5]:443"}, "2001:db8::5", false},
+        {"127.0.0.1", {"X-Forwarded-For", "203.0.113.1:8080"}, "203.0.113.1", false},
+        {"127.0.0.1", {"X-Forwarded-For", "evil"}, "wrong", false},
+        {"127.0.0.1", {"X-Forwarded-For", "203.0.113.1, "}, "wrong", false},
+        {"127.0.0.1", {"X-Forwarded-For", "203.0.113.1 203.0.113.2"}, "wrong", false},
+        {"127.0.0.1", {"X-Forwarded-For", ""}, "wrong", false},
+        {"127.0.0.1",
+         {"Forwarded", "for=192.0.2.60;proto=http;by=203.0.113.43"},
+         "192.0.2.60",
+         false},
+        {"127.0.0.1",
+         {"Forwarded", "for=10.9.9.9, For=\"[2001:db8:cafe::17]:4711\""},
+         "2001:db8:cafe::17",
+         false},
+        {"127.0.0.1", {"Forwarded", "proto=http"}, "wrong", false},
+        {"127.0.0.1", {"X-Real-IP", "192.0.2.77"}, "192.0.2.77", false},
+        {"127.0.0.1", {"Via", "1.1 proxy"}, "127.0.0.1", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[64];
+        bool local;
+        size_t n = 0;
+        while (n < 6 && cases[i].headers[n]) {
+            n++;
+        }
+        assert_string_equal(from(cases[i].peer, cases[i].headers, n, &local, text), cases[i].is);
+        assert_int_equal(local, cases[i].local);
+    }
+    srv_net net;
+    static const char *const bad[] = {"",        "x",     "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1",
+                                      "::1/129", "1.2.3", "10.0.0.0/8x"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(srv_net_read(bad[i], &net));
+    }
+}
+
+/* ---- keys ---- */
+
+static void key_texts(void **state)
+{
+    char id[40], text[SRV_KEY_TEXT_BYTES], old[SRV_KEY_TEXT_BYTES];
+    store_key key = {0}, none = {0};
+    (void)state;
+    assert_int_equal(srv_key_new(&key, text, NULL), WI_OK);
+    assert_true(srv_key_id(text, id, sizeof id));
+    assert_string_equal(id, key.id);
+    static const char *const bad[] = {
+        "wk_",    "wk__",     "wk_\xff_x",
+        "wk_abc", "wk_ABC_x", "wk_a b_x",
+        "x",      "wk_'--_x", "wk_00000000000000000000000000000000000000000_x"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(srv_key_id(bad[i], id, sizeof id));
+    }
+    assert_true(srv_key_matches(&key, text, 100));
+    assert_false(srv_key_matches(&none, text, 100));
+    key.expires_ms = 100;
+    assert_true(srv_key_matches(&key, text, 99));
+    assert_false(srv_key_matches(&key, text, 100));
+    key.expires_ms = 0;
+    /* a new secret: the old one is good for a while */
+    memcpy(old, text, sizeof old);
+    memcpy(key.old_salt, key.salt, sizeof key.salt);
+    memcpy(key.old_hash, key.hash, sizeof key.hash);
+    key.old_until_ms = 200;
+    assert_int_equal(srv_key_new(&key, text, NULL), WI_OK);
+    assert_true(srv_key_matches(&key, text, 100) && srv_key_matches(&key, old, 199));
+    assert_false(srv_key_matches(&key, old, 200));
+    key.revoked_ms = 1;
+    assert_false(srv_key_matches(&key, text, 100));
+    assert_true(srv_key_sees_head(&key, "x"));
+    key.only_heads = "a,bc";
+    assert_true(srv_key_sees_head(&key, "a") && srv_key_sees_head(&key, "bc"));
+    assert_false(srv_key_sees_head(&key, "b") || srv_key_sees_head(&key, "") ||
+                 srv_key_sees_head(&key, "a,bc"));
+    key.only_heads = NULL;
+    store_key_free(&key);
+}
+
+/* ---- cost ---- */
+
+static size_t put(uint8_t *at, const char *bytes, size_t n)
+{
+    memcpy(at, bytes, n);
+    return n;
+}
+
+/* SOF of 4096 x 4096, then so many scans of a few bytes. */
+static size_t jpeg_of(uint8_t *out, unsigned kind, unsigned n_scans)
+{
+    size_t n = put(out, "\xff\xd8\xff", 3);
+    out[n++] = (uint8_t)kind;
+    n += put(out + n, "\0\x11\x08\x10\0\x10\0\3\1\x22\0\2\x11\1\3\x11\1", 17);
+    for (unsigned i = 0; i < n_scans; i++) {
+        n += put(out + n, "\xff\xda\0\x08\1\1\0\0\x3f\0\x12\xff\0\x34", 14);
+    }
+    return n + put(out + n, "\xff\xd9", 2);
+}
+
+static void costs(void **state)
+{
+    uint8_t *file = malloc(1 << 20);
+    (void)state;
+    srv_cost plain = srv_cost_of(file, jpeg_of(file, 0xc0, 3));
+    assert_int_equal(plain.n_pixels, 1 << 24);
+    assert_int_equal(plain.n_scans, 1);
+    srv_cost usual = srv_cost_of(file, jpeg_of(file, 0xc2, 10));
+    assert_int_equal(usual.n_scans, 10);
+    assert_true(usual.seconds > plain.seconds && usual.seconds < 3);
+    srv_cost bomb = srv_cost_of(file, jpeg_of(file, 0xc2, 1000));
+    assert_int_equal(bomb.n_scans, 1000);
+    assert_true(bomb.seconds > 50);
+    memset(file, 0, 100);
+    put(file,
+        "\0\0\0\x1c"
+        "ftypavif",
+        12);
+    put(file + 40, "\0\0\0\x14ispe\0\0\0\0\0\0\x1b\x58\0\0\x1b\x58", 20);
+    assert_int_equal(srv_cost_of(file, 100).n_pixels, 49000000);
+    assert_true(srv_cost_of(file, 100).seconds > 1);
+    put(file, "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x10\0\0\0\x08\0\x08\2\0\0\0", 29);
+    assert_int_equal(srv_cost_of(file, 100).n_pixels, 4096 * 2048);
+    /* every beginning of every kind, of exact size */
+    for (size_t n = 0; n < 60; n++) {
+        uint8_t *exact = malloc(n ? n : 1);
+        for (unsigned kind = 0; kind < 6; kind++) {
+            static const char *const begins[] = {"\xff\xd8\xff\xc2", "\x89PNG", "RIFFxxxxWEBPVP8X",
+                                                 "RIFFxxxxWEBPVP8L", "BM",      "xxxxftypispe"};
+            memset(exact, 0xff, n);
+            size_t length = strlen(begins[kind]);
+            memcpy(exact, begins[kind], length < n ? length : n);
+            (void)srv_cost_of(exact, n);
+        }
+        free(exact);
+    }
+    free(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(turns_go_round),
+        cmocka_unit_test(who_costs_more_waits_longer),
+        cmocka_unit_test(bounds_of_one_client),
+        cmocka_unit_test(memory_is_shared),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(key_texts),
+        cmocka_unit_test(costs),
+    };
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
