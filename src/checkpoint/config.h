@@ -26,6 +26,8 @@ uint32_t wi_config_side(wi_config *config, const wi_json *object, const char *ke
                         uint32_t missing);
 wi_activation wi_config_activation(wi_config *config, const wi_json *object, const char *key,
                                    wi_activation missing);
+/* open_clip's preprocess_cfg over what `how` holds. */
+void wi_source_open_clip_preprocess(wi_config *config, const wi_json *json, wi_preprocess *how);
 /* Records a mistake of the caller's finding, unless there is one already. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))

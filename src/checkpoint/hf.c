@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "checkpoint/config.h"
 #include "checkpoint/layout.h"
+#include "checkpoint/siglip.h"
 #include "nn/text.h"
 #include "nn/vit.h"
 
@@ -111,7 +112,7 @@ static wi_status read_preprocess(wi_source *source, const char *path, const wi_j
 
 /* Newer folders keep the image processor inside processor_config.json; without either, it is
  * OpenAI's. */
-static wi_status read_preprocess_file(wi_source *source, const char *folder, wi_error *error)
+wi_status wi_source_read_preprocess(wi_source *source, const char *folder, wi_error *error)
 {
     bool inside = !wi_source_file_exists(folder, "preprocessor_config.json");
     const char *name = inside ? "processor_config.json" : "preprocessor_config.json";
@@ -183,7 +184,7 @@ static void check_family(wi_config *config, const wi_json *json)
     if (strcmp(type, "clip") != 0 && strcmp(type, "clip_text_model") != 0 &&
         strcmp(type, "clip_vision_model") != 0)
         wi_config_fail(config, WI_ERR_UNSUPPORTED,
-                       "models of the family '%s' are not supported; CLIP is", type);
+                       "models of the family '%s' are not supported; CLIP and SigLIP are", type);
 }
 
 static wi_status read_config(wi_source *source, const char *path, const wi_json *json,
@@ -238,12 +239,17 @@ wi_status wi_source_read_hf(wi_source *source, const char *folder, wi_error *err
         return wi_fail_nomem(error, strlen(folder), "a file name");
     wi_json *json = NULL;
     wi_status status = wi_json_read(path, WI_SOURCE_MAX_CONFIG, &json, error);
-    if (status == WI_OK)
+    const bool siglip = status == WI_OK && wi_siglip_is_hf(json);
+    if (siglip)
+        status = wi_siglip_read_hf(source, folder, path, json, error);
+    else if (status == WI_OK)
         status = read_config(source, path, json, error);
     wi_json_free(&json);
     free(path);
+    if (siglip)
+        return status;
     if (status == WI_OK && source->params.tower[WI_ROLE_IMAGE].kind)
-        status = read_preprocess_file(source, folder, error);
+        status = wi_source_read_preprocess(source, folder, error);
     if (status == WI_OK)
         status = read_trained_scale(source, error);
     if (status == WI_OK)

@@ -9,6 +9,7 @@
 #include "fmt/gguf.h"
 #include "fmt/json.h"
 #include "fmt/safetensors.h"
+#include "text/tokenizer.h"
 
 enum {
     WI_SOURCE_MAX_SHARDS = 256,
@@ -35,6 +36,7 @@ struct wi_source {
     const char *format;
     char *name, *licence, *merges;
     size_t n_merges;
+    wi_tokenizer tokenizer; /* other than CLIP's, whose merges stand above */
     wi_source_file *files;
     size_t n_files;
     wi_gguf *gguf;
@@ -124,6 +126,11 @@ wi_status wi_source_read_clipcpp(wi_source *source, wi_error *error);
 wi_status wi_source_load_merges(const char *path, size_t n_max, char **out, size_t *n_bytes,
                                 wi_error *error);
 wi_status wi_source_read_merges(wi_source *source, const char *folder, wi_error *error);
+
+/* The folder's tokenizer, whichever it is (tokenizer_files.h); none is WI_ERR_NOT_FOUND. */
+wi_status wi_source_read_tokenizer(wi_source *source, const char *folder, wi_error *error);
+/* preprocessor_config.json, where the folder has one, over what params hold. */
+wi_status wi_source_read_preprocess(wi_source *source, const char *folder, wi_error *error);
 
 /* OpenAI's preprocessing for a square of image_px. */
 wi_preprocess wi_preprocess_openai(uint32_t image_px);

@@ -31,8 +31,11 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static wi_status take_tokenizer(wi_model *model, const wi_source *source, wi_error *error)
+static wi_status take_tokenizer(wi_model *model, wi_source *source, wi_error *error)
 {
+    model->tokenizer = wi_source_take_tokenizer(source);
+    if (model->tokenizer.kind)
+        return WI_OK;
     size_t n_bytes = 0;
     const char *merges = wi_source_merges(source, &n_bytes);
     if (merges) {
@@ -60,7 +63,7 @@ static bool copy_strings(wi_model *model, const char *name, const char *licence,
     return model->name && model->licence && model->source;
 }
 
-static wi_status fill_from_source(wi_model *model, const wi_source *source, wi_pack_type type,
+static wi_status fill_from_source(wi_model *model, wi_source *source, wi_pack_type type,
                                   wi_error *error)
 {
     model->params = *wi_source_params(source);

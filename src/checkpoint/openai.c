@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "checkpoint/config.h"
 #include "checkpoint/layout.h"
+#include "checkpoint/siglip.h"
 #include "nn/resnet.h"
 #include "nn/text.h"
 #include "nn/vit.h"
@@ -323,7 +324,7 @@ static void read_text(wi_config *config, const wi_json *json, wi_activation acti
     wi_tower_params_set(out, &wi_text_kind, &p);
 }
 
-static void read_preprocess(wi_config *config, const wi_json *json, wi_preprocess *how)
+void wi_source_open_clip_preprocess(wi_config *config, const wi_json *json, wi_preprocess *how)
 {
     how->size_px = wi_config_side(config, json, "size", how->size_px);
     wi_config_3f(config, json, "mean", how->mean);
@@ -369,15 +370,22 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     if (wi_source_has_prefix(source, source->text_prefix[0] ? "text." : "transformer."))
         read_text(&config, text, activation, &params->tower[WI_ROLE_TEXT]);
     params->preprocess = wi_preprocess_openai(image_px);
-    read_preprocess(&config, wi_json_get(json, "preprocess_cfg"), &params->preprocess);
+    wi_source_open_clip_preprocess(&config, wi_json_get(json, "preprocess_cfg"),
+                                   &params->preprocess);
     return config.status;
 }
 
-static wi_status read_config_file(wi_source *source, const char *path, wi_error *error)
+/* *done: the model is of a family with a reader of its own, which has read all. */
+static wi_status read_config_file(wi_source *source, const char *folder, const char *path,
+                                  bool *done, wi_error *error)
 {
     wi_json *json = NULL;
     wi_status status = wi_json_read(path, WI_SOURCE_MAX_CONFIG, &json, error);
-    if (status == WI_OK)
+    const wi_json *model = wi_json_get(json, "model_cfg");
+    *done = status == WI_OK && wi_siglip_is_open_clip(model ? model : json);
+    if (*done)
+        status = wi_siglip_read_open_clip(source, folder, path, json, error);
+    else if (status == WI_OK)
         status = read_config(source, path, json, error);
     wi_json_free(&json);
     return status;
@@ -408,10 +416,13 @@ wi_status wi_source_read_openai(wi_source *source, const char *folder, const cha
     source->format = config_path ? "open_clip" : "openai";
     source->text_prefix = wi_source_has_prefix(source, "text.transformer.") ? "text." : "";
     wi_status status = WI_OK;
+    bool done = false;
     if (config_path)
-        status = read_config_file(source, config_path, error);
+        status = read_config_file(source, folder, config_path, &done, error);
     else
         infer_params(source);
+    if (done)
+        return status;
     if (status == WI_OK)
         status = read_scalars(source, error);
     if (status == WI_OK)

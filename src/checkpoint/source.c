@@ -492,6 +492,7 @@ void wi_source_close(wi_source **source)
     free(s->name);
     free(s->licence);
     free(s->merges);
+    free(s->tokenizer.own);
     free(s->label);
     free(s);
     *source = NULL;
@@ -515,6 +516,13 @@ const char *wi_source_name(const wi_source *source)
 const char *wi_source_licence(const wi_source *source)
 {
     return source->licence;
+}
+
+wi_tokenizer wi_source_take_tokenizer(wi_source *source)
+{
+    const wi_tokenizer taken = source->tokenizer;
+    source->tokenizer = (wi_tokenizer){0};
+    return taken;
 }
 
 const char *wi_source_merges(const wi_source *source, size_t *n_bytes)

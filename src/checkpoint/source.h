@@ -8,6 +8,7 @@
 #define WI_CHECKPOINT_SOURCE_H
 
 #include "model/params.h"
+#include "text/tokenizer.h"
 
 typedef enum wi_raw_type {
     WI_RAW_F32 = 0,
@@ -45,6 +46,9 @@ const char *wi_source_name(const wi_source *source);    /* from config or folder
 const char *wi_source_licence(const wi_source *source); /* from metadata, "" when unknown */
 wi_raw_type
 wi_source_main_type(const wi_source *source); /* of the large matrices: what AUTO keeps */
+/* The checkpoint's tokenizer when it is another than CLIP's, else one without a kind. Owns: the
+ * caller frees its `own`. */
+wi_tokenizer wi_source_take_tokenizer(wi_source *source);
 /* merges.txt-style bytes of the folder's own tokenizer (tokenizer.json's merges are rewritten into
  * that form); NULL when the checkpoint brings none: CLIP's own then applies. Lives as long as the
  * source. */

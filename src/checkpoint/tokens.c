@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "checkpoint/layout.h"
+#include "checkpoint/tokenizer_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -116,5 +117,23 @@ wi_status wi_source_read_merges(wi_source *source, const char *folder, wi_error 
     wi_status status =
         wi_source_load_merges(path, n_max, &source->merges, &source->n_merges, error);
     free(path);
+    return status;
+}
+
+wi_status wi_source_read_tokenizer(wi_source *source, const char *folder, wi_error *error)
+{
+    wi_status status = wi_tokenizer_files_read(folder, NULL, &source->tokenizer, error);
+    if (status == WI_OK && !source->tokenizer.kind)
+        status = wi_fail(error, WI_ERR_NOT_FOUND,
+                         "%s: its tokenizer is missing (tokenizer.json, tokenizer.model or "
+                         "spiece.model)",
+                         source->label);
+    const uint32_t vocabulary =
+        wi_tower_facts_of(&source->params.tower[WI_ROLE_TEXT]).vocabulary_size;
+    if (status == WI_OK && wi_tok_rules(&source->tokenizer).n_ids > vocabulary)
+        status = wi_fail(error, WI_ERR_MISMATCH,
+                         "%s: a tokenizer of %u pieces beside a network of %u: they do not belong "
+                         "together",
+                         source->label, wi_tok_rules(&source->tokenizer).n_ids, vocabulary);
     return status;
 }

@@ -23,6 +23,7 @@ struct wi_safetensors {
     const wi_json *metadata;
     wi_safetensors_tensor *tensors; /* by name */
     size_t n_tensors;
+    void *memory; /* of tensors that came from elsewhere */
 };
 
 const char *wi_safetensors_type_name(wi_safetensors_type type)
@@ -198,12 +199,35 @@ wi_status wi_safetensors_parse(const char *file, const uint8_t *bytes, size_t n_
     return status;
 }
 
+wi_status wi_safetensors_collect(const char *file, wi_safetensors_tensor *tensors, size_t n_tensors,
+                                 void *memory, wi_safetensors **out, wi_error *error)
+{
+    wi_safetensors *st = calloc(1, sizeof *st);
+    if (!st) {
+        free(tensors);
+        free(memory);
+        return wi_fail_nomem(error, sizeof *st, "a tensor directory");
+    }
+    *st = (wi_safetensors){.tensors = tensors, .n_tensors = n_tensors, .memory = memory};
+    qsort(tensors, n_tensors, sizeof *tensors, by_name);
+    for (size_t i = 1; i < n_tensors; i++)
+        if (strcmp(tensors[i - 1].name, tensors[i].name) == 0) {
+            wi_status status = wi_fail(error, WI_ERR_FORMAT, "%s: two tensors are called '%.80s'",
+                                       file, tensors[i].name);
+            wi_safetensors_close(&st);
+            return status;
+        }
+    *out = st;
+    return WI_OK;
+}
+
 void wi_safetensors_close(wi_safetensors **file)
 {
     if (!file || !*file)
         return;
     wi_json_free(&(*file)->header);
     free((*file)->tensors);
+    free((*file)->memory);
     free(*file);
     *file = NULL;
 }

@@ -50,6 +50,11 @@ typedef struct wi_safetensors wi_safetensors;
  * WI_ERR_NOMEM */
 wi_status wi_safetensors_parse(const char *file, const uint8_t *bytes, size_t n_bytes,
                                wi_safetensors **out, wi_error *error);
+/* A directory of tensors that another format brought. Takes tensors (n of them, from malloc) and
+ * memory (where names and data may lie; nullable) over, after a failure too.
+ * Errors: WI_ERR_FORMAT (two of one name), WI_ERR_NOMEM */
+wi_status wi_safetensors_collect(const char *file, wi_safetensors_tensor *tensors, size_t n_tensors,
+                                 void *memory, wi_safetensors **out, wi_error *error);
 void wi_safetensors_close(wi_safetensors **file);
 
 size_t wi_safetensors_count(const wi_safetensors *file);

@@ -124,32 +124,14 @@ static void prepare(const void *tower, void *memory)
 
 /* --- running --- */
 
-/* patches[n*grid*grid, 3*p*p] in (channel, row, column) order, as the convolution's weights are
- * flattened. */
-static void gather_patches(const wi_vit *vit, const float *values, const uint8_t *pixels, size_t n,
-                           float *patches, size_t ld)
-{
-    const size_t p = vit->params.patch_px, px = vit->params.image_px, g = wi_vit_grid(vit);
-    for (size_t b = 0; b < n; b++)
-        for (size_t gy = 0; gy < g; gy++)
-            for (size_t gx = 0; gx < g; gx++) {
-                float *out = patches + ((b * g + gy) * g + gx) * ld;
-                for (size_t y = 0; y < p; y++) {
-                    const uint8_t *row = pixels + ((b * px + gy * p + y) * px + gx * p) * 3;
-                    for (size_t x = 0; x < p; x++)
-                        for (size_t c = 0; c < 3; c++)
-                            out[(c * p + y) * p + x] = values[c * 256 + row[3 * x + c]];
-                }
-            }
-}
-
 /* x[n*tokens, width] = class token and patch embeddings, plus positions. */
 static void embed(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const uint8_t *pixels,
                   size_t n)
 {
     wi_stack_memory *m = &memory->stack;
     const size_t width = vit->params.blocks.width, ld = wi_ld(width), tokens = wi_vit_tokens(vit);
-    gather_patches(vit, memory->pixel_values, pixels, n, m->mlp, m->ld_mlp);
+    wi_pixel_patches(memory->pixel_values, pixels, n, vit->params.image_px, vit->params.patch_px,
+                     m->mlp, m->ld_mlp);
     wi_input in = wi_prepare(run, &vit->patch, n * (tokens - 1), m->mlp, m->ld_mlp);
     wi_linear(run, &vit->patch, n * (tokens - 1), &in, m->h, ld, (wi_epilogue){0});
     for (size_t b = 0; b < n; b++)
