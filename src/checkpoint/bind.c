@@ -200,7 +200,9 @@ static wi_status need_qkv(binder *b, const wi_part *part)
 static wi_status need_conv(binder *b, const wi_part *part)
 {
     static const char *const parts[] = {".bn.w", ".bn.b", ".bn.mean", ".bn.var"};
-    wi_status status = need_of(b, part->name, ".w", part->n, part->k);
+    const size_t taps = (size_t)part->conv_size * part->conv_size;
+    const size_t k = part->kind == WI_PART_DEPTHWISE ? taps : part->k;
+    wi_status status = need_of(b, part->name, ".w", part->n, k);
     for (size_t i = 0; i < 4 && status == WI_OK; i++)
         status = need_of(b, part->name, parts[i], 1, part->n);
     return status;
@@ -216,6 +218,7 @@ static wi_status bind_part(void *context, const wi_part *part, wi_error *error)
     case WI_PART_QKV:
         return need_qkv(b, part);
     case WI_PART_CONV:
+    case WI_PART_DEPTHWISE:
         return need_conv(b, part);
     case WI_PART_VECTOR:
     case WI_PART_TABLE:

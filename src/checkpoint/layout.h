@@ -120,6 +120,24 @@ wi_status wi_source_read_openai(wi_source *source, const char *folder, const cha
                                 wi_error *error);
 wi_status wi_source_read_clipcpp(wi_source *source, wi_error *error);
 
+/* config_path NULL: EfficientNet-Lite as it was published. */
+wi_status wi_source_read_mbconv(wi_source *source, const char *folder, const char *config_path,
+                                wi_error *error);
+bool wi_source_is_mbconv(const wi_source *source);
+
+/* OpenAI's names, for layouts that share a part of them: where a tensor of the text tower is stored,
+ * that tower's parameters from its shapes, logit_scale and logit_bias. */
+void wi_openai_place(const wi_source *source, const wi_ours *ours, wi_place *out);
+bool wi_openai_harmless(const wi_source *source, const char *stored_name);
+struct wi_text_params;
+struct wi_text_params wi_openai_text(const wi_source *source);
+wi_status wi_openai_scalars(wi_source *source, wi_error *error);
+/* Side `axis` of a stored tensor PREFIX NAME, counted from the end when negative; 0 when it is not
+ * there or absurd. */
+uint32_t wi_source_side(const wi_source *source, const char *prefix, const char *name, int axis);
+/* How many of PREFIX0SUFFIX, PREFIX1SUFFIX, ... there are without a gap. */
+uint32_t wi_source_count(const wi_source *source, const char *prefix, const char *suffix);
+
 /* tokenizer of a Hugging Face folder: merges.txt, else the merges of tokenizer.json, else nothing.
  */
 /* The first n_max merges of merges.txt or of a tokenizer.json, as lines. Owns: free(*out). */

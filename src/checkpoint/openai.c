@@ -191,6 +191,17 @@ static uint32_t infer_embedding(const wi_source *source)
     return dim ? dim : side_of(source, "", "visual.attnpool.c_proj.weight", 0);
 }
 
+wi_text_params wi_openai_text(const wi_source *source)
+{
+    const char *prefix = source->text_prefix;
+    wi_text_params text = {0};
+    text.blocks = infer_blocks(source, prefix, side_of(source, prefix, "ln_final.weight", 0));
+    text.context_length = side_of(source, prefix, "positional_embedding", 0);
+    text.vocabulary_size = side_of(source, prefix, "token_embedding.weight", 0);
+    text.end_token = wi_clip_end_token(text.vocabulary_size);
+    return text;
+}
+
 static void infer_params(wi_source *source)
 {
     wi_params *params = &source->params;
@@ -201,11 +212,7 @@ static void infer_params(wi_source *source)
     else if (wi_source_has_prefix(source, "visual."))
         image_px = infer_vit(source, &params->tower[WI_ROLE_IMAGE]);
     if (wi_source_has_prefix(source, prefix[0] ? "text.transformer." : "transformer.")) {
-        wi_text_params text = {0};
-        text.blocks = infer_blocks(source, prefix, side_of(source, prefix, "ln_final.weight", 0));
-        text.context_length = side_of(source, prefix, "positional_embedding", 0);
-        text.vocabulary_size = side_of(source, prefix, "token_embedding.weight", 0);
-        text.end_token = wi_clip_end_token(text.vocabulary_size);
+        const wi_text_params text = wi_openai_text(source);
         wi_tower_params_set(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &text);
     }
     params->embedding_dim = infer_embedding(source);
@@ -391,7 +398,7 @@ static wi_status read_config_file(wi_source *source, const char *folder, const c
     return status;
 }
 
-static wi_status read_scalars(wi_source *source, wi_error *error)
+wi_status wi_openai_scalars(wi_source *source, wi_error *error)
 {
     bool found;
     float value;
@@ -424,10 +431,32 @@ wi_status wi_source_read_openai(wi_source *source, const char *folder, const cha
     if (done)
         return status;
     if (status == WI_OK)
-        status = read_scalars(source, error);
+        status = wi_openai_scalars(source, error);
     if (status == WI_OK)
         status = wi_source_bind(source, &names, error);
     if (status == WI_OK && folder && source->params.tower[WI_ROLE_TEXT].kind)
         status = wi_source_read_merges(source, folder, error);
     return status;
+}
+
+/* --- for layouts that share a part of this one --- */
+
+void wi_openai_place(const wi_source *source, const wi_ours *ours, wi_place *out)
+{
+    place_openai(source, ours, out);
+}
+
+bool wi_openai_harmless(const wi_source *source, const char *stored_name)
+{
+    return harmless(source, stored_name);
+}
+
+uint32_t wi_source_side(const wi_source *source, const char *prefix, const char *name, int axis)
+{
+    return side_of(source, prefix, name, axis);
+}
+
+uint32_t wi_source_count(const wi_source *source, const char *prefix, const char *suffix)
+{
+    return count_blocks(source, prefix, suffix);
 }

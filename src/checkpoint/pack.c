@@ -27,6 +27,8 @@ static wi_mat_type type_for(const packer *pk, const wi_part *part, const wi_raw 
                                        [WI_RAW_BF16] = WI_MAT_BF16,
                                        [WI_RAW_Q8_0] = WI_MAT_F32,
                                        [WI_RAW_Q4_0] = WI_MAT_F32};
+    if (part->kind == WI_PART_DEPTHWISE) /* few numbers, read as they are */
+        return WI_MAT_F32;
     switch (pk->type) {
     case WI_PACK_F32:
         return WI_MAT_F32;
@@ -92,6 +94,17 @@ static void to_channels_last(float *row, float *copy, size_t k, size_t taps)
             row[t * channels + c] = copy[c * taps + t];
 }
 
+/* (row, column) -> (column, row) with the rows padded to fours. */
+static void to_depthwise(float *row, float *copy, size_t size)
+{
+    const size_t pitch = wi_depthwise_pitch((uint32_t)size);
+    memcpy(copy, row, size * size * sizeof *row);
+    memset(row, 0, size * pitch * sizeof *row);
+    for (size_t y = 0; y < size; y++)
+        for (size_t x = 0; x < size; x++)
+            row[x * pitch + y] = copy[y * size + x];
+}
+
 static void store_panel(wi_mat_type type, const float *rows, size_t k, void *out)
 {
     for (size_t i = 0; i < k; i++)
@@ -127,6 +140,8 @@ static void pack_panel(void *context, size_t p, int worker)
         wi_raw_read_rows(&job->from->w[row / each], row % each, 1, to);
         if (part->kind == WI_PART_CONV && part->conv_size > 1)
             to_channels_last(to, rows + WI_PANEL * k, k, (size_t)part->conv_size * part->conv_size);
+        if (part->kind == WI_PART_DEPTHWISE)
+            to_depthwise(to, rows + WI_PANEL * k, part->conv_size);
         for (size_t i = 0; i < k; i++) {
             if (job->channel_scale)
                 to[i] *= job->channel_scale[row];
@@ -201,14 +216,15 @@ static wi_status pack_matrix(const packer *pk, const wi_part *part, wi_error *er
     *mat = (wi_mat){.type = type_for(pk, part, &from.w[0]), .n = part->n, .k = part->k};
     const size_t padded = wi_mat_panels(mat) * WI_PANEL, each = part->n / (size_t)from.n;
     float *bias = NULL, *channel_scale = NULL;
-    if (from.has_b || part->kind == WI_PART_CONV) {
+    const bool has_norm = part->kind == WI_PART_CONV || part->kind == WI_PART_DEPTHWISE;
+    if (has_norm || from.has_b) {
         bias = wi_own(pk->owned, padded, sizeof *bias, error);
         if (!bias)
             return WI_ERR_NOMEM;
         memset(bias, 0, padded * sizeof *bias);
         mat->bias = bias;
     }
-    if (part->kind == WI_PART_CONV) {
+    if (has_norm) {
         channel_scale = wi_own(pk->owned, padded, sizeof *channel_scale, error);
         if (!channel_scale)
             return WI_ERR_NOMEM;

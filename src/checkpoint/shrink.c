@@ -48,6 +48,7 @@ typedef struct channel {
     size_t k;
     float *weights; /* [k], columns set apart are zero */
     int8_t *q;      /* [k rounded up to 8], zeros behind k */
+    bool bounded;   /* by WI_S8_FOUR */
 } channel;
 
 /* The four of q[8g..8g+8) that are added in 16 bits: half 0 or 1 of group g. */
@@ -80,7 +81,7 @@ static double quantise_channel(const channel *c, float scale)
 {
     for (size_t i = 0; i < c->k; i++)
         c->q[i] = to_s8(c->weights[i], scale);
-    for (size_t g = 0; g < c->k; g += 8)
+    for (size_t g = 0; c->bounded && g < c->k; g += 8)
         for (int half = 0; half < 2; half++)
             bound_four(c, scale, g, fours[half]);
     double error = 0.0;
@@ -101,7 +102,7 @@ static float best_scale(const channel *c)
         most = fmaxf(most, fabsf(c->weights[i]));
     float best = scale_of(most);
     double least = INFINITY;
-    for (int i = 0; i < N_TRIED; i++) {
+    for (int i = 0; i < (c->bounded ? N_TRIED : 1); i++) {
         const float scale = scale_of(most) * (1.0f + 0.03f * (float)i);
         const double error = quantise_channel(c, scale);
         if (error < least) {
@@ -154,7 +155,9 @@ static wi_status shrink_matrix(const shrinker *s, const wi_part *part, wi_error 
     const wi_mat from = *part->mat;
     wi_mat to = {.type = WI_MAT_S8, .n = from.n, .k = from.k, .bias = from.bias};
     uint32_t columns[WI_MAX_APART];
-    const uint32_t n_apart = s->choose ? s->choose(s->context, part->mat, columns) : 0;
+    const uint32_t n_apart = s->choose && part->kind != WI_PART_DEPTHWISE
+                                 ? s->choose(s->context, part->mat, columns)
+                                 : 0;
     wi_status status = copy_apart(&from, &to, columns, n_apart, s->owned, error);
     if (status != WI_OK)
         return status;
@@ -162,7 +165,9 @@ static wi_status shrink_matrix(const shrinker *s, const wi_part *part, wi_error 
     int8_t *panels = wi_own(s->owned, bytes, 1, error);
     float *scale = wi_own(s->owned, padded, sizeof *scale, error);
     int32_t *sum = wi_own(s->owned, padded, sizeof *sum, error);
-    const channel c = {from.k, malloc(from.k * sizeof(float)), calloc(wi_round_up(from.k, 8), 1)};
+    const bool alone = part->kind == WI_PART_DEPTHWISE; /* never four products in 16 bits */
+    const channel c = {from.k, malloc(from.k * sizeof(float)), calloc(wi_round_up(from.k, 8), 1),
+                       !alone};
     if (panels && scale && sum && c.weights && c.q) {
         memset(panels, 0, bytes);
         for (size_t r = 0; r < padded; r++)

@@ -329,11 +329,24 @@ static bool has_hf_names(const wi_source *source)
            wi_source_has_prefix(source, "text_model.");
 }
 
+static wi_status read_mbconv(wi_source *source, const char *folder, bool has_config,
+                             wi_error *error)
+{
+    char *path = has_config ? wi_source_path(folder, "config.json") : NULL;
+    if (has_config && !path)
+        return wi_fail_nomem(error, strlen(folder), "a file name");
+    wi_status status = wi_source_read_mbconv(source, folder, path, error);
+    free(path);
+    return status;
+}
+
 /* config_name: beside the weights, for OpenAI's names; NULL when there is none. */
 static wi_status read_by_names(wi_source *source, const char *folder, const char *config_name,
                                wi_error *error)
 {
     bool openai = has_openai_names(source), config = wi_source_file_exists(folder, "config.json");
+    if (wi_source_is_mbconv(source))
+        return read_mbconv(source, folder, config, error);
     if (config && !openai)
         return wi_source_read_hf(source, folder,
                                  error); /* also names the family when it is not CLIP */

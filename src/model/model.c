@@ -37,12 +37,13 @@ static wi_weights weights_of(wi_mat_type type)
 }
 
 /* A model is named after its first large matrix: all are stored alike, but for the few kept in
- * float. */
+ * float, and depthwise ones, which are f32 beside half precision. */
 static wi_status note_weights(void *context, const wi_part *part, wi_error *error)
 {
     (void)error;
     wi_weights *weights = context;
-    if (*weights == WI_WEIGHTS_AUTO && part->mat && !part->keep_float)
+    if (*weights == WI_WEIGHTS_AUTO && part->mat && !part->keep_float &&
+        part->kind != WI_PART_DEPTHWISE)
         *weights = weights_of(part->mat->type);
     return WI_OK;
 }

@@ -98,6 +98,9 @@ static wi_status bind_matrix(const wi_gguf *gguf, const wi_part *part, wi_error 
         if (status != WI_OK)
             return status;
     }
+    const bool half = mat.type == WI_MAT_F16 || mat.type == WI_MAT_BF16;
+    if (part->kind == WI_PART_DEPTHWISE && (half || mat.n_apart))
+        return missing(part, ".w", error);
     if (part->has_bias) {
         mat.bias = bind(gguf, part, ".b", WI_GGML_F32, rows, 1, 1);
         if (!mat.bias)
@@ -197,6 +200,8 @@ static wi_status bind_all(wi_model *model, wi_error *error)
         status = wi_net_open(&model->params, &model->net, error);
     if (status == WI_OK)
         status = wi_net_walk(&model->net, bind_part, model->gguf, error);
+    if (status == WI_OK)
+        status = wi_net_check(&model->net, error);
     if (status == WI_OK && model->params.tower[WI_ROLE_TEXT].kind)
         status = bind_tokenizer(model->gguf, &model->tokenizer, error);
     if (status == WI_OK)

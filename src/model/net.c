@@ -42,3 +42,12 @@ wi_status wi_net_walk(const wi_net *net, wi_part_visitor *visit, void *context, 
             net->tower[role].kind->walk(net->tower[role].self, &walker);
     return walker.status;
 }
+
+wi_status wi_net_check(const wi_net *net, wi_error *error)
+{
+    wi_status status = WI_OK;
+    for (int role = 0; role < WI_N_ROLES && status == WI_OK; role++)
+        if (net->tower[role].kind && net->tower[role].kind->bound)
+            status = net->tower[role].kind->bound(net->tower[role].self, error);
+    return status;
+}

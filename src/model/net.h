@@ -16,4 +16,7 @@ void wi_net_close(wi_net *net);
 /* Visits every part of the towers that are open, image first, until one visit fails. */
 wi_status wi_net_walk(const wi_net *net, wi_part_visitor *visit, void *context, wi_error *error);
 
+/* What the towers demand of their weights beyond the walk, once these are there. */
+wi_status wi_net_check(const wi_net *net, wi_error *error);
+
 #endif

@@ -19,6 +19,19 @@ void wi_walk_conv(wi_walker *w, const char *prefix, const char *name, wi_conv *c
     wi_walk_part(w, &part, prefix, name);
 }
 
+void wi_walk_depthwise(wi_walker *w, const char *prefix, const char *name, wi_mat *mat, uint32_t n,
+                       uint32_t size, double norm_eps)
+{
+    wi_part part = {.kind = WI_PART_DEPTHWISE,
+                    .mat = mat,
+                    .n = n,
+                    .k = size * wi_depthwise_pitch(size),
+                    .has_bias = true,
+                    .conv_size = size,
+                    .norm_eps = norm_eps};
+    wi_walk_part(w, &part, prefix, name);
+}
+
 void wi_conv_need(const wi_conv *conv, wi_run_need *need)
 {
     const wi_mat *mat = &conv->mat;

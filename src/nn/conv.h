@@ -31,6 +31,15 @@ static inline size_t wi_conv_out_side(const wi_conv *conv, size_t side)
 /* A convolution of `channels` inputs to n outputs with its batch norm. */
 void wi_walk_conv(wi_walker *walker, const char *prefix, const char *name, wi_conv *conv,
                   uint32_t n, uint32_t channels, double norm_eps);
+/* A depthwise convolution of n channels with its batch norm; size: a side of its kernel. */
+void wi_walk_depthwise(wi_walker *walker, const char *prefix, const char *name, wi_mat *mat,
+                       uint32_t n, uint32_t size, double norm_eps);
+/* What TensorFlow's SAME puts before a side; the larger half comes behind. */
+static inline size_t wi_same_padding(size_t side, size_t size, size_t stride)
+{
+    const size_t reach = (wi_div_up(side, stride) - 1) * stride + size;
+    return reach > side ? (reach - side) / 2 : 0;
+}
 void wi_conv_need(const wi_conv *conv, wi_run_need *need);
 /* out = act(conv(in) + before); memory: wi_features_rows(out) * wi_ld_features(channels out). before may be
  * NULL, or stand in memory itself. */

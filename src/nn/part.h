@@ -14,6 +14,7 @@ typedef enum wi_part_kind {
     WI_PART_LINEAR = 0, /* a matrix from NAME.w and NAME.b */
     WI_PART_QKV,        /* three stacked; NAME ends in "qkv": from its q, k and v */
     WI_PART_CONV,       /* a convolution, its batch norm folded in */
+    WI_PART_DEPTHWISE,  /* the same of each channel by itself (kern.h: wi_depthwise) */
     WI_PART_VECTOR,     /* f32 numbers from tensor NAME */
     WI_PART_TABLE       /* rows that are looked up: tokens */
 } wi_part_kind;
@@ -25,10 +26,11 @@ typedef struct wi_part {
     const float **vector; /* vector: [n, k] */
     wi_table *table;      /* table: [n, k] */
     uint32_t n, k;
-    bool has_bias;      /* linear, qkv */
-    bool keep_float;    /* never stored as int8: small, or where most would be lost */
-    uint32_t conv_size; /* conv: k = conv_size * conv_size * channels */
-    double norm_eps;    /* conv: of its batch norm */
+    bool has_bias;   /* linear, qkv */
+    bool keep_float; /* never stored as int8: small, or where most would be lost */
+    uint32_t
+        conv_size; /* conv: k = conv_size * conv_size * channels; depthwise: a side of its kernel */
+    double norm_eps; /* conv: of its batch norm */
 } wi_part;
 
 /* Floats of a vector, elements of a matrix or table. */

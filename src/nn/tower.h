@@ -76,6 +76,9 @@ typedef struct wi_tower_kind {
     void (*open)(const void *values, const wi_tower_setting *setting, void *tower);
     /* Visits every part. Writes nothing into the tower itself: a visitor may. */
     void (*walk)(void *tower, wi_walker *walker);
+    /* Once the weights are there, what their list cannot say of them; may be NULL.
+     * Errors: WI_ERR_FORMAT */
+    wi_status (*bound)(const void *tower, wi_error *error);
     uint64_t (*macs)(const void *tower); /* of one picture; of one token, without attention */
     /* Working memory for max pictures, or max tokens, at a time. need is raised to what products
      * take, buffers are cut from the arena; while that counts (base NULL) they come out NULL. */
