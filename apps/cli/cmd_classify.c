@@ -26,6 +26,7 @@ static const cli_option options[] = {
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
     CLI_INPUTS_OPTIONS,
+    {"fresh", 0, NULL, false, "compute everything anew, without the cache", NULL},
     {0},
 };
 
@@ -195,9 +196,17 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
 
 static int answer_all(job *j)
 {
-    cli_encode encode = {&j->runtime, &j->paths, cli_picture_options(j->args), answer_one, j};
+    cli_cache *cache = cli_cache_of_folders(&j->runtime, j->args, true);
+    cli_encode encode = {.runtime = &j->runtime,
+                         .paths = &j->paths,
+                         .image = cli_picture_options(j->args),
+                         .cache = cache,
+                         .each = answer_one,
+                         .context = j};
     cli_write_header(j->format, j->grouped);
-    return cli_encode_images(&encode);
+    int status = cli_encode_images(&encode);
+    cli_cache_close(&cache);
+    return status;
 }
 
 static void close_job(job *j)

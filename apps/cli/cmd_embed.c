@@ -20,6 +20,7 @@ static const cli_option options[] = {
      "safetensors npy jsonl"},
     {"raw", 0, NULL, false, "do not bring the vectors to length 1", NULL},
     CLI_INPUTS_OPTIONS,
+    {"fresh", 0, NULL, false, "compute everything anew, without the cache", NULL},
     CLI_FORCE_OPTION,
     {0},
 };
@@ -149,7 +150,11 @@ static bool take_image(void *context, const cli_item *item, const float *embeddi
 static int encode_images(job *j)
 {
     size_t n_rows = j->format == JSONL ? 1 : j->paths.n;
-    cli_encode encode = {&j->runtime, &j->paths, cli_picture_options(j->args), take_image, j};
+    cli_encode encode = {.runtime = &j->runtime,
+                         .paths = &j->paths,
+                         .image = cli_picture_options(j->args),
+                         .each = take_image,
+                         .context = j};
     if (j->paths.n == 0) {
         return CLI_OK;
     }
@@ -158,7 +163,10 @@ static int encode_images(job *j)
         cli_error(j->app, "out of memory");
         return CLI_FAILED;
     }
-    return cli_encode_images(&encode);
+    encode.cache = cli_cache_of_folders(&j->runtime, j->args, false);
+    int status = cli_encode_images(&encode);
+    cli_cache_close(&encode.cache);
+    return status;
 }
 
 static int encode_texts(job *j)

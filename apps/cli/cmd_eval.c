@@ -303,6 +303,7 @@ static int measure_model(job *j, const char *model)
     cli_runtime runtime = {0};
     cli_vectors v = {0}, unknown = {0};
     cli_vectors_options how = {.image = cli_picture_options(j->args),
+                               .args = j->args,
                                .no_cache = cli_args_has(j->args, "fresh")};
     const char *name;
     size_t position = 0;

@@ -114,7 +114,7 @@ static int rank_and_write(const cli_runtime *runtime, const cli_args *args, cli_
                           size_t top, const cli_list *paths)
 {
     cli_vectors v = {0};
-    cli_vectors_options how = {.image = cli_picture_options(args)};
+    cli_vectors_options how = {.image = cli_picture_options(args), .args = args};
     float *wanted = calloc(runtime->info.embedding_dim + 1, sizeof *wanted);
     int status = wanted ? add_texts(runtime, args, "text", 1, wanted) : CLI_FAILED, read = CLI_OK;
     if (status == CLI_OK) {

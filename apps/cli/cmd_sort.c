@@ -188,7 +188,7 @@ static void sort_each(job *j, const wi_head *head, const cli_vectors *v)
 static int sort_all(job *j, const cli_runtime *runtime, const wi_head *head)
 {
     cli_vectors v = {0};
-    cli_vectors_options how = {.image = cli_picture_options(j->args)};
+    cli_vectors_options how = {.image = cli_picture_options(j->args), .args = j->args};
     int read = cli_vectors_open(runtime, &j->paths, &how, &v);
     int status = read != CLI_INTERRUPTED && v.n_good > 0 ? CLI_OK : read;
     if (status == CLI_OK && j->go) {

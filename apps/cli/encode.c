@@ -35,11 +35,21 @@ static int open_work(work *w)
         return CLI_FAILED;
     }
     if (wi_session_open(encode->runtime->model, &session, &w->session, &error) != WI_OK ||
-        cli_pipeline_open((const char *const *)encode->paths->items, n, &load, n_threads,
-                          2 * MAX_BATCH + (size_t)n_threads, &w->pipeline, &error) != WI_OK) {
+        cli_pipeline_open((const char *const *)encode->paths->items, n, &load, encode->cache,
+                          encode->with_content, n_threads, 2 * MAX_BATCH + (size_t)n_threads,
+                          &w->pipeline, &error) != WI_OK) {
         return cli_failed(w->app, encode->runtime->path, &error);
     }
     return CLI_OK;
+}
+
+/* A picture that was read with warnings is read again each time, so that they are told again. */
+static void keep(const work *w, const cli_item *item, const float *embedding)
+{
+    if (w->encode->cache && item->loaded.n_warnings == 0) {
+        cli_cache_keep(w->encode->cache, w->app, &item->known, embedding, item->loaded.width_px,
+                       item->loaded.height_px);
+    }
 }
 
 /* Encodes the good ones of n items together, then hands all of them on in order. */
@@ -48,7 +58,7 @@ static bool encode_batch(work *w, const cli_item *items, size_t n)
     wi_error error = {0};
     size_t n_good = 0, used = 0;
     for (size_t i = 0; i < n; i++) {
-        if (items[i].status == WI_OK) {
+        if (items[i].status == WI_OK && !items[i].known.row) {
             memcpy(w->pixels + n_good++ * w->pixel_bytes, items[i].pixels, w->pixel_bytes);
         }
     }
@@ -62,14 +72,16 @@ static bool encode_batch(work *w, const cli_item *items, size_t n)
     for (size_t i = 0; i < n; i++) {
         const float *embedding = NULL;
         if (items[i].status == WI_OK) {
-            embedding = w->embeddings + used++ * w->dim;
+            embedding = items[i].known.row ? items[i].known.row : w->embeddings + used++ * w->dim;
             cli_tell_warnings(w->app, items[i].path, &items[i].loaded);
+            keep(w, &items[i], embedding);
         } else {
             bool is_stdin = !strcmp(items[i].path, "-");
             w->status =
                 cli_failed(w->app, is_stdin ? "standard input" : items[i].path, &items[i].error);
         }
-        if (!w->encode->each(w->encode->context, &items[i], embedding, encode_ms)) {
+        if (!w->encode->each(w->encode->context, &items[i], embedding,
+                             items[i].known.row ? 0 : encode_ms)) {
             return false;
         }
         w->n_done++;

@@ -10,6 +10,8 @@ typedef struct cli_encode {
     const cli_runtime *runtime;
     const cli_list *paths;
     wi_image_options image;
+    cli_cache *cache;  /* nullable: what it knows is not computed, what it does not is kept in it */
+    bool with_content; /* items tell their content, with or without a cache */
     /* Called for every picture in order; embedding[dim] is not normalised, and NULL for a picture
      * that could not be read, which has been reported already. Return false to stop. */
     bool (*each)(void *context, const cli_item *item, const float *embedding, double encode_ms);

@@ -12,6 +12,8 @@ struct cli_pipeline {
     const char *const *paths;
     size_t n_paths, n_slots, n_started, n_released, n_taken;
     cli_load_options options;
+    const cli_cache *cache;
+    bool with_content;
     cli_item *slots, *handed;
     bool *ready;
     uint8_t *pixels;
@@ -29,7 +31,15 @@ static void load_one(cli_pipeline *p, size_t index)
     cli_item *item = &p->slots[slot];
     uint8_t *pixels = p->pixels + slot * p->pixel_bytes;
     *item = (cli_item){.path = p->paths[index], .pixels = pixels};
-    item->status = cli_load(item->path, &p->options, pixels, &item->loaded, &item->error);
+    if (p->cache || p->with_content) {
+        cli_cache_ask(p->cache, item->path, &item->known);
+    }
+    if (item->known.row) {
+        item->loaded.width_px = item->known.width_px;
+        item->loaded.height_px = item->known.height_px;
+    } else {
+        item->status = cli_load(item->path, &p->options, pixels, &item->loaded, &item->error);
+    }
 }
 
 static void *work(void *context)
@@ -67,8 +77,9 @@ static void start_workers(cli_pipeline *p, int n_threads)
 }
 
 wi_status cli_pipeline_open(const char *const *paths, size_t n_paths,
-                            const cli_load_options *options, int n_threads, size_t n_slots,
-                            cli_pipeline **out, wi_error *error)
+                            const cli_load_options *options, const cli_cache *cache,
+                            bool with_content, int n_threads, size_t n_slots, cli_pipeline **out,
+                            wi_error *error)
 {
     cli_pipeline *p = calloc(1, sizeof *p);
     if (!p) {
@@ -79,6 +90,8 @@ wi_status cli_pipeline_open(const char *const *paths, size_t n_paths,
     p->n_paths = n_paths;
     p->n_slots = n_slots;
     p->options = *options;
+    p->cache = cache;
+    p->with_content = with_content;
     p->pixel_bytes = (size_t)options->preprocess.size_px * options->preprocess.size_px * 3;
     p->slots = calloc(n_slots, sizeof *p->slots);
     p->handed = calloc(n_slots, sizeof *p->handed);

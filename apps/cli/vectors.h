@@ -1,20 +1,22 @@
-/* Embeddings of many photos, kept in the cache folder by the photos' content. */
+/* Embeddings of many photos, by way of the cache. */
 #ifndef CLI_VECTORS_H
 #define CLI_VECTORS_H
 
+#include "cache.h"
 #include "paths.h"
-#include "runtime.h"
 
 typedef struct cli_vectors {
-    float *rows; /* [n, dim], not normalised */
-    bool *good;  /* [n]; false: could not be read, and was reported */
+    float *rows;                    /* [n, dim], not normalised */
+    bool *good;                     /* [n]; false: could not be read, and was reported */
+    uint8_t (*content)[CLI_DIGEST]; /* [n]: SHA-256 of each file; zero where there is none */
     size_t n, dim, n_good, n_cached;
     double seconds; /* spent on the photos that were not in the cache */
 } cli_vectors;
 
 typedef struct cli_vectors_options {
     wi_image_options image;
-    bool no_cache; /* neither read nor write it: for measuring */
+    const cli_args *args; /* nullable: of --isa */
+    bool no_cache;        /* neither read nor write it: for measuring */
 } cli_vectors_options;
 
 /* Owns: the caller frees with cli_vectors_free, also after failure. CLI_OK; CLI_FAILED when some

@@ -28,6 +28,10 @@ extern const cli_verb cli_verb_pull;
 extern const cli_verb cli_verb_embed;
 extern const cli_verb cli_verb_tokenize;
 extern const cli_verb cli_verb_preprocess;
+extern const cli_verb cli_verb_cache_list;
+extern const cli_verb cli_verb_cache_clear;
+extern const cli_verb cli_verb_cache_off;
+extern const cli_verb cli_verb_cache_on;
 extern const cli_verb cli_verb_kernels;
 extern const cli_verb cli_verb_version;
 /* With the server only. */
