@@ -413,9 +413,11 @@ void cli_cache_keep(cli_cache *cache, cli_app *app, const cli_known *known, cons
     }
     bool new_size = width_px > 0 && known->width_px == 0;
     bool kept = known->is_kept || !row || keep_row(cache, known, row);
+    /* Without its place a photo is read again next time: no word about that. */
     if (kept && cache->places.fd >= 0 && (!known->by_place || new_size) &&
-        is_settled(&known->identity)) {
-        kept = keep_place(cache, known, width_px, height_px);
+        is_settled(&known->identity) && !keep_place(cache, known, width_px, height_px)) {
+        close(cache->places.fd);
+        cache->places.fd = -1;
     }
     if (!kept) {
         cli_note(app, "the cache of embeddings cannot be written: %s",

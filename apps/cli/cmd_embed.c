@@ -316,11 +316,10 @@ static int check_outputs(job *j)
 static int run(cli_app *app, const cli_args *args)
 {
     job j = {.app = app, .args = args, .raw = cli_args_has(args, "raw")};
-    int status = read_format(&j);
-    if (status == CLI_OK &&
-        args->n_operands + cli_args_count(args, "image") + cli_args_count(args, "text") == 0) {
-        status = cli_usage(args->verb, "needs an IMAGE, --image FILE or --text TEXT");
-    }
+    bool nothing =
+        args->n_operands + cli_args_count(args, "image") + cli_args_count(args, "text") == 0;
+    int status = nothing ? cli_usage(args->verb, "needs an IMAGE, --image FILE or --text TEXT")
+                         : read_format(&j);
     if (status != CLI_OK) {
         return status;
     }

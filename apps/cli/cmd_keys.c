@@ -55,7 +55,8 @@ static int read_plan(const cli_args *args, store_plan *plan)
     status = status ? status : cli_args_number(args, "concurrency", -1, 100000, 8, &concurrency);
     status = status ? status : cli_args_number(args, "rate", -1, 1000000, -1, &rate);
     status = status ? status : cli_args_number(args, "keep-heads", -1, LONG_MAX, 1000, &kept);
-    status = status ? status : cli_args_number(args, "keep-megabytes", -1, 1L << 40, 2048, &kept_mb);
+    status =
+        status ? status : cli_args_number(args, "keep-megabytes", -1, 1L << 40, 2048, &kept_mb);
     status = status ? status
                     : cli_args_number(args, "burst", 1, 1000000, rate > 0 ? 4 * rate : 1, &burst);
     if (status == CLI_OK) {
