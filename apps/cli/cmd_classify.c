@@ -22,6 +22,8 @@ static const cli_option options[] = {
     CLI_GROUP_OPTION,
     {"top", 'k', "K", false, "show the K best answers (default: 5)", NULL},
     {"multi", 0, NULL, false, "judge every label for itself, yes or no", NULL},
+    {"single", 0, NULL, false,
+     "labels: choose one of them, also with a model that judges each for itself (SigLIP)", NULL},
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
@@ -59,6 +61,10 @@ static int check_usage(job *j)
     if (cli_args_has(args, "template") && !cli_args_has(args, "labels")) {
         return cli_usage(args->verb, "--template goes with --labels");
     }
+    if (cli_args_has(args, "single") &&
+        (cli_args_has(args, "multi") || !cli_args_has(args, "labels"))) {
+        return cli_usage(args->verb, "--single goes with --labels and without --multi");
+    }
     if (cli_args_has(args, "group") && !cli_args_has(args, "labels")) {
         return cli_usage(args->verb, "--group goes with --labels");
     }
@@ -81,6 +87,7 @@ static int open_typed_head(job *j, const char *spec, wi_head **out)
     int status = cli_recipe_from_labels(j->app, j->args, spec, &recipe);
     if (status == CLI_OK) {
         recipe.recipe.sigmoid = cli_args_has(j->args, "multi");
+        recipe.recipe.softmax = cli_args_has(j->args, "single");
         status = cli_head_build_cached(&j->runtime, &recipe, out);
     }
     if (status == CLI_OK) {

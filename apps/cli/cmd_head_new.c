@@ -20,6 +20,8 @@ static const cli_option new_options[] = {
     {"rate", 0, "R", false, "share of unknown photos that may pass (default: 0.05)", NULL},
     {"none", 0, NULL, false, "answer none-of-these when everyday nouns fit better", NULL},
     {"multi", 0, NULL, false, "judge every label for itself, yes or no", NULL},
+    {"single", 0, NULL, false,
+     "choose one label, also with a model that judges each for itself (SigLIP)", NULL},
     {"source", 0, "TEXT", false, "where the labels or photos come from, kept in the head", NULL},
     {"licence", 0, "TEXT", false, "the head's licence, kept in it", NULL},
     {"note", 0, "TEXT", false, "a note that is shown with every answer", NULL},
@@ -219,6 +221,7 @@ static int read_recipe(cli_app *app, const cli_args *args, cli_recipe *recipe)
     wi_head_recipe *r = &recipe->recipe;
     r->name = args->operands[0];
     r->sigmoid = cli_args_has(args, "multi");
+    r->softmax = cli_args_has(args, "single");
     r->source = cli_args_has(args, "source") ? cli_args_value(args, "source") : r->source;
     r->licence = cli_args_has(args, "licence") ? cli_args_value(args, "licence") : r->licence;
     r->sensitivity = cli_args_has(args, "note") ? cli_args_value(args, "note") : r->sensitivity;
@@ -308,8 +311,12 @@ static int run_new(cli_app *app, const cli_args *args)
                          "needs --labels a,b,c or --labels FILE, once, or --examples LABEL=PHOTOS");
     }
     if (!cli_args_has(args, "labels") &&
-        (cli_args_has(args, "template") || cli_args_has(args, "multi"))) {
-        return cli_usage(args->verb, "--template and --multi go with --labels");
+        (cli_args_has(args, "template") || cli_args_has(args, "multi") ||
+         cli_args_has(args, "single"))) {
+        return cli_usage(args->verb, "--template, --multi and --single go with --labels");
+    }
+    if (cli_args_has(args, "multi") && cli_args_has(args, "single")) {
+        return cli_usage(args->verb, "--multi and --single exclude each other");
     }
     if (cli_rate_option(args, &rate) != CLI_OK) {
         return CLI_USAGE;

@@ -65,11 +65,13 @@ static bool is_yes(const char *text)
     return text && (!strcmp(text, "1") || !strcmp(text, "true"));
 }
 
-/* A head typed on the spot: labels as "a,b,c". */
-static void words_of_texts(asked *a, const char *labels, const char *template, bool multi)
+/* A head typed on the spot: labels as "a,b,c". multi: NULL leaves it to the model. */
+static void words_of_texts(asked *a, const char *labels, const char *template, const char *multi)
 {
-    a->words = json_pack("{s:o,s:b}", "labels", srv_labels_of_commas(labels, SRV_MAX_WORDS),
-                         "multi", multi);
+    a->words = json_pack("{s:o}", "labels", srv_labels_of_commas(labels, SRV_MAX_WORDS));
+    if (multi) {
+        json_object_set_new(a->words, "multi", json_boolean(is_yes(multi)));
+    }
     if (template) {
         json_object_set_new(a->words, "templates", json_pack("[s]", template));
     }
@@ -93,7 +95,7 @@ static bool read_fields(const srv_request *request, asked *a, srv_response *resp
     const char *labels = srv_pairs_get(query, "labels");
     if (labels) {
         words_of_texts(a, labels, srv_pairs_get(query, "template"),
-                       is_yes(srv_pairs_get(query, "multi")));
+                       srv_pairs_get(query, "multi"));
     }
     return true;
 }

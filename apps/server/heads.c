@@ -392,7 +392,7 @@ wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_r
         return status;
     }
     digest_text(digest, srv_model_describe(model)->fingerprint);
-    digest_text(digest, recipe->sigmoid ? "sigmoid" : "softmax");
+    digest_text(digest, recipe->sigmoid ? "sigmoid" : recipe->softmax ? "softmax" : "usual");
     digest_texts(digest, recipe->labels, recipe->n_labels);
     digest_texts(digest, recipe->groups, recipe->groups ? recipe->n_labels : 0);
     digest_texts(digest, recipe->templates, recipe->n_templates);

@@ -77,6 +77,7 @@ wi_status srv_recipe_read(const json_t *body, srv_recipe *out, wi_error *error)
     recipe->groups = out->groups;
     recipe->templates = out->templates;
     recipe->sigmoid = json_is_true(json_object_get(body, "multi"));
+    recipe->softmax = json_is_false(json_object_get(body, "multi")); /* unsaid: as trained */
     recipe->licence = json_string_value(json_object_get(body, "licence"));
     recipe->source = json_string_value(json_object_get(body, "source"));
     recipe->sensitivity = json_string_value(json_object_get(body, "sensitivity"));

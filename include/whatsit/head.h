@@ -44,6 +44,9 @@ typedef struct wi_head_recipe {
     /* Independent yes/no per label in place of softmax over the set. With a model that was trained
      * for softmax, a yes is weighed against the distractors, or against neutral words. */
     bool sigmoid;
+    /* One answer of the set even with a model that was trained for independent answers (SigLIP),
+     * whose heads are sigmoid ones otherwise. Not together with sigmoid. */
+    bool softmax;
     /* Nullable; n_distractors words for what the head is not about: with them it can answer
      * none-of-these. Those that are close to a label are left out. */
     const char *const *distractors;

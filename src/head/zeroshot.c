@@ -162,7 +162,7 @@ static void fill_parts(const wi_head_encoder *encoder, const wi_head_recipe *rec
     parts->groups = recipe->groups;
     parts->templates = recipe->n_templates ? recipe->templates : default_templates;
     parts->n_templates = recipe->n_templates ? recipe->n_templates : 1;
-    parts->sigmoid = recipe->sigmoid;
+    parts->sigmoid = recipe->sigmoid || (encoder->model.sigmoid && !recipe->softmax);
     parts->dim = encoder->model.dim;
     parts->logit_scale = encoder->model.logit_scale;
     parts->logit_bias = encoder->model.logit_bias;

@@ -664,6 +664,14 @@ static void sigmoid_heads_get_neutral_words(void **state)
     assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, NULL), WI_OK);
     assert_int_equal(head->parts.n_background, 0);
     wi_head_close(&head);
+    recipe.sigmoid = false; /* and judges each label for itself unless the set is asked for */
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, NULL), WI_OK);
+    assert_true(head->parts.sigmoid);
+    wi_head_close(&head);
+    recipe.softmax = true;
+    assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, NULL), WI_OK);
+    assert_false(head->parts.sigmoid);
+    wi_head_close(&head);
 }
 
 int main(void)
