@@ -29,6 +29,8 @@ static const cli_option options[] = {
     {"max-decoding", 0, "SECONDS", false, "of one picture, about (10)", NULL},
     {"trust-proxy", 0, "RANGE", true,
      "believe what proxies of these addresses say about whom they ask for (this machine's)", NULL},
+    {"proxy-protocol", 0, NULL, false,
+     "connections begin with a PROXY header, version 2, and come from trusted proxies", NULL},
     {"log", 0, "text|json", false, "how the log is written (text)", NULL},
     {"log-level", 0, "LEVEL", false, "error, warn, info or debug (info)", NULL},
     {"access-log", 0, "FILE", false, "a line for each request; -: to the standard error", "@file"},
@@ -37,6 +39,7 @@ static const cli_option options[] = {
     {"host", 0, "NAME", false, "this machine's own name, for requests without a key", NULL},
     {"max-body", 0, "MB", false, "largest request (20)", NULL},
     {"max-pixels", 0, "MILLIONS", false, "largest picture (50)", NULL},
+    {"connections", 0, "N", false, "connections at once (4096)", NULL},
     {"workers", 0, "N", false, "requests worked on at once (32)", NULL},
     {"queue", 0, "N", false, "requests that may wait (256)", NULL},
     {"batch", 0, "N", false, "pictures encoded at once (8); each core takes its share, or 4", NULL},
@@ -71,9 +74,10 @@ static int read_listen(const cli_args *args, char *address, size_t n_address, sr
 static int read_numbers(const cli_args *args, srv_config *config)
 {
     long body = 0, pixels = 0, workers = 0, queue = 0, batch = 0, idle = 0, timeout = 0, rate = 0,
-         threads = 0;
+         threads = 0, connections = 0;
     int status = cli_args_number(args, "max-body", 1, 1000, 20, &body);
     status = status ? status : cli_args_number(args, "max-pixels", 1, 1000, 50, &pixels);
+    status = status ? status : cli_args_number(args, "connections", 16, 60000, 4096, &connections);
     status = status ? status : cli_args_number(args, "workers", 1, 256, 32, &workers);
     status = status ? status : cli_args_number(args, "queue", 1, 65536, 256, &queue);
     status = status ? status : cli_args_number(args, "batch", 1, 256, 8, &batch);
@@ -83,6 +87,7 @@ static int read_numbers(const cli_args *args, srv_config *config)
     status = status ? status : cli_args_number(args, "threads", 1, 256, 0, &threads);
     config->max_body_bytes = (size_t)body << 20;
     config->max_pixels = (uint64_t)pixels * 1000000;
+    config->max_connections = (unsigned)connections;
     config->n_workers = (unsigned)workers;
     config->max_queue = (unsigned)queue;
     config->max_batch = (unsigned)batch;
@@ -236,6 +241,7 @@ int cli_serving_read(cli_app *app, const cli_args *args, cli_serving *out)
     config->require_key = cli_args_has(args, "require-key");
     config->anonymous = cli_args_has(args, "anonymous");
     config->no_sandbox = cli_args_has(args, "no-sandbox");
+    config->proxy_protocol = cli_args_has(args, "proxy-protocol");
     config->heads = out->heads = cli_shipped_heads_folder();
     bool nano = strstr(config->models[0].path, "whatsit-nano") != NULL;
     out->everyday = nano ? cli_share_path("models/nano-concepts.txt") : NULL;

@@ -40,6 +40,7 @@ typedef struct srv_config {
     bool anonymous;   /* anybody may ask, from anywhere */
     bool require_key; /* not even local requests go without a key */
     bool no_sandbox;
+    bool proxy_protocol; /* connections begin with a PROXY header, version 2 */
     const char
         *proxies[SRV_MAX_PROXIES];    /* addresses and ranges whose X-Forwarded-For is believed */
     size_t n_proxies;                 /* 0: this machine's */

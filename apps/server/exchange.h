@@ -2,6 +2,8 @@
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 
+#include "client.h"
+#include "door.h"
 #include "fair.h"
 #include "forwarded.h"
 #include "message.h"
@@ -11,22 +13,6 @@
 
 typedef struct srv_http srv_http;
 
-typedef enum srv_client_state {
-    SRV_CLIENT_IDLE = 0, /* no request, or not yet all of its headers */
-    SRV_CLIENT_SENDS,    /* its request's body comes */
-    SRV_CLIENT_WAITS,    /* for its answer */
-    SRV_CLIENT_READS     /* its answer */
-} srv_client_state;
-
-/* An open connection, for deadlines that libmicrohttpd does not know: it restarts its own timeout with
- * every byte that comes or goes. */
-typedef struct srv_client {
-    int fd;
-    srv_client_state state;
-    double deadline_ms; /* for what the state says; 0: none */
-    struct srv_client *previous, *next;
-} srv_client;
-
 typedef struct srv_exchange {
     srv_fair_item turn; /* the first, so that it stands for the whole; for the work */
     srv_http *http;
@@ -34,13 +20,16 @@ typedef struct srv_exchange {
     srv_client *client;
     srv_request request;
     srv_response response;
-    size_t capacity; /* of the body; as much memory is taken from the server's share */
-    bool at_door;    /* its key is looked up before its body may come */
-    bool refused;    /* the answer is known before the body is read, which is then dropped */
-    bool hopeless;   /* and the body is too long even for that: the connection is closed */
+    size_t capacity;    /* for the body: taken from the server's share */
+    size_t n_allocated; /* of it */
+    bool is_announced;  /* by Content-Length: the capacity is all there will be */
+    bool at_door;       /* its key is looked up before its body may come */
+    bool refused;       /* the answer is known before the body is read, which is then dropped */
+    bool hopeless;      /* and the body is too long even for that: the connection is closed */
     uint64_t n_dropped;
     bool answered;
-    double started_ms, waited_ms, queued_ms;
+    double started_ms, received_ms, waited_ms, queued_ms;
+    char id[65]; /* of the request, in the log and in the answer */
     struct srv_exchange *next, *before, *after;
 } srv_exchange;
 
@@ -70,10 +59,12 @@ struct srv_http {
     bool stop;
     pthread_t *workers; /* the first of them keeps the door */
     unsigned n_workers;
-    /* clients and streams; the ticker looks after both */
-    pthread_mutex_t clients_mutex;
-    srv_client *clients;
-    unsigned n_clients;
+    srv_door *door_keeper;
+    srv_client **
+        by_fd; /* whose connection that is, from when the door opens it; at least as many as descriptors */
+    size_t n_by_fd;
+    atomic_uint n_exchanges;
+    /* streams; the ticker looks after them */
     pthread_mutex_t streams_mutex;
     struct srv_stream *streams;
     unsigned n_streams;

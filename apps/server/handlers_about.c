@@ -3,6 +3,7 @@
 #include "handlers.h"
 #include "health.h"
 #include "http.h"
+#include "memory.h"
 #include "metrics.h"
 #include "models.h"
 #include "openapi.h"
@@ -110,10 +111,11 @@ static char *metrics_text(srv_services *services)
             "# TYPE whatsit_requests_oldest_seconds gauge\nwhatsit_requests_oldest_seconds %.3f\n"
             "# TYPE whatsit_requests_running gauge\nwhatsit_requests_running %u\n"
             "# TYPE whatsit_decoder_deaths_total counter\nwhatsit_decoder_deaths_total %llu\n"
+            "# TYPE whatsit_held_bytes gauge\nwhatsit_held_bytes %zu\n"
             "# TYPE whatsit_database_errors_total counter\nwhatsit_database_errors_total %llu\n"
             "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %lld\n",
             load.n_connections, load.n_waiting, load.age_s, load.n_running,
-            (unsigned long long)decoding.n_deaths,
+            (unsigned long long)decoding.n_deaths, srv_memory_held(services->memory),
             (unsigned long long)srv_health_database_errors(services->health),
             (long long)resident_pages() * sysconf(_SC_PAGESIZE));
     return fclose(out) == 0 ? text : NULL;

@@ -4,8 +4,10 @@
 #include "clock.h"
 #include "config.h"
 #include "cors.h"
+#include "door.h"
 #include "exchange.h"
 #include "forwarded.h"
+#include "log.h"
 #include "memory.h"
 #include "metrics.h"
 #include "router.h"
@@ -14,10 +16,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,46 +30,27 @@ enum {
     FIRST_BODY_BYTES = 64 << 10,
     SLOWEST_BYTES_A_MS = 32, /* what a client must manage to send or to read */
     MAX_DROPPED_BYTES = 64 << 20,
-    TICK_MS = 100
+    TICK_MS = 100,
+    MAX_FILES = 1 << 20
 };
 
-/* ---- clients ---- */
-
-/* Each state has as long as the server's timeout, and longer for every byte that has to pass. */
+/* Each state has as long as the server's timeout, and longer for every byte that has to pass. The door ends those that
+ * take too long. */
 static void set_state(srv_exchange *x, srv_client_state state, uint64_t n_bytes)
 {
-    srv_http *http = x->http;
     double patience_ms =
-        http->services->config->timeout_s * 1e3 + (double)n_bytes / SLOWEST_BYTES_A_MS;
+        x->http->services->config->timeout_s * 1e3 + (double)n_bytes / SLOWEST_BYTES_A_MS;
     if (x->client) {
-        pthread_mutex_lock(&http->clients_mutex);
         x->client->state = state;
         x->client->deadline_ms = state == SRV_CLIENT_WAITS ? 0 : srv_clock_ms() + patience_ms;
-        pthread_mutex_unlock(&http->clients_mutex);
     }
 }
 
 static void prolong(srv_exchange *x, size_t n_bytes)
 {
     if (x->client) {
-        pthread_mutex_lock(&x->http->clients_mutex);
-        x->client->deadline_ms += (double)n_bytes / SLOWEST_BYTES_A_MS;
-        pthread_mutex_unlock(&x->http->clients_mutex);
+        x->client->deadline_ms = x->client->deadline_ms + (double)n_bytes / SLOWEST_BYTES_A_MS;
     }
-}
-
-/* Ends connections that take too long over what they are at. */
-static void end_slow_clients(srv_http *http)
-{
-    double now = srv_clock_ms();
-    pthread_mutex_lock(&http->clients_mutex);
-    for (srv_client *client = http->clients; client; client = client->next) {
-        if (client->deadline_ms > 0 && now > client->deadline_ms && client->fd >= 0) {
-            shutdown(client->fd, SHUT_RDWR);
-            client->fd = -1;
-        }
-    }
-    pthread_mutex_unlock(&http->clients_mutex);
 }
 
 /* ---- answers ---- */
@@ -100,15 +85,44 @@ static struct MHD_Response *make_response(srv_exchange *x)
     return out;
 }
 
+static void tell(srv_exchange *x, uint64_t n_out)
+{
+    const srv_services *services = x->http->services;
+    const srv_request *request = &x->request;
+    double begun = x->received_ms > 0 ? x->received_ms : x->started_ms;
+    double seconds = (srv_clock_ms() - begun) / 1e3;
+    srv_metrics_count(services->metrics, request->route, x->response.status, x->response.code,
+                      seconds);
+    if (!srv_log_has_requests(services->log)) {
+        return;
+    }
+    const srv_log_line line = {
+        .id = x->id,
+        .client = request->address,
+        .key = request->key.id,
+        .method = request->method,
+        .path = request->path,
+        .route = request->route ? request->route->pattern : NULL,
+        .code = x->response.code,
+        .trace = srv_pairs_get(&request->headers, "traceparent"),
+        .status = x->response.status,
+        .n_in = request->n_body + x->n_dropped,
+        .n_out = n_out,
+        .seconds = seconds,
+        .waited_s = x->waited_ms / 1e3,
+    };
+    srv_log_request(services->log, &line);
+}
+
 static enum MHD_Result send_answer(srv_exchange *x)
 {
     srv_common_headers(x->http->services->config, &x->request, &x->response);
+    srv_header(&x->response, "X-Request-Id", x->id);
     if (x->http->services->draining) {
         srv_header(&x->response, "Connection", "close");
     }
-    srv_metrics_count(x->http->services->metrics, x->request.route, x->response.status,
-                      (srv_clock_ms() - x->started_ms) / 1e3);
     uint64_t n_bytes = x->response.fd >= 0 ? x->response.n_bytes : x->response.n_body;
+    tell(x, n_bytes);
     struct MHD_Response *response = make_response(x);
     if (!response) {
         return MHD_NO;
@@ -135,10 +149,31 @@ static enum MHD_Result add_pair(void *context, enum MHD_ValueKind kind, const ch
 
 static void read_address(srv_exchange *x, const char **wrong)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    *wrong = srv_forwarded_read(&x->request, info ? info->client_addr : NULL, false,
-                                x->http->proxies, x->http->n_proxies);
+    const srv_client *client = x->client;
+    *wrong =
+        srv_forwarded_read(&x->request, client ? (const struct sockaddr *)&client->address : NULL,
+                           client && client->by_proxy, x->http->proxies, x->http->n_proxies);
+    x->request.asker.gone = client ? &client->gone : NULL;
+}
+
+/* A proxy in front may have given it a name already. */
+static bool is_id(const char *text)
+{
+    size_t n = text ? strlen(text) : 0;
+    return n >= 8 && n <= 64 &&
+           strspn(text, "0123456789abcdefABCDEFghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ-_.") == n;
+}
+
+static void name_request(srv_exchange *x)
+{
+    const char *given = srv_pairs_get(&x->request.headers, "X-Request-Id");
+    uint8_t random[8];
+    if (is_id(given)) {
+        snprintf(x->id, sizeof x->id, "%s", given);
+    } else {
+        randombytes_buf(random, sizeof random);
+        sodium_bin2hex(x->id, sizeof x->id, random, sizeof random);
+    }
 }
 
 /* The answer, when it is known before the body has come. */
@@ -202,6 +237,8 @@ static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, co
     }
     MHD_get_connection_values(connection, MHD_HEADER_KIND, add_pair, &x->request.headers);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_pair, &x->request.query);
+    atomic_fetch_add(&http->n_exchanges, 1);
+    name_request(x);
     read_address(x, &wrong);
     srv_access_name(http->services->access, &x->request);
     set_state(x, SRV_CLIENT_SENDS, 0);
@@ -217,7 +254,7 @@ static void drop_body(srv_exchange *x)
     free(x->request.body);
     x->request.body = NULL;
     srv_memory_give(x->http->services->memory, x->request.asker.client, x->capacity);
-    x->request.n_body = x->capacity = 0;
+    x->request.n_body = x->capacity = x->n_allocated = 0;
 }
 
 static void refuse(srv_exchange *x, unsigned status, const char *code, const char *message)
@@ -225,6 +262,36 @@ static void refuse(srv_exchange *x, unsigned status, const char *code, const cha
     drop_body(x);
     x->refused = true;
     srv_error(&x->request, &x->response, status, code, "%s", message);
+}
+
+/* Memory for a body of at least so many bytes. Of an announced one, what was taken for it grows with what comes. */
+static bool grow_body(srv_exchange *x, size_t n)
+{
+    srv_memory *memory = x->http->services->memory;
+    uint64_t client = x->request.asker.client;
+    size_t most = x->http->services->config->max_body_bytes;
+    size_t size = x->n_allocated ? 2 * x->n_allocated : FIRST_BODY_BYTES;
+    while (size < n) {
+        size *= 2;
+    }
+    size = size < most ? size : most;
+    size_t added = size > x->capacity ? size - x->capacity : 0;
+    if (x->is_announced) {
+        size = size < x->capacity ? size : x->capacity;
+        added = 0;
+    }
+    if (!srv_memory_take(memory, client, added)) {
+        return false;
+    }
+    uint8_t *larger = realloc(x->request.body, size);
+    if (!larger) {
+        srv_memory_give(memory, client, added);
+        return false;
+    }
+    x->request.body = larger;
+    x->n_allocated = size;
+    x->capacity += added;
+    return true;
 }
 
 static void add_body(srv_exchange *x, const char *bytes, size_t n)
@@ -239,23 +306,9 @@ static void add_body(srv_exchange *x, const char *bytes, size_t n)
         refuse(x, 413, "too_large", "the body is over the limit");
         return;
     }
-    if (request->n_body + n > x->capacity) {
-        size_t capacity = x->capacity ? 2 * x->capacity : FIRST_BODY_BYTES;
-        while (capacity < request->n_body + n) {
-            capacity *= 2;
-        }
-        size_t most = x->http->services->config->max_body_bytes;
-        capacity = capacity < most ? capacity : most;
-        size_t added = capacity - x->capacity;
-        bool fits = srv_memory_take(x->http->services->memory, request->asker.client, added);
-        uint8_t *larger = fits ? realloc(request->body, capacity) : NULL;
-        if (!larger) {
-            srv_memory_give(x->http->services->memory, request->asker.client, fits ? added : 0);
-            refuse(x, 503, "busy", "too much is being sent at once: try again");
-            return;
-        }
-        request->body = larger;
-        x->capacity = capacity;
+    if (request->n_body + n > x->n_allocated && !grow_body(x, request->n_body + n)) {
+        refuse(x, 503, "busy", "too much is being sent at once: try again");
+        return;
     }
     memcpy(request->body + request->n_body, bytes, n);
     request->n_body += n;
@@ -279,8 +332,25 @@ static enum MHD_Result after_headers(srv_exchange *x)
     return MHD_YES;
 }
 
+/* A body counts before it is read: all that is announced must fit beside what others have announced. */
+static void make_room(srv_exchange *x)
+{
+    const char *length = srv_pairs_get(&x->request.headers, "Content-Length");
+    size_t n = length ? (size_t)strtoull(length, NULL, 10) : 0;
+    if (x->refused || n == 0) {
+        return;
+    }
+    if (srv_memory_take(x->http->services->memory, x->request.asker.client, n)) {
+        x->capacity = n;
+        x->is_announced = true;
+    } else {
+        refuse(x, 503, "busy", "too much is being sent at once: try again");
+    }
+}
+
 static enum MHD_Result on_headers(srv_exchange *x)
 {
+    make_room(x);
     if (x->refused || !has_body(x) || !srv_access_has_key(&x->request)) {
         return after_headers(x);
     }
@@ -319,6 +389,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (x->answered || x->refused) {
         return send_answer(x);
     }
+    x->received_ms = srv_clock_ms();
     set_state(x, SRV_CLIENT_WAITS, 0);
     if (x->request.route->flags & SRV_INLINE) {
         srv_route_run(&x->request, &x->response);
@@ -340,6 +411,10 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     (void)code;
     if (x) {
         set_state(x, SRV_CLIENT_IDLE, 0);
+        if (x->client) {
+            atomic_fetch_add(&x->client->n_done, 1);
+        }
+        atomic_fetch_sub(&x->http->n_exchanges, 1);
         drop_body(x);
         srv_response_free(&x->response);
         srv_request_free(&x->request);
@@ -354,40 +429,37 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
                           enum MHD_ConnectionNotificationCode code)
 {
     srv_http *http = context;
-    srv_client *client = *socket_context;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        client = calloc(1, sizeof *client);
-        *socket_context = client;
-        if (!client) {
-            return;
-        }
-        client->fd = info ? info->connect_fd : -1;
-        client->deadline_ms = srv_clock_ms() + http->services->config->timeout_s * 1e3;
-        pthread_mutex_lock(&http->clients_mutex);
-        client->next = http->clients;
-        if (http->clients) {
-            http->clients->previous = client;
-        }
-        http->clients = client;
-        http->n_clients++;
-        pthread_mutex_unlock(&http->clients_mutex);
-    } else if (client) {
-        pthread_mutex_lock(&http->clients_mutex);
-        if (client->previous) {
-            client->previous->next = client->next;
-        } else {
-            http->clients = client->next;
-        }
-        if (client->next) {
-            client->next->previous = client->previous;
-        }
-        http->n_clients--;
-        pthread_mutex_unlock(&http->clients_mutex);
-        free(client);
+        *socket_context = info ? http->by_fd[info->connect_fd] : NULL;
+    } else if (*socket_context) {
+        srv_client *client = *socket_context;
+        client->is_done = true;
+        srv_client_release(client);
         *socket_context = NULL;
     }
+}
+
+/* From the door: a connection that begins with a good head. */
+static bool take_connection(void *context, int fd, srv_client *client)
+{
+    srv_http *http = context;
+    if ((size_t)fd >= http->n_by_fd) {
+        close(fd);
+        return false;
+    }
+    http->by_fd[fd] = client;
+    socklen_t n = client->address.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                        : sizeof(struct sockaddr_in);
+    return MHD_add_connection(http->daemon, fd, (const struct sockaddr *)&client->address, n) ==
+           MHD_YES;
+}
+
+static void on_refused(void *context, unsigned status)
+{
+    srv_http *http = context;
+    srv_metrics_count(http->services->metrics, NULL, status, "framing", 0);
 }
 
 static void *look_after(void *context)
@@ -401,7 +473,6 @@ static void *look_after(void *context)
         pthread_mutex_unlock(&http->streams_mutex);
         srv_streams_tick(http, stop || http->services->draining);
         if (i % 5 == 0) {
-            end_slow_clients(http);
             http->tick(http->tick_context);
         }
     }
@@ -462,9 +533,10 @@ static wi_status start_daemon(srv_http *http, wi_error *error)
         {MHD_OPTION_END, 0, NULL},
     };
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        on_request, http, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET,
-        fd, MHD_OPTION_CONNECTION_LIMIT, config->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            MHD_USE_NO_LISTEN_SOCKET,
+        0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, 2 * config->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
         config->timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_A_CONNECTION,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_ARRAY,
@@ -473,7 +545,23 @@ static wi_status start_daemon(srv_http *http, wi_error *error)
         close(fd);
         return store_fail(error, WI_ERR_IO, "cannot start the HTTP daemon");
     }
-    return WI_OK;
+    const srv_door_options door = {
+        .fd = fd,
+        .max_connections = config->max_connections,
+        .max_each = config->max_connections / 16 < 16 ? 16 : config->max_connections / 16,
+        .timeout_s = config->timeout_s,
+        .proxy_protocol = config->proxy_protocol,
+        .proxies = http->proxies,
+        .n_proxies = http->n_proxies,
+        .take = take_connection,
+        .refused = on_refused,
+        .context = http,
+    };
+    status = srv_door_open(&door, &http->door_keeper, error);
+    if (status != WI_OK) {
+        close(fd);
+    }
+    return status;
 }
 
 static wi_status read_proxies(srv_http *http, wi_error *error)
@@ -501,12 +589,18 @@ wi_status srv_http_open(srv_services *services, void (*tick)(void *), void *cont
     }
     http->services = services;
     wi_status status = read_proxies(http, error);
+    struct rlimit files = {0};
+    getrlimit(RLIMIT_NOFILE, &files);
+    http->n_by_fd = files.rlim_cur < MAX_FILES ? (size_t)files.rlim_cur : MAX_FILES;
+    http->by_fd = calloc(http->n_by_fd, sizeof *http->by_fd);
+    if (!http->by_fd) {
+        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
     http->tick = tick;
     http->tick_context = context;
     pthread_mutex_init(&http->mutex, NULL);
     pthread_cond_init(&http->work_there, NULL);
     pthread_cond_init(&http->door.filled, NULL);
-    pthread_mutex_init(&http->clients_mutex, NULL);
     pthread_mutex_init(&http->streams_mutex, NULL);
     status = status ? status : srv_workers_start(http, error);
     if (status == WI_OK) {
@@ -536,21 +630,14 @@ void srv_http_get_load(srv_http *http, srv_http_load *out)
     out->age_s = http->oldest ? (srv_clock_ms() - http->oldest->queued_ms) / 1e3 : 0;
     out->n_running = http->n_running;
     pthread_mutex_unlock(&http->mutex);
-    pthread_mutex_lock(&http->clients_mutex);
-    out->n_connections = http->n_clients;
-    out->n_busy = 0;
-    for (srv_client *client = http->clients; client; client = client->next) {
-        out->n_busy += client->state != SRV_CLIENT_IDLE;
-    }
-    pthread_mutex_unlock(&http->clients_mutex);
+    unsigned n_busy = 0;
+    srv_door_count(http->door_keeper, &out->n_connections, &n_busy);
+    out->n_busy = n_busy > http->n_exchanges ? n_busy : http->n_exchanges;
 }
 
 void srv_http_stop_listening(srv_http *http)
 {
-    MHD_socket fd = MHD_quiesce_daemon(http->daemon);
-    if (fd != MHD_INVALID_SOCKET) {
-        close(fd);
-    }
+    srv_door_stop_listening(http->door_keeper);
 }
 
 void srv_http_close(srv_http **http)
@@ -569,10 +656,11 @@ void srv_http_close(srv_http **http)
     if (h->daemon) {
         MHD_stop_daemon(h->daemon);
     }
+    srv_door_close(&h->door_keeper);
+    free(h->by_fd);
     pthread_mutex_destroy(&h->mutex);
     pthread_cond_destroy(&h->work_there);
     pthread_cond_destroy(&h->door.filled);
-    pthread_mutex_destroy(&h->clients_mutex);
     pthread_mutex_destroy(&h->streams_mutex);
     free(h);
     *http = NULL;

@@ -234,6 +234,7 @@ void srv_error(const srv_request *request, srv_response *response, unsigned stat
                        : json_pack("{s:{s:o,s:s,s:n,s:s}}", "error", "message", message, "type",
                                    error_type(status), "param", "code", code);
     srv_json(response, status, body);
+    response->code = code;
     if (status == 503 || status == 429) {
         bool given = false;
         for (size_t i = 0; i < response->n_headers; i++) {

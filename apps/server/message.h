@@ -64,11 +64,12 @@ bool srv_text_ok(const char *text);
 /* Who owns what it makes: a key, "" (this machine), "~..." (an address). */
 const char *srv_request_owner(const srv_request *request);
 
-enum { SRV_MAX_HEADERS = 16 };
+enum { SRV_MAX_HEADERS = 24 };
 
 typedef struct srv_response {
     unsigned status;
-    void *body; /* owned */
+    const char *code; /* of an error: a constant; NULL: none */
+    void *body;       /* owned */
     size_t n_body;
     const void *fixed_body; /* or: lives as long as the program */
     int fd;                 /* or, >= 0: a part of a file; owned */

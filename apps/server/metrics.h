@@ -10,9 +10,10 @@ typedef struct srv_metrics srv_metrics;
 
 wi_status srv_metrics_open(srv_metrics **out, wi_error *error);
 void srv_metrics_close(srv_metrics **metrics);
-/* One answered request; route NULL: none fitted. */
+/* One answered request; route NULL: none fitted; code: of an error, a constant, or NULL. seconds: from its last byte to
+ * its answer. */
 void srv_metrics_count(srv_metrics *metrics, const struct srv_route *route, unsigned status,
-                       double seconds);
+                       const char *code, double seconds);
 /* What was counted, in the text form. */
 void srv_metrics_write(srv_metrics *metrics, FILE *out);
 

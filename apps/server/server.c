@@ -21,7 +21,7 @@
 /* Bodies, JSON and files of heads of all requests together, or so many of the largest bodies if that is more. */
 enum { MEMORY_BYTES = 512 << 20, MEMORY_BODIES = 4 };
 /* Models are opened after the decoders have been forked: larger networks than this are not served. */
-enum { MAX_INPUT_PX = 1024 };
+enum { MAX_INPUT_PX = 1024, QUIET_POLLS = 12 };
 
 struct srv_server {
     srv_config config;
@@ -153,10 +153,12 @@ void srv_server_drain(srv_server *server, unsigned timeout_s)
         return;
     }
     srv_http_stop_listening(server->parts.http);
-    do {
+    /* Answers pass through the door: nothing must have been under way for a while. */
+    for (unsigned n_quiet = 0; n_quiet < QUIET_POLLS && srv_clock_ms() < until;) {
         usleep(20000);
         srv_http_get_load(server->parts.http, &load);
-    } while (load.n_busy > 0 && srv_clock_ms() < until);
+        n_quiet = load.n_busy > 0 ? 0 : n_quiet + 1;
+    }
 }
 
 wi_status srv_server_reload(srv_server *server, wi_error *error)

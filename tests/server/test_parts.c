@@ -2,6 +2,7 @@
 #include "../../apps/server/cost.h"
 #include "../../apps/server/fair.h"
 #include "../../apps/server/forwarded.h"
+#include "../../apps/server/frame.h"
 #include "../../apps/server/keys.h"
 #include "../../apps/server/memory.h"
 
@@ -188,6 +189,95 @@ static void addresses(void **state)
     }
 }
 
+/* ---- where requests end ---- */
+
+/* The whole at once, and byte by byte as it may come. 0: good, and `wanted` requests; or the status. */
+static unsigned judge(const char *bytes, size_t n, uint64_t wanted)
+{
+    srv_frame whole = {0}, dripping = {0};
+    size_t done = srv_frame_read(&whole, bytes, n), passed = 0;
+    for (size_t have = 1; have <= n && dripping.state != SRV_FRAME_WRONG; have++) {
+        passed += srv_frame_read(&dripping, bytes + passed, have - passed);
+    }
+    assert_int_equal(whole.status, dripping.status);
+    if (whole.state != SRV_FRAME_WRONG) {
+        assert_int_equal(done, n);
+        assert_int_equal(passed, n);
+        assert_int_equal(whole.n_requests, wanted);
+        assert_int_equal(dripping.n_requests, wanted);
+        assert_true(srv_frame_is_between(&whole, 0));
+    }
+    return whole.status;
+}
+
+#define JUDGE(text, wanted) judge(text, sizeof(text) - 1, wanted)
+#define GET "GET / HTTP/1.1\r\nHost: a\r\n"
+#define POST "POST /x HTTP/1.1\r\nHost: a:80\r\n"
+#define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
+
+static void good_requests(void **state)
+{
+    (void)state;
+    assert_int_equal(JUDGE(GET "\r\n", 1), 0);
+    assert_int_equal(JUDGE("GET / HTTP/1.0\r\n\r\n", 1), 0);
+    assert_int_equal(JUDGE(GET "\r\n" GET "X-A:\r\nX-B: a\tb  \r\n\r\n", 2), 0);
+    assert_int_equal(JUDGE(POST "Content-Length: 3\r\n\r\n\r\nx" GET "\r\n", 2), 0);
+    assert_int_equal(JUDGE(POST "Content-Length: 0\r\n\r\n", 1), 0);
+    assert_int_equal(JUDGE(CHUNKED "3\r\nabc\r\n0a;x=y\r\n0123456789\r\n0\r\n\r\n" GET "\r\n", 2),
+                     0);
+    assert_int_equal(JUDGE(CHUNKED "000003\r\n\r\n\r\r\n0\r\n\r\n", 1), 0);
+    assert_int_equal(JUDGE("GET /a?b=%ff HTTP/1.1\r\nhOsT: [::1]:8080\r\nX: \xff\r\n\r\n", 1), 0);
+}
+
+static void requests_that_are_refused(void **state)
+{
+    char longer[20000];
+    (void)state;
+    assert_int_equal(JUDGE(POST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Content-Length: 3\r\nContent-Length: 3\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Content-Length: 3, 3\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Content-Length: +3\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Content-Length: 0x3\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Content-Length:\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Content-Length: 99999999999999999999\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Content-Length : 3\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 0), 501);
+    assert_int_equal(
+        JUDGE(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(POST "Transfer-Encoding: xchunked\r\n\r\n", 0), 501);
+    assert_int_equal(JUDGE("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE("GET / HTTP/1.1\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(GET "Host: b\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(GET "X: a\0b\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(GET "X: a\rTransfer-Encoding: chunked\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(GET "X: a\nContent-Length: 9\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE("GET / HTTP/1.1\nHost: a\n\n", 0), 400);
+    assert_int_equal(JUDGE(GET "X: a\x01\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(GET ": a\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(GET "no colon\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(GET "X\x0b: a\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 0), 505);
+    assert_int_equal(JUDGE("GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE("\x16\x03\x01\x02\0\x01\0\x01\r\n\r\n", 0), 400);
+    assert_int_equal(JUDGE(CHUNKED "3\nabc\r\n", 0), 400);
+    assert_int_equal(JUDGE(CHUNKED "x\r\n", 0), 400);
+    assert_int_equal(JUDGE(CHUNKED "\r\n", 0), 400);
+    assert_int_equal(JUDGE(CHUNKED "-1\r\n", 0), 400);
+    assert_int_equal(JUDGE(CHUNKED "3\r\nabcd\r\n", 0), 400);
+    assert_int_equal(JUDGE(CHUNKED "1000000000\r\n", 0), 400);
+    assert_int_equal(JUDGE(CHUNKED "3;\nx\r\n", 0), 400);
+    assert_int_equal(JUDGE(CHUNKED "0\r\nContent-Length: 3\r\n\r\n", 0), 400);
+    memset(longer, 'a', sizeof longer);
+    memcpy(longer, "GET /", 5);
+    assert_int_equal(judge(longer, sizeof longer, 0), 414);
+    memcpy(longer, GET "X: ", sizeof GET - 1 + 3);
+    assert_int_equal(judge(longer, sizeof longer, 0), 431);
+}
+
 /* ---- keys ---- */
 
 static void key_texts(void **state)
@@ -296,6 +386,8 @@ int main(void)
         cmocka_unit_test(who_costs_more_waits_longer),
         cmocka_unit_test(bounds_of_one_client),
         cmocka_unit_test(memory_is_shared),
+        cmocka_unit_test(good_requests),
+        cmocka_unit_test(requests_that_are_refused),
         cmocka_unit_test(addresses),
         cmocka_unit_test(key_texts),
         cmocka_unit_test(costs),
