@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "checkpoint/layout.h"
+#include "fmt/pickle.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -148,6 +149,16 @@ static wi_status add_file(wi_source *source, char *path, wi_source_file **out, w
     return wi_map_open(path, &file->map, error);
 }
 
+/* PyTorch's files by name; what they hold is seen when they are read. */
+static bool is_pickle_name(const char *name)
+{
+    static const char *const endings[] = {".pt", ".pth", ".bin", ".ckpt"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (ends_with(name, endings[i]))
+            return true;
+    return false;
+}
+
 wi_status wi_source_add_safetensors(wi_source *source, const char *folder, const char *name,
                                     wi_error *error)
 {
@@ -157,8 +168,8 @@ wi_status wi_source_add_safetensors(wi_source *source, const char *folder, const
     wi_source_file *file = NULL;
     wi_status status = add_file(source, path, &file, error);
     if (status == WI_OK)
-        status = wi_safetensors_parse(file->path, file->map.bytes, file->map.n_bytes,
-                                      &file->tensors, error);
+        status = (is_pickle_name(name) ? wi_pickle_read : wi_safetensors_parse)(
+            file->path, file->map.bytes, file->map.n_bytes, &file->tensors, error);
     if (status != WI_OK && source->n_files && !source->files[source->n_files - 1].tensors) {
         wi_source_file *last =
             &source->files[--source->n_files]; /* a file without directory is never kept */
@@ -256,8 +267,8 @@ static char *name_from_path(const char *path)
             start--;
         start += start < n && path[start] == '-';
     }
-    static const char *const endings[] = {".safetensors", ".gguf"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const endings[] = {".safetensors", ".gguf", ".pt", ".pth", ".bin", ".ckpt"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         size_t n_end = strlen(endings[i]);
         if (n - start > n_end && strncmp(path + n - n_end, endings[i], n_end) == 0)
             n -= n_end;
@@ -367,18 +378,24 @@ static wi_status read_by_names(wi_source *source, const char *folder, const char
     return status;
 }
 
-/* The folder's only .safetensors, or an error that says what else lies there. */
+/* The folder's only .safetensors, else its only PyTorch file. */
 static wi_status find_single(const char *folder, char **out, wi_error *error)
 {
     DIR *dir = opendir(folder);
     if (!dir)
         return wi_fail_errno(error, folder, "cannot open", errno);
     size_t n_found = 0;
-    bool pickles = false, nomem = false;
+    bool pickle = false, nomem = false;
     for (struct dirent *entry; (entry = readdir(dir));) {
-        pickles |= ends_with(entry->d_name, ".bin") || ends_with(entry->d_name, ".pt");
-        if (!ends_with(entry->d_name, ".safetensors") || n_found++)
+        const bool plain = ends_with(entry->d_name, ".safetensors");
+        if (!plain && (!is_pickle_name(entry->d_name) || (n_found && !pickle)))
             continue;
+        if (plain && pickle) /* counts for more than what was found so far */
+            n_found = 0;
+        pickle = !plain;
+        if (n_found++)
+            continue;
+        free(*out);
         *out = copy_range(entry->d_name, strlen(entry->d_name));
         nomem = !*out;
     }
@@ -391,22 +408,20 @@ static wi_status find_single(const char *folder, char **out, wi_error *error)
     *out = NULL;
     if (n_found)
         return wi_fail(error, WI_ERR_FORMAT,
-                       "%s: %zu .safetensors files and no index: name one of them", folder,
-                       n_found);
-    if (pickles)
-        return wi_fail(error, WI_ERR_UNSUPPORTED,
-                       "%s: weights as PyTorch pickles, which can run code; get model.safetensors",
-                       folder);
+                       "%s: %zu %s files and no index: name one of them", folder, n_found,
+                       pickle ? "PyTorch" : ".safetensors");
     return wi_fail(error, WI_ERR_FORMAT,
                    "%s: no model here (no model.safetensors, no index of shards)", folder);
 }
 
 static wi_status open_weights(wi_source *source, const char *folder, wi_error *error)
 {
-    static const char *const names[] = {"model.safetensors", "open_clip_model.safetensors"};
-    static const char *const indices[] = {"model.safetensors.index.json",
-                                          "open_clip_model.safetensors.index.json"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const names[] = {"model.safetensors", "open_clip_model.safetensors",
+                                        "open_clip_pytorch_model.bin", "pytorch_model.bin"};
+    static const char *const indices[] = {
+        "model.safetensors.index.json", "open_clip_model.safetensors.index.json",
+        "open_clip_pytorch_model.bin.index.json", "pytorch_model.bin.index.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (wi_source_file_exists(folder, names[i]))
             return wi_source_add_safetensors(source, folder, names[i], error);
         if (wi_source_file_exists(folder, indices[i]))
@@ -430,11 +445,11 @@ static wi_status open_folder(wi_source *source, const char *folder, wi_error *er
     return status == WI_OK ? read_names(source, folder, folder, error) : status;
 }
 
-/* Beside FILE.safetensors, FILE.json or open_clip_config.json rules over what the shapes tell. */
+/* Beside FILE.safetensors or FILE.pt, FILE.json or open_clip_config.json rules over what the shapes tell. */
 static wi_status open_single(wi_source *source, const char *path, wi_error *error)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    size_t n_stem = strlen(base) - strlen(".safetensors");
+    size_t n_stem = (size_t)(strrchr(base, '.') - base);
     char *folder =
         slash ? copy_range(path, slash == path ? 1 : (size_t)(slash - path)) : copy_range(".", 1);
     char *config = copy_range(base, n_stem + strlen(".json"));
@@ -465,7 +480,7 @@ static wi_status open_any(wi_source *source, const char *path, wi_error *error)
         return wi_fail_errno(error, path, "cannot open", errno);
     if (S_ISDIR(st.st_mode))
         return open_folder(source, path, error);
-    if (ends_with(path, ".safetensors") && path[strlen(path) - strlen(".safetensors")])
+    if (ends_with(path, ".safetensors") || is_pickle_name(path))
         return open_single(source, path, error);
     wi_status status = wi_source_add_gguf(source, path, error);
     if (status == WI_OK)

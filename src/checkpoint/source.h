@@ -33,8 +33,8 @@ typedef struct wi_raw {
 
 typedef struct wi_source wi_source;
 
-/* path: a Hugging Face folder, an open_clip folder, a folder or .safetensors file with an OpenAI-
- * named state dict, or a clip.cpp .gguf.
+/* path: a Hugging Face folder, an open_clip folder, a folder, .safetensors or PyTorch file with an
+ * OpenAI-named state dict, or a clip.cpp .gguf.
  * Errors: WI_ERR_IO, WI_ERR_FORMAT, WI_ERR_UNSUPPORTED, WI_ERR_LIMIT, WI_ERR_NOMEM. */
 wi_status wi_source_open(const char *path, wi_source **out, wi_error *error);
 void wi_source_close(wi_source **source);

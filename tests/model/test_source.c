@@ -633,7 +633,7 @@ static void places_that_hold_no_model(void **state)
     scratch_text("empty/.folder", "");
     expect_failure("empty", WI_ERR_FORMAT, "no model here");
     scratch_text("pickle/pytorch_model.bin", "x");
-    expect_failure("pickle", WI_ERR_UNSUPPORTED, "pickles");
+    expect_failure("pickle", WI_ERR_UNSUPPORTED, "not a PyTorch archive");
     scratch_text("e.safetensors", "");
     expect_failure("e.safetensors", WI_ERR_FORMAT, "e.safetensors: the file is empty");
     scratch_text("e.gguf", "");
