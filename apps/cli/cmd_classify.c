@@ -42,6 +42,7 @@ typedef struct job {
     wi_head *heads[MAX_HEADS];
     cli_head_answers answers[MAX_HEADS];
     size_t n_heads, top;
+    size_t n_answered, n_failed;
     bool grouped; /* a head has groups */
     int status;
 } job;
@@ -157,7 +158,11 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
     size_t dim = j->runtime.info.embedding_dim;
     bool is_table = j->format == CLI_CSV || j->format == CLI_TSV;
     if (!embedding) {
-        return true;
+        j->n_failed++;
+        if (j->format == CLI_JSON && !cli_json_failure(item->path, &item->error)) {
+            cli_error(j->app, "%s: out of memory", item->path);
+        }
+        return cli_output_ok(j->app);
     }
     double start = cli_now_ms();
     for (size_t i = 0; i < j->n_heads; i++) {
@@ -179,6 +184,10 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
         if (isfinite(head->info.none_threshold)) {
             wi_head_known(head->head, embedding, dim, &head->known, &head->none, &error);
         }
+        if (wi_head_verdict(head->head, embedding, dim, &head->verdict, &error) != WI_OK) {
+            j->status = cli_failed(j->app, item->path, &error);
+            return true;
+        }
     }
     cli_result result = {
         .image = item->path,
@@ -198,6 +207,7 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
         cli_error(j->app, "%s: out of memory", item->path);
         j->status = CLI_FAILED;
     }
+    j->n_answered++;
     return cli_output_ok(j->app);
 }
 
@@ -213,6 +223,11 @@ static int answer_all(job *j)
     cli_write_header(j->format, j->grouped);
     int status = cli_encode_images(&encode);
     cli_cache_close(&cache);
+    /* Who reads on learns that these were all. */
+    if (j->format == CLI_JSON && j->n_failed > 0 && !cli_interrupted()) {
+        cli_json_line(json_pack("{s:I,s:I}", "answered", (json_int_t)j->n_answered, "failed",
+                                (json_int_t)j->n_failed));
+    }
     return status;
 }
 

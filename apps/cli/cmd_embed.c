@@ -114,8 +114,8 @@ static json_t *json_vector(const float *x, size_t n)
 /* {"image":...,"embedding":[...]} or {"text":...} */
 static void write_line(job *j, const char *key, const char *value, const float *embedding)
 {
-    json_t *line = json_pack("{s:o,s:o}", key, cli_json_text(value), "embedding",
-                             json_vector(embedding, j->dim));
+    json_t *line = cli_json_with_path(
+        key, value, json_pack("{s:o}", "embedding", json_vector(embedding, j->dim)));
     j->out_of_memory = j->out_of_memory || !line;
     json_dumpf(line, j->save.stream, JSON_COMPACT | JSON_REAL_PRECISION(9));
     fputc('\n', j->save.stream);

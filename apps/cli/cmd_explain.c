@@ -87,8 +87,9 @@ static int open_head(job *j)
         cli_head_warn_single(j->app, name, j->head);
     }
     if (status == CLI_OK && label && j->label == SIZE_MAX && name) {
-        cli_error(j->app, "head '%s' has no label '%s': 'whatsit head show %s' lists them", name,
-                  label, name);
+        char *what = cli_text("head '%s'", name);
+        cli_head_no_label(j->app, j->head, what ? what : name, label);
+        free(what);
         return CLI_FAILED;
     }
     if (status == CLI_OK && label && j->label == SIZE_MAX) {

@@ -71,8 +71,10 @@ static void print_entry(const entry *e)
     cli_printable(e->name, name, sizeof name);
     cli_printable(e->shipped ? e->title : e->model, about, sizeof about);
     int n = (int)cli_columns(name);
-    printf("  %s%*s %6zu labels  %s%s\n", name, n < 22 ? 22 - n : 0, "", e->n_labels,
-           e->shipped ? "" : "for ", about);
+    char *namesake = e->shipped ? NULL : cli_shipped_head_path(e->name);
+    printf("  %s%*s %6zu labels  %s%s%s\n", name, n < 22 ? 22 - n : 0, "", e->n_labels,
+           e->shipped ? "" : "for ", about, namesake ? "; hides the shipped head" : "");
+    free(namesake);
 }
 
 static void list_entry(const entry *e, const cli_args *args)

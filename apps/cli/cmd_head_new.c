@@ -285,6 +285,7 @@ static int make_head(cli_app *app, const cli_args *args, const char *path)
             cli_photo_list_remove(args->operands[0]);
         }
         say_made(&runtime, args->operands[0], head);
+        cli_head_note_namesake(app, args->operands[0]);
         if (!unset) {
             cli_head_warn_single(app, args->operands[0], head);
         }
@@ -370,8 +371,9 @@ static int run_add(cli_app *app, const cli_args *args)
         status = cli_head_open(&runtime, path, false, &head);
     }
     if (status == CLI_OK && wi_head_find_label(head, args->operands[1]) == SIZE_MAX) {
-        cli_error(app, "head '%s' has no label '%s': 'whatsit head show %s' lists them", name,
-                  args->operands[1], name);
+        char *what = cli_text("head '%s'", name);
+        cli_head_no_label(app, head, what ? what : name, args->operands[1]);
+        free(what);
         status = CLI_FAILED;
     }
     if (status == CLI_OK) {
@@ -547,8 +549,8 @@ const cli_verb cli_verb_head_new = {
         "fits, given with --unknown, set that threshold for a stated rate of false answers; small "
         "models need them.",
     .examples =
-        "whatsit head new pets --labels \"cat|kitty,dog|puppy,hamster\"\n"
-        "    then: whatsit photo.jpg --as pets\n"
+        "whatsit head new our-pets --labels \"cat|kitty,dog|puppy,hamster\"\n"
+        "    then: whatsit photo.jpg --as our-pets\n"
         "whatsit head new jobs --labels jobs.txt --template \"a photo of a {}, a profession.\"\n"
         "    labels from a file, one a line\n"
         "whatsit head new mugs --examples mine=a.jpg,b.jpg --examples hers=c.jpg\n"
@@ -571,7 +573,7 @@ const cli_verb cli_verb_head_add = {
     .details = "Improves a head made from words or example photos without making it again. A "
                "folder stands for its photos. A threshold set by 'head calibrate' is dropped, "
                "since it was set for other numbers.",
-    .examples = "whatsit head add pets hamster new1.jpg new2.jpg\n"
+    .examples = "whatsit head add our-pets hamster new1.jpg new2.jpg\n"
                 "    two that it got wrong\n",
     .complete = "@file",
     .min_operands = 3,

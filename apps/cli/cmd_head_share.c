@@ -160,6 +160,7 @@ static int run_import(cli_app *app, const cli_args *args)
         if (status == CLI_OK) {
             cli_photo_list_remove(name);
             say_imported(&runtime, args, name, head);
+            cli_head_note_namesake(app, name);
         }
         cli_runtime_close(&runtime);
     }
@@ -177,7 +178,7 @@ const cli_verb cli_verb_head_export = {
         "photos holds their embeddings. It opens in Python with the safetensors package "
         "alone: tensors weight [n,d], bias [n], keys [m,d] and key_label [m], with the labels in "
         "the metadata.",
-    .examples = "whatsit head export pets -o pets.safetensors\n    for a friend\n",
+    .examples = "whatsit head export our-pets -o our-pets.safetensors\n    for a friend\n",
     .complete = "@head",
     .min_operands = 1,
     .max_operands = 1,
@@ -195,8 +196,8 @@ const cli_verb cli_verb_head_import = {
         "was made for: one that is for another model than the one in use is taken in all the "
         "same, with a word about it. 'whatsit head rebuild' makes one from words again for another "
         "model.",
-    .examples = "whatsit head import pets.safetensors\n"
-                "    then: whatsit photo.jpg --as pets\n",
+    .examples = "whatsit head import our-pets.safetensors\n"
+                "    then: whatsit photo.jpg --as our-pets\n",
     .complete = "@file",
     .min_operands = 1,
     .max_operands = 1,

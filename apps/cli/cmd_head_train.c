@@ -116,6 +116,7 @@ static int train_and_save(const cli_runtime *runtime, const cli_args *args, cons
         cli_photo_list_save(runtime->app, how.name, &photos->data, how.balanced ? "balanced" : "");
         status = show(runtime, args, photos, &report);
         cli_note(runtime->app, "use it with --as %s", how.name);
+        cli_head_note_namesake(runtime->app, how.name);
     }
     wi_tally_close(&report.tally);
     wi_head_close(&head);

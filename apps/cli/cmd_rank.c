@@ -97,8 +97,9 @@ static void write_one(const cli_args *args, cli_format format, const char *path,
     if (cli_args_has(args, "names")) {
         puts(path);
     } else if (format == CLI_JSON) {
-        cli_json_line(json_pack("{s:o,s:I,s:o}", "image", cli_json_text(path), "rank",
-                                (json_int_t)rank, "score", cli_json_number((double)score)));
+        cli_json_line(cli_json_with_path("image", path,
+                                         json_pack("{s:I,s:o}", "rank", (json_int_t)rank, "score",
+                                                   cli_json_number((double)score))));
     } else if (format != CLI_TEXT) {
         printf("%zu%c%.9g%c", rank, format == CLI_CSV ? ',' : '\t', (double)score,
                format == CLI_CSV ? ',' : '\t');

@@ -1,5 +1,5 @@
 #include "groups.h"
-#include "paths.h"
+#include "heads.h"
 #include "term.h"
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,9 @@ static int read_group(cli_app *app, const cli_args *args, const wi_head *head, c
         char *name = cli_text("%.*s", (int)n, item);
         size_t label = name ? wi_head_find_label(head, name) : SIZE_MAX;
         if (label == SIZE_MAX) {
-            cli_error(app, "--group %s: there is no label '%.*s'", text, (int)n, item);
+            char *what = cli_text("--group %s", text);
+            cli_head_no_label(app, head, what ? what : "--group", name ? name : "");
+            free(what);
         } else {
             groups[label] = text;
         }

@@ -66,6 +66,33 @@ char *cli_new_head_path(cli_app *app, const cli_args *args, const char *name)
     return path;
 }
 
+void cli_head_no_label(cli_app *app, const wi_head *head, const char *what, const char *label)
+{
+    const char *best = NULL, *name;
+    size_t distance = 3;
+    for (size_t i = 0; (name = wi_head_label(head, i)); i++) {
+        cli_nearest(label, name, &best, &distance);
+    }
+    if (best) {
+        cli_error(app, "%s: there is no label '%s': did you mean '%s'?", what, label, best);
+    } else {
+        cli_error(app, "%s: there is no label '%s'", what, label);
+    }
+}
+
+void cli_head_note_namesake(cli_app *app, const char *name)
+{
+    char *shipped = cli_shipped_head_path(name);
+    if (shipped) {
+        cli_note(
+            app,
+            "a shipped head is called '%s' too: yours is used from now on; 'whatsit head rm %s' "
+            "brings the other one back",
+            name, name);
+    }
+    free(shipped);
+}
+
 char *cli_own_head_path(cli_app *app, const char *name)
 {
     bool is_path = strchr(name, '/') || cli_ends_with(name, ".safetensors");
@@ -323,19 +350,39 @@ static int build_shipped(const cli_runtime *runtime, const char *path, bool sigm
     return status;
 }
 
+/* A head has one file, for one model: made again for another, it is gone for the first. */
+static void say_mismatch(const cli_runtime *runtime, const char *name, const wi_head_info *info)
+{
+    bool namesake = !strcmp(info->model_name, runtime->info.name);
+    cli_error(
+        runtime->app,
+        "head '%s' is made for model %.8s... (%s), this is %.8s... (%s): 'whatsit head rebuild "
+        "%s%s%s' makes it again for this one, in place of the one for %s",
+        name, info->model_fingerprint, info->model_name, runtime->info.fingerprint,
+        runtime->info.name, name, runtime->asked ? " --model " : "",
+        runtime->asked ? runtime->asked : "", namesake ? "the other" : info->model_name);
+}
+
 /* sigmoid: asked for with --multi, which a head that chooses one of its labels cannot give. */
-static int open_head_file(const cli_runtime *runtime, const char *path, bool sigmoid, wi_head **out)
+static int open_head_file(const cli_runtime *runtime, const char *path, const char *name,
+                          bool sigmoid, wi_head **out)
 {
     wi_head_info info;
     wi_error error = {0};
     if (wi_head_open(runtime->engine, path, out, &error) != WI_OK) {
         return cli_failed(runtime->app, path, &error);
     }
-    if (wi_head_check_model(*out, runtime->model, &error) != WI_OK) {
-        wi_head_close(out);
-        return cli_failed(runtime->app, path, &error);
-    }
     wi_head_get_info(*out, &info);
+    wi_status fits = wi_head_check_model(*out, runtime->model, &error);
+    if (fits == WI_ERR_MISMATCH) {
+        say_mismatch(runtime, name, &info);
+    } else if (fits != WI_OK) {
+        cli_failed(runtime->app, path, &error);
+    }
+    if (fits != WI_OK) {
+        wi_head_close(out);
+        return CLI_FAILED;
+    }
     if (sigmoid && !info.sigmoid) {
         cli_error(
             runtime->app,
@@ -376,12 +423,12 @@ int cli_head_open(const cli_runtime *runtime, const char *name, bool sigmoid, wi
 {
     int status;
     if (strchr(name, '/') || cli_ends_with(name, ".safetensors")) {
-        return open_head_file(runtime, name, sigmoid, out);
+        return open_head_file(runtime, name, name, sigmoid, out);
     }
     char *own = cli_name_ok(name) ? cli_user_head_path(name) : NULL;
     char *shipped = cli_shipped_head_path(name);
     if (own && cli_exists(own)) {
-        status = open_head_file(runtime, own, sigmoid, out);
+        status = open_head_file(runtime, own, name, sigmoid, out);
     } else if (shipped) {
         status = build_shipped(runtime, shipped, sigmoid, out);
     } else if (!strcmp(name, "everyday")) {

@@ -37,6 +37,9 @@ int cli_head_open(const cli_runtime *runtime, const char *name, bool sigmoid, wi
 /* The model's everyday head: for whatsit-nano the concepts it knows, else common nouns. */
 int cli_head_everyday(const cli_runtime *runtime, bool sigmoid, wi_head **out);
 
+/* Says that the head has no such label, and which one may be meant. what: where the label was said. */
+void cli_head_no_label(cli_app *app, const wi_head *head, const char *what, const char *label);
+
 /* Warns where the head cannot but answer 100 %: one label, of which it chooses one, and no threshold below which it is
  * none of these. what: the head's name, or the option that made it. */
 void cli_head_warn_single(cli_app *app, const char *what, const wi_head *head);
@@ -46,6 +49,8 @@ char *cli_user_head_path(const char *name);
 /* Where the user's new head goes, its folder made; NULL after saying why not: there is one already
  * (and no --force), or no home folder. The caller frees. */
 char *cli_new_head_path(cli_app *app, const cli_args *args, const char *name);
+/* Says that the user's new head hides a shipped one of the same name, where it does. */
+void cli_head_note_namesake(cli_app *app, const char *name);
 /* A head of the user's, or a head file, that is there; NULL after saying that it is not. */
 char *cli_own_head_path(cli_app *app, const char *name);
 /* The shipped list called name, or NULL. */

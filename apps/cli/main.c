@@ -5,6 +5,7 @@
 #include "verbs.h"
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The one thing that a signal handler can reach. */
 static volatile sig_atomic_t interrupted;
@@ -65,6 +66,43 @@ static int unknown_of_group(const char *group, const char *word)
     return CLI_USAGE;
 }
 
+/* A bare word that is no file was meant as a verb: pictures have endings or folders. */
+static bool is_mistyped(const char *word)
+{
+    struct stat info;
+    return word[0] && word[0] != '-' && !strpbrk(word, "./") && lstat(word, &info) != 0;
+}
+
+static int no_such_verb(const char *word)
+{
+    char clean[64];
+    const char *best = NULL;
+    size_t distance = 3;
+    const cli_verb *verb;
+    cli_printable(word, clean, sizeof clean);
+    for (size_t i = 0; (verb = cli_verb_at(i)); i++) {
+        static char first[32];
+        size_t n = strcspn(verb->name, " ");
+        const char *nearer = best;
+        snprintf(first, sizeof first, "%.*s", (int)n, verb->name);
+        cli_nearest(word, first, &nearer, &distance);
+        if (nearer == first) { /* of a group, its first word */
+            best = verb->name;
+        }
+    }
+    if (best) {
+        fprintf(stderr,
+                "whatsit: there is no verb or picture '%s': did you mean '%.*s'? ('whatsit help' "
+                "shows the verbs)\n",
+                clean, (int)strcspn(best, " "), best);
+    } else {
+        fprintf(stderr,
+                "whatsit: there is no verb or picture '%s'; 'whatsit help' shows the verbs\n",
+                clean);
+    }
+    return CLI_USAGE;
+}
+
 static int run_verb(cli_app *app, const cli_verb *verb, int n, char **words)
 {
     cli_args args;
@@ -110,6 +148,9 @@ int main(int argc, char **argv)
         }
         cli_help_group(words[0]);
         return cli_finish_output(&app);
+    }
+    if (!verb && is_mistyped(words[0])) {
+        return no_such_verb(words[0]);
     }
     if (!verb) {
         verb = cli_verb_find("");

@@ -1,5 +1,6 @@
 #include "output.h"
 #include "heads.h"
+#include "paths.h"
 #include "term.h"
 #include <math.h>
 #include <stdlib.h>
@@ -36,6 +37,45 @@ json_t *cli_json_text(const char *text)
     string = copy ? json_stringn(copy, used) : NULL;
     free(copy);
     return string;
+}
+
+/* "caf%E9.png": every byte that is not plain ASCII. */
+static json_t *percent_form(const char *path)
+{
+    size_t n = strlen(path), used = 0;
+    char *bytes = malloc(3 * n + 1);
+    for (size_t i = 0; bytes && i < n; i++) {
+        unsigned char c = (unsigned char)path[i];
+        bool plain = c > 0x20 && c < 0x7f && c != '%';
+        used += (size_t)snprintf(bytes + used, 4, plain ? "%c" : "%%%02X", c);
+    }
+    json_t *text = bytes ? json_stringn(bytes, used) : NULL;
+    free(bytes);
+    return text;
+}
+
+json_t *cli_json_with_path(const char *key, const char *path, json_t *rest)
+{
+    json_t *plain = json_string(path);
+    json_t *object = rest ? json_pack("{s:o}", key, cli_json_text(path)) : NULL;
+    if (object && !plain) {
+        json_object_set_new(object, "path_bytes", percent_form(path));
+    }
+    if (object && json_object_update(object, rest) != 0) {
+        json_decref(object);
+        object = NULL;
+    }
+    json_decref(plain);
+    json_decref(rest);
+    return object;
+}
+
+bool cli_json_failure(const char *image, const wi_error *error)
+{
+    return cli_json_line(cli_json_with_path("image", image,
+                                            json_pack("{s:{s:s,s:o}}", "error", "code",
+                                                      wi_status_name(error->status), "message",
+                                                      cli_json_text(error->message))));
 }
 
 json_t *cli_json_number(double value)
@@ -84,6 +124,15 @@ static json_t *json_groups(const cli_head_answers *head)
     return groups;
 }
 
+static json_t *json_verdict(const wi_verdict *verdict)
+{
+    return json_pack("{s:o,s:s,s:o,s:b}", "name",
+                     verdict->name[0] ? cli_json_text(verdict->name) : json_null(), "certainty",
+                     wi_certainty_name(verdict->certainty), "score",
+                     cli_json_number((double)verdict->score), "group",
+                     (int)(verdict->name[0] && verdict->label == SIZE_MAX));
+}
+
 /* none and known are told by heads that can answer none-of-these only. */
 static json_t *json_head(const cli_head_answers *head)
 {
@@ -93,6 +142,7 @@ static json_t *json_head(const cli_head_answers *head)
         json_object_set_new(object, "none", json_boolean(head->none));
         json_object_set_new(object, "known", cli_json_number((double)head->known));
     }
+    json_object_set_new(object, "verdict", json_verdict(&head->verdict));
     json_object_set_new(object, "answers", json_answers(head));
     if (head->n_groups > 0) {
         json_object_set_new(object, "groups", json_groups(head));
@@ -115,11 +165,12 @@ static bool write_json(const cli_result *result)
     for (size_t i = 0; i < result->n_heads; i++) {
         json_array_append_new(heads, json_head(&result->heads[i]));
     }
-    json_t *object = json_pack(
-        "{s:o,s:o,s:i,s:i,s:o,s:{s:f,s:f,s:f,s:f}}", "image", cli_json_text(result->image), "model",
-        cli_json_text(result->model), "width", (int)result->width_px, "height",
-        (int)result->height_px, "heads", heads, "ms", "decode", result->decode_ms, "preprocess",
-        result->preprocess_ms, "encode", result->encode_ms, "score", result->score_ms);
+    json_t *object = cli_json_with_path(
+        "image", result->image,
+        json_pack("{s:o,s:i,s:i,s:o,s:{s:f,s:f,s:f,s:f}}", "model", cli_json_text(result->model),
+                  "width", (int)result->width_px, "height", (int)result->height_px, "heads", heads,
+                  "ms", "decode", result->decode_ms, "preprocess", result->preprocess_ms, "encode",
+                  result->encode_ms, "score", result->score_ms));
     if (object && result->loaded && result->loaded->n_warnings > 0) {
         json_object_set_new(object, "warnings", json_warnings(result->loaded));
     }
@@ -268,14 +319,18 @@ typedef struct style {
     const char *bold, *dim, *bar, *plain;
 } style;
 
-/* "  93.1 %  cat" */
-static void write_line(const cli_app *app, const style *s, float score, const char *name,
-                       bool first)
+/* "  93.1 %  cat"; without a share, where the label does not fit anyway. */
+static void write_line(const cli_app *app, const style *s, float score, bool share,
+                       const char *name, bool first)
 {
     char text[1024];
     cli_printable(name, text, sizeof text);
-    printf("  %5.1f %%  ", 100 * (double)score);
-    if (app->out_terminal) {
+    if (share) {
+        printf("  %5.1f %%  ", 100 * (double)score);
+    } else {
+        printf("           ");
+    }
+    if (share && app->out_terminal) {
         fputs(s->bar, stdout);
         write_bar(app, score);
         fputs(s->plain, stdout);
@@ -283,29 +338,48 @@ static void write_line(const cli_app *app, const style *s, float score, const ch
     printf("%s%s%s", first ? s->bold : "", text, first ? s->plain : "");
 }
 
+/* What is said before the answers, and whether the first of them is what it is. */
+static bool write_verdict(const cli_app *app, const style *s, const cli_head_answers *head)
+{
+    const wi_verdict *v = &head->verdict;
+    if (head->none || v->certainty == WI_CANNOT_TELL) {
+        printf("  %s%s%s%s; the nearest would be%s\n", s->bold,
+               wi_certainty_name(head->none ? WI_NONE_OF_THESE : WI_CANNOT_TELL), s->plain, s->dim,
+               s->plain);
+        return false;
+    }
+    if (v->label == SIZE_MAX) {
+        write_line(app, s, v->score, true, v->name, true);
+        printf("  %s(%s; which one is not clear)%s\n", s->dim, wi_certainty_name(v->certainty),
+               s->plain);
+        return false;
+    }
+    return true;
+}
+
 static void write_head(const cli_app *app, const style *s, const cli_head_answers *head)
 {
     char text[1024];
-    if (head->none) {
-        printf("  %snone of these%s%s; the nearest would be%s\n", s->bold, s->plain, s->dim,
-               s->plain);
-    }
+    bool first_is_it = write_verdict(app, s, head);
     for (size_t i = 0; i < head->n_answers; i++) {
         const wi_answer *answer = &head->answers[i];
         const char *group = wi_head_group(head->head, answer->label);
-        write_line(app, s, answer->score, wi_head_label(head->head, answer->label),
-                   i == 0 && !head->none);
-        if (group[0]) {
-            cli_printable(group, text, sizeof text);
-            printf("  %s(%s)%s", s->dim, text, s->plain);
+        bool is_it = i == 0 && first_is_it;
+        const char *words = is_it ? wi_certainty_name(head->verdict.certainty) : "";
+        write_line(app, s, answer->score, !head->none, wi_head_label(head->head, answer->label),
+                   is_it);
+        cli_printable(group, text, sizeof text);
+        if (text[0] || words[0]) {
+            printf("  %s(%s%s%s)%s", s->dim, text, text[0] && words[0] ? ", " : "", words,
+                   s->plain);
         }
         putchar('\n');
     }
-    if (head->n_groups > 0) {
+    if (head->n_groups > 0 && !head->none) {
         printf("  %sby group:%s\n", s->dim, s->plain);
     }
-    for (size_t i = 0; i < head->n_groups; i++) {
-        write_line(app, s, head->groups[i].score, head->groups[i].group, i == 0 && !head->none);
+    for (size_t i = 0; i < head->n_groups && !head->none; i++) {
+        write_line(app, s, head->groups[i].score, true, head->groups[i].group, i == 0);
         putchar('\n');
     }
     if (head->info.sensitivity[0]) {

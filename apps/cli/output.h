@@ -19,6 +19,7 @@ typedef struct cli_head_answers {
     size_t n_groups;
     float known; /* how sure the head is that any label fits; NaN: it cannot tell */
     bool none;   /* none of them does */
+    wi_verdict verdict;
 } cli_head_answers;
 
 typedef struct cli_result {
@@ -40,6 +41,13 @@ bool cli_write_result(cli_app *app, cli_format format, const cli_result *result)
 /* A field of CSV or TSV, quoted or escaped as that takes. */
 void cli_write_field(cli_format format, const char *text);
 void cli_write_tsv(FILE *out, const char *text);
+
+/* {KEY: path, ...rest}. Where the path is no UTF-8, "path_bytes" tells its bytes as %XX. Steals rest
+ * (NULL: memory is out, returns NULL). */
+json_t *cli_json_with_path(const char *key, const char *path, json_t *rest);
+/* {"image":...,"error":{"code","message"}} for a picture that gave no answer. False when memory is
+ * out. */
+bool cli_json_failure(const char *image, const wi_error *error);
 
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *cli_json_text(const char *text);

@@ -30,7 +30,7 @@ int cli_runtime_open_model(cli_app *app, const cli_args *args, const char *model
 {
     wi_error error = {0};
     wi_model_options options = {.towers = towers};
-    *out = (cli_runtime){.app = app};
+    *out = (cli_runtime){.app = app, .asked = model};
     int status = cli_engine_open(app, args, &out->engine);
     if (status != CLI_OK) {
         return status;

@@ -9,7 +9,8 @@ typedef struct cli_runtime {
     wi_engine *engine;
     wi_model *model;
     wi_model_info info;
-    char *path; /* of the model */
+    char *path;        /* of the model */
+    const char *asked; /* the value of --model; NULL without it */
 } cli_runtime;
 
 /* Reads --threads and --isa. Returns an exit code; close in any case. */

@@ -73,7 +73,8 @@ size_t cli_columns(const char *text)
 
 static void print_line(cli_app *app, const char *format, va_list arguments)
 {
-    char message[2048], clean[2048];
+    /* Two paths of the greatest length, and words. By the main thread only. */
+    static char message[3 * PATH_MAX], clean[3 * PATH_MAX];
     vsnprintf(message, sizeof message, format, arguments);
     cli_printable(message, clean, sizeof clean);
     cli_progress_clear(app);

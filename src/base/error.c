@@ -62,9 +62,26 @@ wi_status wi_fail_nomem(wi_error *error, size_t n_bytes, const char *what)
     return wi_fail(error, WI_ERR_NOMEM, "out of memory (%zu bytes for %s)", n_bytes, what);
 }
 
+/* The end of a path that leaves room for n_rest bytes of what went wrong: the name is worth more
+ * than where it lies, and the reason more than both. */
+static const char *shortened(const char *path, size_t n_rest, const char **dots)
+{
+    size_t n = strlen(path), room = WI_ERROR_MESSAGE_BYTES - 1;
+    room = n_rest + 40 < room ? room - n_rest : 40;
+    *dots = n > room ? "..." : "";
+    if (n <= room)
+        return path;
+    path += n - (room - 3);
+    while (((unsigned char)*path & 0xc0) == 0x80)
+        path++;
+    return path;
+}
+
 wi_status wi_fail_errno(wi_error *error, const char *path, const char *what, int errno_value)
 {
-    return wi_fail(error, WI_ERR_IO, "%s: %s: %s", path, what, strerror(errno_value));
+    const char *dots, *why = strerror(errno_value);
+    path = shortened(path, strlen(what) + strlen(why) + 4, &dots);
+    return wi_fail(error, WI_ERR_IO, "%s%s: %s: %s", dots, path, what, why);
 }
 
 void wi_error_prefix(wi_error *error, const char *prefix)
@@ -73,5 +90,6 @@ void wi_error_prefix(wi_error *error, const char *prefix)
         return;
     char old[WI_ERROR_MESSAGE_BYTES];
     memcpy(old, error->message, sizeof old);
-    wi_fail(error, error->status, "%s: %s", prefix, old);
+    const char *dots, *end = shortened(prefix, strlen(old) + 2, &dots);
+    wi_fail(error, error->status, "%s%s: %s", dots, end, old);
 }

@@ -19,7 +19,7 @@ class Formats(Case):
         self.assertEqual(lines[0], self.picture())
         self.assertEqual(len(lines), 4)
         for line in lines[1:]:
-            self.assertRegex(line, r"^ {2,4}\d{1,3}\.\d %  (cat|dog|fox)$")
+            self.assertRegex(line, r"^ {2,4}\d{1,3}\.\d %  (cat|dog|fox)(  \((almost certainly|probably|perhaps)\))?$")
         self.assertEqual(result.err, "")
         self.assertNotIn("\x1b", result.out)
 
@@ -32,7 +32,7 @@ class Formats(Case):
         self.assertEqual(list(answer["ms"]), ["decode", "preprocess", "encode", "score"])
         self.assertTrue(all(isinstance(ms, float) and ms >= 0 for ms in answer["ms"].values()))
         (head,) = answer["heads"]
-        self.assertEqual(list(head), ["name", "kind", "answers"])
+        self.assertEqual(list(head), ["name", "kind", "verdict", "answers"])
         self.assertEqual(head["kind"], "zero-shot")
         self.assertEqual(len(head["answers"]), 3)
         for item in head["answers"]:
@@ -74,7 +74,7 @@ class Formats(Case):
             self.assertEqual(answer["label"], row["label"])
             self.assertAlmostEqual(answer["score"], float(row["score"]), places=7)
             self.assertAlmostEqual(100 * answer["score"], float(line.split()[0]), delta=0.051)
-            self.assertTrue(line.endswith(answer["label"]))
+            self.assertRegex(line, rf" {answer['label']}(  \(.*\))?$")
 
     def test_names_that_are_no_utf8(self):
         name = os.path.join(os.fsencode(self.dir), b"caf\xe9 \x1b[31m.png")
@@ -154,7 +154,9 @@ class Inputs(Case):
         words = [self.picture(0), bad, self.path("missing.png"), self.picture(1), self.picture(2)]
         result = self.run_cli(*words, "--labels", LABELS, "--json")
         self.assertEqual(result.status, 1)
-        self.assertEqual([a["image"] for a in result.json()], [self.picture(0), self.picture(1), self.picture(2)])
+        self.assertEqual([a.get("image") for a in result.json() if "error" not in a],
+                         [self.picture(0), self.picture(1), self.picture(2), None])
+        self.assertEqual(result.json()[-1], {"answered": 3, "failed": len(result.json()) - 4})
         lines = result.error_lines()
         self.assertEqual(len(lines), 2, lines)
         self.assertIn("bad.png", lines[0])
