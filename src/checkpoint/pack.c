@@ -159,7 +159,8 @@ static wi_status fail_finite(const wi_part *part, wi_error *error)
                    part->name, part->kind == WI_PART_VECTOR ? "" : " or too large for their type");
 }
 
-/* scale and shift [n] of the batch norm behind a convolution. */
+/* scale and shift [n] of the batch norm behind a convolution. After it, a channel's mean is the norm's
+ * bias and its deviation the norm's weight, over what the network was trained on. */
 static wi_status fold_batch_norm(const packer *pk, const wi_part *part, float *scale, float *shift,
                                  wi_error *error)
 {
@@ -176,7 +177,15 @@ static wi_status fold_batch_norm(const packer *pk, const wi_part *part, float *s
     wi_raw_read_rows(&mean, 0, 1, numbers + 2 * n);
     wi_raw_read_rows(&var, 0, 1, numbers + 3 * n);
     bool finite = true;
+    float *spread = wi_own(pk->owned, 2 * n, sizeof *spread, error);
+    if (!spread) {
+        free(numbers);
+        return WI_ERR_NOMEM;
+    }
+    part->mat->spread = spread;
+    part->mat->mean = memcpy(spread + n, numbers + n, n * sizeof *spread);
     for (size_t i = 0; i < n; i++) {
+        spread[i] = fabsf(numbers[i]);
         const double s = numbers[i] / sqrt((double)numbers[3 * n + i] + part->norm_eps);
         scale[i] = (float)s;
         shift[i] = (float)(numbers[n + i] - numbers[2 * n + i] * s);
@@ -301,5 +310,9 @@ wi_status wi_pack(const wi_engine *engine, const wi_source *source, wi_pack_type
                   const wi_net *net, wi_owned *owned, wi_error *error)
 {
     packer pk = {engine, source, type, owned};
-    return wi_net_walk(net, pack_part, &pk, error);
+    const wi_status status = wi_net_walk(net, pack_part, &pk, error);
+    for (int role = 0; role < WI_N_ROLES && status == WI_OK; role++)
+        if (net->tower[role].kind && net->tower[role].kind->foresee)
+            net->tower[role].kind->foresee(net->tower[role].self);
+    return status;
 }

@@ -114,6 +114,20 @@ static float best_scale(const channel *c)
     return best;
 }
 
+/* What rounding adds to channel r in the mean, where the inputs' mean is known.
+ * Source: Nagel et al., data-free quantization (arXiv:1906.04721), bias correction */
+static double mean_error(const wi_part *part, const channel *c, size_t r, float scale)
+{
+    if (!part->from || !part->from->mean || r >= part->n)
+        return 0.0;
+    const float *mean = part->from->mean;
+    double error = 0.0;
+    for (size_t i = 0; i < c->k; i++)
+        error += ((double)scale * c->q[i] - (double)c->weights[i]) *
+                 (double)mean[part->kind == WI_PART_DEPTHWISE ? r : i];
+    return error;
+}
+
 /* One output channel: its scale, its integers in their places, their sum. */
 static void shrink_row(const wi_mat *from, wi_mat *to, size_t r, const channel *c, int8_t *panels,
                        float *scale, int32_t *sum)
@@ -165,13 +179,18 @@ static wi_status shrink_matrix(const shrinker *s, const wi_part *part, wi_error 
     int8_t *panels = wi_own(s->owned, bytes, 1, error);
     float *scale = wi_own(s->owned, padded, sizeof *scale, error);
     int32_t *sum = wi_own(s->owned, padded, sizeof *sum, error);
+    const bool corrected = from.bias && part->from && part->from->mean;
+    float *bias = corrected ? wi_own(s->owned, padded, sizeof *bias, error) : NULL;
     const bool alone = part->kind == WI_PART_DEPTHWISE; /* never four products in 16 bits */
     const channel c = {from.k, malloc(from.k * sizeof(float)), calloc(wi_round_up(from.k, 8), 1),
                        !alone};
-    if (panels && scale && sum && c.weights && c.q) {
+    if (panels && scale && sum && c.weights && c.q && (bias || !corrected)) {
         memset(panels, 0, bytes);
-        for (size_t r = 0; r < padded; r++)
+        for (size_t r = 0; r < padded; r++) {
             shrink_row(&from, &to, r, &c, panels, scale, sum);
+            if (bias)
+                bias[r] = from.bias[r] - (float)mean_error(part, &c, r, scale[r]);
+        }
     } else {
         status = wi_fail_nomem(error, bytes, "int8 weights");
     }
@@ -182,6 +201,8 @@ static wi_status shrink_matrix(const shrinker *s, const wi_part *part, wi_error 
     to.panels = panels;
     to.scale = scale;
     to.sum = sum;
+    to.mean = from.mean;
+    to.bias = bias ? bias : from.bias;
     *part->mat = to;
     return WI_OK;
 }

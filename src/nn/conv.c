@@ -20,9 +20,10 @@ void wi_walk_conv(wi_walker *w, const char *prefix, const char *name, wi_conv *c
 }
 
 void wi_walk_depthwise(wi_walker *w, const char *prefix, const char *name, wi_mat *mat, uint32_t n,
-                       uint32_t size, double norm_eps)
+                       uint32_t size, double norm_eps, const wi_mat *from)
 {
     wi_part part = {.kind = WI_PART_DEPTHWISE,
+                    .from = from,
                     .mat = mat,
                     .n = n,
                     .k = size * wi_depthwise_pitch(size),

@@ -5,6 +5,7 @@
 #include "nn/conv.h"
 #include "nn/pixels.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -178,9 +179,10 @@ static const block *last_block(const mbconv *net)
 }
 
 static void pointwise(wi_walker *w, const char *prefix, const char *name, wi_mat *mat, uint32_t n,
-                      uint32_t k, double norm_eps)
+                      uint32_t k, double norm_eps, const wi_mat *from)
 {
     wi_part part = {.kind = WI_PART_CONV,
+                    .from = from,
                     .mat = mat,
                     .n = n,
                     .k = k,
@@ -201,16 +203,24 @@ static void walk(void *tower, wi_walker *w)
         char prefix[32];
         snprintf(prefix, sizeof prefix, "v.%u.", i);
         if (b->has_expand)
-            pointwise(w, prefix, "expand", &b->expand, b->hidden, b->in, eps);
-        wi_walk_depthwise(w, prefix, "depthwise", &b->depthwise, b->hidden, b->kernel, eps);
-        pointwise(w, prefix, "project", &b->project, b->out, b->hidden, eps);
+            pointwise(w, prefix, "expand", &b->expand, b->hidden, b->in, eps, &b[-1].project);
+        wi_walk_depthwise(w, prefix, "depthwise", &b->depthwise, b->hidden, b->kernel, eps,
+                          b->has_expand ? &b->expand : &net->stem.mat);
+        pointwise(w, prefix, "project", &b->project, b->out, b->hidden, eps, &b->depthwise);
     }
-    pointwise(w, "v.", "head", &net->head, p->head_width, last_block(net)->out, eps);
+    pointwise(w, "v.", "head", &net->head, p->head_width, last_block(net)->out, eps,
+              &last_block(net)->project);
     if (p->has_projection)
         wi_walk_projection(w, "v.", "proj", &net->projection, net->embedding_dim, p->head_width,
                            p->has_projection_bias);
     if (p->branch_width) {
-        wi_walk_linear(w, "v.", "branch1", &net->branch1, p->branch_width, p->head_width, true);
+        wi_part part = {.kind = WI_PART_LINEAR,
+                        .from = &net->head,
+                        .mat = &net->branch1,
+                        .n = p->branch_width,
+                        .k = p->head_width,
+                        .has_bias = true};
+        wi_walk_part(w, &part, "v.", "branch1");
         wi_walk_projection(w, "v.", "branch2", &net->branch2, net->embedding_dim, p->branch_width,
                            p->has_branch_bias);
     }
@@ -233,6 +243,45 @@ static uint64_t macs(const void *tower)
     n += last * last * last_block(net)->out * p->head_width;
     n += p->has_projection ? (uint64_t)p->head_width * net->embedding_dim : 0;
     return n + (uint64_t)p->branch_width * (p->head_width + net->embedding_dim);
+}
+
+static bool is_residual(const block *b)
+{
+    return b->stride == 1 && b->in == b->out;
+}
+
+/* The mean of min(max(x, 0), 6) for a normal x of this mean and deviation. */
+static float clipped_mean(double mean, double spread)
+{
+    double parts[2];
+    for (int i = 0; i < 2; i++) { /* of max(x, 0) and of max(x - 6, 0) */
+        const double m = mean - 6.0 * i, z = spread > 0.0 ? m / spread : 0.0;
+        const double density = exp(-0.5 * z * z) / sqrt(2.0 * 3.14159265358979323846);
+        parts[i] = spread > 0.0 ? m * 0.5 * erfc(-z / sqrt(2.0)) + spread * density
+                   : m > 0.0    ? m
+                                : 0.0;
+    }
+    return (float)(parts[0] - parts[1]);
+}
+
+static void clip_means(wi_mat *mat)
+{
+    for (uint32_t i = 0; mat->mean && i < mat->n; i++)
+        mat->mean[i] = clipped_mean((double)mat->mean[i], (double)mat->spread[i]);
+}
+
+static void foresee(void *tower)
+{
+    mbconv *net = tower;
+    clip_means(&net->stem.mat);
+    clip_means(&net->head);
+    for (uint32_t i = 0; i < net->n_blocks; i++) {
+        block *b = &net->blocks[i];
+        clip_means(&b->expand);
+        clip_means(&b->depthwise);
+        for (uint32_t c = 0; i && is_residual(b) && b->project.mean && c < b->out; c++)
+            b->project.mean[c] += b[-1].project.mean[c];
+    }
 }
 
 /* A block's matrices are all int8 or all float: one tells how the others are run. */
@@ -612,7 +661,7 @@ static void project_rows(const span *s, size_t first, size_t n, const unsigned c
     if (is_s8(b))
         in = (wi_input){.q = depth, .ld_q = s->ld, .scale = job->m->steps};
     wi_epilogue e = {.bias = b->project.bias};
-    if (b->stride == 1 && b->in == b->out) {
+    if (is_residual(b)) {
         e.after = job->in + row * ld;
         e.ld_after = ld;
     }
@@ -769,6 +818,7 @@ const wi_tower_kind wi_mbconv_kind = {.name = "mbconv",
                                       .open = open_mbconv,
                                       .walk = walk,
                                       .bound = bound,
+                                      .foresee = foresee,
                                       .macs = macs,
                                       .memory_bytes = sizeof(memory),
                                       .need = need_mbconv,

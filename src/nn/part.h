@@ -30,7 +30,8 @@ typedef struct wi_part {
     bool keep_float; /* never stored as int8: small, or where most would be lost */
     uint32_t
         conv_size; /* conv: k = conv_size * conv_size * channels; depthwise: a side of its kernel */
-    double norm_eps; /* conv: of its batch norm */
+    double norm_eps;    /* conv: of its batch norm */
+    const wi_mat *from; /* whose outputs enter, where their mean may be known; or NULL */
 } wi_part;
 
 /* Floats of a vector, elements of a matrix or table. */

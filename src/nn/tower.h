@@ -79,6 +79,9 @@ typedef struct wi_tower_kind {
     /* Once the weights are there, what their list cannot say of them; may be NULL.
      * Errors: WI_ERR_FORMAT */
     wi_status (*bound)(const void *tower, wi_error *error);
+    /* Turns what batch norms say of matrices' outputs (wi_mat.mean, .spread) into the mean of what
+     * enters the next; may be NULL. */
+    void (*foresee)(void *tower);
     uint64_t (*macs)(const void *tower); /* of one picture; of one token, without attention */
     /* Working memory for max pictures, or max tokens, at a time. need is raised to what products
      * take, buffers are cut from the arena; while that counts (base NULL) they come out NULL. */

@@ -23,6 +23,9 @@ typedef struct wi_mat {
     uint32_t n_apart;          /* s8: columns set apart */
     const uint32_t *apart;     /* [n_apart], ascending */
     const float *apart_panels; /* panels of W[n, n_apart] in f32 */
+    /* Between a checkpoint and int8 alone: how the outputs are spread, as their batch norm knows from
+     * training; later their mean when they enter the next matrix. [n] or NULL. */
+    float *mean, *spread;
 } wi_mat;
 
 static inline size_t wi_mat_panels(const wi_mat *mat)
