@@ -2,6 +2,7 @@
  * among all cores (is_wide) no other is taken. The tower is there as long as any thread uses it. */
 #include "encoder.h"
 #include "clock.h"
+#include "fair.h"
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -13,13 +14,13 @@
 enum { MAX_BATCH = 256, LEAST_SHARE = 4 };
 
 typedef struct waiter {
+    srv_fair_item turn; /* the first, so that it stands for the whole */
     const uint8_t *pixels;
     float *embedding;
     bool done;
     wi_status status;
     wi_error error;
     pthread_cond_t ready;
-    struct waiter *next;
 } waiter;
 
 /* A thread that encodes, and what it holds while it is not idle. */
@@ -38,8 +39,8 @@ struct srv_encoder {
     size_t most_each; /* pictures of one runner */
     pthread_mutex_t mutex;
     pthread_cond_t turn, arrived; /* to take a batch; for the one who gathers it */
-    waiter *first, *last;
-    size_t n_waiting, n_expected;
+    srv_fair *waiting;            /* turns between clients */
+    size_t n_expected;
     unsigned n_busy;
     bool is_gathering, is_wide, stop;
     runner *runners;
@@ -157,9 +158,14 @@ static void in_ms(struct timespec *when, double ms)
     when->tv_nsec = (long)(ns % 1000000000);
 }
 
+static size_t n_waiting(const srv_encoder *e)
+{
+    return srv_fair_waiting(e->waiting);
+}
+
 static bool may_take(const srv_encoder *e)
 {
-    return e->first && !e->is_gathering && !e->is_wide;
+    return n_waiting(e) > 0 && !e->is_gathering && !e->is_wide;
 }
 
 /* Until the batch is full, nothing more is expected, or nothing has come for a while: one picture that
@@ -168,9 +174,9 @@ static void gather(srv_encoder *e)
 {
     struct timespec when;
     size_t seen = 0;
-    while (e->n_waiting < e->most_each && e->n_expected > 0 && !e->stop) {
-        if (e->n_waiting != seen) {
-            seen = e->n_waiting;
+    while (n_waiting(e) < e->most_each && e->n_expected > 0 && !e->stop) {
+        if (n_waiting(e) != seen) {
+            seen = n_waiting(e);
             in_ms(&when, e->options.batch_wait_ms);
         }
         if (pthread_cond_timedwait(&e->arrived, &e->mutex, &when) == ETIMEDOUT) {
@@ -185,7 +191,7 @@ static size_t take_batch(srv_encoder *e, waiter **items, bool *wide)
     const unsigned idle_s = e->options.idle_s;
     struct timespec when;
     in_ms(&when, idle_s ? idle_s * 1e3 : 1e9);
-    while (!may_take(e) && !(e->stop && !e->first)) {
+    while (!may_take(e) && !(e->stop && n_waiting(e) == 0)) {
         if (pthread_cond_timedwait(&e->turn, &e->mutex, &when) == ETIMEDOUT) {
             break;
         }
@@ -196,22 +202,21 @@ static size_t take_batch(srv_encoder *e, waiter **items, bool *wide)
     e->is_gathering = true;
     gather(e);
     e->is_gathering = false;
-    *wide = e->n_busy == 0 && e->n_waiting < e->n_runners;
+    *wide = e->n_busy == 0 && n_waiting(e) < e->n_runners;
     const size_t n_free = e->n_runners - e->n_busy;
-    const size_t share = *wide ? e->n_waiting : (e->n_waiting + n_free - 1) / n_free;
+    const size_t share = *wide ? n_waiting(e) : (n_waiting(e) + n_free - 1) / n_free;
     size_t n = 0;
-    while (e->first && n < share && n < e->most_each) {
-        items[n++] = e->first;
-        e->first = e->first->next;
-        e->n_waiting--;
+    srv_fair_item *item;
+    while (n < share && n < e->most_each && (item = srv_fair_take(e->waiting, SIZE_MAX))) {
+        items[n++] = (waiter *)(void *)item;
     }
-    e->last = e->first ? e->last : NULL;
     return n;
 }
 
 static void hand_out(srv_encoder *e, waiter **items, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        srv_fair_done(e->waiting, items[i]->turn.client, 1);
         items[i]->done = true;
         pthread_cond_signal(&items[i]->ready);
     }
@@ -226,7 +231,7 @@ static void *run(void *context)
     srv_encoder *e = r->encoder;
     waiter *items[MAX_BATCH];
     pthread_mutex_lock(&e->mutex);
-    while (!e->stop || e->first) {
+    while (!e->stop || n_waiting(e) > 0) {
         bool wide = false;
         const size_t n = take_batch(e, items, &wide);
         e->n_busy += n > 0;
@@ -252,22 +257,15 @@ static void *run(void *context)
 wi_status srv_encode(srv_encoder *e, const srv_asker *asker, const uint8_t *pixels,
                      float *embedding, wi_error *error)
 {
-    (void)asker;
     waiter self = {.pixels = pixels, .embedding = embedding};
     pthread_mutex_lock(&e->mutex);
     e->n_expected--;
-    if (e->n_waiting >= e->options.max_queue || e->stop) {
+    if (n_waiting(e) >= e->options.max_queue || e->stop ||
+        !srv_fair_put(e->waiting, &self.turn, asker->client, e->options.max_queue)) {
         pthread_mutex_unlock(&e->mutex);
         return store_fail(error, WI_ERR_CANCELLED, "too many pictures wait: try again");
     }
     pthread_cond_init(&self.ready, NULL);
-    if (e->last) {
-        e->last->next = &self;
-    } else {
-        e->first = &self;
-    }
-    e->last = &self;
-    e->n_waiting++;
     pthread_cond_signal(e->is_gathering ? &e->arrived : &e->turn);
     while (!self.done) {
         pthread_cond_wait(&self.ready, &e->mutex);
@@ -300,7 +298,7 @@ void srv_encoder_unexpect(srv_encoder *e)
 void srv_encoder_measure(srv_encoder *e, srv_encoder_figures *out)
 {
     pthread_mutex_lock(&e->mutex);
-    out->n_waiting = e->n_waiting;
+    out->n_waiting = n_waiting(e);
     pthread_mutex_unlock(&e->mutex);
     out->n_batches = e->n_batches;
     out->n_images = e->n_images;
@@ -332,6 +330,11 @@ wi_status srv_encoder_start(const srv_encoder_options *options, srv_encoder **ou
     pthread_condattr_t monotonic;
     srv_encoder *e = calloc(1, sizeof *e);
     if (!e) {
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    e->waiting = srv_fair_open(1, 1);
+    if (!e->waiting) {
+        free(e);
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     e->options = *options;
@@ -376,6 +379,7 @@ void srv_encoder_stop(srv_encoder **encoder)
     pthread_mutex_destroy(&e->tower_mutex);
     pthread_cond_destroy(&e->turn);
     pthread_cond_destroy(&e->arrived);
+    srv_fair_close(&e->waiting);
     free(e->runners);
     free(e);
     *encoder = NULL;

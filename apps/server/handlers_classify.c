@@ -1,4 +1,5 @@
 /* POST /v1/classify: what is in the picture? */
+#include "fields.h"
 #include "handlers.h"
 #include "heads.h"
 #include "models.h"
@@ -93,9 +94,13 @@ static bool read_fields(const srv_request *request, asked *a, srv_response *resp
     }
     a->explain = is_yes(srv_pairs_get(query, "explain"));
     const char *labels = srv_pairs_get(query, "labels");
+    if (!labels && srv_pairs_get(query, "template")) {
+        srv_error(request, response, 422, "no_labels",
+                  "'template' is of 'labels', which are not there");
+        return false;
+    }
     if (labels) {
-        words_of_texts(a, labels, srv_pairs_get(query, "template"),
-                       srv_pairs_get(query, "multi"));
+        words_of_texts(a, labels, srv_pairs_get(query, "template"), srv_pairs_get(query, "multi"));
     }
     return true;
 }
@@ -106,16 +111,47 @@ static char *field(const srv_parts *parts, const char *name)
     return part ? strndup((const char *)part->bytes, part->n_bytes) : NULL;
 }
 
+/* What the query string and the fields of a form may say. */
+static const char *const names[] = {"head",  "top",   "labels", "template", "multi", "explain",
+                                    "model", "exact", "strict", "no_exif",  "alpha", NULL};
+static const char *const form_names[] = {"image",    "file",    "head",    "top",   "labels",
+                                         "template", "multi",   "explain", "model", "exact",
+                                         "strict",   "no_exif", "alpha",   NULL};
+static const srv_field json_fields[] = {
+    {"image", SRV_TEXT},
+    {"head", SRV_TEXT | SRV_TEXTS | SRV_NULL},
+    {"top", SRV_NUMBER | SRV_NULL},
+    {"labels", SRV_LIST | SRV_NULL},
+    {"templates", SRV_TEXTS | SRV_NULL},
+    {"multi", SRV_BOOL | SRV_NULL},
+    {"explain", SRV_BOOL | SRV_NULL},
+    {"model", SRV_TEXT | SRV_NULL},
+    {"exact", SRV_BOOL | SRV_NULL},
+    {"strict", SRV_BOOL | SRV_NULL},
+    {"no_exif", SRV_BOOL | SRV_NULL},
+    {"alpha", SRV_TEXT | SRV_NULL},
+};
+
+static bool check_form(const srv_request *request, const srv_parts *parts, srv_response *response)
+{
+    bool good = true;
+    for (size_t i = 0; i < parts->n && good; i++) {
+        good = srv_name_check(request, parts->items[i].name, form_names, "field", response);
+    }
+    return good;
+}
+
 static bool read_form(srv_request *request, asked *a, srv_response *response)
 {
-    static const char *const names[] = {"head",  "top",   "labels", "template", "multi", "explain",
-                                        "model", "exact", "strict", "no_exif",  "alpha"};
     wi_error error = {0};
     if (srv_parts_read(request, &a->parts, &error) != WI_OK) {
         srv_error_of(request, response, &error);
         return false;
     }
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    if (!check_form(request, &a->parts, response)) {
+        return false;
+    }
+    for (size_t i = 0; names[i]; i++) {
         char *value = field(&a->parts, names[i]);
         bool added = !value || srv_pairs_add(&request->query, names[i], value);
         free(value);
@@ -150,7 +186,10 @@ static bool read_json(srv_request *request, asked *a, srv_response *response)
 {
     wi_error error = {0};
     a->body = srv_body_json(request, response);
-    if (!a->body || !read_fields(request, a, response)) {
+    if (!a->body ||
+        !srv_fields_check(request, a->body, json_fields, sizeof json_fields / sizeof json_fields[0],
+                          response) ||
+        !read_fields(request, a, response)) {
         return false;
     }
     const char *image = json_string_value(json_object_get(a->body, "image"));
@@ -164,12 +203,13 @@ static bool read_json(srv_request *request, asked *a, srv_response *response)
         return false;
     }
     a->bytes = a->decoded;
-    if (!read_json_heads(a, json_object_get(a->body, "head"))) {
+    if (!json_is_null(json_object_get(a->body, "head")) &&
+        !read_json_heads(a, json_object_get(a->body, "head"))) {
         srv_error(request, response, 400, "arg", "'head' is a name or a list of at most %d",
                   MAX_HEADS);
         return false;
     }
-    if (top) {
+    if (top && !json_is_null(top)) {
         a->top = (size_t)json_integer_value(top);
         if (!json_is_integer(top) || a->top < 1 || a->top > MAX_TOP) {
             srv_error(request, response, 400, "arg", "'top' is a number from 1 to %d", MAX_TOP);
@@ -177,15 +217,22 @@ static bool read_json(srv_request *request, asked *a, srv_response *response)
         }
     }
     a->explain = a->explain || json_is_true(json_object_get(a->body, "explain"));
-    if (json_object_get(a->body, "labels")) {
+    if (json_is_array(json_object_get(a->body, "labels"))) {
         json_decref(a->words);
         a->words = json_incref(a->body);
+    } else if (json_is_array(json_object_get(a->body, "templates"))) {
+        srv_error(request, response, 422, "no_labels",
+                  "'templates' are of 'labels', which are not there");
+        return false;
     }
     return true;
 }
 
 static bool read_asked(srv_request *request, asked *a, srv_response *response)
 {
+    if (!srv_query_check(request, names, response)) {
+        return false;
+    }
     bool good = srv_is_multipart(request)                  ? read_form(request, a, response)
                 : srv_is_type(request, "application/json") ? read_json(request, a, response)
                                                            : read_fields(request, a, response);
@@ -243,10 +290,20 @@ static wi_status add_groups(const wi_head *head, const float *embedding, size_t 
     return status;
 }
 
+/* The one thing to say; name is null when there is nothing. */
+static json_t *verdict_json(const wi_verdict *verdict)
+{
+    return json_pack("{s:s?,s:s,s:f,s:b}", "name", verdict->name[0] ? verdict->name : NULL,
+                     "certainty", wi_certainty_name(verdict->certainty), "score",
+                     (double)verdict->score, "group",
+                     verdict->name[0] && verdict->label == SIZE_MAX);
+}
+
 static wi_status answer_head(const wi_head *head, const float *embedding, size_t dim,
                              const asked *a, json_t **out, wi_error *error)
 {
     wi_head_info info;
+    wi_verdict verdict = {0};
     size_t n = 0;
     float known = NAN;
     bool none = false;
@@ -254,6 +311,9 @@ static wi_status answer_head(const wi_head *head, const float *embedding, size_t
     wi_answer *answers = calloc(a->top, sizeof *answers);
     wi_status status = answers ? wi_head_answer(head, embedding, dim, a->top, answers, &n, error)
                                : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    if (status == WI_OK) {
+        status = wi_head_verdict(head, embedding, dim, &verdict, error);
+    }
     if (status == WI_OK) {
         status = wi_head_known(head, embedding, dim, &known, &none, error);
     }
@@ -263,7 +323,8 @@ static wi_status answer_head(const wi_head *head, const float *embedding, size_t
             json_array_append_new(list, answer_json(head, &answers[i], a->explain));
         }
         *out = json_pack("{s:s,s:s,s:b,s:o}", "head", info.name, "kind",
-                         srv_head_kind_name(info.kind), "multi", info.sigmoid, "answers", list);
+                         wi_head_kind_name(info.kind), "multi", info.sigmoid, "answers", list);
+        json_object_set_new(*out, "verdict", verdict_json(&verdict));
         json_object_set_new(*out, "none",
                             isfinite(info.none_threshold) ? json_boolean(none) : json_null());
         if (status == WI_OK && info.n_groups > 0) {
@@ -292,7 +353,8 @@ static wi_status open_heads(const srv_request *request, const asked *a, srv_head
         srv_recipe recipe;
         status = srv_recipe_read(a->words, &recipe, error);
         if (status == WI_OK) {
-            status = srv_heads_of_words(all, a->model, &recipe.recipe, &heads[*n], error);
+            status = srv_heads_of_words(all, a->model, &request->asker, &recipe.recipe, &heads[*n],
+                                        error);
             *n += status == WI_OK;
         }
         srv_recipe_free(&recipe);

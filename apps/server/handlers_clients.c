@@ -1,6 +1,7 @@
 /* Clients that exist: Hugging Face's zero-shot image classification, Immich's machine learning. */
 #include "handlers.h"
 #include "heads.h"
+#include "log.h"
 #include "models.h"
 #include "pictures.h"
 #include "recipes.h"
@@ -75,7 +76,8 @@ static void classify(const srv_request *request, const json_t *body, srv_model *
         status = srv_recipe_read(words, &recipe, &error);
     }
     if (status == WI_OK) {
-        status = srv_heads_of_words(request->services->heads, model, &recipe.recipe, &head, &error);
+        status = srv_heads_of_words(request->services->heads, model, &request->asker,
+                                    &recipe.recipe, &head, &error);
     }
     if (status == WI_OK) {
         answer_words(request, model, srv_head_of(head), bytes, n_bytes, response);
@@ -119,26 +121,22 @@ void srv_handle_immich_root(srv_request *request, srv_response *response)
 }
 
 /* A list of numbers, as text inside the JSON. */
-static void answer_immich(const float *embedding, size_t dim, const srv_decoded *picture,
-                          srv_response *response)
+static json_t *vector_text(const float *embedding, size_t dim)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < dim; i++) {
         json_array_append_new(list, json_real((double)embedding[i]));
     }
     char *text = json_dumps(list, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    json_t *body = json_pack("{s:s}", "clip", text ? text : "");
-    if (picture) {
-        json_object_set_new(body, "imageHeight", json_integer((json_int_t)picture->height_px));
-        json_object_set_new(body, "imageWidth", json_integer((json_int_t)picture->width_px));
-    }
-    json_decref(list);
+    json_t *value = json_string(text ? text : "");
     free(text);
-    srv_json(response, 200, body);
+    json_decref(list);
+    return value;
 }
 
-static void predict_picture(const srv_request *request, srv_model *model, const srv_part *image,
-                            srv_response *response)
+/* Adds "clip" and the picture's size to the answer; false: answered with an error. */
+static bool predict_picture(const srv_request *request, srv_model *model, const srv_part *image,
+                            json_t *body, srv_response *response)
 {
     wi_error error = {0};
     srv_decoded picture;
@@ -149,64 +147,110 @@ static void predict_picture(const srv_request *request, srv_model *model, const 
                                                      NULL, embedding, &picture, &error)
                                  : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status == WI_OK) {
-        answer_immich(embedding, dim, &picture, response);
+        json_object_set_new(body, "clip", vector_text(embedding, dim));
+        json_object_set_new(body, "imageHeight", json_integer((json_int_t)picture.height_px));
+        json_object_set_new(body, "imageWidth", json_integer((json_int_t)picture.width_px));
     } else {
         srv_picture_error(request, response, image->bytes, image->n_bytes, &error);
     }
     free(embedding);
+    return status == WI_OK;
 }
 
-static void predict_text(const srv_request *request, srv_model *model, const srv_part *part,
-                         srv_response *response)
+static bool predict_text(const srv_request *request, srv_model *model, const srv_part *part,
+                         json_t *body, srv_response *response)
 {
     wi_error error = {0};
     wi_session *session = NULL;
     size_t dim = srv_model_describe(model)->dim;
     char *text = strndup((const char *)part->bytes, part->n_bytes);
     float *embedding = malloc(dim * sizeof *embedding);
-    wi_status status = text && embedding
-                           ? srv_model_text_begin(model, SRV_LANE_SHORT, &session, &error)
-                           : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    wi_status status = text && embedding ? srv_model_text_begin(model, &request->asker,
+                                                                SRV_LANE_SHORT, &session, &error)
+                                         : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status == WI_OK) {
         const char *texts[] = {text};
         status = wi_session_encode_texts(session, texts, 1, embedding, NULL, NULL, &error);
-        srv_model_text_end(model, SRV_LANE_SHORT);
+        srv_model_text_end(model, &request->asker, SRV_LANE_SHORT);
     }
     if (status == WI_OK) {
         wi_normalise(embedding, 1, dim);
-        answer_immich(embedding, dim, NULL, response);
+        json_object_set_new(body, "clip", vector_text(embedding, dim));
     } else {
         srv_error_of(request, response, &error);
     }
     free(embedding);
     free(text);
+    return status == WI_OK;
 }
 
-static void predict(const srv_request *request, const srv_parts *parts, const json_t *entries,
-                    srv_response *response)
+/* The one task that is done here. */
+static bool predict_clip(const srv_request *request, const srv_parts *parts, const json_t *clip,
+                         json_t *body, srv_response *response)
 {
-    const json_t *clip = json_object_get(entries, "clip");
     const json_t *visual = json_object_get(clip, "visual");
     const json_t *textual = json_object_get(clip, "textual");
     const json_t *wanted = visual ? visual : textual;
     const char *name = json_string_value(json_object_get(wanted, "modelName"));
     const srv_part *image = srv_parts_find(parts, "image"), *text = srv_parts_find(parts, "text");
-    if (!name || json_object_size(entries) != 1 || (visual && textual)) {
+    if (!name || (visual && textual)) {
         srv_error(request, response, 422, "format", "Invalid request format.");
-        return;
+        return false;
     }
     if ((visual && !image) || (textual && !text)) {
         srv_error(request, response, 400, "arg", "Either image or text must be provided");
-        return;
+        return false;
     }
     srv_model *model = srv_models_find(request->models, name);
     if (!model) {
         srv_error(request, response, 500, "not_found", "Failed to load model '%.100s'", name);
-    } else if (visual) {
-        predict_picture(request, model, image, response);
-    } else {
-        predict_text(request, model, text, response);
+        return false;
     }
+    return visual ? predict_picture(request, model, image, body, response)
+                  : predict_text(request, model, text, body, response);
+}
+
+/* Faces and text recognition are not here: no face and no text were found is the form of it that Immich takes without
+ * giving the address up. Said in a header and once in the log, so that nobody takes it for a finding. */
+static bool answer_absent(const srv_request *request, const char *task, json_t *body,
+                          srv_response *response)
+{
+    if (!strcmp(task, "facial-recognition")) {
+        json_object_set_new(body, task, json_array());
+    } else if (!strcmp(task, "ocr")) {
+        json_object_set_new(
+            body, task, json_pack("{s:[],s:[],s:[],s:[]}", "text", "box", "boxScore", "textScore"));
+    } else {
+        srv_error(request, response, 422, "format", "Invalid request format.");
+        return false;
+    }
+    srv_header(response, "X-Not-Here", "facial-recognition, ocr");
+    srv_log_say(request->services->log, SRV_LOG_WARN, "immich",
+                "%s is not done here and answered as nothing found: switch it off in Immich, or "
+                "give it another address",
+                task);
+    return true;
+}
+
+static void predict(const srv_request *request, const srv_parts *parts, const json_t *entries,
+                    srv_response *response)
+{
+    json_t *body = json_object();
+    const char *task;
+    const json_t *entry;
+    bool good = json_object_size(entries) > 0;
+    if (!good) {
+        srv_error(request, response, 422, "format", "Invalid request format.");
+    }
+    json_object_foreach((json_t *)(uintptr_t)entries, task, entry)
+    {
+        good = good && (!strcmp(task, "clip") ? predict_clip(request, parts, entry, body, response)
+                                              : answer_absent(request, task, body, response));
+    }
+    if (good) {
+        srv_json(response, 200, json_incref(body));
+    }
+    json_decref(body);
 }
 
 void srv_handle_immich_predict(srv_request *request, srv_response *response)

@@ -1,12 +1,15 @@
-/* POST /v1/embed and OpenAI's POST /v1/embeddings: vectors of pictures and texts. */
+/* POST /v1/embed, and what clients of OpenAI, Infinity, Jina, Cohere and Ollama send for vectors of pictures and
+ * texts. */
+#include "fields.h"
 #include "handlers.h"
 #include "models.h"
 #include "pictures.h"
 #include "services.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-enum { MAX_INPUTS = 256 };
+enum { MAX_INPUTS = 2048, LEAST_PICTURE_TEXT = 64 };
 
 /* Inputs in the order of the answer; each is a picture (bytes) or a text. */
 typedef struct input {
@@ -18,7 +21,7 @@ typedef struct input {
 
 typedef struct inputs {
     input *items;
-    size_t n;
+    size_t n, n_tokens, n_truncated;
     wi_image_options reading;
 } inputs;
 
@@ -55,8 +58,8 @@ static bool add_input(inputs *all, const char *text, const char *image, wi_error
 }
 
 /* Texts in one go, so that they share prefixes; pictures one by one into the encoder's batches. */
-static wi_status embed_texts(srv_model *model, const inputs *all, float *out, size_t dim,
-                             size_t *n_tokens, wi_error *error)
+static wi_status embed_texts(const srv_request *request, srv_model *model, inputs *all, float *out,
+                             size_t dim, wi_error *error)
 {
     const char **texts = calloc(all->n, sizeof *texts);
     float *rows = malloc(all->n * dim * sizeof *rows);
@@ -69,13 +72,14 @@ static wi_status embed_texts(srv_model *model, const inputs *all, float *out, si
     }
     wi_status status = texts && rows ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
     if (status == WI_OK && n > 0) {
-        status = srv_model_text_begin(model, SRV_LANE_SHORT, &session, error);
+        status = srv_model_text_begin(model, &request->asker, SRV_LANE_SHORT, &session, error);
         if (status == WI_OK) {
-            status = wi_session_encode_texts(session, texts, n, rows, NULL, NULL, error);
-            for (size_t i = 0; i < n && n_tokens; i++) {
-                *n_tokens += srv_model_n_tokens(model, texts[i]);
+            status =
+                wi_session_encode_texts(session, texts, n, rows, &all->n_truncated, NULL, error);
+            for (size_t i = 0; i < n; i++) {
+                all->n_tokens += srv_model_n_tokens(model, texts[i]);
             }
-            srv_model_text_end(model, SRV_LANE_SHORT);
+            srv_model_text_end(model, &request->asker, SRV_LANE_SHORT);
         }
     }
     if (status == WI_OK) {
@@ -92,14 +96,14 @@ static wi_status embed_texts(srv_model *model, const inputs *all, float *out, si
 }
 
 /* Answers and returns NULL when something is wrong. */
-static float *embed(const srv_request *request, srv_model *model, const inputs *all,
-                    size_t *n_tokens, srv_response *response)
+static float *embed(const srv_request *request, srv_model *model, inputs *all,
+                    srv_response *response)
 {
     size_t dim = srv_model_describe(model)->dim;
     wi_error error = {0};
     srv_decoded decoded;
     float *out = calloc(all->n, dim * sizeof *out);
-    wi_status status = out ? embed_texts(model, all, out, dim, n_tokens, &error)
+    wi_status status = out ? embed_texts(request, model, all, out, dim, &error)
                            : store_fail(&error, WI_ERR_NOMEM, "out of memory");
     if (status != WI_OK) {
         srv_error_of(request, response, &error);
@@ -173,9 +177,21 @@ static bool read_inputs(srv_request *request, json_t **body, srv_parts *parts, i
 {
     wi_error error = {0};
     bool good = true;
+    static const char *const names[] = {"model", "exact", "strict", "no_exif", "alpha", NULL};
+    static const srv_field fields[] = {
+        {"image", SRV_TEXT | SRV_NULL},  {"images", SRV_TEXTS | SRV_NULL},
+        {"text", SRV_TEXT | SRV_NULL},   {"texts", SRV_TEXTS | SRV_NULL},
+        {"model", SRV_TEXT | SRV_NULL},  {"exact", SRV_BOOL | SRV_NULL},
+        {"strict", SRV_BOOL | SRV_NULL}, {"no_exif", SRV_BOOL | SRV_NULL},
+        {"alpha", SRV_TEXT | SRV_NULL},
+    };
+    if (!srv_query_check(request, names, response)) {
+        return false;
+    }
     if (srv_is_type(request, "application/json")) {
         *body = srv_body_json(request, response);
-        if (!*body) {
+        if (!*body ||
+            !srv_fields_check(request, *body, fields, sizeof fields / sizeof fields[0], response)) {
             return false;
         }
         good = read_json(*body, all, &error);
@@ -219,7 +235,7 @@ void srv_handle_embed(srv_request *request, srv_response *response)
         model = find_model(request, name ? name : json_string_value(json_object_get(body, "model")),
                            response);
         rows = model && srv_read_reading(request, body, response, &all.reading)
-                   ? embed(request, model, &all, NULL, response)
+                   ? embed(request, model, &all, response)
                    : NULL;
     }
     if (rows) {
@@ -239,38 +255,77 @@ void srv_handle_embed(srv_request *request, srv_response *response)
     json_decref(body);
 }
 
-/* ---- /v1/embeddings ---- */
+/* ---- OpenAI, Infinity, Jina: /v1/embeddings, /embeddings ---- */
+
+static bool is_address(const char *text)
+{
+    return (!strncasecmp(text, "http://", 7) || !strncasecmp(text, "https://", 8)) &&
+           !strpbrk(text, " \t\n");
+}
+
+/* A long text of base64's letters alone is bytes that somebody meant to be seen, not words to be read. */
+static bool is_packed(const char *text)
+{
+    size_t n =
+        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=\r\n");
+    return n >= LEAST_PICTURE_TEXT && !text[n] && strpbrk(text, "0123456789+/=");
+}
+
+/* A text, or a picture as a data: address or as base64; never the letters of a picture as words. */
+static bool add_text_or_picture(inputs *all, const char *text, bool picture, wi_error *error)
+{
+    if (is_address(text)) {
+        store_fail(error, WI_ERR_UNSUPPORTED,
+                   "'input' is an address, and nothing is fetched from here: send the picture as "
+                   "data:image/...;base64,");
+        return false;
+    }
+    bool is_picture = picture || !strncasecmp(text, "data:", 5);
+    if (!is_picture && is_packed(text)) {
+        uint8_t *bytes = NULL;
+        size_t n = 0;
+        is_picture = srv_base64(text, &bytes, &n, NULL) == WI_OK && wi_image_probe(bytes, n);
+        free(bytes);
+        if (!is_picture) {
+            store_fail(error, WI_ERR_UNSUPPORTED,
+                       "'input' looks like base64 of something that is no picture; words have "
+                       "blanks between");
+            return false;
+        }
+    }
+    return add_input(all, is_picture ? NULL : text, is_picture ? text : NULL, error);
+}
 
 /* Strings, or objects such as {"text": "..."} and {"image": "..."}. */
-static bool read_openai_item(const json_t *item, bool pictures, inputs *all, wi_error *error)
+static bool read_item(const json_t *item, bool pictures, inputs *all, wi_error *error)
 {
     const char *text = json_string_value(item);
     const char *inner = json_string_value(json_object_get(item, "text"));
     const char *image = json_string_value(json_object_get(item, "image"));
-    if (text) {
-        bool is_picture = pictures || !strncmp(text, "data:image/", 11);
-        return add_input(all, is_picture ? NULL : text, is_picture ? text : NULL, error);
+    if (text || image) {
+        return add_text_or_picture(all, text ? text : image, pictures || !text, error);
     }
-    if (inner || image) {
-        return add_input(all, inner, inner ? NULL : image, error);
+    if (inner) {
+        return add_text_or_picture(all, inner, false, error);
     }
-    store_fail(error, WI_ERR_ARG,
-               json_is_integer(item) ? "'input' must be text: tokens of other models are not known"
-                                     : "'input' must be a text, a picture or a list of them");
+    bool tokens =
+        json_is_integer(item) || (json_is_array(item) && json_is_integer(json_array_get(item, 0)));
+    store_fail(
+        error, WI_ERR_ARG,
+        tokens ? "'input' holds numbers of tokens, of a vocabulary that is not named: send texts "
+                 "(LangChain: check_embedding_ctx_length=False)"
+               : "'input' must be a text, a picture or a list of them");
     return false;
 }
 
-static bool read_openai(const json_t *body, inputs *all, wi_error *error)
+static bool read_list(const json_t *in, bool pictures, inputs *all, wi_error *error)
 {
-    const char *modality = json_string_value(json_object_get(body, "modality"));
-    const json_t *in = json_object_get(body, "input");
-    bool pictures = modality && !strcmp(modality, "image");
     bool good = true;
     if (!json_is_array(in)) {
-        return read_openai_item(in, pictures, all, error);
+        return read_item(in, pictures, all, error);
     }
     for (size_t i = 0; good && i < json_array_size(in); i++) {
-        good = read_openai_item(json_array_get(in, i), pictures, all, error);
+        good = read_item(json_array_get(in, i), pictures, all, error);
     }
     if (good && all->n == 0) {
         store_fail(error, WI_ERR_ARG, "'input' is empty");
@@ -292,52 +347,218 @@ static json_t *openai_json(const float *rows, size_t n, size_t dim, bool base64)
     return data;
 }
 
-static bool check_openai(const srv_request *request, const json_t *body, size_t dim,
+static const srv_field openai_fields[] = {
+    {"model", SRV_TEXT | SRV_NULL},
+    {"input", SRV_TEXT | SRV_LIST | SRV_OBJECT},
+    {"encoding_format", SRV_TEXT | SRV_NULL},
+    {"dimensions", SRV_NUMBER | SRV_NULL},
+    {"modality", SRV_TEXT | SRV_NULL}, /* Infinity */
+    {"user", SRV_TEXT | SRV_NULL},
+    {"embedding_type", SRV_TEXT | SRV_TEXTS | SRV_NULL}, /* Jina, from here on */
+    {"task", SRV_TEXT | SRV_NULL},
+    {"normalized", SRV_BOOL | SRV_NULL},
+    {"truncate", SRV_BOOL | SRV_NULL},
+    {"late_chunking", SRV_BOOL | SRV_NULL},
+};
+
+/* *base64: in which form vectors are wanted. */
+static bool check_openai(const srv_request *request, const json_t *body, size_t dim, bool *base64,
                          srv_response *response)
 {
     const json_t *dimensions = json_object_get(body, "dimensions");
     const json_t *format = json_object_get(body, "encoding_format");
     const char *name = json_string_value(format);
-    if (format && (!name || (strcmp(name, "float") && strcmp(name, "base64")))) {
+    name = name ? name : json_string_value(json_object_get(body, "embedding_type"));
+    *base64 = name && !strcmp(name, "base64");
+    if (name && strcmp(name, "float") && strcmp(name, "base64")) {
         srv_error(request, response, 400, "arg", "'encoding_format' is float or base64");
         return false;
     }
-    if (dimensions && !json_is_null(dimensions) &&
-        json_integer_value(dimensions) != (json_int_t)dim) {
+    if (json_is_integer(dimensions) && json_integer_value(dimensions) != (json_int_t)dim) {
         srv_error(request, response, 400, "arg", "this model has %zu dimensions, and cannot be cut",
                   dim);
+        return false;
+    }
+    if (json_is_true(json_object_get(body, "late_chunking")) ||
+        json_is_false(json_object_get(body, "normalized"))) {
+        srv_error(request, response, 422, "unsupported",
+                  "vectors have length 1 and are of one text each here");
         return false;
     }
     return true;
 }
 
+/* The model's vectors of what a body holds, which `read` finds in it; NULL: answered. */
+static float *vectors_of(const srv_request *request, const json_t *body, inputs *all,
+                         bool (*read)(const json_t *, inputs *, wi_error *), srv_model **model,
+                         srv_response *response)
+{
+    wi_error error = {0};
+    *model = find_model(request, json_string_value(json_object_get(body, "model")), response);
+    if (!*model) {
+        return NULL;
+    }
+    if (!read(body, all, &error)) {
+        srv_error_of(request, response, &error);
+        return NULL;
+    }
+    return embed(request, *model, all, response);
+}
+
+static bool read_openai(const json_t *body, inputs *all, wi_error *error)
+{
+    const char *modality = json_string_value(json_object_get(body, "modality"));
+    return read_list(json_object_get(body, "input"), modality && !strcmp(modality, "image"), all,
+                     error);
+}
+
 void srv_handle_openai_embeddings(srv_request *request, srv_response *response)
 {
     inputs all = {0};
-    wi_error error = {0};
-    size_t n_tokens = 0;
     float *rows = NULL;
+    bool base64 = false;
     srv_model *model = NULL;
     json_t *body = srv_body_json(request, response);
     const char *name = json_string_value(json_object_get(body, "model"));
-    const char *format = json_string_value(json_object_get(body, "encoding_format"));
-    if (body) {
+    if (body && srv_fields_check(request, body, openai_fields,
+                                 sizeof openai_fields / sizeof openai_fields[0], response)) {
         model = find_model(request, name, response);
-    }
-    if (model && check_openai(request, body, srv_model_describe(model)->dim, response)) {
-        if (read_openai(body, &all, &error)) {
-            rows = embed(request, model, &all, &n_tokens, response);
-        } else {
-            srv_error_of(request, response, &error);
+        if (model &&
+            check_openai(request, body, srv_model_describe(model)->dim, &base64, response)) {
+            rows = vectors_of(request, body, &all, read_openai, &model, response);
         }
     }
     if (rows) {
-        json_t *data = openai_json(rows, all.n, srv_model_describe(model)->dim,
-                                   format && !strcmp(format, "base64"));
+        json_t *data = openai_json(rows, all.n, srv_model_describe(model)->dim, base64);
         srv_json(response, 200,
-                 json_pack("{s:s,s:o,s:s,s:{s:I,s:I}}", "object", "list", "data", data, "model",
+                 json_pack("{s:s,s:o,s:s,s:{s:I,s:I,s:I}}", "object", "list", "data", data, "model",
                            name ? name : srv_model_describe(model)->name, "usage", "prompt_tokens",
-                           (json_int_t)n_tokens, "total_tokens", (json_int_t)n_tokens));
+                           (json_int_t)all.n_tokens, "total_tokens", (json_int_t)all.n_tokens,
+                           "truncated", (json_int_t)all.n_truncated));
+    }
+    free(rows);
+    free_inputs(&all);
+    json_decref(body);
+}
+
+static json_t *rows_json(const float *rows, size_t n, size_t dim)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(list, row_json(rows + i * dim, dim));
+    }
+    return list;
+}
+
+/* ---- Cohere: /v2/embed ---- */
+
+static bool read_cohere(const json_t *body, inputs *all, wi_error *error)
+{
+    const json_t *texts = json_object_get(body, "texts"), *images = json_object_get(body, "images");
+    bool good = true;
+    for (size_t i = 0; good && i < json_array_size(texts); i++) {
+        good = add_text_or_picture(all, json_string_value(json_array_get(texts, i)), false, error);
+    }
+    for (size_t i = 0; good && i < json_array_size(images); i++) {
+        good = add_text_or_picture(all, json_string_value(json_array_get(images, i)), true, error);
+    }
+    if (good && all->n == 0) {
+        store_fail(error, WI_ERR_ARG, "give 'texts' or 'images'");
+        good = false;
+    }
+    return good;
+}
+
+/* Vectors of numbers with a point only. */
+static bool check_cohere(const srv_request *request, const json_t *body, srv_response *response)
+{
+    const json_t *types = json_object_get(body, "embedding_types");
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        if (strcmp(json_string_value(json_array_get(types, i)), "float")) {
+            srv_error(request, response, 422, "unsupported", "'embedding_types' can only be float");
+            return false;
+        }
+    }
+    return true;
+}
+
+void srv_handle_cohere_embed(srv_request *request, srv_response *response)
+{
+    static const srv_field fields[] = {
+        {"model", SRV_TEXT | SRV_NULL},        {"texts", SRV_TEXTS | SRV_NULL},
+        {"images", SRV_TEXTS | SRV_NULL},      {"input_type", SRV_TEXT | SRV_NULL},
+        {"truncate", SRV_TEXT | SRV_NULL},     {"embedding_types", SRV_TEXTS | SRV_NULL},
+        {"max_tokens", SRV_NUMBER | SRV_NULL},
+    };
+    inputs all = {0};
+    srv_model *model = NULL;
+    json_t *body = srv_body_json(request, response);
+    float *rows = NULL;
+    if (body &&
+        srv_fields_check(request, body, fields, sizeof fields / sizeof fields[0], response) &&
+        check_cohere(request, body, response)) {
+        rows = vectors_of(request, body, &all, read_cohere, &model, response);
+    }
+    if (rows) {
+        json_t *list = rows_json(rows, all.n, srv_model_describe(model)->dim);
+        const json_t *texts = json_object_get(body, "texts");
+        srv_json(
+            response, 200,
+            json_pack("{s:s,s:{s:o},s:o,s:{s:{s:s},s:{s:I}}}", "id", "embed", "embeddings", "float",
+                      list, "texts",
+                      json_is_array(texts) ? json_incref((json_t *)(uintptr_t)texts) : json_array(),
+                      "meta", "api_version", "version", "2", "billed_units", "input_tokens",
+                      (json_int_t)all.n_tokens));
+    }
+    free(rows);
+    free_inputs(&all);
+    json_decref(body);
+}
+
+/* ---- Ollama: /api/embed ---- */
+
+/* 'input' as Ollama has it, and 'images' as its users wish. */
+static bool read_ollama(const json_t *body, inputs *all, wi_error *error)
+{
+    const json_t *in = json_object_get(body, "input"), *images = json_object_get(body, "images");
+    bool good = !in || json_is_null(in) || read_list(in, false, all, error);
+    for (size_t i = 0; good && i < json_array_size(images); i++) {
+        good = add_text_or_picture(all, json_string_value(json_array_get(images, i)), true, error);
+    }
+    if (good && all->n == 0) {
+        store_fail(error, WI_ERR_ARG, "give 'input' or 'images'");
+        good = false;
+    }
+    return good;
+}
+
+void srv_handle_ollama_embed(srv_request *request, srv_response *response)
+{
+    static const srv_field fields[] = {
+        {"model", SRV_TEXT | SRV_NULL},        {"input", SRV_TEXT | SRV_TEXTS | SRV_NULL},
+        {"images", SRV_TEXTS | SRV_NULL},      {"truncate", SRV_BOOL | SRV_NULL},
+        {"options", SRV_OBJECT | SRV_NULL},    {"keep_alive", SRV_TEXT | SRV_NUMBER | SRV_NULL},
+        {"dimensions", SRV_NUMBER | SRV_NULL},
+    };
+    inputs all = {0};
+    srv_model *model = NULL;
+    bool base64 = false;
+    json_t *body = srv_body_json(request, response);
+    float *rows = NULL;
+    if (body &&
+        srv_fields_check(request, body, fields, sizeof fields / sizeof fields[0], response)) {
+        model = find_model(request, json_string_value(json_object_get(body, "model")), response);
+        if (model &&
+            check_openai(request, body, srv_model_describe(model)->dim, &base64, response)) {
+            rows = vectors_of(request, body, &all, read_ollama, &model, response);
+        }
+    }
+    if (rows) {
+        const char *name = json_string_value(json_object_get(body, "model"));
+        srv_json(response, 200,
+                 json_pack("{s:s,s:o,s:I}", "model", name ? name : srv_model_describe(model)->name,
+                           "embeddings", rows_json(rows, all.n, srv_model_describe(model)->dim),
+                           "prompt_eval_count", (json_int_t)all.n_tokens));
     }
     free(rows);
     free_inputs(&all);

@@ -1,5 +1,6 @@
 /* /v1/heads and /v1/jobs. */
 #include "config.h"
+#include "fields.h"
 #include "handlers.h"
 #include "heads.h"
 #include "jobs.h"
@@ -54,6 +55,10 @@ void srv_handle_heads_list(srv_request *request, srv_response *response)
     store_head *heads = NULL;
     size_t n = 0;
     wi_error error = {0};
+    static const char *const names[] = {"after", "limit", NULL};
+    if (!srv_query_check(request, names, response)) {
+        return;
+    }
     if (max < 1 || max > MAX_LISTED) {
         srv_error(request, response, 400, "arg", "'limit' is a number from 1 to %d", MAX_LISTED);
         return;
@@ -96,6 +101,32 @@ static wi_status check_keeping(const srv_request *request, const json_t *body, s
     return status;
 }
 
+static const srv_field new_fields[] = {
+    {"name", SRV_TEXT},
+    {"labels", SRV_LIST},
+    {"templates", SRV_TEXTS | SRV_NULL},
+    {"examples", SRV_LIST | SRV_NULL},
+    {"model", SRV_TEXT | SRV_NULL},
+    {"multi", SRV_BOOL | SRV_NULL},
+    {"replace", SRV_BOOL | SRV_NULL},
+    {"visibility", SRV_TEXT | SRV_NULL},
+    {"licence", SRV_TEXT | SRV_NULL},
+    {"source", SRV_TEXT | SRV_NULL},
+    {"sensitivity", SRV_TEXT | SRV_NULL},
+};
+static const srv_field example_fields[] = {{"label", SRV_TEXT}, {"image", SRV_TEXT}};
+
+static bool check_fields(const srv_request *request, const json_t *body, srv_response *response)
+{
+    const json_t *examples = json_object_get(body, "examples");
+    bool good = srv_fields_check(request, body, new_fields,
+                                 sizeof new_fields / sizeof new_fields[0], response);
+    for (size_t i = 0; i < json_array_size(examples) && good; i++) {
+        good = srv_fields_check(request, json_array_get(examples, i), example_fields, 2, response);
+    }
+    return good;
+}
+
 /* Everything that can be said at once is checked before a job is made of it. */
 static bool check_new(const srv_request *request, const json_t *body, srv_model **model,
                       size_t *n_prompts, srv_response *response)
@@ -119,17 +150,11 @@ static bool check_new(const srv_request *request, const json_t *body, srv_model 
         srv_error(request, response, 404, "not_found", "there is no model '%.100s'", wanted);
         return false;
     }
-    if (examples && !json_is_array(examples)) {
+    if (examples && !json_is_null(examples) && !json_is_array(examples)) {
         srv_error(request, response, 400, "arg", "'examples' must be a list of {label, image}");
         return false;
     }
     wi_status status = srv_recipe_read(body, &recipe, &error);
-    for (size_t i = 0; i < recipe.recipe.n_templates && status == WI_OK; i++) {
-        if (!strstr(recipe.templates[i], "{}")) {
-            status = store_fail(&error, WI_ERR_ARG, "the template '%.80s' has no {}",
-                                recipe.templates[i]);
-        }
-    }
     size_t n_labels = recipe.recipe.n_labels;
     *n_prompts = n_labels * (recipe.recipe.n_templates ? recipe.recipe.n_templates : 1);
     if (status == WI_OK &&
@@ -233,7 +258,8 @@ void srv_handle_head_new(srv_request *request, srv_response *response)
     size_t n_prompts = 0;
     srv_model *model = NULL;
     json_t *body = srv_body_json(request, response);
-    if (body && check_new(request, body, &model, &n_prompts, response)) {
+    if (body && check_fields(request, body, response) &&
+        check_new(request, body, &model, &n_prompts, response)) {
         const char *name = json_string_value(json_object_get(body, "name"));
         const char *prefer = srv_pairs_get(&request->headers, "Prefer");
         bool replace = json_is_true(json_object_get(body, "replace"));
@@ -306,7 +332,7 @@ static json_t *head_json(const srv_request *request, const store_head *stored, c
     }
     json_t *value = stored ? stored_json(request, stored)
                            : json_pack("{s:s,s:s,s:s,s:s,s:I,s:b}", "name", name, "kind",
-                                       srv_head_kind_name(info.kind), "model", info.model_name,
+                                       wi_head_kind_name(info.kind), "model", info.model_name,
                                        "fingerprint", info.model_fingerprint, "n_labels",
                                        (json_int_t)info.n_labels, "shipped", 1);
     json_object_set_new(value, "labels", labels_json(head));

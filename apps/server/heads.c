@@ -36,11 +36,6 @@ struct srv_heads {
     size_t n_shipped;
 };
 
-const char *srv_head_kind_name(wi_head_kind kind)
-{
-    return kind == WI_HEAD_LINEAR ? "linear" : kind == WI_HEAD_FEW_SHOT ? "few-shot" : "zero-shot";
-}
-
 bool srv_head_name_ok(const char *name)
 {
     size_t n = strlen(name);
@@ -209,23 +204,29 @@ static wi_status get_or_make(srv_heads *heads, srv_model *model, const char *id,
 
 /* ---- making ---- */
 
-static wi_status build(srv_model *model, srv_lane lane, const wi_head_recipe *recipe, wi_head **out,
-                       wi_error *error)
+static wi_status build(srv_model *model, const srv_asker *asker, srv_lane lane,
+                       const wi_head_recipe *recipe, wi_head **out, wi_error *error)
 {
     wi_session *session = NULL;
-    wi_status status = srv_model_text_begin(model, lane, &session, error);
+    wi_status status = srv_model_text_begin(model, asker, lane, &session, error);
     if (status == WI_OK) {
         status = wi_head_build(session, recipe, out, NULL, error);
-        srv_model_text_end(model, lane);
+        srv_model_text_end(model, asker, lane);
     }
     return status;
 }
 
+typedef struct words {
+    const wi_head_recipe *recipe;
+    const srv_asker *asker;
+} words;
+
 static wi_status make_of_words(srv_heads *heads, srv_model *model, const void *context,
                                wi_head **out, wi_error *error)
 {
+    const words *w = context;
     (void)heads;
-    return build(model, SRV_LANE_SHORT, context, out, error);
+    return build(model, w->asker, SRV_LANE_SHORT, w->recipe, out, error);
 }
 
 static wi_status make_of_file(srv_heads *heads, srv_model *model, const void *context,
@@ -251,42 +252,20 @@ static wi_status make_of_file(srv_heads *heads, srv_model *model, const void *co
     return status;
 }
 
+/* By the server's own account: whoever asks next finds it ready. */
 static wi_status make_of_list(srv_heads *heads, srv_model *model, const void *context,
                               wi_head **out, wi_error *error)
 {
-    const char *path = context;
-    wi_label_list *list = NULL, *beside = NULL;
-    wi_label_list_info info, prompts = {0};
+    const srv_asker self = {.client = 0};
+    wi_label_list *list = NULL;
     (void)heads;
-    wi_status status = wi_label_list_open(path, &list, error);
+    wi_status status = wi_label_list_open(context, &list, error);
     if (status == WI_OK) {
-        wi_label_list_get_info(list, &info);
-        char *other = malloc(strlen(path) + 20);
-        if (other && info.n_templates == 0) {
-            sprintf(other, "%.*s.templates.txt", (int)strlen(path) - 4, path);
-            if (access(other, R_OK) == 0 && wi_label_list_open(other, &beside, NULL) == WI_OK) {
-                wi_label_list_get_info(beside, &prompts);
-            }
-        }
-        free(other);
-        const char *slash = strrchr(path, '/');
-        char name[128];
-        snprintf(name, sizeof name, "%s", slash ? slash + 1 : path);
-        name[strlen(name) - 4] = '\0';
-        wi_head_recipe recipe = {
-            .name = info.name[0] ? info.name : name,
-            .labels = info.labels,
-            .n_labels = info.n_labels,
-            .templates = info.n_templates ? info.templates : prompts.labels,
-            .n_templates = info.n_templates ? info.n_templates : prompts.n_labels,
-            .licence = info.licence[0] ? info.licence : NULL,
-            .source = info.source[0] ? info.source : NULL,
-            .sensitivity = info.sensitivity[0] ? info.sensitivity : NULL,
-        };
-        status = build(model, SRV_LANE_HEADS, &recipe, out, error);
+        wi_head_recipe recipe;
+        wi_label_list_recipe(list, &recipe);
+        status = build(model, &self, SRV_LANE_HEADS, &recipe, out, error);
     }
     wi_label_list_close(&list);
-    wi_label_list_close(&beside);
     return status;
 }
 
@@ -375,8 +354,8 @@ static void digest_texts(wi_digest *digest, const char *const *texts, size_t n)
     }
 }
 
-wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_recipe *recipe,
-                             srv_head **out, wi_error *error)
+wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const srv_asker *asker,
+                             const wi_head_recipe *recipe, srv_head **out, wi_error *error)
 {
     char id[80] = "words ";
     wi_digest *digest = NULL;
@@ -398,7 +377,8 @@ wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_r
     digest_texts(digest, recipe->templates, recipe->n_templates);
     wi_digest_finish(digest, id + 6);
     wi_digest_close(&digest);
-    return get_or_make(heads, model, id, make_of_words, recipe, out, error);
+    const words w = {recipe, asker};
+    return get_or_make(heads, model, id, make_of_words, &w, out, error);
 }
 
 /* ---- shipped lists ---- */

@@ -26,8 +26,8 @@ wi_status srv_heads_acquire(srv_heads *heads, srv_model *model, const srv_reques
 /* May whoever asks see it? Others are told that there is none. */
 bool srv_head_is_visible(const srv_request *request, const store_head *head);
 /* Of words that came with the request. Errors: WI_ERR_LIMIT: over SRV_MAX_WORDS prompts */
-wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const wi_head_recipe *recipe,
-                             srv_head **out, wi_error *error);
+wi_status srv_heads_of_words(srv_heads *heads, srv_model *model, const srv_asker *asker,
+                             const wi_head_recipe *recipe, srv_head **out, wi_error *error);
 void srv_head_release(srv_heads *heads, srv_head **head);
 const wi_head *srv_head_of(const srv_head *head);
 
@@ -37,7 +37,6 @@ bool srv_heads_is_shipped(srv_heads *heads, const char *name);
 
 /* One to 100 bytes of UTF-8 without '/', '\\', control characters; no leading '.', '-' or '~'. */
 bool srv_head_name_ok(const char *name);
-const char *srv_head_kind_name(wi_head_kind kind);
 
 /* As many prompts as a request may bring along; more of them make a head, once (POST /v1/heads). */
 enum { SRV_MAX_WORDS = 2000 };

@@ -228,7 +228,8 @@ void srv_error(const srv_request *request, srv_response *response, unsigned stat
     va_end(arguments);
     json_t *message = json_message(text);
     srv_error_form form = request->errors;
-    json_t *body = form == SRV_ERRORS_DETAIL ? json_pack("{s:o}", "detail", message)
+    json_t *body = form == SRV_ERRORS_DETAIL    ? json_pack("{s:o}", "detail", message)
+                   : form == SRV_ERRORS_MESSAGE ? json_pack("{s:o}", "message", message)
                    : form == SRV_ERRORS_PLAIN
                        ? json_pack("{s:o}", "error", message)
                        : json_pack("{s:{s:o,s:s,s:n,s:s}}", "error", "message", message, "type",

@@ -16,8 +16,9 @@ struct srv_models;
 /* How clients of a route expect errors to look. */
 typedef enum srv_error_form {
     SRV_ERRORS_OWN = 0, /* {"error":{"message","type","param","code"}}, as OpenAI's */
-    SRV_ERRORS_PLAIN,   /* {"error":"..."}: Hugging Face */
-    SRV_ERRORS_DETAIL   /* {"detail":"..."}: Immich */
+    SRV_ERRORS_PLAIN,   /* {"error":"..."}: Hugging Face, Ollama */
+    SRV_ERRORS_DETAIL,  /* {"detail":"..."}: Immich */
+    SRV_ERRORS_MESSAGE  /* {"message":"..."}: Cohere */
 } srv_error_form;
 
 typedef struct srv_pair {

@@ -1,5 +1,6 @@
 #include "model.h"
 #include "clock.h"
+#include "gate.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 #include <whatsit/digest.h>
 
+#define TEXT_QUANTUM_MS 20.0
+
 struct srv_model {
     wi_engine *engine;
     const srv_config *config;
@@ -25,10 +28,12 @@ struct srv_model {
     char held[40];  /* a path that leads to fd; "": towers are opened by path */
     srv_encoder *encoder;
     /* text tower: model guarded by text_mutex, a lane's session by its lane's mutex */
-    pthread_mutex_t text_mutex, lanes[SRV_N_LANES];
+    pthread_mutex_t text_mutex;
+    srv_gate *lanes[SRV_N_LANES]; /* one thread at a time, in turns between clients */
+    double lane_begun_ms[SRV_N_LANES];
     wi_model *text;
     wi_session *sessions[SRV_N_LANES];
-    unsigned n_text_users, n_text_callers; /* those who work; and those who wait for their lane */
+    unsigned n_text_users;
     double text_used_ms;
 };
 
@@ -119,27 +124,15 @@ static void close_text(srv_model *model)
     }
 }
 
-/* Texts may keep half of the workers waiting, so that pictures always find some. */
-static bool join_lane(srv_model *model, srv_lane lane)
-{
-    pthread_mutex_lock(&model->text_mutex);
-    bool joins = lane == SRV_LANE_JOBS || model->n_text_callers <= model->config->n_workers / 2;
-    model->n_text_callers += joins;
-    pthread_mutex_unlock(&model->text_mutex);
-    if (joins) {
-        pthread_mutex_lock(&model->lanes[lane]);
-    }
-    return joins;
-}
-
-wi_status srv_model_text_begin(srv_model *model, srv_lane lane, wi_session **session,
-                               wi_error *error)
+wi_status srv_model_text_begin(srv_model *model, const srv_asker *asker, srv_lane lane,
+                               wi_session **session, wi_error *error)
 {
     wi_session_options how = {.max_images = 1, .max_tokens = lane == SRV_LANE_SHORT ? 1024 : 2048};
-    wi_status status = WI_OK;
-    if (!join_lane(model, lane)) {
-        return store_fail(error, WI_ERR_CANCELLED, "too many texts wait: try again");
+    wi_status status = srv_gate_enter(model->lanes[lane], asker, error);
+    if (status != WI_OK) {
+        return status;
     }
+    model->lane_begun_ms[lane] = srv_clock_ms();
     pthread_mutex_lock(&model->text_mutex);
     if (!model->text) {
         status = open_tower(model, WI_TOWER_TEXT, &model->text, error);
@@ -148,25 +141,23 @@ wi_status srv_model_text_begin(srv_model *model, srv_lane lane, wi_session **ses
         status = wi_session_open(model->text, &how, &model->sessions[lane], error);
     }
     model->n_text_users += status == WI_OK;
-    model->n_text_callers -= status != WI_OK;
     model->text_used_ms = srv_clock_ms();
     pthread_mutex_unlock(&model->text_mutex);
     if (status != WI_OK) {
-        pthread_mutex_unlock(&model->lanes[lane]);
+        srv_gate_leave(model->lanes[lane], asker, 0);
         return status;
     }
     *session = model->sessions[lane];
     return WI_OK;
 }
 
-void srv_model_text_end(srv_model *model, srv_lane lane)
+void srv_model_text_end(srv_model *model, const srv_asker *asker, srv_lane lane)
 {
     pthread_mutex_lock(&model->text_mutex);
     model->n_text_users--;
-    model->n_text_callers--;
     model->text_used_ms = srv_clock_ms();
     pthread_mutex_unlock(&model->text_mutex);
-    pthread_mutex_unlock(&model->lanes[lane]);
+    srv_gate_leave(model->lanes[lane], asker, srv_clock_ms() - model->lane_begun_ms[lane]);
 }
 
 size_t srv_model_n_tokens(srv_model *model, const char *text)
@@ -215,12 +206,6 @@ static wi_status hash_file(srv_model *model, wi_error *error)
     return status;
 }
 
-static const char *weights_name(wi_weights weights)
-{
-    static const char *const names[] = {"as stored", "f32", "f16", "bf16", "int8"};
-    return (size_t)weights < sizeof names / sizeof names[0] ? names[weights] : "as stored";
-}
-
 static wi_status describe(srv_model *model, const char *name, wi_error *error)
 {
     wi_model *opened = NULL;
@@ -240,7 +225,7 @@ static wi_status describe(srv_model *model, const char *name, wi_error *error)
             .licence = model->licence,
             .source = model->source,
             .format = model->format,
-            .weights = weights_name(info.weights),
+            .weights = wi_weights_name(info.weights),
             .dim = info.embedding_dim,
             .image_px = info.image_px,
             .context_length = info.context_length,
@@ -322,6 +307,23 @@ static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_err
     return status;
 }
 
+/* Texts may keep half of the workers waiting, so that pictures always find some. */
+static wi_status open_lanes(srv_model *model, wi_error *error)
+{
+    wi_status status = WI_OK;
+    for (size_t i = 0; i < SRV_N_LANES && status == WI_OK; i++) {
+        const srv_gate_options gate = {
+            .n_inside = 1,
+            .n_each = 1,
+            .max_waiting = model->config->n_workers / 2 + 1,
+            .max_each = model->config->n_workers / 2 + 1,
+            .quantum = TEXT_QUANTUM_MS,
+        };
+        status = srv_gate_open(&gate, &model->lanes[i], error);
+    }
+    return status;
+}
+
 wi_status srv_model_open(wi_engine *engine, const srv_config *config, const srv_named_path *from,
                          srv_model **out, wi_error *error)
 {
@@ -334,10 +336,8 @@ wi_status srv_model_open(wi_engine *engine, const srv_config *config, const srv_
     model->n_users = 1;
     model->fd = -1;
     pthread_mutex_init(&model->text_mutex, NULL);
-    for (size_t i = 0; i < SRV_N_LANES; i++) {
-        pthread_mutex_init(&model->lanes[i], NULL);
-    }
-    wi_status status = open_parts(model, from, error);
+    wi_status status = open_lanes(model, error);
+    status = status ? status : open_parts(model, from, error);
     if (status != WI_OK) {
         srv_model_release(&model);
         return status;
@@ -366,7 +366,7 @@ static void close_model(srv_model *model)
     free(model->format);
     pthread_mutex_destroy(&model->text_mutex);
     for (size_t i = 0; i < SRV_N_LANES; i++) {
-        pthread_mutex_destroy(&model->lanes[i]);
+        srv_gate_close(&model->lanes[i]);
     }
     free(model);
 }

@@ -42,14 +42,14 @@ unsigned srv_model_towers_open(srv_model *model);
 /* What pictures are embedded with. */
 srv_encoder *srv_model_encoder(srv_model *model);
 
-/* Work on texts: each kind waits for its own kind only. */
+/* Work on texts: each kind waits for its own kind only, in turns between clients. */
 typedef enum srv_lane { SRV_LANE_SHORT = 0, SRV_LANE_HEADS, SRV_LANE_JOBS, SRV_N_LANES } srv_lane;
 
 /* The text tower. The caller gives the session back with srv_model_text_end, and uses it from one
  * thread. */
-wi_status srv_model_text_begin(srv_model *model, srv_lane lane, wi_session **session,
-                               wi_error *error);
-void srv_model_text_end(srv_model *model, srv_lane lane);
+wi_status srv_model_text_begin(srv_model *model, const srv_asker *asker, srv_lane lane,
+                               wi_session **session, wi_error *error);
+void srv_model_text_end(srv_model *model, const srv_asker *asker, srv_lane lane);
 /* Tokens of a text, markers included; between begin and end. */
 size_t srv_model_n_tokens(srv_model *model, const char *text);
 

@@ -239,20 +239,11 @@ wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_as
     return status;
 }
 
-bool srv_looks_like_picture(const void *bytes, size_t n_bytes)
-{
-    const uint8_t *b = bytes;
-    return n_bytes >= 12 &&
-           (!memcmp(b, "\xff\xd8\xff", 3) || !memcmp(b, "\x89PNG", 4) || !memcmp(b, "GIF8", 4) ||
-            !memcmp(b, "BM", 2) || (!memcmp(b, "RIFF", 4) && !memcmp(b + 8, "WEBP", 4)) ||
-            !memcmp(b + 4, "ftyp", 4));
-}
-
 void srv_picture_error(const srv_request *request, srv_response *response, const void *bytes,
                        size_t n_bytes, const wi_error *error)
 {
     if (error->status == WI_ERR_FORMAT || error->status == WI_ERR_UNSUPPORTED) {
-        bool picture = srv_looks_like_picture(bytes, n_bytes);
+        bool picture = wi_image_probe(bytes, n_bytes) != NULL;
         unsigned status = !n_bytes                         ? 400
                           : !picture                       ? 415
                           : error->status == WI_ERR_FORMAT ? 400

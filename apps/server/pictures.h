@@ -45,8 +45,6 @@ bool srv_read_reading(const srv_request *request, const json_t *body, srv_respon
                       wi_image_options *out);
 /* A list of texts. */
 json_t *srv_warnings_json(const srv_decoded *decoded);
-/* Bytes of a file that are no picture at all (415), not those of one that is broken (400). */
-bool srv_looks_like_picture(const void *bytes, size_t n_bytes);
 /* Answers for a picture that failed. */
 void srv_picture_error(const srv_request *request, srv_response *response, const void *bytes,
                        size_t n_bytes, const wi_error *error);

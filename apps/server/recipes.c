@@ -1,13 +1,11 @@
 #include "recipes.h"
 #include "heads.h"
 #include "pictures.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <whatsit/labels.h>
+#include <whatsit/sink.h>
 #include <whatsit/train.h>
 
 enum { MAX_LABELS = 100000, MAX_TEMPLATES = 200, MAX_EXAMPLES = 2000 };
@@ -15,12 +13,10 @@ enum { MAX_LABELS = 100000, MAX_TEMPLATES = 200, MAX_EXAMPLES = 2000 };
 json_t *srv_labels_of_commas(const char *text, size_t max)
 {
     json_t *list = json_array();
-    while (text && *text && json_array_size(list) <= max) {
-        size_t n = strcspn(text, ",");
-        if (n > 0) {
-            json_array_append_new(list, json_stringn(text, n));
-        }
-        text += n + (text[n] == ',');
+    const char *item;
+    size_t n;
+    while (text && json_array_size(list) <= max && wi_comma_next(&text, &item, &n)) {
+        json_array_append_new(list, json_stringn(item, n));
     }
     return list;
 }
@@ -73,6 +69,12 @@ wi_status srv_recipe_read(const json_t *body, srv_recipe *out, wi_error *error)
         status = read_texts(templates, "templates", MAX_TEMPLATES, &out->templates, NULL,
                             &recipe->n_templates, error);
     }
+    for (size_t i = 0; i < recipe->n_templates && status == WI_OK; i++) {
+        if (!strstr(out->templates[i], "{}")) {
+            status =
+                store_fail(error, WI_ERR_ARG, "the template '%.80s' has no {}", out->templates[i]);
+        }
+    }
     recipe->labels = out->labels;
     recipe->groups = out->groups;
     recipe->templates = out->templates;
@@ -96,16 +98,13 @@ void srv_recipe_free(srv_recipe *recipe)
 
 static wi_status label_of(const wi_head *words, const char *label, uint32_t *out, wi_error *error)
 {
-    const char *name;
-    for (size_t i = 0; label && (name = wi_head_label(words, i)); i++) {
-        if (!strcmp(name, label) || !strcmp(wi_head_label_full(words, i), label)) {
-            *out = (uint32_t)i;
-            return WI_OK;
-        }
-    }
-    return store_fail(error, WI_ERR_ARG,
-                      "an example has the label '%.80s', which is not among the labels",
-                      label ? label : "");
+    size_t index = label ? wi_head_find_label(words, label) : SIZE_MAX;
+    *out = (uint32_t)index;
+    return index != SIZE_MAX
+               ? WI_OK
+               : store_fail(error, WI_ERR_ARG,
+                            "an example has the label '%.80s', which is not among the labels",
+                            label ? label : "");
 }
 
 static wi_status embed_example(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
@@ -178,11 +177,11 @@ wi_status srv_head_build(srv_decoder *decoder, srv_model *model, const srv_asker
     recipe.recipe.progress = progress ? *progress : nobody;
     recipe.recipe.keeper = keeper;
     if (status == WI_OK) {
-        status = srv_model_text_begin(model, lane, &session, error);
+        status = srv_model_text_begin(model, asker, lane, &session, error);
     }
     if (status == WI_OK) {
         status = wi_head_build(session, &recipe.recipe, &head, NULL, error);
-        srv_model_text_end(model, lane);
+        srv_model_text_end(model, asker, lane);
     }
     if (status == WI_OK && json_array_size(examples) > 0) {
         status = add_examples(decoder, model, asker, examples, progress ? progress : &nobody, &head,
@@ -199,49 +198,20 @@ wi_status srv_head_build(srv_decoder *decoder, srv_model *model, const srv_asker
 
 /* ---- to the store ---- */
 
-static wi_status read_file(const char *path, void **bytes, size_t *n_bytes, wi_error *error)
-{
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        int number = errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        return store_fail(error, WI_ERR_IO, "%.150s: %s", path, strerror(number));
-    }
-    *n_bytes = (size_t)info.st_size;
-    *bytes = malloc(*n_bytes + 1);
-    size_t used = 0;
-    ssize_t n = 1;
-    while (*bytes && used < *n_bytes && n > 0) {
-        n = read(fd, (char *)*bytes + used, *n_bytes - used);
-        used += n > 0 ? (size_t)n : 0;
-    }
-    close(fd);
-    if (!*bytes || used < *n_bytes) {
-        free(*bytes);
-        *bytes = NULL;
-        return store_fail(error, WI_ERR_IO, "%.150s: cannot read", path);
-    }
-    return WI_OK;
-}
-
 wi_status srv_head_file(const wi_head *head, void **bytes, size_t *n_bytes, wi_error *error)
 {
-    const char *base = getenv("TMPDIR");
-    char folder[256], path[300];
-    snprintf(folder, sizeof folder, "%.200s/whatsit-XXXXXX", base && base[0] ? base : "/tmp");
-    if (!mkdtemp(folder)) {
-        return store_fail(error, WI_ERR_IO, "cannot make a temporary folder: %s", strerror(errno));
+    wi_sink *sink = NULL;
+    wi_status status = wi_sink_to_memory(&sink, error);
+    status = status ? status : wi_head_write(head, sink, error);
+    status = status ? status : wi_sink_commit(sink, error);
+    const void *made = status == WI_OK ? wi_sink_bytes(sink, n_bytes) : NULL;
+    *bytes = made ? malloc(*n_bytes) : NULL;
+    if (made && *bytes) {
+        memcpy(*bytes, made, *n_bytes);
+    } else if (status == WI_OK) {
+        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    snprintf(path, sizeof path, "%s/head.safetensors", folder);
-    wi_status status = wi_head_save(head, path, error);
-    if (status == WI_OK) {
-        status = read_file(path, bytes, n_bytes, error);
-    }
-    unlink(path);
-    rmdir(folder);
+    wi_sink_close(&sink);
     return status;
 }
 
@@ -296,7 +266,7 @@ wi_status srv_head_store(store *st, const srv_keeping *keeping, const wi_head *h
             .name = strdup(name),
             .model = strdup(info.model_name),
             .fingerprint = strdup(info.model_fingerprint),
-            .kind = strdup(srv_head_kind_name(info.kind)),
+            .kind = strdup(wi_head_kind_name(info.kind)),
             .owner = strdup(keeping->owner),
             .visibility = strdup(keeping->visibility),
             .expires_ms = keeping->expires_ms,

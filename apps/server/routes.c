@@ -21,6 +21,9 @@ const srv_route srv_routes[] = {
     {"GET", "/openapi.json", SRV_OPEN | SRV_INLINE, SRV_ERRORS_OWN, srv_handle_openapi},
     /* clients that exist */
     {"POST", "/v1/embeddings", 0, SRV_ERRORS_OWN, srv_handle_openai_embeddings},
+    {"POST", "/embeddings", 0, SRV_ERRORS_OWN, srv_handle_openai_embeddings},
+    {"POST", "/v2/embed", 0, SRV_ERRORS_MESSAGE, srv_handle_cohere_embed},
+    {"POST", "/api/embed", 0, SRV_ERRORS_PLAIN, srv_handle_ollama_embed},
     {"POST", "/models/{name...}", 0, SRV_ERRORS_PLAIN, srv_handle_hugging_face},
     {"POST", "/hf", 0, SRV_ERRORS_PLAIN, srv_handle_hugging_face},
     {"GET", "/ping", SRV_OPEN | SRV_INLINE, SRV_ERRORS_DETAIL, srv_handle_immich_ping},

@@ -72,6 +72,36 @@ def test_bad_requests(room):
     ask("POST", "/v1/classify?top=1", room.picture, expect=200)
 
 
+def test_misspelt(room):
+    """What is misspelt or of a wrong kind is refused by its name, and never left out without a word."""
+    ask = room.serve().client().call
+    picture = {"image": text_of(room.picture)}
+
+    def refused(path, body, *words, headers=None):
+        said = ask("POST", path, body, headers, 422).json["error"]["message"]
+        assert all(word in said for word in words), said
+
+    refused("/v1/classify", {**picture, "labels": ["a", "b"], "template": "a {}"}, "'template'", "'templates'")
+    refused("/v1/classify", {**picture, "labels": ["a"], "multi": "yes"}, "'multi'", "true or false")
+    refused("/v1/classify", {**picture, "labels": "a,b"}, "'labels'", "list")
+    refused("/v1/classify", {**picture, "top": "3"}, "'top'", "whole number")
+    refused("/v1/classify", {**picture, "top": 2.5}, "'top'")
+    refused("/v1/classify", {**picture, "templates": ["a {}"]}, "'templates'", "'labels'")
+    refused("/v1/classify?lables=cat,dog", room.picture, "'lables'", "'labels'")
+    refused("/v1/classify?template=a+%7B%7D", room.picture, "'template'", "'labels'")
+    body, kind = multipart([("lables", b"a,b")], [("image", room.picture)])
+    refused("/v1/classify", body, "'lables'", headers={"Content-Type": kind})
+    refused("/v1/embed", {"texts": "a"}, "'texts'")
+    refused("/v1/embed", {"txt": "a"}, "'txt'", "'text'")
+    refused("/v1/embed?modle=x", room.picture, "'modle'", "'model'")
+    refused("/v1/heads", {"name": "h", "labels": ["a"], "replce": True}, "'replce'", "'replace'")
+    refused("/v1/heads", {"name": "h", "labels": ["a"], "examples": [{"label": "a", "picture": ""}]}, "'picture'")
+    ask("POST", "/v1/classify", {**picture, "labels": ["a"], "templates": ["NO BRACES"]}, expect=400)
+    nothing = {"head": None, "top": None, "labels": None, "templates": None, "multi": None, "explain": None, "model": None}
+    assert ask("POST", "/v1/classify", {**picture, **nothing}, expect=200).json == \
+        ask("POST", "/v1/classify", room.picture, expect=200).json
+
+
 def test_heads(room):
     server = room.serve()
     ask = server.client().call
@@ -397,5 +427,5 @@ def test_idle(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_classify, test_bad_requests, test_heads, test_examples, test_jobs, test_jobs_go_on, test_many_jobs,
+    serving.main([test_classify, test_bad_requests, test_misspelt, test_heads, test_examples, test_jobs, test_jobs_go_on, test_many_jobs,
                   test_models, test_embed, test_around, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])

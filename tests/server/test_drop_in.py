@@ -46,9 +46,50 @@ def test_openai_form(room):
     mixed = ask("POST", "/v1/embeddings", {"model": "tiny", "input": [{"text": "a cat"}, {"image": uri}]}, expect=200).json
     assert mixed["data"][0]["embedding"] == one["data"][0]["embedding"] and mixed["data"][1]["embedding"] == direct
     ask("POST", "/v1/embeddings", {"model": "none", "input": "a"}, expect=404)
+    nothing = {"encoding_format": None, "dimensions": None, "user": None}
+    assert ask("POST", "/v1/embeddings", {"model": "tiny", "input": "a cat", **nothing}, expect=200).json == one
+    many = ask("POST", "/v1/embeddings", {"model": "tiny", "input": ["a cat"] * 2048}, expect=200).json
+    assert len(many["data"]) == 2048 and many["data"][2047]["embedding"] == one["data"][0]["embedding"]
+    ask("POST", "/v1/embeddings", {"model": "tiny", "input": ["a"] * 2049}, expect=413)
+    long = ask("POST", "/v1/embeddings", {"model": "tiny", "input": ["a cat", "word " * 500]}, expect=200).json
+    assert long["usage"]["truncated"] == 1 and one["usage"]["truncated"] == 0
+    # what is a picture is never read as words, and what lies elsewhere is never fetched
+    assert ask("POST", "/v1/embeddings", {"input": text_of(room.picture)}, expect=200).json["data"][0]["embedding"] == direct
+    for other in ("https://example.org/a.jpg", ["a cat", "http://example.org/b"], {"image": "https://example.org/c.png"},
+                  text_of(os.urandom(300))):
+        ask("POST", "/v1/embeddings", {"model": "tiny", "input": other}, expect=422)
+    for tokens in ([[1, 2], [3]], [1, 2]):
+        said = ask("POST", "/v1/embeddings", {"model": "tiny", "input": tokens}, expect=400).json["error"]["message"]
+        assert "tokens" in said, said
+    said = ask("POST", "/v1/embeddings", {"model": "tiny", "input": "a", "encodingformat": "float"}, expect=422).json
+    assert "encodingformat" in said["error"]["message"] and "encoding_format" in said["error"]["message"], said
     ask("POST", "/v1/embeddings", {"model": "tiny", "input": []}, expect=400)
     ask("POST", "/v1/embeddings", {"model": "tiny", "input": [1, 2, 3]}, expect=400)
     ask("POST", "/v1/embeddings", {"model": "tiny", "input": "a", "dimensions": 8}, expect=400)
+
+
+def test_other_forms(room):
+    """Infinity, Jina, Cohere and Ollama: the same vectors in other clothes."""
+    ask = room.serve().client().call
+    word = ask("POST", "/v1/embed", {"text": "a cat"}, expect=200).json["embeddings"][0]
+    seen = ask("POST", "/v1/embed", room.picture, expect=200).json["embeddings"][0]
+    uri = "data:image/png;base64," + text_of(room.picture)
+    data = ask("POST", "/embeddings", {"model": "tiny", "input": [uri], "modality": "image"}, expect=200).json["data"]
+    assert data[0]["embedding"] == seen
+    jina = {"model": "tiny", "task": "retrieval.query", "normalized": True, "embedding_type": "float",
+            "input": [{"text": "a cat"}, {"image": text_of(room.picture)}]}
+    data = ask("POST", "/v1/embeddings", jina, expect=200).json["data"]
+    assert [d["embedding"] for d in data] == [word, seen]
+    cohere = {"model": "tiny", "input_type": "image", "embedding_types": ["float"]}
+    assert ask("POST", "/v2/embed", {**cohere, "images": [uri]}, expect=200).json["embeddings"]["float"] == [seen]
+    said = ask("POST", "/v2/embed", {**cohere, "texts": ["a cat"]}, expect=200).json
+    assert said["embeddings"]["float"] == [word] and said["texts"] == ["a cat"]
+    ask("POST", "/v2/embed", {**cohere, "texts": ["a"], "embedding_types": ["int8"]}, expect=422)
+    assert set(ask("POST", "/v2/embed", {"model": "none", "texts": ["a"]}, expect=404).json) == {"message"}
+    assert ask("POST", "/api/embed", {"model": "tiny", "input": ["a cat"]}, expect=200).json["embeddings"] == [word]
+    wish = {"model": "tiny", "input": "a cat", "images": [text_of(room.picture)], "options": {}, "keep_alive": "5m"}
+    assert ask("POST", "/api/embed", wish, expect=200).json["embeddings"] == [word, seen]
+    assert set(ask("POST", "/api/embed", {"model": "none", "input": "a"}, expect=404).json) == {"error"}
 
 
 def test_immich_form(room):
@@ -72,6 +113,14 @@ def test_immich_form(room):
     assert predict({"clip": {"visual": {"modelName": "x"}}}, 500, [("image", room.picture)]).json == {
         "detail": "Failed to load model 'x'"}
     ask("POST", "/predict", b"{}", {"Content-Type": "application/json"}, 422)
+    # what is not here is answered so that Immich goes on with what is
+    faces = {"facial-recognition": {"detection": {"modelName": "buffalo_l"}, "recognition": {"modelName": "buffalo_l"}}}
+    text = {"ocr": {"detection": {"modelName": "PP-OCRv5_mobile"}, "recognition": {"modelName": "PP-OCRv5_mobile"}}}
+    assert predict(faces, 200, [("image", room.picture)]).json == {"facial-recognition": []}
+    found = predict({**faces, **text, "clip": {"visual": name}}, 200, [("image", room.picture)])
+    assert found.json == {**seen, "facial-recognition": [], "ocr": {"text": [], "box": [], "boxScore": [], "textScore": []}}
+    assert "ocr" in found.headers["X-Not-Here"]
+    assert predict({"pets": {}}, 422, [("image", room.picture)]).json == {"detail": "Invalid request format."}
 
 
 def lacks(name):
@@ -165,5 +214,5 @@ def test_javascript(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_hugging_face_form, test_openai_form, test_immich_form, test_openai_python,
+    serving.main([test_hugging_face_form, test_openai_form, test_other_forms, test_immich_form, test_openai_python,
                   test_hugging_face_python, test_javascript])
