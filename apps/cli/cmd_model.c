@@ -1,6 +1,7 @@
 /* Models on this machine: list, info, convert, verify. */
 #include "output.h"
 #include "paths.h"
+#include "pull.h"
 #include "runtime.h"
 #include "save.h"
 #include "term.h"
@@ -11,6 +12,7 @@
 static const cli_option list_options[] = {
     {"names", 0, NULL, false, "names only, one a line", NULL},
     {"json", 0, NULL, false, "one JSON object a line", NULL},
+    {"remote", 0, NULL, false, "the models that 'whatsit pull' knows by a short name", NULL},
     {0},
 };
 
@@ -117,6 +119,11 @@ static int list_one(cli_app *app, wi_engine *engine, const char *name, bool json
 
 static int run_list(cli_app *app, const cli_args *args)
 {
+    if (cli_args_has(args, "remote")) {
+        return cli_args_has(args, "names")
+                   ? cli_usage(args->verb, "--remote and --names exclude each other")
+                   : cli_pull_list(cli_args_has(args, "json"));
+    }
     cli_list names = {0};
     wi_engine *engine = NULL;
     int status = CLI_OK;

@@ -24,46 +24,13 @@ static const cli_option options[] = {
     {"type", 'w', "TYPE", false, "keep weights as f32, f16, bf16 or int8 (default: int8)",
      "f32 f16 bf16 int8"},
     {"force", 0, NULL, false, "bring it again even if it is here", NULL},
+    {"accept", 0, NULL, false, "agree to a licence that allows research or non-commercial use only",
+     NULL},
+    {"revision", 'r', "REV", false, "a branch, tag or commit of the repository (default: main)",
+     NULL},
     {"keep", 0, NULL, false, "keep the downloaded files after converting", NULL},
     {0},
 };
-
-/* The timm repositories hold OpenAI's weights as safetensors, which OpenAI's own mostly do not. */
-static const cli_alias aliases[] = {
-    {"b32",
-     {"timm/vit_base_patch32_clip_224.openai", "openai/clip-vit-base-patch32", NULL},
-     "OpenAI CLIP ViT-B/32, 224 px"},
-    {"b16",
-     {"timm/vit_base_patch16_clip_224.openai", "openai/clip-vit-base-patch16", NULL},
-     "OpenAI CLIP ViT-B/16, 224 px"},
-    {"l14",
-     {"timm/vit_large_patch14_clip_224.openai", "openai/clip-vit-large-patch14", NULL},
-     "OpenAI CLIP ViT-L/14, 224 px"},
-    {"l14-336",
-     {"timm/vit_large_patch14_clip_336.openai", "openai/clip-vit-large-patch14-336", NULL},
-     "OpenAI CLIP ViT-L/14, 336 px"},
-    {"rn50", {"timm/resnet50_clip.openai", NULL}, "OpenAI CLIP ResNet-50, 224 px"},
-    {"laion-b32", {"laion/CLIP-ViT-B-32-laion2B-s34B-b79K", NULL}, "LAION-2B ViT-B/32, 224 px"},
-    {"tinyclip",
-     {"wkcn/TinyCLIP-ViT-8M-16-Text-3M-YFCC15M", NULL},
-     "TinyCLIP ViT-8M/16, small and fast"},
-};
-
-const cli_alias *cli_pull_alias_at(size_t index)
-{
-    return index < sizeof aliases / sizeof aliases[0] ? &aliases[index] : NULL;
-}
-
-const cli_alias *cli_pull_alias(const char *name)
-{
-    const cli_alias *alias;
-    for (size_t i = 0; (alias = cli_pull_alias_at(i)); i++) {
-        if (!strcmp(alias->name, name)) {
-            return alias;
-        }
-    }
-    return NULL;
-}
 
 /* One run. */
 typedef struct job {
@@ -71,7 +38,8 @@ typedef struct job {
     const cli_args *args;
     cli_hub *hub;
     const char *name, *repository;
-    char *folder, *target; /* of the download; the model's file */
+    const cli_alias *alias; /* NULL: OWNER/NAME was given */
+    char *folder, *target;  /* of the download; the model's file */
     int lock;
     struct {
         char *name;
@@ -139,14 +107,14 @@ static void forget_plan(job *j)
     j->n_files = 0;
 }
 
-static wi_status plan_shard(job *j, const char *name, wi_error *error)
+static wi_status plan_shard(job *j, const char *name, const char *ending, wi_error *error)
 {
     for (size_t i = 0; i < j->n_files; i++) {
         if (!strcmp(j->files[i].name, name)) {
             return WI_OK;
         }
     }
-    if (!part_ok(name, strlen(name)) || !cli_ends_with(name, ".safetensors")) {
+    if (!part_ok(name, strlen(name)) || !cli_ends_with(name, ending)) {
         return cli_fail(error, WI_ERR_FORMAT, "%.80s names a file that is refused: '%.80s'",
                         j->repository, name);
     }
@@ -154,9 +122,8 @@ static wi_status plan_shard(job *j, const char *name, wi_error *error)
 }
 
 /* The shards that an index names. */
-static wi_status plan_shards(job *j, wi_error *error)
+static wi_status plan_shards(job *j, const char *index_name, const char *ending, wi_error *error)
 {
-    static const char index_name[] = "model.safetensors.index.json";
     cli_hub_file about;
     json_error_t why;
     const char *key;
@@ -180,7 +147,7 @@ static wi_status plan_shards(job *j, wi_error *error)
     {
         if (status == WI_OK) {
             status = json_is_string(value)
-                         ? plan_shard(j, json_string_value(value), error)
+                         ? plan_shard(j, json_string_value(value), ending, error)
                          : cli_fail(error, WI_ERR_FORMAT, "%s: not a list of shards", index_name);
         }
     }
@@ -189,17 +156,45 @@ static wi_status plan_shards(job *j, wi_error *error)
     return status;
 }
 
+/* CLIP's two lists, or whatever other tokenizers are kept in. */
 static wi_status plan_tokenizer(job *j, wi_error *error)
 {
+    static const char *const names[] = {"tokenizer_config.json", "tokenizer.json", "spiece.model",
+                                        "tokenizer.model", "vocab.txt"};
     bool merges = false, vocabulary = false, there = false;
     wi_status status = plan_optional(j, "merges.txt", &merges, error);
     if (status == WI_OK && merges) {
         status = plan_optional(j, "vocab.json", &vocabulary, error);
     }
-    if (status == WI_OK && !(merges && vocabulary)) {
-        status = plan_optional(j, "tokenizer.json", &there, error);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (status == WI_OK && !(merges && vocabulary)) {
+            status = plan_optional(j, names[i], &there, error);
+        }
     }
     return status;
+}
+
+static wi_status plan_hugging_face(job *j, wi_error *error)
+{
+    bool weights = false, there = false;
+    wi_status status = plan_file(j, "config.json", error);
+    if (status == WI_OK) {
+        status = plan_optional(j, "model.safetensors", &weights, error);
+    }
+    if (status == WI_OK && !weights) {
+        status = plan_shards(j, "model.safetensors.index.json", ".safetensors", error);
+        weights = status == WI_OK;
+        status = status == WI_ERR_NOT_FOUND ? WI_OK : status;
+    }
+    if (status == WI_OK && !weights) { /* a pickle, of which nothing is run */
+        status = plan_optional(j, "pytorch_model.bin", &weights, error);
+    }
+    if (status == WI_OK && !weights) {
+        return cli_fail(error, WI_ERR_NOT_FOUND,
+                        "%.60s has no %.80s with safetensors or PyTorch weights",
+                        cli_hub_address(j->hub), j->repository);
+    }
+    return status == WI_OK ? plan_optional(j, "preprocessor_config.json", &there, error) : status;
 }
 
 /* Which files make the model: an open_clip folder when there is one, else a Hugging Face one. */
@@ -210,25 +205,102 @@ static wi_status plan(job *j, wi_error *error)
     if (status == WI_OK && config) {
         status = plan_optional(j, "open_clip_model.safetensors", &weights, error);
     }
+    if (status == WI_OK && config && !weights) {
+        status = plan_optional(j, "open_clip_pytorch_model.bin", &weights, error);
+    }
     if (status == WI_OK && !weights) {
         forget_plan(j);
-        status = plan_file(j, "config.json", error);
-        if (status == WI_OK) {
-            status = plan_optional(j, "model.safetensors", &weights, error);
-        }
-        if (status == WI_OK && !weights) {
-            status = plan_shards(j, error);
-            if (status == WI_ERR_NOT_FOUND) {
-                return cli_fail(error, WI_ERR_NOT_FOUND,
-                                "%.60s has no %.80s with safetensors weights",
-                                cli_hub_address(j->hub), j->repository);
-            }
-        }
-        if (status == WI_OK) {
-            status = plan_optional(j, "preprocessor_config.json", &config, error);
-        }
+        status = plan_hugging_face(j, error);
     }
     return status == WI_OK ? plan_tokenizer(j, error) : status;
+}
+
+/* ---- licences ---- */
+
+/* "license: mit" in the front matter of a model card; "" when it says nothing. */
+static void licence_of_card(const char *path, char *out, size_t n_out)
+{
+    char line[256];
+    FILE *card = fopen(path, "r");
+    bool inside = false;
+    out[0] = '\0';
+    for (int i = 0; card && i < 400 && fgets(line, sizeof line, card); i++) {
+        if (!strncmp(line, "---", 3)) {
+            if (inside) {
+                break;
+            }
+            inside = true;
+        } else if (inside &&
+                   (!strncmp(line, "license:", 8) || !strncmp(line, "license_name:", 13))) {
+            const char *value = strchr(line, ':') + 1;
+            value += strspn(value, " \t\"'");
+            const bool other = !strncmp(value, "other", 5);
+            if (!other || !out[0]) {
+                snprintf(out, n_out, "%.*s", (int)strcspn(value, " \t\"'\r\n"), value);
+            }
+        }
+    }
+    if (card) {
+        fclose(card);
+    }
+}
+
+/* The repository's card: who gives an OWNER/NAME is told its licence too, before weights come. */
+static wi_status read_card(job *j, char *licence, size_t n_licence, wi_error *error)
+{
+    static const char name[] = "README.md";
+    cli_hub_file about;
+    licence[0] = '\0';
+    wi_status status = cli_hub_look(j->hub, j->repository, name, &about, error);
+    if (status == WI_ERR_NOT_FOUND) {
+        return WI_OK;
+    }
+    char *path = status == WI_OK ? cli_text("%s/%s", j->folder, name) : NULL;
+    if (status == WI_OK) {
+        status = path ? cli_hub_fetch(j->hub, j->repository, name, &about, path, error)
+                      : cli_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    if (status == WI_OK) {
+        licence_of_card(path, licence, n_licence);
+    }
+    free(path);
+    return status;
+}
+
+/* Weights that not everybody may use are brought only when that was read. */
+static wi_status agree(job *j, const char *licence, cli_use use, wi_error *error)
+{
+    char answer[16] = "";
+    if (use == CLI_USE_FREE || cli_args_has(j->args, "accept")) {
+        return WI_OK;
+    }
+    if (isatty(STDIN_FILENO) && j->app->err_terminal) {
+        fprintf(stderr, "Its licence (%s) is %s. Bring it? [y/N] ", licence, cli_use_text(use));
+        if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y')) {
+            return WI_OK;
+        }
+    }
+    return cli_fail(error, WI_ERR_ARG,
+                    "%.80s: its licence (%.40s) is %s; --accept says that you read it and agree",
+                    j->name, licence, cli_use_text(use));
+}
+
+static wi_status tell_licence(job *j, wi_error *error)
+{
+    char licence[64];
+    if (j->alias) {
+        cli_note(j->app, "%s: %s; %.1f %% on ImageNet from words; licence %s, %s", j->name,
+                 j->alias->about, j->alias->accuracy, j->alias->licence,
+                 cli_use_text(j->alias->use));
+        return agree(j, j->alias->licence, j->alias->use, error);
+    }
+    wi_status status = read_card(j, licence, sizeof licence, error);
+    if (status != WI_OK || !licence[0]) {
+        return status;
+    }
+    cli_note(j->app, "%s: licence %s, %s", j->name, licence,
+             cli_use_text(cli_licence_use(licence)));
+    return agree(j, licence, cli_licence_use(licence), error);
 }
 
 static uint64_t total_bytes(const job *j)
@@ -307,7 +379,7 @@ static wi_status fetch_all(job *j, wi_error *error)
     return status;
 }
 
-static wi_status convert(job *j, wi_error *error)
+static wi_status convert(job *j, const char *folder, wi_error *error)
 {
     wi_engine *engine = NULL;
     cli_meter meter = {j->app, "converting"};
@@ -318,7 +390,7 @@ static wi_status convert(job *j, wi_error *error)
                               .progress = cli_meter_progress(&meter)};
     wi_status status = wi_engine_open(&(wi_engine_options){0}, &engine, error);
     if (status == WI_OK) {
-        status = wi_model_convert(engine, j->folder, j->target, &how, error);
+        status = wi_model_convert(engine, folder, j->target, &how, error);
     }
     cli_progress_clear(j->app);
     wi_engine_close(&engine);
@@ -349,9 +421,11 @@ static wi_status open_folder(job *j, wi_error *error)
     char *root = cli_cache_path("downloads");
     const char *slash = strchr(j->repository, '/');
     free(j->folder);
-    j->folder =
-        root ? cli_text("%s/%.*s--%s", root, (int)(slash - j->repository), j->repository, slash + 1)
-             : NULL;
+    j->folder = root
+                    ? cli_text("%s/%.*s--%s%s%s", root, (int)(slash - j->repository), j->repository,
+                               slash + 1, cli_args_has(j->args, "revision") ? "@" : "",
+                               cli_args_has(j->args, "revision") ? cli_hub_revision(j->hub) : "")
+                    : NULL;
     free(root);
     if (!j->folder) {
         return cli_fail(error, WI_ERR_IO,
@@ -377,12 +451,95 @@ static wi_status open_folder(job *j, wi_error *error)
     return WI_OK;
 }
 
+/* The hub's own cache folder, where its Python package keeps what it fetched, when the whole model
+ * lies there: snapshots/COMMIT, to which refs/REVISION leads. */
+static char *cached_snapshot(const job *j)
+{
+    static const char *const pairs[][2] = {{"open_clip_config.json", "open_clip_model.safetensors"},
+                                           {"open_clip_config.json", "open_clip_pytorch_model.bin"},
+                                           {"config.json", "model.safetensors"},
+                                           {"config.json", "model.safetensors.index.json"},
+                                           {"config.json", "pytorch_model.bin"}};
+    char *root = cli_hub_cache_folder(), commit[96] = "";
+    const char *slash = strchr(j->repository, '/'), *revision = cli_hub_revision(j->hub);
+    char *base = root ? cli_text("%s/models--%.*s--%s", root, (int)(slash - j->repository),
+                                 j->repository, slash + 1)
+                      : NULL;
+    char *ref = base ? cli_text("%s/refs/%s", base, revision) : NULL;
+    FILE *file = ref ? fopen(ref, "r") : NULL;
+    if (file && !fgets(commit, sizeof commit, file)) {
+        commit[0] = '\0';
+    }
+    if (file) {
+        fclose(file);
+    }
+    commit[strcspn(commit, "\r\n")] = '\0';
+    const char *named = commit[0] ? commit : revision;
+    char *folder =
+        base && part_ok(named, strlen(named)) ? cli_text("%s/snapshots/%s", base, named) : NULL;
+    bool whole = false;
+    for (size_t i = 0; folder && i < sizeof pairs / sizeof pairs[0] && !whole; i++) {
+        char *config = cli_text("%s/%s", folder, pairs[i][0]);
+        char *weights = cli_text("%s/%s", folder, pairs[i][1]);
+        whole = config && weights && cli_exists(config) && cli_exists(weights);
+        free(config);
+        free(weights);
+    }
+    if (!whole) {
+        free(folder);
+        folder = NULL;
+    }
+    free(root);
+    free(base);
+    free(ref);
+    return folder;
+}
+
+/* *done: the model was made of what lies in the hub's cache. What cannot be made of it is fetched. */
+static wi_status use_cache(job *j, bool *done, wi_error *error)
+{
+    char *folder = cli_args_has(j->args, "force") ? NULL : cached_snapshot(j);
+    *done = false;
+    if (!folder) {
+        return WI_OK;
+    }
+    if (j->alias) {
+        const wi_status status = tell_licence(j, error);
+        if (status != WI_OK) {
+            free(folder);
+            return status;
+        }
+    }
+    cli_note(j->app, "%s: from %s, where it lies already (--force fetches it anew)", j->name,
+             folder);
+    wi_error why = {0};
+    *done = convert(j, folder, &why) == WI_OK;
+    if (!*done && why.status == WI_ERR_CANCELLED) {
+        *error = why;
+        free(folder);
+        return WI_ERR_CANCELLED;
+    }
+    if (!*done) {
+        cli_note(j->app, "%s; fetching it", why.message);
+    }
+    free(folder);
+    return WI_OK;
+}
+
 static wi_status pull_repository(job *j, wi_error *error)
 {
     char size[24];
-    wi_status status = open_folder(j, error);
+    bool done = false;
+    wi_status status = use_cache(j, &done, error);
+    if (status != WI_OK || done) {
+        return status;
+    }
+    status = open_folder(j, error);
     if (status == WI_OK) {
         status = plan(j, error);
+    }
+    if (status == WI_OK) {
+        status = tell_licence(j, error);
     }
     if (status != WI_OK) {
         return status;
@@ -394,7 +551,7 @@ static wi_status pull_repository(job *j, wi_error *error)
         status = fetch_all(j, error);
     }
     if (status == WI_OK) {
-        status = convert(j, error);
+        status = convert(j, j->folder, error);
     }
     if (status == WI_OK && !cli_args_has(j->args, "keep")) {
         remove_download(j);
@@ -405,7 +562,8 @@ static wi_status pull_repository(job *j, wi_error *error)
 static int pull(job *j, const cli_alias *alias)
 {
     wi_error error = {0};
-    wi_status status = cli_hub_open(j->app, &j->hub, &error);
+    wi_status status = cli_hub_open(j->app, cli_args_value(j->args, "revision"), &j->hub, &error);
+    j->alias = alias;
     if (status == WI_OK && alias) {
         for (size_t i = 0; alias->repositories[i]; i++) {
             j->repository = alias->repositories[i];
@@ -456,6 +614,11 @@ static int run(cli_app *app, const cli_args *args)
         return cli_usage(args->verb,
                          "'%s' is neither a short name (b32, b16, l14, ...) nor OWNER/NAME", what);
     }
+    const char *revision = cli_args_value(args, "revision");
+    if (revision && !part_ok(revision, strlen(revision))) {
+        return cli_usage(args->verb, "--revision '%s' is no name of a branch, a tag or a commit",
+                         revision);
+    }
     j.repository = alias ? alias->repositories[0] : what;
     j.name = cli_args_value(args, "name");
     j.name = j.name ? j.name : alias ? alias->name : strchr(what, '/') + 1;
@@ -491,12 +654,14 @@ const cli_verb cli_verb_pull = {
     .name = "pull",
     .operands = "NAME|REPOSITORY",
     .summary = "bring a model from the Hugging Face hub",
-    .details = "Short names: b32, b16, l14, l14-336 and rn50 (OpenAI CLIP), laion-b32, tinyclip. "
-               "Any other CLIP "
-               "repository with safetensors weights is named OWNER/NAME.\n\n"
-               "Shows the size first, checks what came, and converts it into one file. A download "
-               "that was broken off "
-               "goes on where it stopped. Nothing else of whatsit uses the network.",
+    .details =
+        "'whatsit model list --remote' shows the short names with size, accuracy and licence. "
+        "Any other CLIP or SigLIP repository is named OWNER/NAME.\n\n"
+        "Shows licence and size first, asks before it brings weights that are for research "
+        "or non-commercial use only, checks what came, and converts it into one file. A "
+        "download that was broken off goes on where it stopped; a busy hub is asked again "
+        "later. What lies in the hub's own cache folder is used. HF_TOKEN opens what needs "
+        "a key. Nothing else of whatsit uses the network.",
     .examples = "whatsit pull b32\n"
                 "    OpenAI's ViT-B/32; then: whatsit photo.jpg --model b32\n"
                 "whatsit pull laion/CLIP-ViT-B-32-laion2B-s34B-b79K --name laion\n"

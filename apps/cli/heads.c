@@ -242,7 +242,8 @@ static char *cache_path(const cli_runtime *runtime, const wi_head_recipe *recipe
         free(root);
         return NULL;
     }
-    snprintf(key, sizeof key, "head cache 2 %d %zu", recipe->sigmoid + 2 * recipe->softmax, recipe->n_labels);
+    snprintf(key, sizeof key, "head cache 2 %d %zu", recipe->sigmoid + 2 * recipe->softmax,
+             recipe->n_labels);
     digest_text(digest, key);
     digest_text(digest, recipe->source);
     digest_text(digest, recipe->licence);

@@ -12,13 +12,14 @@
 #include <unistd.h>
 #include <whatsit/digest.h>
 
-enum { MAX_TRIES = 6, CONNECT_S = 20, STALL_S = 60 };
+enum { MAX_TRIES = 6, MAX_WAIT_S = 120, CONNECT_S = 20, STALL_S = 60 };
 
 struct cli_hub {
     cli_app *app;
     CURL *curl;
     char *address;
-    const char *token;
+    const char *revision;
+    char token[256]; /* "" for none */
     char curl_message[CURL_ERROR_SIZE];
 };
 
@@ -35,11 +36,49 @@ typedef struct answer {
     bool size_linked, content_known, has_range, started, too_long;
     const char *part; /* the file behind stream */
     int write_errno;
+    long retry_after_s; /* what a busy server asked for; -1: nothing */
     char etag[80], linked_etag[80];
     double started_at;
 } answer;
 
-wi_status cli_hub_open(cli_app *app, cli_hub **out, wi_error *error)
+/* Of $HF_HOME, else of ~/.cache/huggingface. */
+static char *home_path(const char *name)
+{
+    const char *given = getenv("HF_HOME"), *cache = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
+    return given && given[0]   ? cli_text("%s/%s", given, name)
+           : cache && cache[0] ? cli_text("%s/huggingface/%s", cache, name)
+           : home && home[0]   ? cli_text("%s/.cache/huggingface/%s", home, name)
+                               : NULL;
+}
+
+char *cli_hub_cache_folder(void)
+{
+    const char *given = getenv("HF_HUB_CACHE");
+    return given && given[0] ? cli_text("%s", given) : home_path("hub");
+}
+
+/* $HF_TOKEN, else what 'hf auth login' left. */
+static void read_token(cli_hub *hub)
+{
+    const char *given = getenv("HF_TOKEN");
+    if (given) {
+        snprintf(hub->token, sizeof hub->token, "%s", given);
+        return;
+    }
+    char *path = home_path("token");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    if (file) {
+        if (!fgets(hub->token, sizeof hub->token, file)) {
+            hub->token[0] = '\0';
+        }
+        hub->token[strcspn(hub->token, "\r\n \t")] = '\0';
+        fclose(file);
+    }
+    free(path);
+}
+
+wi_status cli_hub_open(cli_app *app, const char *revision, cli_hub **out, wi_error *error)
 {
     const char *address = getenv("HF_ENDPOINT");
     cli_hub *hub = calloc(1, sizeof *hub);
@@ -48,7 +87,8 @@ wi_status cli_hub_open(cli_app *app, cli_hub **out, wi_error *error)
         return cli_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     hub->app = app;
-    hub->token = getenv("HF_TOKEN");
+    hub->revision = revision ? revision : "main";
+    read_token(hub);
     hub->curl = curl_easy_init();
     hub->address = cli_text("%s", address && address[0] ? address : "https://huggingface.co");
     *out = hub;
@@ -86,6 +126,11 @@ void cli_hub_close(cli_hub **hub)
 const char *cli_hub_address(const cli_hub *hub)
 {
     return hub->address;
+}
+
+const char *cli_hub_revision(const cli_hub *hub)
+{
+    return hub->revision;
 }
 
 /* The value of "Name: value\r\n" when the line has that name, quotes and W/ taken off; else false.
@@ -141,6 +186,10 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
         if (from_hub(a)) {
             snprintf(a->etag, sizeof a->etag, "%.79s", value);
         }
+    } else if (header_value(line, n, "retry-after", value, sizeof value)) {
+        char *end;
+        const long seconds = strtol(value, &end, 10);
+        a->retry_after_s = end != value && *end == '\0' && seconds >= 0 ? seconds : -1;
     } else if (header_value(line, n, "content-length", value, sizeof value)) {
         a->n_content = strtoull(value, NULL, 10);
         a->content_known = true;
@@ -242,7 +291,7 @@ static void set_options(cli_hub *hub, answer *a, const char *url)
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, a);
-    if (hub->token && hub->token[0]) {
+    if (hub->token[0]) {
         /* curl keeps it to the first host. */
         curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
         curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, hub->token);
@@ -285,7 +334,7 @@ static wi_status fail_request(const cli_hub *hub, const char *repository, const 
 
 static char *file_url(const cli_hub *hub, const char *repository, const char *name)
 {
-    return cli_text("%s/%s/resolve/main/%s", hub->address, repository, name);
+    return cli_text("%s/%s/resolve/%s/%s", hub->address, repository, hub->revision, name);
 }
 
 static bool is_sha256(const char *text)
@@ -293,18 +342,57 @@ static bool is_sha256(const char *text)
     return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
 }
 
+/* A server that has too much to do, or is being restarted. */
+static bool is_busy(long status)
+{
+    return status == 429 || status == 502 || status == 503 || status == 504;
+}
+
+/* Before the next try: as long as a busy server asked for, else longer each time. */
+static void pause_before(int try, const answer *last)
+{
+    double seconds = 0.2 + (try > 2 ? try - 2 : 0);
+    if (is_busy(last->status)) {
+        seconds = last->retry_after_s >= 0 ? (double)last->retry_after_s : 0.25 * (1 << try);
+        seconds = seconds > MAX_WAIT_S ? MAX_WAIT_S : seconds;
+        if (seconds >= 2) {
+            char line[80];
+            snprintf(line, sizeof line, "the hub is busy; asking again in %.0f s", seconds);
+            cli_progress_line(last->hub->app, line, true);
+        }
+    }
+    const double until = cli_now_ms() + 1e3 * seconds;
+    while (!cli_interrupted() && cli_now_ms() < until) {
+        const struct timespec step = {.tv_nsec = 50 * 1000 * 1000};
+        nanosleep(&step, NULL);
+    }
+}
+
+static CURLcode look_once(cli_hub *hub, const char *url, const char *name, answer *a)
+{
+    *a = (answer){.hub = hub, .name = name, .retry_after_s = -1};
+    set_options(hub, a, url);
+    curl_easy_setopt(hub->curl, CURLOPT_NOBODY, 1L);
+    const CURLcode code = curl_easy_perform(hub->curl);
+    curl_easy_getinfo(hub->curl, CURLINFO_RESPONSE_CODE, &a->status);
+    return code;
+}
+
 wi_status cli_hub_look(cli_hub *hub, const char *repository, const char *name, cli_hub_file *out,
                        wi_error *error)
 {
-    answer a = {.hub = hub, .name = name};
+    answer a;
     char *url = file_url(hub, repository, name);
     if (!url) {
         return cli_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    set_options(hub, &a, url);
-    curl_easy_setopt(hub->curl, CURLOPT_NOBODY, 1L);
-    CURLcode code = curl_easy_perform(hub->curl);
-    curl_easy_getinfo(hub->curl, CURLINFO_RESPONSE_CODE, &a.status);
+    CURLcode code = look_once(hub, url, name, &a);
+    for (int try = 1; try < MAX_TRIES && code == CURLE_OK && is_busy(a.status) &&
+                      !(a.size_linked && a.linked_etag[0]) && !cli_interrupted();
+         try++) {
+        pause_before(try, &a);
+        code = look_once(hub, url, name, &a);
+    }
     free(url);
     /* A store behind a redirect may refuse HEAD, but the hub has said all by then. */
     bool linked = a.size_linked && a.linked_etag[0];
@@ -357,7 +445,7 @@ wi_status cli_file_sha256(const char *path, char hex[65], wi_error *error)
 /* One GET from where PART ends. WI_OK: the server said it is all there. *again: worth another try.
  */
 static wi_status fetch_once(cli_hub *hub, const char *repository, const char *name,
-                            const cli_hub_file *file, const char *part, bool *again,
+                            const cli_hub_file *file, const char *part, bool *again, answer *last,
                             wi_error *error)
 {
     char range[32];
@@ -366,6 +454,7 @@ static wi_status fetch_once(cli_hub *hub, const char *repository, const char *na
                 .name = name,
                 .part = part,
                 .n_expected = file->n_bytes,
+                .retry_after_s = -1,
                 .started_at = cli_now_ms()};
     *again = false;
     a.stream = fopen(part, "ab+");
@@ -387,6 +476,7 @@ static wi_status fetch_once(cli_hub *hub, const char *repository, const char *na
     uint64_t before = a.offset;
     CURLcode code = curl_easy_perform(hub->curl);
     curl_easy_getinfo(hub->curl, CURLINFO_RESPONSE_CODE, &a.status);
+    *last = a;
     free(url);
     errno = 0;
     if (fclose(a.stream) != 0 && !a.write_errno) {
@@ -441,19 +531,12 @@ static wi_status check_part(cli_hub *hub, const char *name, const cli_hub_file *
     return status;
 }
 
-static void pause_before(int try)
-{
-    struct timespec wait = {.tv_sec = try > 2 ? try - 2 : 0, .tv_nsec = 200 * 1000 * 1000};
-    if (try > 0) {
-        nanosleep(&wait, NULL);
-    }
-}
-
 wi_status cli_hub_fetch(cli_hub *hub, const char *repository, const char *name,
                         const cli_hub_file *file, const char *path, wi_error *error)
 {
     struct stat info;
     bool again = true;
+    answer last = {.hub = hub, .retry_after_s = -1};
     wi_status status = WI_OK;
     char *part = cli_text("%s.part", path);
     if (!part) {
@@ -465,8 +548,10 @@ wi_status cli_hub_fetch(cli_hub *hub, const char *repository, const char *name,
     bool whole =
         file->size_known && stat(part, &info) == 0 && (uint64_t)info.st_size == file->n_bytes;
     for (int try = 0; !whole && again && try < MAX_TRIES && !cli_interrupted(); try++) {
-        pause_before(try);
-        status = fetch_once(hub, repository, name, file, part, &again, error);
+        if (try > 0) {
+            pause_before(try, &last);
+        }
+        status = fetch_once(hub, repository, name, file, part, &again, &last, error);
         whole = status == WI_OK;
         if (whole && file->size_known && stat(part, &info) == 0 &&
             (uint64_t)info.st_size < file->n_bytes) {

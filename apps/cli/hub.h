@@ -7,11 +7,17 @@
 
 typedef struct cli_hub cli_hub;
 
-/* $HF_ENDPOINT or the hub's usual address. Owns: the caller closes *out. */
-wi_status cli_hub_open(cli_app *app, cli_hub **out, wi_error *error);
+/* $HF_ENDPOINT or the hub's usual address; with $HF_TOKEN, or the token that the hub's own program
+ * keeps. revision: NULL for "main"; borrowed. Owns: the caller closes *out. */
+wi_status cli_hub_open(cli_app *app, const char *revision, cli_hub **out, wi_error *error);
 void cli_hub_close(cli_hub **hub);
 /* The address without a slash at the end. */
 const char *cli_hub_address(const cli_hub *hub);
+const char *cli_hub_revision(const cli_hub *hub);
+
+/* Where the hub's Python package keeps what it fetched: $HF_HUB_CACHE, $HF_HOME/hub or
+ * ~/.cache/huggingface/hub. NULL when there is no home. Owns: free(). */
+char *cli_hub_cache_folder(void);
 
 typedef struct cli_hub_file {
     uint64_t n_bytes;
@@ -19,7 +25,7 @@ typedef struct cli_hub_file {
     char sha256[65]; /* "" when the hub does not say */
 } cli_hub_file;
 
-/* Asks for size and checksum of ADDRESS/REPOSITORY/resolve/main/NAME.
+/* Asks for size and checksum of ADDRESS/REPOSITORY/resolve/REVISION/NAME.
  * Errors: WI_ERR_NOT_FOUND (404, and 401/403 with a message that says so), WI_ERR_IO */
 wi_status cli_hub_look(cli_hub *hub, const char *repository, const char *name, cli_hub_file *out,
                        wi_error *error);

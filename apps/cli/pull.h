@@ -4,14 +4,30 @@
 
 #include "cli.h"
 
+/* What weights may be used for, in one word. */
+typedef enum cli_use { CLI_USE_FREE = 0, CLI_USE_NON_COMMERCIAL, CLI_USE_RESEARCH } cli_use;
+
 typedef struct cli_alias {
     const char *name;
     const char *repositories[3]; /* tried in order; NULL ends */
     const char *about;
+    unsigned megabytes; /* of the download, about */
+    double accuracy; /* zero-shot top-1 on ImageNet as its authors published it, percent; 0: none */
+    const char *licence;
+    cli_use use;
+    const char *good_for;
 } cli_alias;
 
 /* NULL when name is no alias. */
 const cli_alias *cli_pull_alias(const char *name);
 const cli_alias *cli_pull_alias_at(size_t index);
+
+/* What a licence's short name allows, as model cards write it ("mit", "cc-by-nc-4.0", ...). */
+cli_use cli_licence_use(const char *licence);
+/* "non-commercial use only", ... */
+const char *cli_use_text(cli_use use);
+
+/* 'whatsit model list --remote'. */
+int cli_pull_list(bool json);
 
 #endif

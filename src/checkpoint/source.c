@@ -407,9 +407,8 @@ static wi_status find_single(const char *folder, char **out, wi_error *error)
     free(*out);
     *out = NULL;
     if (n_found)
-        return wi_fail(error, WI_ERR_FORMAT,
-                       "%s: %zu %s files and no index: name one of them", folder, n_found,
-                       pickle ? "PyTorch" : ".safetensors");
+        return wi_fail(error, WI_ERR_FORMAT, "%s: %zu %s files and no index: name one of them",
+                       folder, n_found, pickle ? "PyTorch" : ".safetensors");
     return wi_fail(error, WI_ERR_FORMAT,
                    "%s: no model here (no model.safetensors, no index of shards)", folder);
 }

@@ -13,12 +13,14 @@ class Hub:
     wrong_sha  {name}: the announced checksum does not fit
     no_range   {name}: ranges are ignored
     refuse     {name: [status, ...]}: the next answers have these statuses
+    busy       {name: [seconds, ...]}: the next answers, to HEAD too, are 429 with Retry-After
     longer     {name}: more bytes come than were announced
     plain      {name}: no redirect, checksum as a plain etag"""
 
     def __init__(self, files):
         self.files = files
-        self.cut, self.refuse = {}, {}
+        self.cut, self.refuse, self.busy = {}, {}, {}
+        self.revision = "main"
         self.wrong_sha, self.no_range, self.longer, self.plain = set(), set(), set(), set()
         self.index_etag_only = False
         self.locked = False
@@ -66,18 +68,21 @@ class Hub:
     def answer(self, handler, with_body):
         path = handler.path
         self.log.append((handler.command, path, handler.headers.get("Range"), handler.headers.get("Authorization")))
-        match = re.fullmatch(r"/(store/)?([^/]+/[^/]+)/resolve/main/([^/]+)", path)
-        data = self.files.get(match[2], {}).get(match[3]) if match else None
+        match = re.fullmatch(r"/(store/)?([^/]+/[^/]+)/resolve/([^/]+)/([^/]+)", path)
+        known = match and match[3] == self.revision
+        data = self.files.get(match[2], {}).get(match[4]) if known else None
         if self.locked and handler.headers.get("Authorization") != "Bearer secret" and not (match and match[1]):
             return self.empty(handler, 401)
         if data is None:
             return self.empty(handler, 404)
-        in_store, repository, name = match[1], match[2], match[3]
+        in_store, repository, name = match[1], match[2], match[4]
+        if not in_store and self.busy.get(name):
+            return self.empty(handler, 429, {"Retry-After": str(self.busy[name].pop(0))})
         sha = hashlib.sha256(data).hexdigest()
         if name in self.wrong_sha:
             sha = hashlib.sha256(data + b"x").hexdigest()
         if not in_store and len(data) >= LARGE and name not in self.plain:
-            headers = {"Location": f"{self.store_address}/store/{repository}/resolve/main/{name}",
+            headers = {"Location": f"{self.store_address}/store/{repository}/resolve/{self.revision}/{name}",
                        "X-Linked-Etag": f'"{sha}"', "X-Linked-Size": str(len(data)), "ETag": '"0123456789abcdef"'}
             return self.empty(handler, 302, headers)
         if in_store and not with_body and self.store_refuses_head:

@@ -123,6 +123,95 @@ class Good(Pull):
         self.assertTrue(all(entry[3] is None for entry in self.hub.log if entry[1].startswith("/store/")))
 
 
+class Asked(Pull):
+    """What is said and asked before weights come."""
+
+    def card(self, licence):
+        self.files["README.md"] = f"---\nlanguage: en\nlicense: {licence}\n---\n# Tiny\n".encode()
+
+    def test_licence_is_shown_and_kept(self):
+        self.card("mit")
+        result = self.pulled()
+        self.assertIn("licence mit, free to use", result.error_lines()[0])
+        self.assertEqual(self.ok("model", "info", "tiny-clip", "--json").json()[0]["licence"], "mit")
+
+    def test_licences_that_not_everybody_may_use(self):
+        for licence, words in (("cc-by-nc-4.0", "not for commercial use"), ("other\nlicense_name: apple-amlr", "research")):
+            self.card(licence)
+            self.hub.log.clear()
+            result = self.run_cli("pull", self.repository, "--force")
+            self.assertEqual(result.status, 1)
+            self.assertIn("--accept", result.error_lines()[-1])
+            self.assertIn(words, result.error_lines()[-1])
+            self.assertEqual(self.hub.requests("GET", WEIGHTS), [])
+            self.assertFalse(self.installed())
+            self.pulled("--accept", "--force")
+            os.unlink(self.data_path("models", "tiny-clip.gguf"))
+
+    def test_short_names_say_it_too(self):
+        self.hub.files["timm/vit_base_patch16_clip_224.dfn2b"] = self.files
+        result = self.run_cli("pull", "dfn-b16")
+        self.assertEqual(result.status, 1)
+        self.assertIn("76.2 %", result.error_lines()[0])
+        self.assertIn("research", result.error_lines()[-1])
+        self.assertEqual(self.hub.requests("GET", WEIGHTS), [])
+        self.ok("pull", "dfn-b16", "--accept")
+        self.assertTrue(self.installed("dfn-b16"))
+
+    def test_table(self):
+        rows = {row["name"]: row for row in self.ok("model", "list", "--remote", "--json").json()}
+        self.assertEqual(rows["datacomp-b32-256"]["accuracy"], 72.8)
+        self.assertEqual(rows["dfn-l14"]["use"], "research")
+        for row in rows.values():
+            self.assertTrue(row["licence"] and row["good_for"] and row["megabytes"] > 10, row)
+        text = self.ok("model", "list", "--remote").out
+        self.assertIn("good for", text)
+        self.assertTrue(all(name in text for name in rows))
+        self.assertEqual(self.hub.log, [])
+
+    def test_revision(self):
+        self.hub.revision = "v2"
+        self.fails("pull", self.repository, says="has no")
+        self.pulled("--revision", "v2")
+        self.assertEqual(self.run_cli("pull", self.repository, "--revision", "../x").status, 2)
+
+    def test_token_of_the_hubs_own_program(self):
+        self.hub.locked = True
+        folder = self.path("hf")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "token"), "w") as file:
+            file.write("secret\n")
+        self.pulled(env={"HF_HOME": folder})
+
+    def test_the_hubs_own_cache(self):
+        snapshot = self.path("hf", "hub", "models--acme--tiny-clip", "snapshots", "0123abc")
+        os.makedirs(snapshot)
+        os.makedirs(self.path("hf", "hub", "models--acme--tiny-clip", "refs"))
+        with open(self.path("hf", "hub", "models--acme--tiny-clip", "refs", "main"), "w") as file:
+            file.write("0123abc")
+        env = {"HF_HOME": self.path("hf")}
+        with open(os.path.join(snapshot, "config.json"), "wb") as file:
+            file.write(self.files["config.json"])
+        self.pulled(env=env)  # without weights there it is fetched
+        self.assertNotEqual(self.hub.log, [])
+        for name, data in self.files.items():
+            with open(os.path.join(snapshot, name), "wb") as file:
+                file.write(data)
+        os.unlink(self.data_path("models", "tiny-clip.gguf"))
+        self.hub.log.clear()
+        self.assertIn("lies already", self.pulled(env=env).err)
+        self.assertEqual(self.hub.log, [])
+        self.pulled("--force", env=env)
+        self.assertNotEqual(self.hub.log, [])
+
+    def test_pickles(self):
+        self.files["pytorch_model.bin"] = tiny_model.pickled(self.files.pop(WEIGHTS))
+        self.pulled("--type", "f16")
+        words = (self.picture(), "--labels", "cat,dog", "--json")
+        a, b = (self.ok(*words, "--model", model).json()[0]["heads"] for model in ("tiny-clip", self.model))
+        self.assertEqual(a, b)
+
+
 class Broken(Pull):
     def fails_to_pull(self, says, *words, **options):
         """The size may have been shown before; the last line says what went wrong."""
@@ -192,6 +281,14 @@ class Broken(Pull):
         os.unlink(self.data_path("models", "tiny-clip.gguf"))
         self.hub.refuse[WEIGHTS] = [500] * 20
         self.fails_to_pull("500")
+
+    def test_a_busy_hub_is_asked_again(self):
+        self.hub.busy = {"config.json": [0, 0], WEIGHTS: [0], "merges.txt": ["soon"]}
+        self.hub.refuse[WEIGHTS] = [503]
+        self.pulled()
+        os.unlink(self.data_path("models", "tiny-clip.gguf"))
+        self.hub.busy = {WEIGHTS: [0] * 40}
+        self.fails_to_pull("429")
 
     def test_more_than_announced(self):
         self.hub.longer.add(WEIGHTS)

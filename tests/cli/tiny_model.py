@@ -1,9 +1,11 @@
 """Writes a small CLIP with random weights as a Hugging Face folder, and pictures to show it, with nothing
 but the standard library. The tokenizer is the original's, which models bring along by default."""
+import io
 import json
 import os
 import random
 import struct
+import zipfile
 import zlib
 
 EMBEDDING, WIDTH, LAYERS, HEADS, MLP, IMAGE, PATCH, VOCABULARY, CONTEXT = 16, 32, 2, 2, 64, 32, 16, 49408, 77
@@ -138,3 +140,33 @@ def read_safetensors(path):
     body = data[8 + n:]
     return {name: (entry["dtype"], entry["shape"], body[slice(*entry["data_offsets"])])
             for name, entry in header.items()}, metadata
+
+
+def pickled(data):
+    """The same weights as PyTorch's torch.save writes a state dict: safetensors bytes -> archive bytes."""
+    n = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + n])
+    header.pop("__metadata__", None)
+    storages = {"F32": ("FloatStorage", 4), "F16": ("HalfStorage", 2), "BF16": ("BFloat16Storage", 2), "I64": ("LongStorage", 8)}
+
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    def numbers(values):
+        return b"(" + b"".join(b"J" + struct.pack("<i", v) for v in values) + b"t"
+
+    archive, program = io.BytesIO(), b"\x80\x02}("
+    with zipfile.ZipFile(archive, "w") as zip_file:
+        for i, (name, entry) in enumerate(header.items()):
+            kind, size = storages[entry["dtype"]]
+            begin, end = entry["data_offsets"]
+            strides = [1]
+            for side in reversed(entry["shape"][1:]):
+                strides.insert(0, strides[0] * side)
+            program += (text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + f"ctorch\n{kind}\n".encode() +
+                        text(str(i)) + text("cpu") + b"J" + struct.pack("<i", (end - begin) // size) + b"tQK\0" +
+                        numbers(entry["shape"]) + numbers(strides if entry["shape"] else []) +
+                        b"\x89ccollections\nOrderedDict\n)RtR")
+            zip_file.writestr(f"w/data/{i}", data[8 + n + begin:8 + n + end])
+        zip_file.writestr("w/data.pkl", program + b"u.")
+    return archive.getvalue()
