@@ -12,6 +12,8 @@
 // Works in browsers and in Node, with one thread or several. Everything here blocks: in a page it
 // belongs into a worker. What is opened must be closed; what is closed must not be used.
 
+// Named apart from their use, so that bundlers for browsers leave them alone.
+const NODE_FILES = "node:fs/promises", NODE_THREADS = "node:worker_threads";
 const isNode = typeof process === "object" && Boolean(process.versions?.node);
 
 // Tiny modules that only engines with the feature accept.
@@ -40,7 +42,7 @@ export class WhatsitError extends Error {
 
 async function readBytes(url) {
   if (isNode && url.protocol === "file:") {
-    const { readFile } = await import("node:fs/promises");
+    const { readFile } = await import(/* @vite-ignore */ /* webpackIgnore: true */ NODE_FILES);
     return readFile(url);
   }
   const response = await fetch(url);
@@ -48,14 +50,21 @@ async function readBytes(url) {
   return response.arrayBuffer();
 }
 
-async function startWorker(url) {
+// A worker has to come from the page's own site: one that lies elsewhere is imported by a small one of our own. The usual
+// way is written out in one piece, as bundlers want it.
+async function startWorker() {
   if (isNode) {
-    const { Worker } = await import("node:worker_threads");
-    const worker = new Worker(url);
+    const { Worker } = await import(/* @vite-ignore */ /* webpackIgnore: true */ NODE_THREADS);
+    const worker = new Worker(new URL("whatsit-worker.mjs", import.meta.url));
     worker.unref();
     return worker;
   }
-  return new Worker(url, { type: "module" });
+  const here = import.meta.url, page = globalThis.location?.origin;
+  if (/^https?:/.test(here) && page && page !== "null" && new URL(here).origin !== page) {
+    const code = `import ${JSON.stringify(here.replace(/[^/]*$/, "whatsit-worker.mjs"))};`;
+    return new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
+  }
+  return new Worker(new URL("./whatsit-worker.mjs", import.meta.url), { type: "module" });
 }
 
 // Resolves when the worker stands in the core, about to wait for jobs; rejects when it cannot.
@@ -114,7 +123,7 @@ export async function loadCore(options = {}) {
   });
   core._start(instance.exports, memory ?? instance.exports.memory);
   if (threads > 1) {
-    const workers = core._startWorkers(module, new URL("whatsit-worker.mjs", import.meta.url), threads);
+    const workers = core._startWorkers(module, threads);
     try {
       if (options.waitForWorkers !== false) await workers;
     } catch (why) {
@@ -143,12 +152,12 @@ export class Core {
   }
 
   // Resolves when all of them stand ready. Does not end the others when one fails: they may be working.
-  _startWorkers(module, url, threads) {
+  _startWorkers(module, threads) {
     const starting = [];
     for (let number = 1; number < threads; number++) {
       const stack = this._alloc(STACK_BYTES);
       const message = { module, memory: this._memory, number, stackTop: stack + STACK_BYTES };
-      starting.push(startWorker(url).then((worker) => {
+      starting.push(startWorker().then((worker) => {
         this._workers.push(worker);
         return whenReady(worker, message);
       }));

@@ -9,7 +9,7 @@ import re
 IMPORT = re.compile(r"^import (?:\* as (\w+)|\{([^}]*)\}) from '([^']+)';\n", re.M)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.M)
 LATER = re.compile(r"\(await import\('\./(\w+)\.js'\)\)")
-FOR_PAGES = {"whatsit.js", "lib/labels.js"}  # what other pages import by itself
+FOR_PAGES = {"whatsit.js", "lib/labels.js", "lib/pixels.js", "lib/sniff.js"}  # what other pages import by itself
 WAITS = re.compile(r"^(?:const .* = )?await ", re.M)
 
 
@@ -66,12 +66,19 @@ def bundle(site, out, paths, shared=()):
     return order, text + f"export {{ {', '.join(map(name_of, order))} }};\n"
 
 
+def as_script(text):
+    """A worker that browsers without module workers take as a plain script, too."""
+    text = re.sub(r"^export \{.*\};\n", "", text, flags=re.M).replace("import.meta.url", "self.location.href")
+    return "(() => {\n" + text + "})();\n"
+
+
 def join(site):
     """Replaces the modules of a site. Returns the files that the app needs no more and those that are new."""
     first, main = bundle(site, "app/main.js", ["app/engine.js", "app/main.js"])
     screens = [f"app/{name}.js" for name in sorted(set(LATER.findall(read(site, "app/main.js"))))]
     others, later = bundle(site, "app/later.js", screens, first)
     inner, worker = bundle(site, "lib/worker.js", ["lib/worker.js"])
+    worker = as_script(worker)
     written = {"app/main.js": main, "app/later.js": later, "lib/worker.js": worker}
     gone = {path for path in [*first, *others, *inner] if path not in written and path.split("/")[0] in ("app", "lib")}
     for path in gone - FOR_PAGES:

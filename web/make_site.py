@@ -22,7 +22,8 @@ import bundle
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-LEFT_OUT = {"make_site.py", "bundle.py", "make_icons.py", "__pycache__", "whatsit.d.ts"}
+LEFT_OUT = {"make_site.py", "make_package.py", "bundle.py", "make_icons.py", "__pycache__", "package"}
+TRY = ["hummingbird", "lighthouse", "siamese-cat", "pizza"]
 MODULES = ["whatsit.wasm", "whatsit-relaxed.wasm", "whatsit-threads.wasm", "whatsit-relaxed-threads.wasm"]
 GLUE = ["whatsit-core.mjs", "whatsit-worker.mjs"]
 KEYS = ("name", "title", "group", "source", "licence", "sensitivity")
@@ -48,7 +49,10 @@ def shorten(path):
         text = f.read()
     text = re.sub(r"(?ms)^[ \t]*/\*.*?\*/[ \t]*\n", "", text)
     text = re.sub(r"(?m)^[ \t]*//.*\n", "", text)
-    write(path, re.sub(r"(?m)^[ \t]+|^\n", "", text))
+    text = re.sub(r"(?m)^[ \t]+|^\n", "", text)
+    if path.endswith(".css"):
+        text = re.sub(r"\s*([{};])\s*|(?<=[:,])[ \n]+", lambda match: match[1] or "", text)
+    write(path, text)
 
 
 def shorten_all(site):
@@ -67,6 +71,13 @@ def copy_app(site):
             if name in LEFT_OUT or name.startswith("."):
                 continue
             shutil.copyfile(os.path.join(folder, name), os.path.join(to, name))
+
+
+def copy_samples(site):
+    """The photos to try, on the first screen."""
+    os.makedirs(os.path.join(site, "try"), exist_ok=True)
+    for name in TRY:
+        shutil.copyfile(os.path.join(ROOT, "samples", name + ".jpg"), os.path.join(site, "try", name + ".jpg"))
 
 
 def copy_core(site, build):
@@ -98,6 +109,31 @@ def read_list(path):
     return head
 
 
+def copy_list(path, to):
+    """A list, with the sentences that stand in a file of their own beside it: the command line uses those, too."""
+    with open(path, encoding="utf-8-sig") as f:
+        text = f.read()
+    sentences = os.path.splitext(path)[0] + ".templates.txt"
+    if os.path.exists(sentences):
+        with open(sentences, encoding="utf-8") as f:
+            lines = [line.strip() for line in f if line.strip() and not line.startswith("#")]
+        text = "".join(f"# template: {line}\n" for line in lines) + text
+    write(to, text)
+
+
+def measured(models):
+    """How well a model answers each list, where somebody measured: models/NAME-lists.json."""
+    works = {}
+    for model in models:
+        stem = os.path.splitext(model)[0]
+        for path in (stem + "-lists.json", re.sub(r"whatsit-", "", stem) + "-lists.json"):
+            if os.path.exists(path):
+                with open(path, encoding="utf-8") as f:
+                    works[os.path.basename(stem)] = json.load(f)["lists"]
+                break
+    return works
+
+
 def copy_heads(site, everyday):
     """heads/*.txt, and the list of them: all but the standard tests, which measure models and answer nobody's question.
     The everyday head is nouns, and nano-concepts for whatsit-nano."""
@@ -112,7 +148,7 @@ def copy_heads(site, everyday):
         about = read_list(path)
         if about.get("group") == "standard tests":
             continue
-        shutil.copyfile(path, os.path.join(folder, name + ".txt"))
+        copy_list(path, os.path.join(folder, name + ".txt"))
         title = about.get("title") or ("Everyday things" if name == "everyday" else name)
         entry = {"name": name, "title": title, "group": about.get("group") or "everyday",
                  "n_labels": about["n_labels"]}
@@ -179,19 +215,19 @@ def copy_model(site, model):
     path = f"models/{name}-{digest[:16]}.gguf"
     os.makedirs(os.path.join(site, "models"), exist_ok=True)
     shutil.copyfile(model, os.path.join(site, path))
-    return [{"name": name, "url": path, "sha256": digest, "n_bytes": os.path.getsize(model)}]
+    return {"name": name, "url": path, "sha256": digest, "n_bytes": os.path.getsize(model)}
 
 
 def stamp_worker(site, gone, new):
-    """The service worker learns which files there are, and the site's hash, so that a new site replaces an old one in one
-    step."""
+    """The service worker learns which files there are, what is in them, and the site's hash, so that a new site replaces an
+    old one in one step; page and worker learn the hash, so that they know when they are of two versions."""
     path = os.path.join(site, "sw.js")
     with open(path, encoding="utf-8") as f:
         text = f.read()
     named = re.search(r"(?s)const FILES = \[(.*?)\];", text)
     files = [one for one in re.findall(r"'([^']+)'", named[1]) if one not in gone] + new
     text = text.replace(named[0], f"const FILES = {json.dumps(files)};")
-    digest = hashlib.sha256()
+    digest, hashes = hashlib.sha256(), {}
     for folder, folders, files in os.walk(site):
         folders.sort()
         if os.path.basename(folder) == "models":
@@ -199,14 +235,43 @@ def stamp_worker(site, gone, new):
         for name in sorted(files):
             digest.update(os.path.relpath(os.path.join(folder, name), site).encode())
             digest.update(sha256(os.path.join(folder, name)).encode())
-    write(path, text.replace("const VERSION = 'dev';", f"const VERSION = '{digest.hexdigest()[:16]}';"))
+    version = digest.hexdigest()[:16]
+    with open(os.path.join(site, "lib/worker.js"), encoding="utf-8") as f:
+        part = f.read()
+    write(os.path.join(site, "lib/worker.js"), part.replace("const PACKED = false;", "const PACKED = true;"))
+    for stamped in ("app/main.js", "lib/worker.js"):
+        with open(os.path.join(site, stamped), encoding="utf-8") as f:
+            part = f.read()
+        if part.count("const VERSION = 'dev';") != 1:
+            sys.exit(f"make_site: {stamped} has no place for its version")
+        write(os.path.join(site, stamped), part.replace("const VERSION = 'dev';", f"const VERSION = '{version}';"))
+    for folder, folders, files in os.walk(site):
+        for name in files:
+            full = os.path.relpath(os.path.join(folder, name), site)
+            if full.split("/")[0] not in ("models", "sw.js") and not full.endswith((".gz", ".d.ts")):
+                hashes[full] = sha256(os.path.join(folder, name))[:16]
+    text = text.replace("const HASHES = {};", f"const HASHES = {json.dumps(hashes, separators=(',', ':'))};")
+    write(path, text.replace("const VERSION = 'dev';", f"const VERSION = '{version}';"))
+
+
+def pack_texts(site):
+    """Hosts that look for NAME.gz (nginx, `whatsit serve`) deliver a third of the bytes."""
+    for folder, _, files in os.walk(site):
+        for name in files:
+            if name.endswith((".js", ".mjs", ".css", ".json", ".html", ".svg", ".webmanifest")):
+                path = os.path.join(folder, name)
+                with open(path, "rb") as f:
+                    data = gzip.compress(f.read(), 9, mtime=0)
+                with open(path + ".gz", "wb") as f:
+                    f.write(data)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Puts the web app together as one folder.")
     parser.add_argument("site")
     parser.add_argument("--core", required=True, help="folder with the built .wasm modules")
-    parser.add_argument("--model", help="a model file (GGUF)")
+    parser.add_argument("--model", action="append", default=[],
+                        help="a model file (GGUF); given more than once, the first is used and the others are offered")
     parser.add_argument("--everyday", help="label list of the everyday head (default: the model's own, else heads/nouns.txt)")
     parser.add_argument("--whatsit", help="the program, to make the everyday head's file ahead")
     args = parser.parse_args()
@@ -214,17 +279,18 @@ def main():
         sys.exit(f"{args.site} is there already and not empty")
     copy_app(args.site)
     copy_core(args.site, args.core)
+    copy_samples(args.site)
     gone, new = bundle.join(args.site)
     shorten_all(args.site)
     index = copy_heads(args.site, args.everyday)
-    models = []
-    if args.model:
-        models = copy_model(args.site, args.model)
-        if args.whatsit:
-            build_everyday(args.site, index, args.whatsit, os.path.join(args.site, models[0]["url"]), models[0]["name"])
+    index["works"] = measured(args.model)
+    models = [copy_model(args.site, model) for model in args.model]
+    if models and args.whatsit:
+        build_everyday(args.site, index, args.whatsit, os.path.join(args.site, models[0]["url"]), models[0]["name"])
     write(os.path.join(args.site, "heads/index.json"), json.dumps(index, ensure_ascii=False, separators=(",", ":")) + "\n")
     write(os.path.join(args.site, "models.json"), json.dumps({"models": models}, indent=1) + "\n")
     stamp_worker(args.site, gone, new)
+    pack_texts(args.site)
 
 
 if __name__ == "__main__":

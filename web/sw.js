@@ -1,16 +1,19 @@
 /* The app without a network. Pages and code come from the cache made at install; models are kept by
- * the page itself (lib/download.js). make_site.py writes the site's hash into VERSION and the list of
- * its files into FILES; as it lies here, files are asked from the network first. */
+ * the page itself (lib/download.js). make_site.py writes the site's hash into VERSION, the list of its files into FILES and
+ * what they contain into HASHES: a version is kept as a whole or not at all, whatever a host delivers while it is being
+ * updated. As it lies here, files are asked from the network first. */
 
 const VERSION = 'dev';
 const FILES = [
-  'index.html', 'app.css', 'manifest.webmanifest', 'whatsit.js', 'models.json', 'messages/en.json',
-  'app/answers.js', 'app/db.js', 'app/dom.js', 'app/early.js', 'app/engine.js', 'app/heads.js', 'app/main.js', 'app/photos.js',
-  'app/screen_camera.js', 'app/screen_heads.js', 'app/screen_more.js', 'app/screen_new.js', 'app/screen_photo.js',
-  'app/screen_search.js', 'app/site.js', 'app/text.js',
-  'lib/download.js', 'lib/kept.js', 'lib/labels.js', 'lib/pixels.js', 'lib/sha256.js', 'lib/worker.js',
+  'index.html', 'app.css', 'later.css', 'manifest.webmanifest', 'whatsit.js', 'models.json',
+  'messages/de.json', 'messages/en.json', 'messages/es.json', 'messages/fr.json', 'messages/zh.json',
+  'app/db.js', 'app/dom.js', 'app/early.js', 'app/engine.js', 'app/heads.js', 'app/local.js', 'app/main.js', 'app/photos.js',
+  'app/questions.js', 'app/screen_albums.js', 'app/screen_camera.js', 'app/screen_heads.js', 'app/screen_more.js', 'app/screen_new.js',
+  'app/screen_photo.js', 'app/screen_teach.js', 'app/share.js', 'app/site.js', 'app/stage.js', 'app/text.js', 'app/words.js',
+  'lib/download.js', 'lib/kept.js', 'lib/labels.js', 'lib/modules.js', 'lib/pixels.js', 'lib/sha256.js', 'lib/sniff.js', 'lib/worker.js', 'lib/zip.js',
   'icons/icon.svg', 'icons/ui.svg',
 ];
+const HASHES = {}; /* path -> the first 16 hexadecimal digits of its SHA-256; a core module's are those of the plain one */
 const CACHE = `whatsit-app-${VERSION}`;
 const KEPT = new Set([CACHE, 'whatsit-shared', 'whatsit-lists']);
 const SCOPE = new URL(self.registration.scope);
@@ -26,22 +29,39 @@ function isolated(response) {
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
 }
 
-/* A packed module is kept unpacked, under its plain name. */
-function unpacked(response) {
-  const body = response.headers.get('Content-Encoding') ? response.body
-    : response.body.pipeThrough(new DecompressionStream('gzip'));
-  return new Response(body, { headers: { 'Content-Type': 'application/wasm' } });
+const isGzip = (bytes) => bytes[0] === 0x1f && bytes[1] === 0x8b;
+
+/* A packed module is kept unpacked, under its plain name; some hosts pack it once more, or unpack it themselves. */
+async function plainBytes(response, isPacked) {
+  let bytes = new Uint8Array(await response.arrayBuffer());
+  for (let layers = 0; isPacked && layers < 3 && isGzip(bytes); layers++) {
+    const stream = new Response(bytes).body.pipeThrough(new DecompressionStream('gzip'));
+    bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+  return bytes;
 }
 
+async function isRight(path, bytes) {
+  if (!HASHES[path]) return true;
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('') === HASHES[path];
+}
+
+/* Fails when a file is another version's: the install is tried again at the next visit, and the old version stays. */
 async function fetchAll(paths, cacheName, optional = false) {
   const cache = await caches.open(cacheName);
   await Promise.all(paths.map(async (path) => {
     const isPacked = path.endsWith('.gz');
-    const url = address(isPacked ? path.slice(0, -3) : path);
-    if (await cache.match(url)) return;
-    const response = await fetch(address(path), { cache: 'no-cache' });
+    const name = isPacked ? path.slice(0, -3) : path;
+    if (await cache.match(address(name))) return;
+    const response = await fetch(address(path), { cache: 'reload' });
     if (!response.ok && !optional) throw new Error(`${path}: HTTP ${response.status}`);
-    if (response.ok) await cache.put(url, isolated(isPacked ? unpacked(response) : response));
+    if (!response.ok) return;
+    const bytes = await plainBytes(response, isPacked);
+    const right = await isRight(name, bytes);
+    if (!right && !optional) throw new Error(`${path}: not of version ${VERSION}`);
+    const type = isPacked ? 'application/wasm' : response.headers.get('Content-Type') ?? 'application/octet-stream';
+    if (right) await cache.put(address(name), isolated(new Response(bytes, { headers: { 'Content-Type': type } })));
   }));
 }
 
@@ -51,21 +71,26 @@ async function keepPage() {
   await cache.put(SCOPE.href, await cache.match(address('index.html')));
 }
 
+/* A folder's name may hold what patterns take for their own. */
+const asPattern = (path) => path.replace(/[:*?+(){}\\]/g, '\\$&');
+
 /* What the cache answers without waking this worker, where the browser knows how. */
 async function addRoutes(event) {
   if (!event.addRoutes || VERSION === 'dev') return;
-  const folders = ['app', 'lib', 'messages', 'icons', 'core'].map((name) => `${name}/*`);
+  const folders = ['app', 'lib', 'messages', 'icons', 'core', 'try'].map((name) => `${name}/*`);
   const patterns = ['', ...FILES.filter((path) => !path.includes('/')), 'heads/index.json', ...folders];
   await event.addRoutes(patterns.map((path) => ({
-    condition: { requestMethod: 'GET', urlPattern: { pathname: SCOPE.pathname + path, search: '' } },
+    condition: { requestMethod: 'GET', urlPattern: { pathname: asPattern(SCOPE.pathname) + path, search: '' } },
     source: { cacheName: CACHE },
   }))).catch(() => {});
 }
 
 self.addEventListener('install', (event) => {
   event.waitUntil((async () => {
-    await Promise.all([addRoutes(event), fetchAll(FILES, CACHE), fetchAll(['heads/index.json'], CACHE, true)]);
+    await caches.delete(CACHE); /* what an install that failed left behind */
+    await Promise.all([fetchAll(FILES, CACHE), fetchAll(['heads/index.json'], CACHE, true)]);
     await keepPage();
+    await addRoutes(event);
     await self.skipWaiting();
   })());
 });
@@ -96,14 +121,15 @@ async function fromNetwork(request, cacheName) {
 
 async function answer(request, url) {
   const isCore = url.href.startsWith(address('core/'));
-  const isApp = isCore || FILES.includes(url.pathname.slice(SCOPE.pathname.length));
+  const isApp = isCore || url.href.startsWith(address('try/')) || FILES.includes(url.pathname.slice(SCOPE.pathname.length));
   const isPage = request.mode === 'navigate';
   const key = isPage ? address('index.html') : request; /* './' may be something else without a page's Accept */
   if (isPage || isApp) {
     const cached = await caches.match(key, { cacheName: CACHE });
     if (cached && VERSION !== 'dev') return cached;
     try {
-      return await fromNetwork(isPage ? new Request(key) : request, CACHE);
+      /* what a version lacks comes from the network, and is not kept among its files */
+      return VERSION === 'dev' ? await fromNetwork(isPage ? new Request(key) : request, CACHE) : await fetch(request);
     } catch (error) {
       if (cached) return cached;
       throw error;

@@ -20,12 +20,14 @@ export interface LoadProgress {
 export interface LoadOptions {
   /** Its address. A promise of it: the core starts meanwhile. */
   model: string | ModelSource | Promise<string | ModelSource>;
-  /** The core's glue; by default core/whatsit-core.mjs beside whatsit.js. */
+  /** The folder (or a file in it) with the core's .wasm modules, when it is not the package's own. */
   core?: string;
   /** Default: one per processor core (at most 4) on cross-origin isolated pages, else 1. */
   threads?: number;
   /** False: never write the model to the browser's storage. */
   keep?: boolean;
+  /** True: other models that are kept already stay. */
+  keepOthers?: boolean;
   /** A worker of lib/worker.js that was started before and has not been used. */
   worker?: Worker;
   onprogress?(progress: LoadProgress): void;
@@ -90,14 +92,24 @@ export interface HeadAnswers {
   groups: GroupAnswer[];
 }
 
+/** A part of a picture, as shares of its width and height. */
+export interface Crop {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
 export interface Classified {
   /** Length 1. */
   embedding: Float32Array;
   width: number;
   height: number;
   answers: HeadAnswers[];
+  /** There is nothing to see: a covered lens, or one colour. */
+  blank: '' | 'dark' | 'plain';
   /** The picture, at most `preview` px on its longer side. */
-  preview?: ImageBitmap;
+  preview?: ImageBitmap | HTMLCanvasElement | OffscreenCanvas;
   /** Milliseconds for decoding, preprocessing and the network. */
   ms: { decode: number; preprocess: number; encode: number };
 }
@@ -163,7 +175,7 @@ export class Whatsit {
   readonly info: ModelInfo;
   classify(
     image: Picture,
-    options?: { heads?: Head | Head[]; top?: number; preview?: number; signal?: AbortSignal },
+    options?: { heads?: Head | Head[]; top?: number; preview?: number; crop?: Crop; signal?: AbortSignal },
   ): Promise<Classified>;
   answer(
     embedding: Float32Array,
@@ -175,6 +187,10 @@ export class Whatsit {
     recipe: HeadRecipe,
     options?: { onprogress?(p: { done: number; total: number }): void; signal?: AbortSignal },
   ): Promise<Head>;
+  photosHead(
+    recipe: { name: string; labels: string[]; examples: Example[] },
+    options?: { signal?: AbortSignal },
+  ): Promise<Head>;
   openHead(bytes: Uint8Array | ArrayBuffer): Promise<Head>;
   heatMap(
     image: Picture,
@@ -182,6 +198,7 @@ export class Whatsit {
       head: Head;
       label: number;
       steps?: number;
+      crop?: Crop;
       onprogress?(p: { done: number; total: number }): void;
       signal?: AbortSignal;
     },
@@ -190,8 +207,9 @@ export class Whatsit {
 }
 
 export class WhatsitError extends Error {
-  /** "network", "storage", "format", "mismatch", "nomem", "arg", "unsupported", "cancelled", ... */
+  /** "network", "storage", "format", "large", "mismatch", "nomem", "arg", "no-wasm", "no-simd", "policy", "worker", "cancelled", ... */
   readonly code: string;
+  readonly details?: { kind?: string; megapixels?: number };
 }
 
 export function load(options: LoadOptions): Promise<Whatsit>;

@@ -5,14 +5,16 @@
  *     const pets = await whatsit.makeHead({ name: 'pets', labels: ['cat', 'dog'] });
  *     const { answers } = await whatsit.classify(photo, { heads: [pets] });
  *
- * whatsit.d.ts has the types. Nothing here touches the document. */
+ * whatsit.d.ts has the types. The document is not touched. */
+import { decode, partOf, pixelsOf } from './lib/pixels.js';
 
 /** An error that says what went wrong in `code`: "network", "storage", "format", "mismatch", ... */
 export class WhatsitError extends Error {
-  constructor(message, code) {
+  constructor(message, code, details) {
     super(message);
     this.name = 'WhatsitError';
     this.code = code ?? 'internal';
+    if (details) this.details = details;
   }
 }
 
@@ -21,20 +23,38 @@ class Line {
   #worker;
   #next = 1;
   #waiting = new Map();
+  #flags = null;
+  imagePx = 0; /* of the open model */
+  canRead = true; /* the worker can read pictures */
 
   constructor(worker) {
     this.#worker = worker;
     worker.onmessage = ({ data }) => this.#hear(data);
-    worker.onerror = (event) => this.#break(event.message || 'the worker could not start');
+    worker.onerror = (event) => this.#break(event.message || 'the worker could not start', 'worker');
     worker.onmessageerror = () => this.#break('the worker sent what cannot be read');
+    if (worker.hasFailed) this.#break('the worker could not start', 'worker');
+    else this.#share();
+  }
+
+  /* Through shared memory a stop is heard while the worker computes. */
+  #share() {
+    if (typeof SharedArrayBuffer === 'undefined' || !globalThis.crossOriginIsolated) return;
+    this.#flags = new Int32Array(new SharedArrayBuffer(4 * 64));
+    this.#worker.postMessage({ flags: this.#flags.buffer });
   }
 
   ask(op, args, { transfer = [], onprogress, signal } = {}) {
-    if (!this.#worker) return Promise.reject(new WhatsitError('closed', 'cancelled'));
+    if (!this.#worker) return Promise.reject(new WhatsitError('the worker has ended', 'worker'));
     if (signal?.aborted) return Promise.reject(new WhatsitError('stopped', 'cancelled'));
     return new Promise((resolve, reject) => {
       const id = this.#next++;
-      const stop = () => this.#worker?.postMessage({ stop: id });
+      /* who asked goes on at once; the worker stops as soon as it hears of it */
+      const stop = () => {
+        if (this.#flags) Atomics.store(this.#flags, id % this.#flags.length, id);
+        this.#worker?.postMessage({ stop: id });
+        this.#waiting.delete(id);
+        reject(new WhatsitError('stopped', 'cancelled'));
+      };
       signal?.addEventListener('abort', stop, { once: true });
       const done = () => signal?.removeEventListener('abort', stop);
       this.#waiting.set(id, { resolve, reject, onprogress, done });
@@ -51,38 +71,62 @@ class Line {
     }
     this.#waiting.delete(id);
     asked.done();
-    if (error) asked.reject(new WhatsitError(error.message, error.code));
+    if (error) asked.reject(new WhatsitError(error.message, error.code, error.details));
     else asked.resolve(value);
   }
 
-  #break(message) {
+  #break(message, code) {
+    this.#worker?.terminate();
+    this.#worker = null;
     for (const asked of this.#waiting.values()) {
       asked.done();
-      asked.reject(new WhatsitError(message, 'internal'));
+      asked.reject(new WhatsitError(message, code));
     }
     this.#waiting.clear();
   }
 
   close() {
-    this.#worker?.terminate();
-    this.#worker = null;
-    this.#break('closed');
+    this.#break('closed', 'cancelled');
   }
 }
 
+/* What the worker cannot read is read here: no canvas in workers (Safari before 17), no createImageBitmap, an SVG. */
+async function readHere(line, picture, crop) {
+  const drawn = await decode(picture).catch((cause) => {
+    throw new WhatsitError(cause.message, cause.code, cause.details);
+  });
+  const part = partOf(drawn, crop);
+  const pixels = pixelsOf(drawn, line.imagePx, part);
+  const preview = drawn instanceof ImageData ? null : drawn;
+  return { picture: { pixels, part, whole: { width: drawn.width, height: drawn.height } }, transfer: [pixels.data.buffer], drawn: preview };
+}
+
 /* Pictures of the page become something that may travel to a worker. */
-async function portable(image) {
-  if (image instanceof Blob) return { picture: image, transfer: [] };
+async function portable(line, image, crop) {
   if (image instanceof ImageData) return { picture: image, transfer: [] };
-  if (typeof ImageBitmap !== 'undefined' && image instanceof ImageBitmap) {
-    const copy = await createImageBitmap(image);
-    return { picture: copy, transfer: [copy] };
-  }
+  if (!line.canRead || typeof createImageBitmap === 'undefined') return readHere(line, image, crop);
+  if (image instanceof Blob) return { picture: image, transfer: [] };
   try {
-    const bitmap = await createImageBitmap(image, { colorSpaceConversion: 'none' });
+    const bitmap = await (image instanceof ImageBitmap ? createImageBitmap(image) : decode(image));
     return { picture: bitmap, transfer: [bitmap] };
   } catch (cause) {
     throw new WhatsitError(`not a picture: ${cause.message}`, 'format');
+  }
+}
+
+/* Asks about a picture; the worker may hand it back to be read here. */
+async function askAbout(line, op, image, args, options = {}) {
+  const { picture, transfer, drawn } = await portable(line, image, args.crop);
+  try {
+    const value = await line.ask(op, { ...args, picture }, { ...options, transfer });
+    if (drawn && args.preview) value.preview = drawn;
+    return value;
+  } catch (error) {
+    if (error.code !== 'page') throw error;
+    const read = await readHere(line, image, args.crop);
+    const value = await line.ask(op, { ...args, picture: read.picture }, { ...options, transfer: read.transfer });
+    if (read.drawn && args.preview) value.preview = read.drawn;
+    return value;
   }
 }
 
@@ -124,12 +168,11 @@ export class Whatsit {
     this.info = info;
   }
 
-  /** What is it? The picture is encoded once, then every head reads the vector. */
-  async classify(image, { heads = [], top = 5, preview = 0, signal } = {}) {
+  /** What is it? The picture is encoded once, then every head reads the vector. `crop`: only this part, as shares of the
+   *  sides: { x, y, width, height }. */
+  async classify(image, { heads = [], top = 5, preview = 0, crop, signal } = {}) {
     const list = Array.isArray(heads) ? heads : [heads];
-    const { picture, transfer } = await portable(image);
-    const args = { picture, heads: list.map((head) => head.id), top, preview };
-    return this.#line.ask('classify', args, { transfer, signal });
+    return askAbout(this.#line, 'classify', image, { heads: list.map((head) => head.id), top, preview, crop }, { signal });
   }
 
   /** The same for a vector that is there already. */
@@ -158,6 +201,11 @@ export class Whatsit {
     return new Head(this.#line, info);
   }
 
+  /** A head from example photos alone: names, and [{ label: index, embedding }] with one or more for each. */
+  async photosHead({ name, labels, examples }, { signal } = {}) {
+    return new Head(this.#line, await this.#line.ask('photosHead', { name, labels, examples }, { signal }));
+  }
+
   /** A head from a file. `WhatsitError` with code "mismatch" when it belongs to another model. */
   async openHead(bytes) {
     return new Head(this.#line, await this.#line.ask('openHead', { bytes }));
@@ -165,10 +213,8 @@ export class Whatsit {
 
   /** Where does a head see a label? Occlusion: a grey square is moved over the picture and the
    *  label's score is measured again. { columns, rows, values, crop } */
-  async heatMap(image, { head, label, steps = 8, onprogress, signal }) {
-    const { picture, transfer } = await portable(image);
-    const args = { picture, head: head.id, label, steps };
-    return this.#line.ask('heatMap', args, { transfer, onprogress, signal });
+  async heatMap(image, { head, label, steps = 8, crop, onprogress, signal }) {
+    return askAbout(this.#line, 'heatMap', image, { head: head.id, label, steps, crop }, { onprogress, signal });
   }
 
   close() {
@@ -176,21 +222,40 @@ export class Whatsit {
   }
 }
 
-const startWorker = () => new Worker(new URL('./lib/worker.js', import.meta.url), { type: 'module' });
+/* A worker has to come from the page's own site: one that lies elsewhere (a CDN) is imported by a small one of our own. The
+ * usual way is written out in one piece, as bundlers want it. */
+function startWorker() {
+  const here = import.meta.url, page = globalThis.location?.origin;
+  if (/^https?:/.test(here) && page && new URL(here).origin !== page) {
+    const code = `import ${JSON.stringify(here.replace(/[^/]*$/, 'lib/worker.js'))};`;
+    return new Worker(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })), { type: 'module' });
+  }
+  return new Worker(new URL('./lib/worker.js', import.meta.url), { type: 'module' });
+}
 
 /** Starts a worker, brings the model (from this browser's storage, or over the network with
- *  progress), checks its SHA-256 and opens it. `model` may be a promise: the core starts meanwhile. */
-export async function load({ model, core, threads, keep = true, worker = startWorker(), onprogress, signal } = {}) {
-  const line = new Line(worker);
+ *  progress), checks its SHA-256 and opens it. `model` may be a promise: the core starts meanwhile. `core`: the folder
+ *  with the core's modules, when it is not the package's own. */
+export async function load({ model, core, threads, keep = true, keepOthers = false, worker, onprogress, onprepared, signal } = {}) {
+  if (typeof Worker === 'undefined') throw new WhatsitError('load() needs a browser page: there are no workers here', 'unsupported');
   const here = globalThis.location?.href ?? import.meta.url;
-  const coreUrl = new URL(core ?? './core/whatsit-core.mjs', import.meta.url).href;
+  const line = new Line(worker ?? startWorker());
+  const coreUrl = core === undefined ? undefined : new URL('.', new URL(core, here)).href;
   try {
-    line.ask('prepare', { core: coreUrl, threads }).catch(() => {}); /* if it fails, so does what follows */
+    const preparing = line.ask('prepare', { core: coreUrl, threads });
+    const prepared = preparing.then((value) => {
+      line.canRead = value.canRead;
+      onprepared?.(value);
+    });
+    prepared.catch(() => {}); /* if it fails, so does what follows */
     const given = await model;
-    const source = typeof given === 'string' ? { url: given } : given;
+    const source = typeof given === 'string' || given instanceof URL ? { url: String(given) } : given;
     if (!source?.url) throw new WhatsitError('load() needs model: { url }', 'arg');
-    const args = { model: { ...source, url: new URL(source.url, here).href }, core: coreUrl, keep };
-    return new Whatsit(line, await line.ask('load', args, { onprogress, signal }));
+    const args = { model: { ...source, url: new URL(source.url, here).href }, core: coreUrl, keep, keepOthers };
+    const info = await line.ask('load', args, { onprogress, signal });
+    await prepared;
+    line.imagePx = info.imagePx;
+    return new Whatsit(line, info);
   } catch (error) {
     line.close();
     throw error;

@@ -66,10 +66,28 @@ export async function keptForOffline(page, timeout = 60000) {
   }
 }
 
-/* Opens a photo and waits for bars. */
+export const go = (page, route) => page.evaluate((hash) => (location.hash = hash), `#/${route}`);
+
+/* Waits until the album keeps n entries, each with an answer. */
+export const entries = (page, n) => page.waitForFunction(async (wanted) => {
+  const db = await new Promise((resolve) => {
+    const request = indexedDB.open('whatsit', 1);
+    request.onsuccess = () => resolve(request.result);
+  });
+  const all = await new Promise((resolve) => {
+    const request = db.transaction('history').objectStore('history').getAll();
+    request.onsuccess = () => resolve(request.result);
+  });
+  db.close();
+  return all.length === wanted && all.every((one) => one.answers[0].answers[0].label);
+}, n);
+
+/* Opens a photo, or several, and waits for the answer. */
 export async function ask(page, file, label = 'Choose a photo') {
+  const before = await page.locator('.hero .said').count() ? await page.locator('.hero').elementHandle() : null;
   await choose(page, label, file);
-  await page.locator('.card .answers li').first().waitFor({ timeout: 60000 });
+  if (before) await page.waitForFunction((old) => !old.isConnected, before);
+  await page.locator('.hero .answers li').first().waitFor({ timeout: 60000 });
 }
 
 export const topLabel = (page) => page.locator('.card .answer-label').first().innerText();

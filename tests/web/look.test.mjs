@@ -1,10 +1,10 @@
-/* Each screen on a desktop in the dark, and the papers: messages, the service worker's list. */
+/* Languages, directions, sizes of text, and the papers: messages, the service worker's list. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { DESKTOP } from './browser.mjs';
-import { accessible, ask, ready, root, sample, shoot, visit } from './kit.mjs';
+import { PHONE } from './browser.mjs';
+import { ask, ready, root, sample, shoot, visit } from './kit.mjs';
 
 const web = path.join(root, 'web');
 const files = (folder) => readdirSync(folder).flatMap((name) => {
@@ -13,44 +13,102 @@ const files = (folder) => readdirSync(folder).flatMap((name) => {
 });
 const scripts = () => files(web).filter((file) => file.endsWith('.js'));
 
-test('desktop, dark: every screen', async (t) => {
-  const { page } = await visit(t, { browser: { ...DESKTOP, colorScheme: 'dark' } });
-  await ready(page);
-  await shoot(page, 'desktop-start');
-  await accessible(page, 'start, dark');
-  await ask(page, sample('lighthouse.jpg'));
-  await ask(page, sample('siamese-cat.jpg'), 'Another photo');
-  await page.waitForTimeout(400);
-  for (const [route, name] of [['photo', 'answer'], ['heads', 'heads'], ['head/pets', 'head'], ['new', 'new'], ['search', 'search'],
-    ['more', 'more'], ['history', 'history']]) {
-    await page.evaluate((hash) => (location.hash = hash), `#/${route}`);
-    await page.waitForTimeout(500);
-    await shoot(page, `desktop-${name}`);
-    await accessible(page, `${name}, dark`);
+const LANGUAGES = ['en', 'de', 'es', 'fr', 'zh'];
+const messagesOf = (code) => JSON.parse(readFileSync(path.join(web, `messages/${code}.json`), 'utf8'));
+
+test('every text is in the message file, and each is used', () => {
+  const messages = Object.keys(messagesOf('en'));
+  const known = new Set(messages.map((key) => key.replace(/\.(one|other)$/, '')));
+  const code = scripts().map((file) => readFileSync(file, 'utf8')).join('\n');
+  const used = [...code.matchAll(/\bt\('([\w-]+)'/g)].map((match) => match[1]);
+  assert.deepEqual(used.filter((key) => !known.has(key)), []);
+  const spare = [...known].filter((key) => !new RegExp(`'${key}'`).test(code) && !/^(group|theme|q|tab|works|blank|sort|cannot_open|quality)_/.test(key));
+  assert.deepEqual(spare, []);
+});
+
+test('five languages, each complete, with the same places for values', () => {
+  const english = messagesOf('en');
+  const places = (text) => (text.match(/\{\w*\}/g) ?? []).sort().join();
+  assert.deepEqual(readdirSync(path.join(web, 'messages')).sort(), LANGUAGES.map((code) => `${code}.json`).sort());
+  for (const code of LANGUAGES) {
+    const own = messagesOf(code);
+    const forms = new Intl.PluralRules(code).resolvedOptions().pluralCategories;
+    const needed = Object.keys(english).filter((key) => !key.endsWith('.one') || forms.includes('one'));
+    assert.deepEqual(needed.filter((key) => !own[key]), [], code);
+    assert.deepEqual(Object.keys(own).filter((key) => !(key in english)), [], code);
+    for (const [key, text] of Object.entries(own)) assert.equal(places(text), places(english[key]), `${code} ${key}`);
   }
 });
 
-test('every text is in the message file, and each is used', () => {
-  const messages = Object.keys(JSON.parse(readFileSync(path.join(web, 'messages/en.json'), 'utf8')));
-  const known = new Set(messages.map((key) => key.replace(/\.(one|other)$/, '')));
-  const code = scripts().map((file) => readFileSync(file, 'utf8')).join('\n');
-  const used = [...code.matchAll(/\bt\('(\w+)'/g)].map((match) => match[1]);
-  assert.deepEqual(used.filter((key) => !known.has(key)), []);
-  const spare = [...known].filter((key) => !new RegExp(`'${key}'`).test(code) && !/^(group|theme)_/.test(key));
-  assert.deepEqual(spare, []);
+test('each list of labels has a question in words, and the people are last', () => {
+  const english = messagesOf('en');
+  const names = readdirSync(path.join(root, 'heads')).filter((name) => name.endsWith('.txt')).filter((name) =>
+    !/^# group: standard tests/m.test(readFileSync(path.join(root, 'heads', name), 'utf8'))).map((name) => name.slice(0, -4));
+  assert.deepEqual(names.filter((name) => !english[`q_${name}`]), []);
+});
+
+for (const locale of ['de-CH', 'es-MX', 'fr-FR', 'zh-CN']) {
+  test(`in the user's language: ${locale}`, async (t) => {
+    const { page } = await visit(t, { browser: { ...PHONE, locale } });
+    await ready(page);
+    const own = messagesOf(locale.slice(0, 2));
+    await page.getByRole('heading', { name: own.what_is_it }).waitFor();
+    await ask(page, sample('lighthouse.jpg'), own.choose_photo);
+    for (const route of ['photo', 'heads', 'new', 'teach', 'albums', 'more', 'about']) {
+      await page.evaluate((hash) => (location.hash = hash), `#/${route}`);
+      await page.waitForTimeout(300);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), route);
+      await shoot(page, `${locale.slice(0, 2)}-${route}`);
+    }
+  });
+}
+
+test('from right to left, and with text of twice the size: nothing is cut off', async (t) => {
+  for (const [name, change] of [['rtl', () => (document.documentElement.dir = 'rtl')], ['large', () => (document.documentElement.style.fontSize = '200%')]]) {
+    const { page } = await visit(t);
+    await ready(page);
+    await page.evaluate(change);
+    await ask(page, sample('lighthouse.jpg'));
+    for (const route of ['photo', 'heads', 'head/weather', 'new', 'teach', 'albums', 'more', 'about']) {
+      await page.evaluate((hash) => (location.hash = hash), `#/${route}`);
+      await page.waitForTimeout(300);
+      const cut = await page.evaluate(() => [...document.querySelectorAll('#main *')].filter((one) => {
+        const box = one.getBoundingClientRect();
+        return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('.strip, .unseen, .stage, .try');
+      }).map((one) => one.outerHTML.slice(0, 120)));
+      assert.deepEqual(cut, [], `${name} ${route}`);
+      await shoot(page, `${name}-${route.replace('/', '-')}`);
+    }
+  }
+});
+
+test('what people paste is read as they mean it', async () => {
+  const { parseTyped } = await import(`data:text/javascript,${encodeURIComponent(readFileSync(path.join(web, 'lib/labels.js'), 'utf8'))}`);
+  for (const [text, labels] of [
+    ['1. cat\n2. dog\n3. hamster', 'cat dog hamster'], ['1) cat\n2) dog', 'cat dog'], ['a) cat\nb) dog', 'cat dog'],
+    ['- cat\n- dog\n* hamster', 'cat dog hamster'], ['\u2022 cat\n\u2022 dog', 'cat dog'], ['- [ ] cat\n- [x] dog', 'cat dog'],
+    ['cat;dog;hamster', 'cat dog hamster'], ['cat\u3001dog\uff0chamster', 'cat dog hamster'], ['["cat", "dog"]', 'cat dog'],
+    ['[{"label": "cat"}, {"name": "dog"}]', 'cat dog'], ['{"0": "cat", "1": "dog"}', 'cat dog'], ['"cat","dog"', 'cat dog'],
+    ['label,count\ncat,3\ndog,4\nbird,1', 'cat dog bird'], ['cat\t3\ndog\t4', 'cat dog'], ['cat\nCat\nCAT', 'cat'], ['cat, kitten\ndog, puppy', 'cat kitten dog puppy'],
+    ['cat\r\ndog\r\n', 'cat dog'], ['\u201ccat\u201d\n\u201cdog\u201d', 'cat dog'], ['cat|kitty\ndog', 'cat|kitty dog'], ['', ''], ['[]', ''],
+  ]) assert.deepEqual(parseTyped(text).labels, labels ? labels.split(' ') : [], text);
+  assert.deepEqual(parseTyped('"salt, fine"\n"pepper"').labels, ['salt, fine', 'pepper']);
+  assert.deepEqual(parseTyped('3. Liga\nBundesliga').labels, ['3. Liga', 'Bundesliga']);
+  assert.deepEqual(parseTyped('{"animals": ["cat", "dog"], "cars": ["bmw"]}'), { labels: ['cat', 'dog', 'bmw'], groups: ['animals', 'animals', 'cars'], doubles: 0 });
+  assert.deepEqual(parseTyped('[animals]\ncat\n[]\nbmw').groups, ['animals', '']);
 });
 
 test('the service worker keeps every file of the app', () => {
   const list = /const FILES = \[([\s\S]*?)\];/.exec(readFileSync(path.join(web, 'sw.js'), 'utf8'))[1];
   const named = [...list.matchAll(/'([^']+)'/g)].map((match) => match[1]).sort();
   const wanted = files(web).map((file) => path.relative(web, file)).filter((name) =>
-    !/^(sw\.js|make_site\.py|bundle\.py|whatsit\.d\.ts)$|^icons\/(make_icons\.py|icon-\d+|maskable)|__pycache__/.test(name)).sort();
+    !/^(sw\.js|make_site\.py|make_package\.py|bundle\.py|whatsit\.d\.ts)$|^package\/|^icons\/(make_icons\.py|icon-\d+|maskable)|__pycache__/.test(name)).sort();
   assert.deepEqual(named, wanted);
 });
 
 test('no address of another site in the app', () => {
-  for (const file of files(web).filter((one) => /\.(js|html|css|json|webmanifest)$/.test(one))) {
-    const found = readFileSync(file, 'utf8').match(/https?:\/\/(?!www\.w3\.org\/2000\/svg)[^\s'"`)]+/g) ?? [];
+  for (const file of files(web).filter((one) => /\.(js|html|css|json|webmanifest)$/.test(one) && !one.includes('/package/'))) {
+    const found = readFileSync(file, 'utf8').match(/https?:\/\/(?!www\.w3\.org\/|purl\.org\/)[^\s'"`)]+/g) ?? [];
     assert.deepEqual(found, [], file);
   }
 });

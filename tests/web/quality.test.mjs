@@ -7,7 +7,7 @@ import test from 'node:test';
 import { DESKTOP, PHONE } from './browser.mjs';
 import { accessible, ask, keptForOffline, ready, sample, shoot, SITE, visit } from './kit.mjs';
 
-const ROUTES = ['photo', 'heads', 'head/weather', 'new', 'search', 'more', 'history'];
+const ROUTES = ['photo', 'heads', 'head/weather', 'new', 'teach', 'albums', 'more', 'about'];
 const goTo = async (page, route) => {
   await page.evaluate((hash) => (location.hash = hash), `#/${route}`);
   await page.locator('#main h1').first().waitFor({ state: 'attached' });
@@ -108,7 +108,7 @@ for (const [name, width] of [['390 px', 390], ['320 px', 320]]) {
       await goTo(page, route);
       const wide = await page.evaluate(() => [...document.querySelectorAll('#main *, header *')].filter((one) => {
         const box = one.getBoundingClientRect();
-        return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('.strip, .unseen');
+        return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('.strip, .unseen, .stage');
       }).map((one) => one.outerHTML.slice(0, 100)));
       assert.deepEqual(wide, [], route);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), route);

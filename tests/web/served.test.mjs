@@ -55,10 +55,10 @@ const go = (page, route) => page.evaluate((hash) => (location.hash = hash), `#/$
 
 async function makeHead(page, name) {
   await go(page, 'new');
-  await page.getByLabel('Name').fill(name);
   await page.getByLabel('Labels').fill('pizza\nsailing ship\ndrum\n');
+  await page.getByLabel('Name').fill(name);
   await page.getByRole('button', { name: 'Make it' }).click();
-  await page.locator('.card').nth(1).locator('.answers li').first().waitFor();
+  await page.locator('.card').nth(1).locator('.said').waitFor();
   return page.locator('.card').nth(1).innerText();
 }
 
@@ -72,7 +72,7 @@ test('a model without a text tower: the server makes the head, and the device ke
   assert.match(shown, /pizza/);
   await shoot(page, 'phone-server-head');
   await accessible(page, 'head from the server');
-  await go(page, 'search');
+  await go(page, 'albums');
   await page.getByLabel('Describe a photo').fill('a lighthouse');
   await page.getByText('this model reads no text').waitFor();
 });
@@ -84,14 +84,14 @@ test('a site without a model: the server has it', async (t) => {
   await ready(page);
   await makeHeadOnly(page);
   await ask(page, sample('pizza.jpg'));
-  assert.ok(['pizza', 'salad', 'soup'].includes(await topLabel(page)));
+  assert.ok(['pizza', 'salad', 'soup', 'Can\'t tell'].includes(await topLabel(page)));
 });
 
 /* A small head answers alone: the everyday head of a site that made none ahead takes a while. */
 async function makeHeadOnly(page) {
   await go(page, 'new');
-  await page.getByLabel('Name').fill('lunch');
   await page.getByLabel('Labels').fill('pizza, salad, soup');
+  await page.getByLabel('Name').fill('lunch');
   await page.getByRole('button', { name: 'Make it' }).click();
   await page.getByText('lunch is ready').waitFor();
   await go(page, 'heads');

@@ -20,28 +20,39 @@ function rangeOf(request, size) {
 }
 
 /* { url, asked: [{ path, range, bytes }], trouble: { cutModelAfter, down, slowModelMs }, close() }
- * isolate: false leaves the isolation headers out, as plain static hosts do. */
-export async function serveSite(folder, { isolate = true, port = 0 } = {}) {
-  const site = { asked: [], trouble: {} };
+ * base: the folder it lies in. ranges, csp: what the host allows. missing: a file in place of what is not there.
+ * pack: NAME.gz is delivered for NAME, as nginx and `whatsit serve` do. isolate: false leaves the isolation headers out, as plain static hosts do. */
+export async function serveSite(folder, { isolate = true, port = 0, pack = false, base = '/', ranges = true, csp = CSP, missing } = {}) {
+  const site = { folder, asked: [], trouble: {} };
   const answer = async (request, response) => {
     const url = new URL(request.url, 'http://localhost');
-    const file = path.join(folder, path.normalize(decodeURIComponent(url.pathname === '/' ? '/index.html' : url.pathname)));
+    const asked = decodeURIComponent(url.pathname);
+    const within = asked.startsWith(base) ? `/${asked.slice(base.length)}` : '/nothing';
+    let file = path.join(site.folder, path.normalize(within === '/' ? '/index.html' : within));
     const record = { path: url.pathname, range: request.headers.range, bytes: 0 };
     site.asked.push(record);
     if (site.trouble.down) return request.socket.destroy();
-    const stat = file.startsWith(folder) ? await fs.stat(file).catch(() => null) : null;
+    const packed = pack && !request.headers.range && /gzip/.test(request.headers['accept-encoding'] ?? '') && !file.endsWith('.gz')
+      ? await fs.stat(`${file}.gz`).catch(() => null) : null;
+    let stat = packed ?? (file.startsWith(site.folder) ? await fs.stat(file).catch(() => null) : null);
+    if (!stat?.isFile() && missing) {
+      file = path.join(site.folder, missing);
+      stat = await fs.stat(file);
+    }
     if (!stat?.isFile()) return response.writeHead(404).end('not found');
     const headers = {
       'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream', 'Cache-Control': 'no-cache',
-      ETag: `"${stat.size}-${stat.mtimeMs}"`, 'Content-Security-Policy': CSP, 'Accept-Ranges': 'bytes',
+      ETag: `"${stat.size}-${stat.mtimeMs}"`, 'Content-Security-Policy': csp,
       'X-Content-Type-Options': 'nosniff',
     };
+    if (ranges) headers['Accept-Ranges'] = 'bytes';
+    if (packed) Object.assign(headers, { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' });
     if (isolate) {
       headers['Cross-Origin-Opener-Policy'] = 'same-origin';
       headers['Cross-Origin-Embedder-Policy'] = 'require-corp';
     }
     if (request.headers['if-none-match'] === headers.ETag) return response.writeHead(304, headers).end();
-    const range = rangeOf(request, stat.size);
+    const range = ranges ? rangeOf(request, stat.size) : null;
     const [from, to] = range ?? [0, stat.size - 1];
     headers['Content-Length'] = String(to - from + 1);
     if (range) headers['Content-Range'] = `bytes ${from}-${to}/${stat.size}`;
@@ -49,7 +60,7 @@ export async function serveSite(folder, { isolate = true, port = 0 } = {}) {
     if (request.method === 'HEAD') return response.end();
     const isModel = url.pathname.endsWith('.gguf');
     const cut = isModel ? site.trouble.cutModelAfter : undefined;
-    const stream = to < from ? [] : createReadStream(file, { start: from, end: to });
+    const stream = to < from ? [] : createReadStream(packed ? `${file}.gz` : file, { start: from, end: to });
     for await (const part of stream) {
       if (cut !== undefined && from + record.bytes + part.length > cut) return request.socket.destroy();
       record.bytes += part.length;
@@ -60,7 +71,7 @@ export async function serveSite(folder, { isolate = true, port = 0 } = {}) {
   };
   const server = createServer((request, response) => answer(request, response).catch(() => request.socket.destroy()));
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
-  site.url = `http://localhost:${server.address().port}/`;
+  site.url = `http://localhost:${server.address().port}${base.split('/').map(encodeURIComponent).join('/')}`;
   site.close = () => new Promise((resolve) => {
     server.closeAllConnections();
     server.close(resolve);

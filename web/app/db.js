@@ -1,17 +1,20 @@
-/* What the app keeps on this device, in IndexedDB. Nothing of it leaves the device. */
+/* What the app keeps on this device, in IndexedDB. Nothing of it leaves the device. A browser may have no database, refuse
+ * it, or never answer: then every call fails soon, and what would have been kept lasts as long as the page. */
 
 const STORES = {
   heads: { keyPath: 'name' }, /* own heads: { name, recipe, bytes, fingerprint, made } */
   taught: { keyPath: 'head' }, /* example photos: { head, examples: [{ label, embedding, thumb, fingerprint }] } */
   built: { keyPath: 'key' }, /* shipped heads, compiled: { key: "fingerprint/name", bytes, used } */
-  history: { keyPath: 'id', autoIncrement: true }, /* { id, time, thumb, answers } */
+  history: { keyPath: 'id', autoIncrement: true }, /* { id, time, name, thumb, answers, embedding, fingerprint, saved } */
   settings: { keyPath: 'key' },
 };
-const MOST_HISTORY = 200;
+const MOST_HISTORY = 200; /* of those that nobody saved */
+const ANSWER_WITHIN_MS = 1500;
 
 let opening;
 function open() {
   opening ??= new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error('the browser\'s database does not answer')), ANSWER_WITHIN_MS);
     const request = indexedDB.open('whatsit', 1);
     request.onupgradeneeded = () => {
       for (const [name, options] of Object.entries(STORES)) request.result.createObjectStore(name, options);
@@ -23,12 +26,14 @@ function open() {
   return opening;
 }
 
+/* Settles when the transaction is over: what it wrote is there for every tab. */
 async function run(store, mode, work) {
   const db = await open();
   return new Promise((resolve, reject) => {
     const transaction = db.transaction(store, mode);
-    const request = work(transaction.objectStore(store));
-    transaction.oncomplete = () => resolve(request?.result);
+    const given = {};
+    const request = work(transaction.objectStore(store), (value) => (given.value = value));
+    transaction.oncomplete = () => resolve('value' in given ? given.value : request?.result);
     transaction.onabort = transaction.onerror = () =>
       reject(transaction.error ?? request?.error ?? new Error('storage'));
   });
@@ -38,8 +43,21 @@ export const get = (store, key) => run(store, 'readonly', (s) => s.get(key));
 export const has = async (store, key) => (await run(store, 'readonly', (s) => s.getKey(key)).catch(() => null)) != null;
 export const all = (store) => run(store, 'readonly', (s) => s.getAll());
 export const put = (store, value) => run(store, 'readwrite', (s) => s.put(value));
+/* Fails where there is one of that key already: another tab was faster. */
+export const add = (store, value) => run(store, 'readwrite', (s) => s.add(value));
 export const remove = (store, key) => run(store, 'readwrite', (s) => s.delete(key));
 export const clear = (store) => run(store, 'readwrite', (s) => s.clear());
+
+/* Reads and writes in one step, so that two tabs lose nothing: edit(old) gives the new value, or null to remove it. */
+export const update = (store, key, edit) => run(store, 'readwrite', (s, give) => {
+  const request = s.get(key);
+  request.onsuccess = () => {
+    const value = edit(request.result);
+    if (value === null) s.delete(key);
+    else s.put(value);
+    give(value);
+  };
+});
 
 export async function setting(key, fallback) {
   try {
@@ -50,8 +68,20 @@ export async function setting(key, fallback) {
 }
 export const setSetting = (key, value) => put('settings', { key, value }).catch(() => {});
 
+/* Keeps an entry; the oldest that nobody saved make room. Gives its id. */
 export async function addHistory(entry) {
-  await put('history', entry);
-  const keys = await run('history', 'readonly', (s) => s.getAllKeys());
-  for (const key of keys.slice(0, Math.max(0, keys.length - MOST_HISTORY))) await remove('history', key);
+  const id = await put('history', entry);
+  const entries = (await all('history')).filter((one) => !one.saved);
+  for (const old of entries.slice(0, Math.max(0, entries.length - MOST_HISTORY))) await remove('history', old.id);
+  return id;
 }
+
+export async function clearEverything() {
+  for (const store of Object.keys(STORES)) await clear(store).catch(() => {});
+}
+
+/* ---- other tabs ---- */
+
+const channel = globalThis.BroadcastChannel ? new BroadcastChannel('whatsit') : null;
+export const tell = (what) => channel?.postMessage(what);
+export const onTold = (listen) => channel?.addEventListener('message', ({ data }) => listen(data));

@@ -9,7 +9,7 @@ export function h(tag, props = {}, ...children) {
     if (value === undefined || value === null || value === false) continue;
     if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
     else if (key === 'class') element.className = value;
-    else if (key === 'value' || key === 'checked' || key === 'hidden') element[key] = value;
+    else if (key === 'value' || key === 'checked' || key === 'hidden' || key === 'indeterminate') element[key] = value;
     else element.setAttribute(key, value === true ? '' : value);
   }
   append(element, children);
@@ -39,11 +39,13 @@ export function icon(name) {
   return svg;
 }
 
-export const button = (label, onclick, { kind = '', name, ...props } = {}) =>
-  h('button', { type: 'button', class: `button ${kind}`, onclick, ...props }, name && icon(name), label);
+/* quiet: the label is for those who hear it, the icon for those who see. */
+export const button = (label, onclick, { kind = '', name, quiet, ...props } = {}) =>
+  h('button', { type: 'button', class: `button ${kind}`, onclick, ...props }, name && icon(name),
+    quiet || kind.includes('round') ? h('span', { class: 'unseen' }, label) : label);
 
 /* A file input that looks like a button. */
-export function fileButton(label, onfiles, { kind = '', name, accept, capture, multiple } = {}) {
+export function fileButton(label, onfiles, { kind = '', name, accept, capture, multiple, quiet } = {}) {
   const input = h('input', {
     type: 'file',
     name: 'files',
@@ -57,7 +59,7 @@ export function fileButton(label, onfiles, { kind = '', name, accept, capture, m
       if (files.length) onfiles(files);
     },
   });
-  return h('label', { class: `button ${kind}` }, name && icon(name), label, input);
+  return h('label', { class: `button ${kind}` }, name && icon(name), quiet ? h('span', { class: 'unseen' }, label) : label, input);
 }
 
 /* ---- words to the user ---- */
@@ -86,6 +88,15 @@ export function toast(text, { action, onaction, bad = false } = {}) {
   toastTimer = setTimeout(() => (box.hidden = true), action ? 12000 : 7000);
 }
 
+/* Browsers of 2021 know no dialogs: it lies over the page, and Escape closes it. */
+function showPlainly(box) {
+  box.setAttribute('open', '');
+  box.setAttribute('role', 'dialog');
+  box.close = () => box.dispatchEvent(new Event('close'));
+  box.addEventListener('keydown', (event) => event.key === 'Escape' && box.close());
+  box.querySelector('button, input')?.focus();
+}
+
 /* A modal dialog; resolves to what `close(value)` is given, or undefined. */
 export function dialog(title, make) {
   return new Promise((resolve) => {
@@ -109,7 +120,8 @@ export function dialog(title, make) {
         make(close)),
     ]);
     document.body.append(box);
-    box.showModal();
+    if (box.showModal) box.showModal();
+    else showPlainly(box);
   });
 }
 

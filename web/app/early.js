@@ -3,8 +3,26 @@
 try {
   const theme = localStorage.getItem('theme');
   if (theme === 'dark' || theme === 'light') document.documentElement.dataset.theme = theme;
+  const direction = localStorage.getItem('direction');
+  if (direction) document.documentElement.dir = direction;
 } catch {
   /* storage is shut: the system's theme is used */
 }
-globalThis.earlyWorker = new Worker('lib/worker.js', { type: 'module' });
-globalThis.earlyWorker.postMessage({ op: 'prepare', args: { core: new URL('core/whatsit-core.mjs', document.baseURI).href } });
+/* A browser without module workers takes the joined file of a site as a plain script. */
+globalThis.startWorker = () => {
+  const url = 'lib/worker.js';
+  let worker;
+  try {
+    worker = new Worker(url, { type: 'module' });
+  } catch {
+    worker = new Worker(url);
+  }
+  worker.onerror = () => (worker.hasFailed = true);
+  return worker;
+};
+try {
+  globalThis.earlyWorker = globalThis.startWorker();
+  globalThis.earlyWorker.postMessage({ op: 'prepare', args: {} });
+} catch {
+  /* no workers at all: engine.js says so */
+}

@@ -1,13 +1,15 @@
 /* The model on its way to this device, and whoever waits for it. One engine per page. */
-import { forgetKept, isKept } from '../lib/kept.js';
+import { forgetKept, forgetOne, isKept } from '../lib/kept.js';
 import { load } from '../whatsit.js';
-import { findModel } from './site.js';
+import { getLocal, hold, isHeld, setLocal } from './local.js';
+import { findModels } from './site.js';
 
 /* A larger model is fetched only when the user says so. */
-const ASK_ABOVE_BYTES = 24e6;
+const ASK_ABOVE_BYTES = 32e6;
+export const VERSION = 'dev'; /* make_site.py writes the site's hash here and into the worker */
 
 export const engine = new EventTarget();
-Object.assign(engine, { phase: 'finding', model: null, progress: null, error: null, whatsit: null });
+Object.assign(engine, { phase: 'finding', model: null, models: [], progress: null, error: null, whatsit: null, isMixed: false });
 
 let arrived;
 let ready = new Promise((resolve) => (arrived = resolve));
@@ -29,29 +31,42 @@ const refusal = (code) => Object.assign(new Error(code), { code });
 
 /* The model to fetch now; fails when there is none, or when the user has to be asked first. */
 async function choose() {
-  const model = await findModel();
+  engine.models = await findModels();
+  const model = engine.models.find((one) => one.sha256 && one.sha256 === getLocal('model')) ?? engine.models[0] ?? null;
   foundOut(model);
   if (!model) throw refusal(navigator.onLine ? 'none' : 'network');
   engine.model = model;
   const isLarge = model.n_bytes > ASK_ABOVE_BYTES || navigator.connection?.saveData;
-  if (isLarge && !(await isKept(model))) throw refusal('asking');
+  if (isHeld() || (isLarge && !(await isKept(model)))) throw refusal('asking');
   change({ phase: 'loading' });
   return model;
 }
 
-async function bringIn(model) {
-  stopper = new AbortController();
+function takeWorker() {
   const worker = globalThis.earlyWorker; /* used once */
   delete globalThis.earlyWorker;
+  return worker && !worker.hasFailed ? worker : globalThis.startWorker?.();
+}
+
+/* Parts of two versions of the site met: the host is being updated. */
+const onprepared = ({ version }) => version !== VERSION && change({ isMixed: true });
+
+async function bringIn(model) {
+  const mine = new AbortController();
+  stopper = mine;
   try {
-    const opened = await load({ model, worker, onprogress: (progress) => change({ progress }), signal: stopper.signal });
+    const opened = await load({ model, worker: takeWorker(), keepOthers: true, onprepared,
+      onprogress: (progress) => stopper === mine && change({ progress }), signal: mine.signal });
+    if (stopper !== mine) return opened.close();
     change({ phase: 'ready', whatsit: opened });
     arrived(opened);
     navigator.storage?.persist?.().catch(() => {});
   } catch (error) {
+    if (stopper !== mine) return undefined;
     const phase = { cancelled: 'paused', asking: 'asking' }[error.code] ?? 'failed';
     change({ phase, error });
   }
+  return undefined;
 }
 
 /* The worker and the core start while the host is asked for its model. */
@@ -61,6 +76,7 @@ export function start() {
 }
 
 export function fetchModel() {
+  hold(false);
   change({ phase: 'loading', error: null, progress: null });
   return bringIn(engine.model);
 }
@@ -73,10 +89,38 @@ addEventListener('online', () => {
   else if (engine.error?.code === 'network') fetchModel();
 });
 
-/* Removes the model from storage and memory; the next start brings it again. */
-export async function forgetModel() {
+function shut() {
+  const old = stopper;
+  stopper = null; /* whatever is under way is not waited for */
+  old?.abort();
   engine.whatsit?.close();
   ready = new Promise((resolve) => (arrived = resolve));
+}
+
+/* Another model in place of this one; both stay on the device. */
+export function useModel(model) {
+  shut();
+  setLocal('model', model.sha256 ?? null);
+  change({ model, whatsit: null });
+  return fetchModel();
+}
+
+export const isOnDevice = (model) => isKept(model);
+
+/* Removes one model from storage, and from memory if it is the one in use; it comes again when asked for. */
+export async function forgetModel(model = engine.model) {
+  const isUsed = model === engine.model;
+  if (isUsed) {
+    shut();
+    hold(true);
+  }
+  await forgetOne(model);
+  if (isUsed) change({ phase: 'asking', whatsit: null, progress: null });
+}
+
+export async function forgetAll() {
+  shut();
+  hold(true);
   await forgetKept();
   change({ phase: 'asking', whatsit: null, progress: null });
 }

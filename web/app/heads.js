@@ -3,6 +3,7 @@
 import { WhatsitError } from '../whatsit.js';
 import * as db from './db.js';
 import { engine, found as modelFound, whatsit } from './engine.js';
+import { loadUses } from './questions.js';
 import * as site from './site.js';
 import { parseList } from '../lib/labels.js';
 
@@ -18,8 +19,8 @@ const opened = new Map(); /* name -> promise of a Head; least recently used firs
 const changed = () => heads.dispatchEvent(new Event('change'));
 
 export async function loadHeads() {
-  const [found, own, model] = await Promise.all([site.findHeads(), db.all('heads').catch(() => []), modelFound]);
-  heads.shipped = found.heads;
+  const [found, own, model] = await Promise.all([site.findHeads(), db.all('heads').catch(() => []), modelFound, loadUses()]);
+  heads.shipped = found.heads.map((head) => ({ ...head, works: found.works?.[model?.name]?.[head.name] }));
   heads.everyday = found.everyday_of?.[model?.name] ?? found.everyday;
   heads.own = own;
   const chosen = await db.setting('chosen', [heads.everyday]);
@@ -120,7 +121,7 @@ async function remake(record, options) {
 
 async function openFresh(name, options) {
   const [base, all] = await Promise.all([openBase(name, options), taught(name)]);
-  const examples = usable(all, base);
+  const examples = find(name)?.fromPhotos ? [] : usable(all, base); /* those are in it already */
   if (examples.length === 0) return base;
   const head = await base.teach(examples);
   base.close();
@@ -154,14 +155,36 @@ engine.addEventListener('change', () => {
 
 /* ---- own heads ---- */
 
-async function keepOwn(record) {
-  await db.put('heads', record);
-  heads.own = [...heads.own.filter((one) => one.name !== record.name), record];
-  heads.own.sort((a, b) => a.name.localeCompare(b.name));
+/* isNew: there must be none of that name, in this tab or in another. */
+async function keepOwn(record, isNew) {
+  try {
+    await (isNew ? db.add : db.put)('heads', record);
+  } catch (error) {
+    if (error?.name === 'ConstraintError') throw new WhatsitError(record.name, 'taken');
+    if (!isNew) throw error;
+    heads.isNotKept = true; /* no storage: it lasts as long as the page */
+  }
+  takeOwn([...heads.own.filter((one) => one.name !== record.name), record]);
+  db.tell('heads');
+}
+
+function takeOwn(list) {
+  heads.own = list.sort((a, b) => a.name.localeCompare(b.name));
   changed();
 }
 
+/* What other tabs made, taught or removed. */
+db.onTold(async (what) => {
+  if (what !== 'heads') return;
+  const own = await db.all('heads').catch(() => null);
+  if (!own) return;
+  for (const old of heads.own) drop(old.name);
+  takeOwn(own);
+});
+
 export const nameIsFree = (name) => !find(name);
+/* Another tab may have taken it a moment ago. */
+export const nameIsFreeNow = async (name) => nameIsFree(name) && !(await db.has('heads', name));
 
 /* Everyday words for what a head is not about: with about as many of them as labels it can say that
  * none of its labels fits. */
@@ -173,31 +196,81 @@ export async function otherThings(nLabels) {
 
 export async function make(recipe, options) {
   const head = await fromWords(recipe, options);
+  if (options?.signal?.aborted) {
+    head.close();
+    throw new WhatsitError('stopped', 'cancelled');
+  }
   const record = { name: recipe.name, recipe, bytes: await head.toFile(),
     fingerprint: head.fingerprint, made: Date.now() };
+  await keepOwn(record, true);
   drop(recipe.name);
-  await keepOwn(record);
   opened.set(recipe.name, Promise.resolve(head));
+  return record;
+}
+
+/* A head to try words with, which nobody keeps. */
+export const draft = (recipe, options) => fromWords(recipe, options);
+
+/* ---- heads from photos alone ---- */
+
+/* examples: [{ id, label: name, embedding, thumb, fingerprint }]. Two names or more, a photo for each. */
+export async function fromPhotos(name, examples) {
+  const labels = [...new Set(examples.map((one) => one.label))];
+  return (await whatsit()).photosHead({ name, labels,
+    examples: examples.map(({ label, embedding }) => ({ label: labels.indexOf(label), embedding })) });
+}
+
+/* Each photo is held out once, with a fifth of the others at a time, and asked of a head from the rest:
+ * { right, asked }, or null where a name has but one photo. */
+export async function heldOut(examples) {
+  const folds = Math.min(5, examples.length);
+  const order = [...examples].sort((a, b) => a.label.localeCompare(b.label));
+  let right = 0, asked = 0;
+  for (let fold = 0; fold < folds; fold++) {
+    const held = order.filter((_, i) => i % folds === fold);
+    const rest = order.filter((_, i) => i % folds !== fold);
+    const known = new Set(rest.map((one) => one.label));
+    if (known.size < 2) continue;
+    const head = await fromPhotos('held out', rest);
+    for (const one of held.filter(({ label }) => known.has(label))) {
+      const [{ answers }] = await (await whatsit()).answer(one.embedding, { heads: head, top: 1 });
+      asked++;
+      if (answers[0]?.label === one.label) right++;
+    }
+    await head.close();
+  }
+  return asked >= 4 ? { right, asked } : null;
+}
+
+export async function keepFromPhotos(name, examples, isNew) {
+  const head = await fromPhotos(name, examples);
+  const record = { name, bytes: await head.toFile(), fingerprint: head.fingerprint, made: Date.now(),
+    recipe: { name, labels: head.labels, groups: head.groups, templates: [], multi: false, fromPhotos: true } };
+  await keepOwn(record, isNew);
+  await db.put('taught', { head: name, examples }).catch(() => {});
+  drop(name);
+  opened.set(name, Promise.resolve(head));
   return record;
 }
 
 export async function importFile(bytes) {
   const head = await (await whatsit()).openHead(bytes);
   let name = head.name || 'head';
-  for (let i = 2; !nameIsFree(name); i++) name = `${head.name || 'head'} ${i}`;
+  for (let i = 2; !(await nameIsFreeNow(name)); i++) name = `${head.name || 'head'} ${i}`;
   const { labels, groups, templates, multi, source, licence, sensitivity } = head;
   const record = { name, bytes, fingerprint: head.fingerprint, made: Date.now(),
     recipe: { name, labels, groups, templates, multi, source, licence, sensitivity } };
   await head.close();
-  await keepOwn(record);
+  await keepOwn(record, true);
   return record;
 }
 
 export async function removeOwn(name) {
   drop(name);
-  await db.remove('heads', name);
+  await db.remove('heads', name).catch(() => {});
   await db.remove('taught', name).catch(() => {});
   heads.own = heads.own.filter((one) => one.name !== name);
+  db.tell('heads');
   await choose(name, false);
   if (heads.chosen.length === 0 && heads.everyday) await choose(heads.everyday, true);
 }
@@ -215,21 +288,29 @@ function usable(examples, head) {
     .filter((one) => one.label >= 0);
 }
 
-async function keepTaught(name, examples) {
-  if (examples.length) await db.put('taught', { head: name, examples });
-  else await db.remove('taught', name);
+/* edit(examples) gives the new ones; in one step, whatever other tabs do. */
+async function editTaught(name, edit) {
+  const after = (record) => {
+    const examples = edit(record?.examples ?? []);
+    return examples.length ? { head: name, examples } : null;
+  };
+  const record = await db.update('taught', name, after);
+  if (find(name)?.fromPhotos) await keepFromPhotos(name, record?.examples ?? []);
   drop(name);
   changed();
+  db.tell('heads');
 }
 
+const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+
+export const exampleOf = (label, { embedding, thumb, fingerprint }) => ({ id: newId(), label, embedding, thumb, fingerprint });
+
 /* Adds one example photo; gives a function that takes it back. */
-export async function teach(name, label, { embedding, thumb }) {
+export async function teach(name, label, photo) {
   const { fingerprint } = (await whatsit()).info;
-  const example = { id: crypto.randomUUID?.() ?? String(Math.random()), label, embedding, thumb, fingerprint };
-  await keepTaught(name, [...(await taught(name)), example]);
+  const example = exampleOf(label, { ...photo, fingerprint });
+  await editTaught(name, (examples) => [...examples, example]);
   return () => forgetExample(name, example.id);
 }
 
-export async function forgetExample(name, id) {
-  await keepTaught(name, (await taught(name)).filter((one) => one.id !== id));
-}
+export const forgetExample = (name, id) => editTaught(name, (examples) => examples.filter((one) => one.id !== id));

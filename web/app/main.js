@@ -3,36 +3,58 @@ import { button, fill, h, icon, toast } from './dom.js';
 import { engine, fetchModel, pauseModel, start, whatsit } from './engine.js';
 import { heads, loadHeads } from './heads.js';
 import { photoScreen, take } from './screen_photo.js';
-import { bytes, loadTexts, t } from './text.js';
+import { bytes, loadTexts, percent, t } from './text.js';
 
 /* route -> [screen, tab, title]; all but the first screen are loaded when they are gone to */
 const ROUTES = {
-  photo: [() => photoScreen, 'photo', 'photo'],
+  photo: [() => photoScreen, 'photo', 'what_is_it'],
   camera: [async () => (await import('./screen_camera.js')).cameraScreen, 'camera', 'camera'],
-  heads: [async () => (await import('./screen_heads.js')).headsScreen, 'heads', 'heads'],
+  heads: [async () => (await import('./screen_heads.js')).headsScreen, 'heads', 'look_for'],
   head: [async () => (await import('./screen_heads.js')).headScreen, 'heads', 'head'],
   new: [async () => (await import('./screen_new.js')).newScreen, 'heads', 'new_head'],
-  search: [async () => (await import('./screen_search.js')).searchScreen, 'search', 'search'],
+  teach: [async () => (await import('./screen_teach.js')).teachScreen, 'heads', 'teach_photos'],
+  albums: [async () => (await import('./screen_albums.js')).albumsScreen, 'albums', 'albums'],
   more: [async () => (await import('./screen_more.js')).moreScreen, 'more', 'more'],
-  history: [async () => (await import('./screen_more.js')).historyScreen, 'more', 'history'],
+  about: [async () => (await import('./screen_more.js')).aboutScreen, 'more', 'about'],
 };
+const MOVED = { search: 'albums', history: 'albums' }; /* addresses of before */
 /* How long what is not needed for the first answer waits: after the model is open, and at the most. */
 const IDLE_AFTER_MS = 1500, IDLE_AT_LATEST_MS = 6000;
 /* A model from storage is open before anyone could read about it, and to write it would hold it up: the first number
  * that a browser puts into words takes it some 20 ms. */
 const SHOW_OPENING_AFTER_MS = 400;
-const TABS = ['photo', 'camera', 'heads', 'search', 'more'];
+const TABS = ['photo', 'camera', 'heads', 'albums', 'more'];
 
 const main = document.getElementById('main');
 let leave = () => {};
 let gone = 0;
 
+/* The styles of the other screens. */
+let styling;
+function styles() {
+  styling ??= new Promise((resolve) => {
+    const link = h('link', { rel: 'stylesheet', href: 'later.css', onload: resolve, onerror: resolve });
+    document.head.append(link);
+  });
+  return styling;
+}
+
+/* What stands behind a route may be anything that somebody typed. */
+function decoded(text) {
+  try {
+    return text === undefined ? undefined : decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 async function go() {
   const [, route, rest] = /^#\/(\w+)(?:\/(.*))?$/.exec(location.hash) ?? [];
-  const [load, tab, title] = ROUTES[route] ?? ROUTES.photo;
+  const [load, tab, title] = ROUTES[MOVED[route] ?? route] ?? ROUTES.photo;
   const mine = ++gone;
   let screen;
   try {
+    if (load !== ROUTES.photo[0]) await styles();
     screen = await load();
   } catch {
     toast(t('not_loaded'), { bad: true });
@@ -40,7 +62,8 @@ async function go() {
   }
   if (mine !== gone) return;
   leave();
-  leave = screen(main, rest === undefined ? undefined : decodeURIComponent(rest)) ?? (() => {});
+  leave = screen(main, decoded(rest)) ?? (() => {});
+  document.body.dataset.screen = MOVED[route] ?? route ?? 'photo';
   for (const link of document.querySelectorAll('#tabs a')) {
     if (link.dataset.tab === tab) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
@@ -57,7 +80,7 @@ function drawTabs() {
   document.getElementById('model').setAttribute('aria-label', t('model'));
   document.getElementById('toast').setAttribute('aria-label', t('message'));
   tabs.setAttribute('aria-label', t('tabs'));
-  fill(tabs, TABS.map((tab) => h('a', { href: `#/${tab}`, 'data-tab': tab }, icon(tab), h('span', {}, t(tab)))));
+  fill(tabs, TABS.map((tab) => h('a', { href: `#/${tab}`, 'data-tab': tab }, icon(tab), h('span', {}, t(`tab_${tab}`)))));
   const skip = document.getElementById('skip');
   skip.textContent = t('skip');
   skip.addEventListener('click', (event) => {
@@ -68,6 +91,13 @@ function drawTabs() {
 
 /* ---- the model on its way ---- */
 
+/* What went wrong, in a sentence; and whether it is of use to try again. */
+const REASONS = {
+  none: 'model_none', network: 'model_network', format: 'model_damaged', nomem: 'no_memory', 'no-wasm': 'no_wasm', 'no-simd': 'no_simd',
+  policy: 'no_policy', worker: 'no_worker', deploy: 'being_updated',
+};
+const FINAL = ['no-wasm', 'no-simd', 'policy'];
+
 function modelText() {
   const { phase, model, progress, error } = engine;
   const values = { name: model?.name ?? '', size: model?.n_bytes ? bytes(model.n_bytes) : '' };
@@ -77,10 +107,8 @@ function modelText() {
     case 'loading':
       if (progress?.phase === 'verify' || progress?.phase === 'open') return t('model_opening', values);
       if (progress?.phase === 'storage') return t('model_from_storage', values);
-      return t('model_loading', { ...values, done: bytes(progress?.done ?? 0) });
-    case 'failed': return {
-      none: t('model_none'), network: t('model_network'), format: t('model_damaged'), nomem: t('no_memory'),
-    }[error?.code] ?? t('model_failed', { why: error?.message ?? '' });
+      return t('model_loading', { ...values, done: bytes(progress?.done ?? 0), share: percent((progress?.done ?? 0) / (progress?.total || 1)) });
+    case 'failed': return REASONS[error?.code] ? t(REASONS[error.code]) : t('model_failed', { why: error?.message ?? '' });
     default: return '';
   }
 }
@@ -88,6 +116,7 @@ function modelText() {
 /* Rebuilt when the phase changes; while it loads only the numbers change. */
 let drawnPhase = '';
 function drawModel() {
+  if (engine.isMixed) sayMixed();
   const box = document.getElementById('model');
   const { phase, progress } = engine;
   document.documentElement.dataset.model = phase;
@@ -102,7 +131,7 @@ function drawModel() {
       phase === 'loading' && button(t('pause'), pauseModel, { kind: 'small' }),
       phase === 'asking' && button(t('download'), fetchModel, { kind: 'main small' }),
       phase === 'paused' && button(t('resume'), fetchModel, { kind: 'main small' }),
-      phase === 'failed' && button(t('try_again'), () => (engine.model ? fetchModel() : start()), { kind: 'main small' }));
+      phase === 'failed' && !FINAL.includes(engine.error?.code) && button(t('try_again'), () => (engine.model ? fetchModel() : start()), { kind: 'main small' }));
     if (phase === 'ready' && engine.whatsit.info.notKept) {
       toast(t(engine.whatsit.info.notKept === 'full' ? 'model_no_room' : 'model_no_storage'));
     }
@@ -112,6 +141,14 @@ function drawModel() {
     bar.value = progress.done / progress.total;
     box.querySelector('.model-text').textContent = modelText();
   }
+}
+
+/* Parts of two versions: the host is being updated. Nothing is answered with them. */
+let saidMixed = false;
+function sayMixed() {
+  if (saidMixed) return;
+  saidMixed = true;
+  toast(t('being_updated'), { action: t('reload'), onaction: () => location.reload() });
 }
 
 /* ---- photos that come without a button ---- */
@@ -165,7 +202,8 @@ function registerWorker() {
     const registration = await worker.ready;
     const plain = info.module.replace('-threads', '');
     const modules = [plain, plain.replace('.wasm', '-threads.wasm')].map((name) => `core/${name}.gz`);
-    const lists = heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`);
+    const lists = ['try/hummingbird.jpg', 'try/lighthouse.jpg', 'try/siamese-cat.jpg', 'try/pizza.jpg',
+      ...heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`)];
     if (engine.model.served) lists.push('v1/models', 'v1/heads');
     registration.active?.postMessage({ later: ['core/whatsit-worker.mjs', ...modules, ...lists] });
   });
@@ -177,6 +215,7 @@ const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 async function getReadyForMore() {
   await Promise.race([whatsit().then(() => after(IDLE_AFTER_MS)), after(IDLE_AT_LATEST_MS)]);
   registerWorker();
+  styles();
   for (const [load] of Object.values(ROUTES)) await Promise.resolve(load()).catch(() => {});
 }
 

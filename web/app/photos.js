@@ -1,29 +1,25 @@
-/* The photos of this session: shown, searched, taught. They live in memory and are gone with the
- * page; what is kept is the history's small pictures and answers, if the user wants it. */
+/* The photos of this session: shown, asked, taught. They live in memory and are gone with the page; what is kept is the
+ * album's small pictures, answers and vectors, if the user wants it. */
 import * as db from './db.js';
 import { whatsit } from './engine.js';
+import * as heads from './heads.js';
 
-const PREVIEW_PX = 1024, THUMB_PX = 240;
+const PREVIEW_PX = 1600, THUMB_PX = 400;
 
 export const photos = new EventTarget();
-photos.list = []; /* newest first: { id, name, blob, embedding, width, height, thumbing, thumb, thumbUrl } */
-photos.current = null; /* + preview (ImageBitmap) */
-photos.waiting = null; /* what a photo on its way waits for: a key of the texts */
+photos.list = []; /* newest first: { id, name, blob, state, embedding, blank, width, height, results, part, thumb, thumbUrl } */
+photos.current = null; /* + preview (ImageBitmap or canvas) */
+photos.progress = null; /* { done, total } while many photos are asked about */
 
 let nextId = 1;
 const changed = () => photos.dispatchEvent(new Event('change'));
 
-export function wait(why) {
-  photos.waiting = why;
-  changed();
-}
-
-async function thumbOf(bitmap) {
-  const scale = Math.min(1, THUMB_PX / Math.max(bitmap.width, bitmap.height));
+async function thumbOf(drawn) {
+  const scale = Math.min(1, THUMB_PX / Math.max(drawn.width, drawn.height));
   const canvas = document.createElement('canvas');
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  canvas.getContext('2d').drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  canvas.width = Math.max(1, Math.round(drawn.width * scale));
+  canvas.height = Math.max(1, Math.round(drawn.height * scale));
+  canvas.getContext('2d').drawImage(drawn, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.8));
 }
 
@@ -32,67 +28,164 @@ async function addThumb(photo) {
   photo.thumbUrl = URL.createObjectURL(photo.thumb);
 }
 
-/* Decodes and encodes a photo; it becomes the current one unless `quiet`. A photo that is shown is
- * answered before its small picture is made: who needs that waits for `thumbing`. */
+const newPhoto = (blob) => ({ id: nextId++, name: blob.name ?? '', blob, state: 'looking', results: new Map(), part: null, asked: [], preview: null });
+
+function letGo(photo) {
+  photo?.preview?.close?.();
+  if (photo) photo.preview = null;
+}
+
+function show(photo) {
+  if (photos.current && photos.current !== photo) letGo(photos.current);
+  photos.current = photo;
+}
+
+function drop(photo) {
+  photos.list = photos.list.filter((one) => one !== photo);
+  if (photos.current === photo) show(null);
+}
+
+/* Decodes and encodes a photo. Unless `quiet` it is the current one from the beginning, shown while the model looks or is
+ * still on its way. A photo that is shown is answered before its small picture is made: who needs that waits for `thumbing`. */
 export async function openPhoto(blob, { quiet = false } = {}) {
-  const engine = await whatsit();
-  const { embedding, width, height, preview } = await engine.classify(blob, { preview: PREVIEW_PX });
-  const photo = { id: nextId++, name: blob.name ?? '', blob, embedding, width, height, preview };
+  const photo = newPhoto(blob);
+  const before = photos.current;
+  photo.asked = [];
   if (!quiet) {
     photos.list.unshift(photo);
     show(photo);
     changed();
   }
+  try {
+    const engine = await whatsit();
+    const { embedding, blank, width, height, preview } = await engine.classify(blob, { preview: PREVIEW_PX });
+    Object.assign(photo, { embedding, blank, width, height, preview, fingerprint: engine.info.fingerprint, state: 'ready' });
+  } catch (error) {
+    if (!quiet) {
+      drop(photo);
+      if (before && photos.list.includes(before) && !photos.current) await reopen(before);
+      changed();
+    }
+    throw error;
+  }
+  if (!quiet && photos.current === photo) changed();
   photo.thumbing = addThumb(photo);
   await photo.thumbing;
-  if (quiet) {
-    preview.close();
-    photo.preview = null;
-    photos.list.unshift(photo);
-  }
+  if (quiet || photos.current !== photo) letGo(photo);
+  if (quiet) photos.list.unshift(photo);
   changed();
   return photo;
 }
 
-function show(photo) {
-  if (photos.current && photos.current !== photo) {
-    photos.current.preview?.close();
-    photos.current.preview = null;
-  }
-  photos.current = photo;
-}
-
-/* Shows a photo of this session again. */
+/* Shows a photo of this session again, first as small as it was kept. */
 export async function reopen(photo) {
-  if (!photo.preview) photo.preview = await createImageBitmap(photo.thumb);
-  const engine = await whatsit();
-  engine.classify(photo.blob, { preview: PREVIEW_PX }).then(({ preview }) => {
-    if (photos.current !== photo) return preview.close();
-    photo.preview = preview;
-    changed();
-  }, () => {});
+  if (photo === photos.current) return;
+  if (!photo.preview && photo.thumb) photo.preview = await createImageBitmap(photo.thumb);
   show(photo);
   changed();
+  if (!photo.blob) return;
+  const engine = await whatsit();
+  engine.classify(photo.blob, { preview: PREVIEW_PX }).then((found) => {
+    if (photos.current !== photo) return found.preview?.close?.();
+    Object.assign(photo, { preview: found.preview, embedding: found.embedding, blank: found.blank, fingerprint: engine.info.fingerprint });
+    return changed();
+  }, () => {});
+}
+
+/* An entry of the album as a photo: its small picture is what is left of it. */
+export async function openEntry(entry) {
+  const known = photos.list.find((one) => one.historyId === entry.id);
+  if (known) return reopen(known);
+  const photo = { ...newPhoto(entry.thumb), name: entry.name ?? '', thumb: entry.thumb, thumbUrl: URL.createObjectURL(entry.thumb), thumbing: Promise.resolve(),
+    historyId: entry.id, time: entry.time, isSaved: entry.saved, isSmall: true };
+  const engine = await whatsit();
+  if (entry.embedding && entry.fingerprint === engine.info.fingerprint) {
+    Object.assign(photo, { embedding: entry.embedding, blank: entry.blank ?? '', fingerprint: entry.fingerprint, state: 'ready', blob: null });
+    photo.preview = await createImageBitmap(entry.thumb);
+    Object.assign(photo, { width: photo.preview.width, height: photo.preview.height });
+    photos.list.unshift(photo);
+    show(photo);
+    return changed();
+  }
+  const again = await openPhoto(entry.thumb);
+  return Object.assign(again, { historyId: entry.id, time: entry.time, isSaved: entry.saved, isSmall: true });
 }
 
 export function closeCurrent() {
-  photos.current?.preview?.close();
-  if (photos.current) photos.current.preview = null;
-  photos.current = null;
+  show(null);
   changed();
 }
 
-/* One line of history per photo; a later answer (another head, another lesson) replaces it. */
-export async function remember(photo, answers) {
-  if (!(await db.setting('history', true)) || answers.length === 0) return;
-  await photo.thumbing;
-  const entry = { time: photo.time ?? Date.now(), thumb: photo.thumb, answers };
-  photo.time = entry.time;
-  if (photo.historyId) entry.id = photo.historyId;
-  if (entry.id) await db.put('history', entry);
-  else {
-    const before = Date.now();
-    await db.addHistory(entry);
-    photo.historyId = (await db.all('history')).findLast((one) => one.time <= before)?.id;
+/* ---- a part of the picture ---- */
+
+export async function lookAt(photo, crop) {
+  const engine = await whatsit();
+  const source = photo.blob ?? photo.thumb;
+  const { embedding, blank } = await engine.classify(source, { crop });
+  photo.part = { crop, embedding, blank };
+  photo.results = new Map();
+  changed();
+}
+
+export function lookAtAll(photo) {
+  photo.part = null;
+  photo.results = new Map();
+  changed();
+}
+
+/* ---- answers ---- */
+
+/* What a head says about the photo, or about the part that was pointed at. */
+export async function answer(photo, name, options) {
+  const head = await heads.open(name, options);
+  const { embedding } = photo.part ?? photo;
+  const [result] = await (await whatsit()).answer(embedding, { heads: head });
+  return { head, result };
+}
+
+/* Many photos: one after the other, each answered and remembered. onfail(file, error) hears of those that cannot be opened. */
+export async function openMany(files, onfail, signal) {
+  photos.progress = { done: 0, total: files.length };
+  changed();
+  for (const file of files) {
+    if (signal?.aborted) break;
+    try {
+      const photo = await openPhoto(file, { quiet: true });
+      const name = heads.heads.chosen[0];
+      const { result } = await answer(photo, name);
+      const about = heads.find(name);
+      await remember(photo, [{ head: name, title: about.title, none: result.none || Boolean(photo.blank), answers: topOf(result) }]);
+    } catch (error) {
+      onfail(file, error);
+    }
+    photos.progress = { done: photos.progress.done + 1, total: files.length };
+    changed();
   }
+  photos.progress = null;
+  changed();
+}
+
+export const topOf = (result) => result.answers.slice(0, 3).map(({ label, score }) => ({ label, score }));
+
+/* One entry per photo; a later answer (another question, another lesson) replaces it. */
+export async function remember(photo, answers, { saved } = {}) {
+  if (answers.length === 0 || !((await db.setting('history', true)) || saved || photo.isSaved)) return;
+  await photo.thumbing;
+  if (!photo.thumb) return;
+  photo.time ??= Date.now();
+  photo.isSaved = saved ?? photo.isSaved ?? false;
+  const entry = { time: photo.time, name: photo.name, thumb: photo.thumb, answers, embedding: photo.embedding, blank: photo.blank,
+    fingerprint: photo.fingerprint, saved: photo.isSaved };
+  photo.answers = answers;
+  photo.remembering = (photo.remembering ?? Promise.resolve()).catch(() => {}).then(async () => {
+    if (photo.historyId) await db.put('history', { ...entry, id: photo.historyId });
+    else photo.historyId = await db.addHistory(entry);
+  });
+  await photo.remembering;
+}
+
+export async function save(photo, on) {
+  photo.isSaved = on;
+  await remember(photo, photo.answers ?? [], { saved: on });
+  changed();
 }

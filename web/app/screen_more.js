@@ -1,47 +1,9 @@
-/* History, the model, what is kept here, and how it looks. */
+/* The models, what is kept here, how it looks, in which language; and what this cannot do. */
 import * as db from './db.js';
-import { bars } from './answers.js';
 import { ask, button, fill, h, icon, toast } from './dom.js';
-import { engine, forgetModel } from './engine.js';
-import { bytes, t, when } from './text.js';
-
-function entryRow(entry, urls) {
-  const url = URL.createObjectURL(entry.thumb);
-  urls.push(url);
-  return h('li', { class: 'entry' },
-    h('img', { src: url, alt: '', class: 'thumb-img', loading: 'lazy' }),
-    h('div', {}, h('p', { class: 'hint' }, when(entry.time)),
-      entry.answers.map((one) => h('div', {}, h('h2', {}, one.title), bars(one, 1)))));
-}
-
-export function historyScreen(main) {
-  let alive = true;
-  const urls = [];
-  const draw = async () => {
-    const [entries, on] = await Promise.all([db.all('history').catch(() => []), db.setting('history', true)]);
-    if (!alive) return;
-    const keep = h('input', { type: 'checkbox', name: 'keep', class: 'switch', checked: on,
-      onchange: () => db.setSetting('history', keep.checked) });
-    fill(main,
-      h('p', { class: 'back' }, h('a', { href: '#/more' }, icon('back'), t('more'))),
-      h('h1', {}, t('history')),
-      h('p', { class: 'hint' }, t('history_hint')),
-      h('label', { class: 'use' }, keep, t('keep_history')),
-      entries.length > 0 && h('div', { class: 'row' }, button(t('clear_history'), async () => {
-        if (!(await ask(t('clear_history'), t('clear_history_text'), t('clear')))) return;
-        await db.clear('history');
-        toast(t('cleared'));
-        draw();
-      }, { kind: 'danger', name: 'bin' })),
-      entries.length === 0 ? h('p', { class: 'empty' }, t('history_empty'))
-        : h('ul', { class: 'entries' }, entries.reverse().map((entry) => entryRow(entry, urls))));
-  };
-  draw();
-  return () => {
-    alive = false;
-    urls.forEach((url) => URL.revokeObjectURL(url));
-  };
-}
+import { engine, fetchModel, forgetAll, forgetModel, isOnDevice, useModel } from './engine.js';
+import { clearLocal, getLocal, setLocal } from './local.js';
+import { bytes, LANGUAGES, languageNow, t } from './text.js';
 
 export function applyTheme(theme) {
   if (theme === 'auto') delete document.documentElement.dataset.theme;
@@ -53,49 +15,79 @@ function themeChoice(theme) {
     ['auto', 'light', 'dark'].map((one) => h('label', {},
       h('input', { type: 'radio', name: 'theme', checked: one === theme, onchange: () => {
         applyTheme(one);
-        localStorage.setItem('theme', one);
+        setLocal('theme', one);
       } }), t(`theme_${one}`))));
+}
+
+function languageChoice() {
+  const choice = h('select', { class: 'field', id: 'language', name: 'language', onchange: () => {
+    setLocal('language', choice.value);
+    location.reload();
+  } }, Object.entries(LANGUAGES).map(([code, name]) => h('option', { value: code, lang: code, selected: code === languageNow() }, name)));
+  return h('div', { class: 'form' }, h('label', { for: 'language' }, t('language')), choice);
 }
 
 function modelFacts() {
   const info = engine.whatsit?.info;
   if (!info) return h('p', { class: 'hint' }, t('no_model_yet'));
   const facts = [
-    [t('name'), info.name], [t('size'), bytes(info.fileBytes)], [t('weights'), info.weights],
+    [t('size'), bytes(info.fileBytes)], [t('sees'), t('pixels', { px: info.imagePx })], [t('weights'), info.weights],
     [t('licence'), info.licence], [t('source'), info.source],
     [t('fingerprint'), h('code', {}, info.fingerprint.slice(0, 16))],
     [t('runs_with'), t('runs', { n: info.threads, simd: info.simd })],
     [t('kept'), info.notKept ? t('kept_not') : t('kept_here')],
   ];
-  return [
-    h('dl', { class: 'facts' }, facts.filter(([, value]) => value).map(([term, value]) => [h('dt', {}, term), h('dd', {}, value)])),
-    h('div', { class: 'row' }, button(t('forget_model'), async () => {
-      if (await ask(t('forget_model'), t('forget_model_text'), t('remove'))) {
-        await forgetModel();
+  return h('details', { class: 'fold' }, h('summary', {}, t('facts')),
+    h('dl', { class: 'facts' }, facts.filter(([, value]) => value).map(([term, value]) => [h('dt', {}, term), h('dd', {}, value)])));
+}
+
+/* The models of this host: which is used, which are on this device, what one would download. */
+function modelRow(model, isHere) {
+  const isUsed = model === engine.model;
+  return h('li', { class: 'model-row' },
+    h('div', {}, h('p', { class: 'head-title' }, model.name), h('p', { class: 'hint' },
+      [bytes(model.n_bytes), isHere && t('on_device'), isUsed && engine.whatsit && t('in_use')].filter(Boolean).join(' · '))),
+    h('div', { class: 'row' },
+      !isUsed && button(isHere ? t('use_model') : t('download_use', { size: bytes(model.n_bytes) }), () => {
+        useModel(model);
+        location.hash = '#/photo';
+      }, { kind: 'small' }),
+      isUsed && ['asking', 'paused', 'failed'].includes(engine.phase) && button(t('download_use', { size: bytes(model.n_bytes) }), fetchModel, { kind: 'small' }),
+      isHere && button(t('forget_model'), async () => {
+        if (!(await ask(t('forget_model'), t('forget_model_text'), t('remove')))) return;
+        await forgetModel(model);
         toast(t('model_removed'));
-      }
-    }, { kind: 'danger', name: 'bin' })),
-  ];
+      }, { kind: 'small danger', name: 'bin' })));
 }
 
 async function clearAll() {
   if (!(await ask(t('clear_all'), t('clear_all_text'), t('clear')))) return;
-  for (const store of ['heads', 'taught', 'built', 'history', 'settings']) await db.clear(store).catch(() => {});
-  localStorage.clear();
-  await forgetModel();
+  await forgetAll();
+  await db.clearEverything();
+  clearLocal();
+  for (const name of await globalThis.caches?.keys().catch(() => []) ?? []) await caches.delete(name).catch(() => {});
+  for (const one of await navigator.serviceWorker?.getRegistrations().catch(() => []) ?? []) await one.unregister().catch(() => {});
   location.hash = '#/photo';
-  location.reload();
+  location.reload(); /* this tab waits until it is asked to download */
 }
 
 export function moreScreen(main) {
-  const draw = () => fill(main,
-    h('h1', {}, t('more')),
-    h('ul', { class: 'head-list' },
-      h('li', { class: 'head-row' }, h('a', { href: '#/history' }, h('span', { class: 'head-title' }, t('history'))))),
-    h('section', {}, h('h2', {}, t('model')), modelFacts()),
-    h('section', {}, themeChoice(localStorage.getItem('theme') ?? 'auto')),
-    h('section', {}, h('h2', {}, t('privacy')), h('p', {}, t('privacy_text'))),
-    h('div', { class: 'row' }, button(t('clear_all'), clearAll, { kind: 'danger', name: 'bin' })));
+  let alive = true;
+  const draw = async () => {
+    const here = await Promise.all(engine.models.map((model) => isOnDevice(model)));
+    if (!alive) return;
+    fill(main,
+      h('h1', {}, t('more')),
+      h('ul', { class: 'head-list plain-list' },
+        h('li', { class: 'head-row' }, h('a', { href: '#/about' }, h('span', { class: 'head-title' }, t('about'))))),
+      h('section', {}, h('h2', {}, t('model')),
+        engine.models.length > 0 && h('ul', { class: 'head-list plain-list' }, engine.models.map((model, i) => modelRow(model, here[i] || (model === engine.model && Boolean(engine.whatsit))))),
+        modelFacts()),
+      h('section', {}, languageChoice()),
+      h('section', {}, themeChoice(getLocal('theme') ?? 'auto')),
+      h('section', {}, h('h2', {}, t('privacy')), h('p', {}, t('privacy_text'))),
+      h('div', { class: 'row' }, button(t('clear_all'), clearAll, { kind: 'danger', name: 'bin' })));
+  };
   draw();
   let phase = engine.phase;
   const onchange = () => {
@@ -103,5 +95,21 @@ export function moreScreen(main) {
     phase = engine.phase;
   };
   engine.addEventListener('change', onchange);
-  return () => engine.removeEventListener('change', onchange);
+  return () => {
+    alive = false;
+    engine.removeEventListener('change', onchange);
+  };
+}
+
+export function aboutScreen(main) {
+  const points = (keys) => h('ul', { class: 'points' }, keys.map((key) => h('li', {}, t(key))));
+  fill(main,
+    h('p', { class: 'back' }, h('a', { href: '#/more' }, icon('back'), t('more'))),
+    h('h1', {}, t('about')),
+    h('p', { class: 'lead' }, t('about_lead')),
+    h('section', {}, h('h2', {}, t('about_how')), points(['about_how_1', 'about_how_2', 'about_how_3'])),
+    h('section', {}, h('h2', {}, t('about_cannot')), points(['about_cannot_1', 'about_cannot_2', 'about_cannot_3', 'about_cannot_4', 'about_cannot_5', 'about_cannot_6'])),
+    h('section', {}, h('h2', {}, t('about_words')), points(['about_words_1', 'about_words_2', 'about_words_3'])),
+    h('p', { class: 'hint' }, t('about_licence')));
+  return () => {};
 }

@@ -1,143 +1,130 @@
-/* The first screen: a photo and what it shows. */
-import { bars, spokenAnswer } from './answers.js';
+/* The first screen: a photo, and what it shows in words. */
 import { button, dialog, fileButton, fill, h, icon, say, toast } from './dom.js';
 import { engine, whatsit } from './engine.js';
 import * as heads from './heads.js';
-import { closeCurrent, openPhoto, photos, remember, reopen, wait } from './photos.js';
+import { answer, closeCurrent, lookAt, lookAtAll, openMany, openPhoto, photos, remember, reopen, save, topOf } from './photos.js';
+import { countUse, isCounted, offered, question } from './questions.js';
+import { share, textOf } from './share.js';
+import { at } from './site.js';
+import { makeStage } from './stage.js';
 import { t } from './text.js';
+import { others, said, spoken, verdict } from './words.js';
 import { firstName } from '../lib/labels.js';
+import { LARGEST_MEGAPIXELS } from '../lib/pixels.js';
 
-const PICTURES = 'image/*';
+const PICTURES = 'image/*,.heic,.heif,.avif,.jxl';
+const TO_ALBUM_FROM = 9; /* more photos than a strip is good for */
+const TRY = ['hummingbird', 'lighthouse', 'siamese-cat', 'pizza'];
+
+const isPicture = (file) => file.type.startsWith('image/') || !file.type || /\.(heic|heif|avif|jxl)$/i.test(file.name);
 
 /* Takes files from wherever they come: picker, drop, paste, share. */
 export async function take(files) {
-  const pictures = [...files].filter((file) => file.type.startsWith('image/') || !file.type);
+  const pictures = [...files].filter(isPicture);
   if (pictures.length === 0) {
     toast(t('not_a_picture'), { bad: true });
     return;
   }
-  location.hash = '#/photo';
-  wait(engine.whatsit ? 'looking' : 'waiting_for_model');
-  try {
-    await openPhoto(pictures[0]);
-  } catch (error) {
-    toast(errorText(error), { bad: true });
+  const failed = (file, error) => toast(file.name && pictures.length > 1 ? `${file.name}: ${errorText(error)}` : errorText(error), { bad: true });
+  if (pictures.length >= TO_ALBUM_FROM) {
+    location.hash = '#/albums';
+    await openMany(pictures, failed);
     return;
-  } finally {
-    wait(null);
   }
-  for (const more of pictures.slice(1)) {
-    await openPhoto(more, { quiet: true }).catch((error) => toast(errorText(error), { bad: true }));
+  location.hash = '#/photo';
+  await openPhoto(pictures[0]).catch((error) => failed(pictures[0], error));
+  if (pictures.length > 1) await openMany(pictures.slice(1), failed);
+}
+
+const KINDS = ['heic', 'tiff', 'jxl', 'avif', 'video', 'pdf', 'svg'];
+
+/* One sentence: what it is, and what to do. */
+export function errorText(error) {
+  switch (error.code) {
+    case 'format': return KINDS.includes(error.details?.kind) ? t(`cannot_open_${error.details.kind}`) : t('cannot_open_picture');
+    case 'empty': return t('empty_file');
+    case 'large': return t('too_large', { n: error.details?.megapixels ?? 0, most: LARGEST_MEGAPIXELS });
+    case 'nomem': return t('no_memory');
+    default: return t('went_wrong', { why: error.message });
   }
 }
 
-export const errorText = (error) =>
-  error.code === 'format' ? t('cannot_open_picture')
-  : error.code === 'nomem' ? t('no_memory')
-  : t('went_wrong', { why: error.message });
-
-const stateLine = () => h('div', { class: 'photo-state', role: 'status' },
-  photos.waiting && h('p', { class: 'wait' }, t(photos.waiting)));
+export function headError(error) {
+  if (error.code === 'mismatch') return t('wrong_model', { why: error.message });
+  if (error.code === 'taken') return t('name_taken');
+  return t('head_failed', { why: error.message });
+}
 
 /* Phones have a camera program behind the file picker; elsewhere the live view is the way. */
 const takeButton = (kind) => (matchMedia('(pointer: coarse)').matches
-  ? fileButton(t('take_photo'), take, { kind, name: 'camera', accept: PICTURES, capture: 'environment' })
+  ? fileButton(t('take_photo'), take, { kind, name: 'camera', accept: 'image/*', capture: 'environment' })
   : h('a', { class: `button ${kind}`, href: '#/camera' }, icon('camera'), t('use_camera')));
 
-export function chosenLine() {
-  const names = heads.heads.chosen.map((name) => heads.find(name)?.title).filter(Boolean);
-  return h('p', { class: 'asking' }, t('asking'), ' ', h('strong', {}, names.join(', ')), ' ',
-    h('a', { href: '#/heads' }, t('choose_heads')));
+/* ---- nothing chosen yet ---- */
+
+async function tryOut(name) {
+  const response = await fetch(at(`try/${name}.jpg`)).catch(() => null);
+  if (!response?.ok) return toast(t('not_offline'), { bad: true });
+  const blob = await response.blob();
+  return take([new File([blob], `${name}.jpg`, { type: 'image/jpeg' })]);
+}
+
+/* Their pictures come when the model is there: it is what the first visit waits for. */
+function tryRow() {
+  const images = TRY.map((name) => h('img', { alt: '', width: 96, height: 96, 'data-src': at(`try/${name}.jpg`) }));
+  whatsit().then(() => images.forEach((image) => (image.src = image.dataset.src)));
+  return h('div', { class: 'try' }, h('p', { class: 'hint' }, t('try_one')),
+    h('ul', { class: 'try-row' }, TRY.map((name, i) => h('li', {}, h('button', { type: 'button', class: 'thumb', onclick: () => tryOut(name),
+      'aria-label': t('try_photo', { number: i + 1 }) }, images[i])))));
 }
 
 function start() {
   return h('section', { class: 'start' },
     h('div', { class: 'drop' },
-      icon('photo'),
       h('h1', {}, t('what_is_it')),
+      h('p', { class: 'lead' }, t('lead')),
       h('div', { class: 'stack' },
         fileButton(t('choose_photo'), take, { kind: 'main', name: 'photo', accept: PICTURES, multiple: true }),
         takeButton('')),
-      h('p', { class: 'hint for-mouse' }, t('drop_hint')),
-      stateLine()),
-    chosenLine(),
+      h('p', { class: 'hint for-mouse' }, t('drop_hint'))),
+    tryRow(),
     h('p', { class: 'private' }, icon('lock'), t('stays_here')));
-}
-
-/* ---- heat map ---- */
-
-/* Cells are blended over the photo; strong colour: hiding this part costs the label most. */
-function paintHeat(canvas, photo, map) {
-  const context = canvas.getContext('2d');
-  const small = document.createElement('canvas');
-  small.width = map.columns;
-  small.height = map.rows;
-  const image = new ImageData(map.columns, map.rows);
-  map.values.forEach((value, i) => image.data.set([255, Math.round(150 * (1 - value)), 0, Math.round(200 * value)], 4 * i));
-  small.getContext('2d').putImageData(image, 0, 0);
-  const { x, y, width, height } = map.crop;
-  context.drawImage(photo.preview, 0, 0, canvas.width, canvas.height);
-  context.fillStyle = 'rgb(0 0 0 / 35%)';
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingEnabled = true;
-  context.drawImage(small, x * canvas.width, y * canvas.height, width * canvas.width, height * canvas.height);
-}
-
-async function heat(photo, canvas, note, name, label) {
-  const stopper = new AbortController();
-  const bar = h('progress', { max: 1, value: 0, 'aria-label': t('heat_working') });
-  fill(note, h('p', {}, t('heat_working')), bar, button(t('cancel'), () => stopper.abort()));
-  try {
-    const head = await heads.open(name);
-    const index = head.labels.findIndex((names) => firstName(names) === label);
-    const map = await (await whatsit()).heatMap(photo.blob, {
-      head, label: index, signal: stopper.signal,
-      onprogress: ({ done, total }) => (bar.value = done / total),
-    });
-    paintHeat(canvas, photo, map);
-    canvas.setAttribute('aria-label', t('heat_alt', { label }));
-    fill(note, h('p', {}, t('heat_shows', { label })), h('p', { class: 'hint' }, t('heat_method')),
-      button(t('heat_hide'), () => {
-        paint(canvas, photo);
-        fill(note);
-      }));
-    say(t('heat_alt', { label }));
-  } catch (error) {
-    fill(note);
-    if (error.code !== 'cancelled') toast(errorText(error), { bad: true });
-  }
-}
-
-function paint(canvas, photo) {
-  if (!photo.preview) return;
-  canvas.width = photo.preview.width;
-  canvas.height = photo.preview.height;
-  canvas.getContext('2d').drawImage(photo.preview, 0, 0);
-  canvas.setAttribute('aria-label', photo.name ? t('photo_named', { name: photo.name }) : t('photo'));
 }
 
 /* ---- teaching ---- */
 
-function labelList(labels, close) {
+function labelList(labels, near, close) {
   const list = h('ul', { class: 'choices' });
-  const show = (text) => fill(list, labels.filter((names) => names.toLowerCase().includes(text)).slice(0, 100)
-    .map((names) => h('li', {}, button(firstName(names), () => close(names), { kind: 'choice' }))));
+  const ordered = [...near.map((name) => labels.find((names) => firstName(names) === name)).filter(Boolean), ...labels];
+  const unique = [...new Set(ordered)];
+  const show = (typed) => {
+    const wanted = typed.toLowerCase();
+    const found = unique.filter((names) => names.toLowerCase().includes(wanted)).slice(0, 60);
+    const isNew = typed && !labels.some((names) => names.toLowerCase().split('|').includes(wanted));
+    fill(list, found.map((names) => h('li', {}, button(firstName(names), () => close({ label: names }), { kind: 'choice' }))),
+      isNew && h('li', {}, button(t('new_name', { name: typed }), () => close({ fresh: typed }), { kind: 'choice', name: 'plus' })));
+  };
   const field = h('input', { type: 'search', name: 'find', class: 'field', 'aria-label': t('find_label'), placeholder: t('find_label'),
-    oninput: () => show(field.value.trim().toLowerCase()) });
+    oninput: () => show(field.value.trim()) });
   show('');
-  return [h('p', { class: 'hint' }, t('teach_hint')), labels.length > 8 && field, list];
+  return [h('p', { class: 'hint' }, t('teach_hint')), field, list];
 }
 
-async function teach(photo, name, refresh) {
-  const { title } = heads.find(name);
+/* What is it really? The photo becomes an example of the right name. */
+async function teach(photo, name, near, refresh) {
   const head = await heads.open(name);
-  const label = await dialog(t('teach_title', { head: title }), (close) => labelList(head.labels, close));
-  if (!label) return;
+  const chosen = await dialog(t('teach_title'), (close) => labelList(head.labels, near, close));
+  if (!chosen) return;
+  if (chosen.fresh) {
+    photos.lesson = { photo, name: chosen.fresh };
+    location.hash = '#/teach';
+    return;
+  }
   try {
     await photo.thumbing;
-    const undo = await heads.teach(name, label, photo);
+    const undo = await heads.teach(name, chosen.label, { ...photo, ...(photo.part ?? {}) });
     await refresh();
-    toast(t('taught', { label: firstName(label) }), {
+    toast(t('taught', { label: firstName(chosen.label) }), {
       action: t('undo'),
       onaction: async () => {
         await undo();
@@ -145,43 +132,68 @@ async function teach(photo, name, refresh) {
         say(t('undone'));
       },
     });
-  } catch (error) {
+  } catch {
     toast(t('not_kept'), { bad: true });
+  }
+}
+
+/* ---- where is it? ---- */
+
+async function heat(photo, stage, note, name, label) {
+  const stopper = new AbortController();
+  const bar = h('progress', { max: 1, value: 0, 'aria-label': t('heat_working') });
+  fill(note, h('p', {}, t('heat_working')), bar, button(t('cancel'), () => stopper.abort(), { kind: 'small' }));
+  try {
+    const head = await heads.open(name);
+    const index = head.labels.findIndex((names) => firstName(names) === label);
+    const map = await (await whatsit()).heatMap(photo.blob ?? photo.thumb, {
+      head, label: index, signal: stopper.signal, crop: photo.part?.crop,
+      onprogress: ({ done, total }) => (bar.value = done / total),
+    });
+    stage.heat(map, label);
+    fill(note, h('p', {}, t('heat_shows', { label }), ' ', h('span', { class: 'hint' }, t('heat_method'))),
+      button(t('heat_hide'), () => {
+        stage.clear();
+        fill(note);
+      }, { kind: 'small' }));
+    say(t('heat_alt', { label }));
+  } catch (error) {
+    fill(note);
+    if (error.code !== 'cancelled') toast(errorText(error), { bad: true });
   }
 }
 
 /* ---- answers ---- */
 
-function cardFor(photo, name, canvas, heatNote, speak) {
+/* A question and its answer. The first one stands on the picture. */
+function cardFor(photo, name, { hero = false, onanswer = () => {}, where }) {
   const about = heads.find(name);
   const body = h('div', { class: 'card-body' });
-  const card = h('section', { class: 'card', 'aria-label': about.title },
-    h('div', { class: 'card-head' },
-      h('h2', {}, h('a', { href: `#/head/${encodeURIComponent(name)}` }, about.title))),
-    body);
+  const card = h('section', { class: `card${hero ? ' hero' : ''}`, 'aria-label': about.title },
+    h('p', { class: 'question' }, h('a', { href: `#/head/${encodeURIComponent(name)}` }, question(about))), body);
   const refresh = async () => {
     const bar = h('progress', { 'aria-label': t('preparing_head') });
     const waiting = setTimeout(() => fill(body, h('p', { class: 'hint' }, t('preparing_head')), bar), 150);
     try {
-      const head = await heads.open(name, {
-        onprogress: ({ done, total }) => {
-          bar.max = total;
-          bar.value = done;
-        },
-      });
-      const [result] = await (await whatsit()).answer(photo.embedding, { heads: head });
+      const { head, result } = await answer(photo, name, { onprogress: ({ done, total }) => {
+        bar.max = total;
+        bar.value = done;
+      } });
       clearTimeout(waiting);
+      const verdictNow = verdict(result, { blank: (photo.part ?? photo).blank, counted: isCounted(name) });
+      const near = result.answers.map((one) => one.label);
       const sensitivity = head.sensitivity || about.sensitivity;
       fill(body,
         sensitivity && h('p', { class: 'note' }, icon('note'), h('span', {}, sensitivity)),
-        bars(result),
-        h('div', { class: 'row' },
-          result.answers.length > 0 && button(t('where'), () =>
-            heat(photo, canvas, heatNote, name, result.answers[0].label), { kind: 'small', name: 'eye' }),
-          head.kind !== 'linear' && button(t('teach'), () => teach(photo, name, refresh), { kind: 'small', name: 'teach' })));
-      speak(spokenAnswer(about.title, result));
-      return { head: name, title: about.title, none: result.none,
-        answers: result.answers.slice(0, 3).map(({ label, score }) => ({ label, score })) };
+        said(verdictNow),
+        verdictNow.why && h('p', { class: 'why' }, verdictNow.why),
+        others(result, verdictNow),
+        !hero && h('div', { class: 'row tools' },
+          verdictNow.label && button(t('where'), () => where(name, verdictNow.label), { kind: 'small', name: 'eye' }),
+          head.kind !== 'linear' && button(t(verdictNow.sure === 'sure' ? 'wrong' : 'teach'), () => teach(photo, name, near, refresh), { kind: 'small', name: 'teach' })));
+      const entry = { head: name, title: about.title, none: verdictNow.sure === 'none', answers: topOf(result) };
+      onanswer({ verdict: verdictNow, result, head, near, refresh, entry });
+      return { sentence: spoken(question(about), verdictNow), entry, verdict: verdictNow };
     } catch (error) {
       clearTimeout(waiting);
       fill(body, h('p', { class: 'bad', role: 'alert' }, headError(error)),
@@ -192,80 +204,167 @@ function cardFor(photo, name, canvas, heatNote, speak) {
   return { card, refresh };
 }
 
-export function headError(error) {
-  if (error.code === 'mismatch') return t('wrong_model', { why: error.message });
-  return t('head_failed', { why: error.message });
-}
-
-function answered(photo) {
-  const canvas = h('canvas', { class: 'photo', role: 'img' });
-  const heatNote = h('div', { class: 'heat-note', role: 'status' });
-  const sentences = [];
-  const cards = heads.heads.chosen.map((name) => cardFor(photo, name, canvas, heatNote, (text) => sentences.push(text)));
-  paint(canvas, photo);
-  (async () => {
-    const results = [];
-    for (const { refresh } of cards) {
-      const result = await refresh();
-      if (result) results.push(result);
-    }
-    say(sentences.join(' '));
-    performance.mark('whatsit-answered');
-    remember(photo, results).catch(() => toast(t('not_kept'), { bad: true }));
-  })();
-  return h('div', { class: 'result' },
-    h('h1', { class: 'unseen' }, t('answers')),
-    h('div', { class: 'photo-side' },
-      h('div', { class: 'photo-frame' }, canvas,
-        h('button', { type: 'button', class: 'button round put-away', 'aria-label': t('put_away'), onclick: closeCurrent }, icon('close'))),
-      heatNote,
-      h('div', { class: 'row photo-actions' },
-        fileButton(t('another_photo'), take, { kind: 'main small', name: 'photo', accept: PICTURES, multiple: true }),
-        takeButton('small')),
-      stateLine(),
-      strip(photo)),
-    h('div', { class: 'answer-side' }, cards.map(({ card }) => card), chosenLine()));
+/* What can be done with the first answer. */
+function actions(photo, { verdict: now, head, near, refresh }, where) {
+  const name = heads.heads.chosen[0];
+  const title = question(heads.find(name));
+  return [
+    now.label && button(t('where'), () => where(name, now.label), { kind: 'small', name: 'eye' }),
+    head.kind !== 'linear' && button(t(now.sure === 'sure' ? 'wrong' : 'teach'), () => teach(photo, name, near, refresh), { kind: 'small', name: 'teach' }),
+    button(t('share'), () => share(photo, title, now), { kind: 'small', name: 'share' }),
+    button(t('copy'), () => navigator.clipboard.writeText(textOf(title, now)).then(() => toast(t('copied')), () => toast(textOf(title, now))), { kind: 'small', name: 'copy' }),
+    button(t(photo.isSaved ? 'saved' : 'save'), () => save(photo, !photo.isSaved).catch(() => toast(t('not_kept'), { bad: true })),
+      { kind: 'small', name: 'star', 'aria-pressed': String(Boolean(photo.isSaved)) }),
+  ];
 }
 
 /* The other photos of this session. */
 function strip(photo) {
-  if (photos.list.length < 2) return null;
-  return h('ul', { class: 'strip', 'aria-label': t('session_photos') }, photos.list.slice(0, 30).map((one, index) =>
-    h('li', {}, h('button', { type: 'button', class: 'thumb', 'aria-pressed': String(one === photo), onclick: () => reopen(one),
-      'aria-label': one.name || t('photo_number', { number: photos.list.length - index }) },
-      one.thumbUrl && h('img', { src: one.thumbUrl, alt: '' })))));
+  const many = photos.progress;
+  if (photos.list.length < 2 && !many) return h('div', { class: 'strip-place' });
+  return h('div', { class: 'strip-place' },
+    many && h('p', { class: 'hint', role: 'status' }, t('adding', { done: Math.min(many.total, many.done + 1), total: many.total })),
+    h('ul', { class: 'strip', 'aria-label': t('session_photos') }, photos.list.slice(0, 30).map((one, index) =>
+      h('li', {}, h('button', { type: 'button', class: 'thumb', 'aria-pressed': String(one === photo), onclick: () => reopen(one),
+        'aria-label': one.name || t('photo_number', { number: photos.list.length - index }) },
+        one.thumbUrl && h('img', { src: one.thumbUrl, alt: '' }))))));
+}
+
+/* The chosen photo while the model looks, or is still on its way: it is there at once. */
+function early(photo, stage) {
+  if (!photo.earlyUrl && photo.blob) photo.earlyUrl = URL.createObjectURL(photo.blob);
+  const image = h('img', { class: 'photo early', alt: photo.name ? t('photo_named', { name: photo.name }) : t('photo') });
+  image.onerror = () => image.remove();
+  image.onload = () => stage.element.style.setProperty('--ratio', String(image.naturalWidth / Math.max(1, image.naturalHeight)));
+  if (photo.earlyUrl) image.src = photo.earlyUrl;
+  stage.element.prepend(image);
+  return h('section', { class: 'card hero' }, h('p', { class: 'wait photo-state', role: 'status' }, t(engine.whatsit ? 'looking' : 'waiting_for_model')));
+}
+
+/* One photo on the screen. { element, update() } */
+function view(photo) {
+  const heatNote = h('div', { class: 'heat-note', role: 'status' });
+  const chips = h('div', { class: 'chips', role: 'group', 'aria-label': t('ask_more') });
+  const tools = h('div', { class: 'row tools' });
+  const cards = h('div', { class: 'cards' });
+  const partBar = h('div', { class: 'part-bar' });
+  let last = null, lastHero = null, stripNow = strip(photo);
+  const where = (name, label) => heat(photo, stage, heatNote, name, label);
+  const stage = makeStage(photo, {
+    ask: (crop) => photo.state === 'ready' && lookAt(photo, crop).catch((error) => toast(errorText(error), { bad: true })),
+    heat: () => lastHero?.verdict.label && where(heads.heads.chosen[0], lastHero.verdict.label),
+    whole: () => lookAtAll(photo),
+  });
+  const close = h('button', { type: 'button', class: 'button round put-away', 'aria-label': t('put_away'), onclick: closeCurrent }, icon('close'));
+  let hero = h('section', { class: 'card hero' });
+  stage.element.append(hero, close);
+  const element = h('div', { class: 'result' },
+    h('h1', { class: 'unseen' }, t('answers')),
+    h('div', { class: 'photo-side' }, stage.element, heatNote, stripNow),
+    h('div', { class: 'answer-side' }, partBar, tools, cards, chips,
+      h('div', { class: 'row photo-actions' },
+        fileButton(t('another_photo'), take, { kind: 'small', name: 'photo', accept: PICTURES, multiple: true }),
+        takeButton('small'))));
+  let shownKey = '';
+
+  function drawTools() {
+    if (lastHero) fill(tools, actions(photo, lastHero, where));
+  }
+
+  function drawChips() {
+    const all = heads.list();
+    const taken = [...heads.heads.chosen, ...photo.asked];
+    const labels = (lastHero?.result.answers ?? []).filter(({ score }) => score > 0.08).slice(0, 3).map(({ label }) => label);
+    fill(chips, offered(labels, all, taken).map((head) => button(question(head), () => askMore(head.name), { kind: 'chip' })),
+      h('a', { class: 'button chip more-chip', href: '#/heads' }, t('more_questions')));
+  }
+
+  async function askMore(name) {
+    countUse(name);
+    photo.asked.push(name);
+    const { card, refresh } = cardFor(photo, name, { where });
+    cards.append(card);
+    drawChips();
+    const found = await refresh();
+    if (found) say(found.sentence);
+    card.scrollIntoView?.({ block: 'nearest' });
+  }
+
+  async function answerAll() {
+    const [first, ...rest] = heads.heads.chosen;
+    const made = cardFor(photo, first, { hero: true, where, onanswer: (found) => {
+      lastHero = found;
+      drawTools();
+      drawChips();
+    } });
+    hero.replaceWith(made.card);
+    hero = made.card;
+    const more = [...rest, ...photo.asked].map((name) => cardFor(photo, name, { where }));
+    fill(cards, more.map(({ card }) => card));
+    fill(partBar, photo.part && [h('span', {}, t('about_part')), button(t('whole_photo'), () => lookAtAll(photo), { kind: 'small' })]);
+    const mine = (last = {});
+    const found = [];
+    for (const { refresh } of [made, ...more]) {
+      const one = await refresh();
+      if (one) found.push(one);
+    }
+    if (mine !== last) return;
+    say(found.map((one) => one.sentence).join(' '));
+    performance.mark('whatsit-answered');
+    if (!photo.part) remember(photo, found.map((one) => one.entry)).catch(() => toast(t('not_kept'), { bad: true }));
+  }
+
+  function update() {
+    const next = strip(photo);
+    if (next.textContent + next.querySelectorAll('img').length !== stripNow.textContent + stripNow.querySelectorAll('img').length
+      || next.querySelectorAll('li').length !== stripNow.querySelectorAll('li').length) {
+      stripNow.replaceWith(next);
+      stripNow = next;
+    }
+    const key = `${photo.state} ${JSON.stringify(photo.part?.crop ?? '')} ${heads.heads.chosen.join()} ${Boolean(engine.whatsit)}`;
+    const isReady = photo.state === 'ready' && photo.preview;
+    if (isReady) {
+      stage.element.querySelector('img.early')?.remove();
+      if (photo.earlyUrl) URL.revokeObjectURL(photo.earlyUrl);
+      photo.earlyUrl = null;
+      stage.draw();
+      stage.mark(photo.part?.crop ?? null);
+    }
+    if (key === shownKey) return drawTools();
+    shownKey = key;
+    if (isReady) return answerAll();
+    const waiting = early(photo, stage);
+    stage.element.querySelectorAll('img.early').forEach((one, i) => i > 0 && one.remove());
+    hero.replaceWith(waiting);
+    hero = waiting;
+    return undefined;
+  }
+  update();
+  return { element, update, leave: stage.leave, stage };
 }
 
 export function photoScreen(main) {
-  let shown;
+  let shown, now = null;
   const draw = () => {
-    if (photos.current && photos.current === shown) {
-      const canvas = main.querySelector('canvas.photo');
-      if (canvas) paint(canvas, shown);
-      main.querySelector('.strip')?.replaceWith(strip(shown));
-      main.querySelector('.photo-state')?.replaceWith(stateLine());
-      return;
+    if (photos.current !== shown || !now) {
+      now?.leave?.();
+      shown = photos.current;
+      document.body.classList.toggle('has-photo', Boolean(shown));
+      now = shown ? view(shown) : { element: start(), update() {} };
+      fill(main, now.element);
+      now.stage?.draw();
     }
-    shown = photos.current;
-    fill(main, shown ? answered(shown) : start());
-  };
-  const redraw = () => {
-    shown = undefined;
-    draw();
-  };
-  let chosen = heads.heads.chosen.join();
-  const onheads = () => {
-    const now = heads.heads.chosen.join();
-    if (now !== chosen || !photos.current) {
-      chosen = now;
-      redraw();
-    }
+    now.update();
   };
   draw();
   photos.addEventListener('change', draw);
-  heads.heads.addEventListener('change', onheads);
+  heads.heads.addEventListener('change', draw);
+  engine.addEventListener('change', draw);
   return () => {
+    now?.leave?.();
+    document.body.classList.remove('has-photo');
     photos.removeEventListener('change', draw);
-    heads.heads.removeEventListener('change', onheads);
+    heads.heads.removeEventListener('change', draw);
+    engine.removeEventListener('change', draw);
   };
 }

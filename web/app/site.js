@@ -13,15 +13,13 @@ async function json(path) {
   }
 }
 
-/* { name, url, sha256, n_bytes }, or null. */
-export async function findModel() {
-  const own = (await json('models.json'))?.models?.[0];
-  if (own) return { ...own, url: at(own.url) };
+/* [{ name, url, sha256, n_bytes }]: the models of the host, the one to begin with first. */
+export async function findModels() {
+  const own = (await json('models.json'))?.models;
+  if (own?.length) return own.map((one) => ({ ...one, url: at(one.url) }));
   const served = (await json('v1/models'))?.data?.filter((model) => model.file) ?? [];
-  const model = served.find((one) => one.default) ?? served[0];
-  if (!model) return null;
-  const { url, sha256, n_bytes } = model.file;
-  return { name: model.id, url: new URL(url, root).href, sha256, n_bytes, served: true };
+  served.sort((a, b) => Number(Boolean(b.default)) - Number(Boolean(a.default)));
+  return served.map(({ id, file: { url, sha256, n_bytes } }) => ({ name: id, url: new URL(url, root).href, sha256, n_bytes, served: true }));
 }
 
 /* { heads: [{ name, title, group, n_labels, ... }], everyday, everyday_of: { model: head } } */

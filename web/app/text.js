@@ -1,21 +1,23 @@
 /* The texts of the screen. messages/en.json has them all; another language is another file there,
  * named in LANGUAGES. What a language lacks is shown in English. */
+import { getLocal } from './local.js';
 
-export const LANGUAGES = ['en'];
+export const LANGUAGES = { en: 'English', de: 'Deutsch', es: 'Español', fr: 'Français', zh: '中文' };
 
 let texts = {};
 let plural = new Intl.PluralRules('en');
 let language = 'en';
+let locale = 'en'; /* for numbers and dates: the user's own, within that language */
 
 const read = async (code) => (await fetch(new URL(`../messages/${code}.json`, import.meta.url))).json();
 
-export async function loadTexts(wanted) {
-  const asked = [wanted, ...navigator.languages].filter(Boolean);
+export async function loadTexts(wanted = getLocal('language')) {
+  const asked = [wanted, ...(navigator.languages ?? [navigator.language])].filter(Boolean);
   const codes = asked.flatMap((code) => [code, code.split('-')[0]]);
-  language = codes.find((code) => LANGUAGES.includes(code)) ?? 'en';
+  language = codes.find((code) => code in LANGUAGES) ?? 'en';
+  locale = asked.find((code) => code.split('-')[0] === language) ?? language;
   plural = new Intl.PluralRules(language);
-  const [english, own] = await Promise.all([read('en'), language === 'en' ? {} : read(language)]);
-  texts = { ...english, ...own };
+  texts = await read(language).catch(() => read('en'));
   document.documentElement.lang = language;
 }
 
@@ -30,20 +32,15 @@ export function t(key, values = {}) {
   });
 }
 
-export const number = (value) => new Intl.NumberFormat(language).format(value);
+export const has = (key) => key in texts;
+export const languageNow = () => language;
+export const number = (value) => new Intl.NumberFormat(locale).format(value);
 
-export function percent(share) {
-  const digits = share < 0.0995 && share > 0 ? 1 : 0;
-  return new Intl.NumberFormat(language, {
-    style: 'percent',
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  }).format(share);
-}
+export const percent = (share) => new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 }).format(share);
 
 export function bytes(n) {
   const [unit, value] = n >= 1e6 ? ['megabyte', n / 1e6] : ['kilobyte', n / 1e3];
-  return new Intl.NumberFormat(language, {
+  return new Intl.NumberFormat(locale, {
     style: 'unit',
     unit,
     maximumFractionDigits: value < 10 ? 1 : 0,
@@ -51,4 +48,5 @@ export function bytes(n) {
 }
 
 export const when = (ms) =>
-  new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
+  new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
+export const list = (names) => new Intl.ListFormat(locale, { style: 'short', type: 'disjunction' }).format(names);

@@ -144,6 +144,7 @@ async function fetchFrom(source, from, nBytes, write, signal) {
   if (response instanceof Error) return stopped(response);
   if (!response.ok) return stopped(new Error(`${source.url}: HTTP ${response.status}`));
   let skip = response.status === 206 ? 0 : from; /* a server without ranges begins anew */
+  if (/text\/html/.test(response.headers.get('Content-Type') ?? '')) return stopped(new Error(`${source.url}: a page in place of the model`));
   const reader = response.body.getReader();
   for (;;) {
     const read = await reader.read().catch((cause) => cause);
@@ -175,7 +176,7 @@ async function fetchRest(source, from, nBytes, write, signal) {
 }
 
 /* Takes the file from `kept` as far as it goes, and the rest from the network. */
-async function fill({ source, nBytes, placing, kept, keep, onprogress, signal }) {
+async function fill({ source, nBytes, placing, kept, keep, keepOthers, onprogress, signal }) {
   const hash = source.sha256 && !kept.isChecked ? new Sha256() : null;
   const fromStorage = kept.size === nBytes;
   let at = 0;
@@ -189,7 +190,7 @@ async function fill({ source, nBytes, placing, kept, keep, onprogress, signal })
     const put = await placing;
     for await (const bytes of kept.parts()) take(put, bytes, 'storage');
   }
-  if (!fromStorage && keep) await kept.forgetOthers();
+  if (!fromStorage && keep && !keepOthers) await kept.forgetOthers();
   await fetchRest(source, at, nBytes, async (bytes) => {
     take(await placing, bytes, 'download');
     if (keep) kept.append(bytes);
@@ -206,7 +207,7 @@ async function fill({ source, nBytes, placing, kept, keep, onprogress, signal })
 
 /* Fills what `place(n_bytes)` gives: a promise of a function that takes the next bytes, in order. The
  * file's SHA-256 is taken as they come. Gives { fromStorage, notKept, forget }. */
-export async function bring(source, { place, keep, onprogress, signal }) {
+export async function bring(source, { place, keep, keepOthers, onprogress, signal }) {
   const nBytes = await sizeOf(source, signal).catch((cause) => {
     throw new DownloadError(cause.message, cause.code ?? 'network');
   });
@@ -214,7 +215,7 @@ export async function bring(source, { place, keep, onprogress, signal }) {
   placing.catch(() => {}); /* who awaits it below hears of it */
   const kept = await Kept.open(source, nBytes, keep);
   try {
-    const fromStorage = await fill({ source, nBytes, placing, kept, keep, onprogress, signal });
+    const fromStorage = await fill({ source, nBytes, placing, kept, keep, keepOthers, onprogress, signal });
     if (kept.failure === 'full') await kept.forget();
     const notKept = keep && kept.failure !== 'busy' ? kept.failure : undefined;
     return { fromStorage, notKept, forget: () => kept.forget() };

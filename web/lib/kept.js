@@ -13,3 +13,9 @@ export const isKept = (source) => root()
   .catch(() => false);
 
 export const forgetKept = () => root().then((one) => one.removeEntry('models', { recursive: true })).catch(() => {});
+
+export async function forgetOne(source) {
+  const models = await root().then((one) => one.getDirectoryHandle('models')).catch(() => null);
+  const name = keptName(source, source.n_bytes);
+  for (const one of [name, `${name}.checked`]) await models?.removeEntry(one).catch(() => {});
+}

@@ -1,6 +1,8 @@
 /* From a picture to pixels that the core takes. The browser decodes, with the camera's orientation
  * applied and colour profiles left alone, as the command line does; its JPEG decoder may differ
- * from libjpeg-turbo by a few levels in a pixel. */
+ * from libjpeg-turbo by a few levels in a pixel. Runs in the worker, and in the page where a worker has no canvas. */
+
+import { sniffBlob } from './sniff.js';
 
 /* Above this many pixels the picture is first made smaller by whole factors, averaging squares, so
  * that a 48-megapixel photo needs no second large buffer. The shorter side stays four times the
@@ -8,30 +10,104 @@
 const MOST_PIXELS = 4 << 20;
 const SIDES_PER_INPUT = 4;
 const STRIP_PIXELS = 1 << 20;
+/* A browser needs four bytes for each before anything can be made smaller. */
+export const LARGEST_MEGAPIXELS = 110;
+const SVG_PX = 1024;
 
 class PictureError extends Error {
-  constructor(message) {
+  constructor(message, code = 'format', details = {}) {
     super(message);
-    this.code = 'format';
+    this.code = code;
+    Object.assign(this, { details });
   }
 }
 
-export async function decode(picture) {
-  if (typeof ImageBitmap !== 'undefined' && picture instanceof ImageBitmap) return picture;
-  if (picture instanceof Blob && picture.size === 0) throw new PictureError('the file is empty');
-  const how = { imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
+const isBitmap = (picture) => typeof ImageBitmap !== 'undefined' && picture instanceof ImageBitmap;
+
+/* Browsers before 2023 refuse names of options that they do not know, and apply the orientation unasked; some refuse options. */
+const WAYS = [
+  [{ imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' }],
+  [{ colorSpaceConversion: 'none', premultiplyAlpha: 'none' }],
+  [],
+];
+
+async function toBitmap(source) {
+  let refusal;
+  for (const options of WAYS) {
+    try {
+      return await createImageBitmap(source, ...options);
+    } catch (cause) {
+      refusal = cause;
+      if (!(cause instanceof TypeError)) break; /* it understood the question and cannot open the picture */
+    }
+  }
+  throw refusal;
+}
+
+/* Where there is a document: what createImageBitmap does not take, an element may (SVG), or there is no createImageBitmap. */
+async function throughElement(blob, kind) {
+  const url = URL.createObjectURL(kind === 'svg' ? new Blob([blob], { type: 'image/svg+xml' }) : blob);
   try {
-    return await createImageBitmap(picture, how);
-  } catch {
-    throw new PictureError('not a picture that this browser can open');
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const grow = kind === 'svg' ? SVG_PX / Math.max(1, image.naturalWidth, image.naturalHeight) : 1;
+    const width = Math.max(1, Math.round((image.naturalWidth || SVG_PX) * grow));
+    const height = Math.max(1, Math.round((image.naturalHeight || SVG_PX) * grow));
+    const context = contextOf(width, height);
+    if (kind === 'svg') {
+      context.fillStyle = '#fff';
+      context.fillRect(0, 0, width, height);
+    }
+    context.drawImage(image, 0, 0, width, height);
+    return context.canvas;
+  } finally {
+    URL.revokeObjectURL(url);
   }
 }
 
-function canvasOf(width, height) {
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (!context) throw new PictureError('the browser gave no room for the picture');
+const hasDocument = () => typeof document !== 'undefined';
+
+/* A picture as something that a canvas draws. */
+export async function decode(picture) {
+  if (!(picture instanceof Blob)) return isBitmap(picture) || !hasDocument() ? picture : toBitmap(picture);
+  if (picture.size === 0) throw new PictureError('the file is empty', 'empty');
+  const { kind, width, height } = await sniffBlob(picture);
+  const megapixels = (width * height) / 1e6;
+  if (megapixels > LARGEST_MEGAPIXELS) {
+    throw new PictureError(`${Math.round(megapixels)} megapixels are too many`, 'large', { megapixels: Math.round(megapixels) });
+  }
+  if (kind === 'svg' && !hasDocument()) throw new PictureError('an SVG is drawn by the page', 'page');
+  try {
+    if (kind === 'svg' || typeof createImageBitmap === 'undefined') return await throughElement(picture, kind);
+    return await toBitmap(picture);
+  } catch (cause) {
+    if (cause.code === 'nomem' || cause instanceof RangeError) throw cause;
+    throw new PictureError('not a picture that this browser can open', 'format', { kind });
+  }
+}
+
+/* An OffscreenCanvas may be there and give no context (Safari 16). */
+function contextOf(width, height) {
+  const how = { willReadFrequently: true };
+  if (typeof OffscreenCanvas !== 'undefined') {
+    const context = new OffscreenCanvas(width, height).getContext('2d', how);
+    if (context) return context;
+  }
+  if (!hasDocument()) throw new PictureError('this worker has no canvas', 'page');
+  const canvas = Object.assign(document.createElement('canvas'), { width, height });
+  const context = canvas.getContext('2d', how);
+  if (!context) throw new PictureError('the browser gave no room for the picture', 'nomem');
   return context;
+}
+
+/* This worker or page can read pixels. */
+export function canRead() {
+  try {
+    return Boolean(contextOf(1, 1)) && (hasDocument() || typeof createImageBitmap !== 'undefined');
+  } catch {
+    return false;
+  }
 }
 
 export function factorFor(width, height, inputPx) {
@@ -63,43 +139,77 @@ function average(rgba, width, height, k, rgb, row) {
   return row;
 }
 
-/* { data, width, height, channels } of a bitmap, ready for the core. */
-export function pixelsOf(bitmap, inputPx) {
-  const { width, height } = bitmap;
+const whole = (drawn) => ({ x: 0, y: 0, width: drawn.width, height: drawn.height });
+
+/* A part given as shares of the sides, in whole pixels of the picture. */
+export function partOf(drawn, crop) {
+  if (!crop) return whole(drawn);
+  const x = Math.min(drawn.width - 1, Math.max(0, Math.round(crop.x * drawn.width)));
+  const y = Math.min(drawn.height - 1, Math.max(0, Math.round(crop.y * drawn.height)));
+  return { x, y, width: Math.max(1, Math.min(drawn.width - x, Math.round(crop.width * drawn.width))),
+    height: Math.max(1, Math.min(drawn.height - y, Math.round(crop.height * drawn.height))) };
+}
+
+/* { data, width, height, channels } of a picture or a part of it, ready for the core. */
+export function pixelsOf(drawn, inputPx, part = whole(drawn)) {
+  const { x, y: top, width, height } = part;
   const k = factorFor(width, height, inputPx);
   if (k === 1 && width * height <= MOST_PIXELS) {
-    const context = canvasOf(width, height);
-    context.drawImage(bitmap, 0, 0);
+    const context = contextOf(width, height);
+    context.drawImage(drawn, x, top, width, height, 0, 0, width, height);
     return { data: context.getImageData(0, 0, width, height).data, width, height, channels: 4 };
   }
   const columns = Math.floor(width / k), rows = Math.floor(height / k);
   const rgb = new Uint8ClampedArray(3 * columns * rows);
   const strip = Math.max(1, Math.floor(STRIP_PIXELS / (width * k))) * k;
-  const context = canvasOf(width, Math.min(strip, height));
+  const context = contextOf(width, Math.min(strip, height));
   let row = 0;
   for (let y = 0; y < rows * k; y += strip) {
     const n = Math.min(strip, rows * k - y);
-    context.drawImage(bitmap, 0, y, width, n, 0, 0, width, n);
+    context.clearRect(0, 0, width, n);
+    context.drawImage(drawn, x, top + y, width, n, 0, 0, width, n);
     row = average(context.getImageData(0, 0, width, n).data, width, n, k, rgb, row);
   }
   return { data: rgb, width: columns, height: rows, channels: 3 };
 }
 
 /* A smaller copy for the screen. */
-export function preview(bitmap, longestPx) {
-  const scale = Math.min(1, longestPx / Math.max(bitmap.width, bitmap.height));
-  const width = Math.max(1, Math.round(bitmap.width * scale));
-  const height = Math.max(1, Math.round(bitmap.height * scale));
-  return createImageBitmap(bitmap, { resizeWidth: width, resizeHeight: height, resizeQuality: 'high' });
+export async function preview(drawn, longestPx) {
+  const scale = Math.min(1, longestPx / Math.max(drawn.width, drawn.height));
+  const width = Math.max(1, Math.round(drawn.width * scale));
+  const height = Math.max(1, Math.round(drawn.height * scale));
+  try {
+    return await createImageBitmap(drawn, { resizeWidth: width, resizeHeight: height, resizeQuality: 'high' });
+  } catch {
+    const context = contextOf(width, height);
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(drawn, 0, 0, width, height);
+    return context.canvas.transferToImageBitmap?.() ?? context.canvas;
+  }
 }
 
-/* The part that crop mode keeps: the middle square, as shares of the sides. */
-export function cropOf(width, height) {
-  const side = Math.min(width, height);
+/* The part that crop mode keeps: the middle square of a part, as shares of the picture's sides. */
+export function cropOf(drawn, part = whole(drawn)) {
+  const side = Math.min(part.width, part.height);
   return {
-    x: (width - side) / 2 / width,
-    y: (height - side) / 2 / height,
-    width: side / width,
-    height: side / height,
+    x: (part.x + (part.width - side) / 2) / drawn.width,
+    y: (part.y + (part.height - side) / 2) / drawn.height,
+    width: side / drawn.width,
+    height: side / drawn.height,
   };
+}
+
+/* The network's input when there is nothing on it: 'dark' (a covered lens), 'plain' (one colour), or ''. */
+export function blankness(input) {
+  const n = input.length / 3, sums = [0, 0, 0], squares = [0, 0, 0];
+  for (let i = 0; i < input.length; i += 3) {
+    for (let c = 0; c < 3; c++) {
+      sums[c] += input[i + c];
+      squares[c] += input[i + c] * input[i + c];
+    }
+  }
+  const mean = Math.max(...sums) / n;
+  const spread = Math.sqrt(Math.max(0, ...sums.map((sum, c) => squares[c] / n - (sum / n) ** 2)));
+  if (mean < 14 && spread < 6) return 'dark';
+  return spread < 2.5 ? 'plain' : '';
 }

@@ -1,18 +1,19 @@
 /* The worker behind whatsit.js: the only file that knows the core. Requests are served one after the
  * other; everything in the core blocks. */
-import * as ownCore from '../core/whatsit-core.mjs';
+import * as glue from '../core/whatsit-core.mjs';
 import { bring } from './download.js';
 import { writeList } from './labels.js';
-import { cropOf, decode, pixelsOf, preview } from './pixels.js';
+import { addressOf } from './modules.js';
+import { blankness, canRead, cropOf, decode, partOf, pixelsOf, preview } from './pixels.js';
 
 /* What the core takes besides the model: pictures, heads, working memory. */
+const VERSION = 'dev'; /* make_site.py: parts of two versions know each other */
 const ROOM_BYTES = 192 << 20;
 const MOST_THREADS = 4;
 const REPORT_EVERY_MS = 30;
-const OWN_CORE = new URL('../core/whatsit-core.mjs', import.meta.url).href;
-const WASM = { headers: { 'Content-Type': 'application/wasm' } };
 
-let glue, preparing, core, model, session;
+let flags = null; /* shared with the page, where memory can be shared: the numbers of requests to stop, heard while the core works */
+let preparing, core, model, session;
 const heads = new Map();
 let nextHead = 1;
 const stopped = new Set();
@@ -20,6 +21,7 @@ const stoppers = new Map();
 
 const codes = { argument: 'arg', memory: 'nomem' };
 function codeOf(error) {
+  if (/unsafe-eval|Content Security Policy/i.test(error.message ?? '')) return 'policy';
   if (error.status) return codes[error.status] ?? error.status;
   if (error.code && typeof error.code === 'string') return error.code;
   if (error.name === 'AbortError') return 'cancelled';
@@ -64,60 +66,100 @@ function answerOf(id, embedding, top) {
   return { head: id, name: head.info.name, none: head.known(embedding).none, answers, groups };
 }
 
-/* The module comes compressed, for hosts that compress nothing; the service worker keeps it unpacked. */
-async function compile(base, name) {
-  const plain = new URL(name, base), packed = new URL(`${name}.gz`, base);
-  if (await globalThis.caches?.match(plain).catch(() => null)) return WebAssembly.compileStreaming(fetch(plain));
-  const response = typeof DecompressionStream === 'undefined' ? null : await fetch(packed).catch(() => null);
-  if (!response?.ok) return WebAssembly.compileStreaming(fetch(plain));
-  const body = response.headers.get('Content-Encoding') ? response.body
-    : response.body.pipeThrough(new DecompressionStream('gzip'));
-  return WebAssembly.compileStreaming(new Response(body, WASM));
+const isModule = (bytes) => bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
+const isGzip = (bytes) => bytes[0] === 0x1f && bytes[1] === 0x8b;
+
+async function unpack(bytes) {
+  const stream = new Response(bytes).body.pipeThrough(new DecompressionStream('gzip'));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/* What can be done before it is known which model there is: { glue, base, threads, modules }. */
-async function prepareCore(url, threads) {
-  glue = url === OWN_CORE ? ownCore : await import(url);
+/* Hosts deliver a compressed file as it is, say that it is compressed, or compress it once more. */
+async function moduleBytes(response) {
+  let bytes = new Uint8Array(await response.arrayBuffer());
+  for (let layers = 0; layers < 3 && isGzip(bytes); layers++) bytes = await unpack(bytes);
+  return isModule(bytes) ? bytes : null;
+}
+
+/* The module comes compressed, for hosts that compress nothing; the service worker keeps it unpacked. What a host
+ * calls a file does not matter: the bytes tell. */
+async function compile(name, folder) {
+  const { plain, packed } = addressOf(name, folder);
+  if (await globalThis.caches?.match(plain).catch(() => null)) {
+    const kept = await WebAssembly.compileStreaming(fetch(plain)).catch(() => null);
+    if (kept) return kept;
+  }
+  const ways = !packed || typeof DecompressionStream === 'undefined' ? [plain] : [packed, plain];
+  let status = 0;
+  for (const url of ways) {
+    const response = await fetch(url).catch(() => null);
+    const bytes = response?.ok ? await moduleBytes(response).catch(() => null) : null;
+    if (bytes) return WebAssembly.compile(bytes);
+    status = response?.status ?? 0;
+  }
+  throw Object.assign(new Error(`${plain}: ${status === 200 ? 'not a WebAssembly module' : status || 'not reached'}`),
+    { code: status === 0 ? 'network' : 'deploy' });
+}
+
+const unsupported = (message, code) => Object.assign(new Error(message), { code });
+
+/* What can be done before it is known which model there is: { threads, modules }. */
+async function prepareCore(folder, threads) {
+  if (typeof WebAssembly === 'undefined') throw unsupported('this browser has no WebAssembly', 'no-wasm');
   const can = glue.detect();
+  if (!can.simd) throw unsupported('this browser has no WebAssembly SIMD', 'no-simd');
   const cores = Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1);
   const wanted = can.threads ? Math.max(1, threads ?? cores) : 1;
-  const base = new URL('.', url).href;
   const name = glue.moduleName(wanted);
-  return { base, threads: wanted, modules: { [name]: await compile(base, name) } };
+  return { threads: wanted, modules: { [name]: await compile(name, folder) } };
 }
 
-async function openCore(url, modelBytes) {
+async function openCore(folder, modelBytes) {
   const maxMemoryBytes = modelBytes + ROOM_BYTES;
-  try {
-    const prepared = await preparing.core;
-    core = await glue.loadCore({ ...prepared, maxMemoryBytes, waitForWorkers: false });
-  } catch {
-    /* no shared memory after all, or that module is not at hand offline */
-    const prepared = await prepareCore(url, 1);
-    core = await glue.loadCore({ ...prepared, maxMemoryBytes });
+  const prepared = await preparing.core;
+  if (prepared.threads > 1) {
+    try {
+      core = await glue.loadCore({ ...prepared, maxMemoryBytes, waitForWorkers: false });
+      return;
+    } catch {
+      /* no shared memory after all */
+    }
   }
+  core = await glue.loadCore({ ...(prepared.threads > 1 ? await prepareCore(folder, 1) : prepared), maxMemoryBytes });
+}
+
+/* A picture, or pixels that the page read because this worker cannot: { drawn, pixels, part }. */
+async function pixelsOfPicture({ picture, crop }) {
+  const { imagePx } = model.info;
+  if (picture.pixels) return { drawn: picture.whole, pixels: picture.pixels, part: picture.part };
+  if (picture instanceof ImageData && !crop) return { drawn: picture, pixels: { data: picture.data, width: picture.width, height: picture.height } };
+  const drawn = picture instanceof ImageData ? await createImageBitmap(picture) : await decode(picture);
+  const part = partOf(drawn, crop);
+  return { drawn, part, pixels: pixelsOf(drawn, imagePx, part) };
 }
 
 const ops = {
   /* May be asked again by who takes over a worker that was started early. */
-  prepare({ core: url, threads }) {
-    if (preparing?.url === url && preparing.threads === threads) return;
-    preparing = { url, threads, core: prepareCore(url, threads) };
-    preparing.core.catch(() => {});
+  prepare({ core: folder, threads }) {
+    if (!preparing || preparing.folder !== folder || preparing.threads !== threads) {
+      preparing = { folder, threads, core: prepareCore(folder, threads) };
+      preparing.core.catch(() => {});
+    }
+    return { canRead: canRead(), version: VERSION };
   },
 
-  async load({ model: source, core: url, keep }, { report, signal }) {
+  async load({ model: source, core: folder, keep, keepOthers }, { report, signal }) {
     const start = performance.now();
     let place, kept;
     try {
       /* The network and the core start together; what comes before the core waits in the stream. */
       kept = await bring(source, {
         place: async (n) => {
-          await openCore(url, n);
+          await openCore(folder, n);
           place = core.place(n);
           return (bytes) => place.write(bytes);
         },
-        keep, onprogress: report, signal,
+        keep, keepOthers, onprogress: report, signal,
       });
       report({ phase: 'open', done: place.size, total: place.size });
       model = core.openModel(place);
@@ -136,11 +178,9 @@ const ops = {
     };
   },
 
-  async classify({ picture, heads: ids, top, preview: previewPx }, { transfer }) {
+  async classify({ picture, heads: ids, top, preview: previewPx, crop }, { transfer }) {
     const t0 = performance.now();
-    const bitmap = picture instanceof ImageData ? null : await decode(picture);
-    const pixels = bitmap ? pixelsOf(bitmap, model.info.imagePx) : { ...sizeOf(picture), data: picture.data };
-    const { width, height } = bitmap ?? picture;
+    const { drawn, pixels } = await pixelsOfPicture({ picture, crop });
     const t1 = performance.now();
     const input = model.preprocess(pixels);
     const t2 = performance.now();
@@ -148,14 +188,15 @@ const ops = {
     const t3 = performance.now();
     const embedding = normalised(raw);
     const result = {
-      embedding, width, height, answers: ids.map((id) => answerOf(id, embedding, top)),
+      embedding, width: drawn.width, height: drawn.height, blank: blankness(input),
+      answers: ids.map((id) => answerOf(id, embedding, top)),
       ms: { decode: t1 - t0, preprocess: t2 - t1, encode: t3 - t2 },
     };
-    if (previewPx > 0) {
-      result.preview = await preview(bitmap ?? (await createImageBitmap(picture)), previewPx);
+    if (previewPx > 0 && !picture.pixels) {
+      result.preview = await preview(drawn instanceof ImageData ? await createImageBitmap(drawn) : drawn, previewPx);
       transfer.push(result.preview);
     }
-    bitmap?.close();
+    drawn.close?.();
     return result;
   },
 
@@ -165,15 +206,23 @@ const ops = {
 
   makeHead({ recipe }, { report, isStopped }) {
     const list = writeList(recipe);
-    return keepHead(session.buildHead(list, {
+    const head = session.buildHead(list, {
       sigmoid: Boolean(recipe.multi),
       distractors: recipe.distractors ?? [],
       onProgress: (done, total) => {
         report({ done, total });
         return !isStopped();
       },
-    }));
+    });
+    if (isStopped()) {
+      head.close();
+      throw cancelled();
+    }
+    return keepHead(head);
   },
+
+  /* From example photos alone: [{ label: index, embedding }], one or more for each label. */
+  photosHead: ({ name, labels, examples }) => keepHead(glue.headFromPhotos(model, name, labels, examples)),
 
   openHead({ bytes }) {
     const head = core.openHead(new Uint8Array(bytes));
@@ -198,12 +247,12 @@ const ops = {
   },
 
   /* Occlusion (Zeiler and Fergus, 2013): the label's logit without the part under a grey square. */
-  async heatMap({ picture, head: id, label, steps }, { report, isStopped }) {
+  async heatMap({ picture, head: id, label, steps, crop }, { report, isStopped }) {
     const head = headOf(id);
-    const bitmap = picture instanceof ImageData ? await createImageBitmap(picture) : await decode(picture);
-    const { width, height } = bitmap;
-    const input = model.preprocess(pixelsOf(bitmap, model.info.imagePx));
-    bitmap.close();
+    const { drawn, pixels, part } = await pixelsOfPicture({ picture, crop });
+    const seen = cropOf(drawn, part);
+    const input = model.preprocess(pixels);
+    drawn.close?.();
     const px = model.info.imagePx;
     const measure = (pixels) => head.scores(session.encodeImages([pixels])[0]).logit[label];
     const whole = measure(input);
@@ -222,11 +271,9 @@ const ops = {
       report({ done: (row + 1) * steps, total: steps * steps });
     }
     const most = Math.max(1e-9, ...drops);
-    return { columns: steps, rows: steps, values: drops.map((value) => value / most), crop: cropOf(width, height) };
+    return { columns: steps, rows: steps, values: drops.map((value) => value / most), crop: seen };
   },
 };
-
-const sizeOf = ({ width, height }) => ({ width, height });
 
 async function serve({ id, op, args }) {
   const stopper = new AbortController();
@@ -241,7 +288,7 @@ async function serve({ id, op, args }) {
       reported = now;
       postMessage({ id, progress });
     },
-    isStopped: () => stopped.has(id) || stopper.signal.aborted,
+    isStopped: () => stopped.has(id) || stopper.signal.aborted || (flags !== null && Atomics.load(flags, id % flags.length) === id),
     signal: stopper.signal,
     transfer,
   };
@@ -250,7 +297,7 @@ async function serve({ id, op, args }) {
     const value = await ops[op](args, tools);
     postMessage({ id, value }, transfer);
   } catch (error) {
-    postMessage({ id, error: { message: error.message || String(error), code: codeOf(error) } });
+    postMessage({ id, error: { message: error.message || String(error), code: codeOf(error), details: error.details } });
   }
   stoppers.delete(id);
   stopped.delete(id);
@@ -258,7 +305,8 @@ async function serve({ id, op, args }) {
 
 let queue = Promise.resolve();
 onmessage = ({ data }) => {
-  if (data.stop !== undefined) {
+  if (data.flags) flags = new Int32Array(data.flags);
+  else if (data.stop !== undefined) {
     stopped.add(data.stop);
     stoppers.get(data.stop)?.abort();
   } else {
