@@ -87,7 +87,7 @@ void folder_open_source(const char *name)
 {
     wi_source *source = NULL;
     wi_error error = {0};
-    wi_status status = wi_source_open(folder_path(name), &source, &error);
+    wi_status status = wi_source_open(folder_path(name), NULL, &source, &error);
     require((status == WI_OK) == (source != NULL));
     require(status == WI_OK || (error.status == status && error.message[0]));
     if (!source)

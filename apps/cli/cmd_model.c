@@ -25,6 +25,10 @@ static const cli_option convert_options[] = {
     {"output", 'o', "FILE", false, "the GGUF file to write", "@file"},
     {"type", 'w', "TYPE", false, "f32, f16, bf16 or int8 (default: as stored)",
      "f32 f16 bf16 int8"},
+    {"config", 0, "NAME", false,
+     "a well-known open_clip configuration, such as ViT-B-32-quickgelu, for weights that bring "
+     "none",
+     NULL},
     {"name", 'n', "NAME", false, "the model's name (default: kept, or the folder's)", NULL},
     {"licence", 0, "TEXT", false, "the weights' licence, kept in the file", NULL},
     {"source", 0, "TEXT", false, "where the weights come from, kept in the file", NULL},
@@ -160,14 +164,14 @@ static void print_tower(const char *name, const wi_tower_info *tower)
     if (tower->patch_px > 0) {
         printf(", patches of %u px", tower->patch_px);
     }
-    bool text = !strcmp(tower->kind, "text");
+    bool text = name[0] == 't';
     printf("; %.1f M parameters, %.3g %s\n", (double)tower->n_parameters * 1e-6,
            (double)tower->macs * (text ? 1e-6 : 1e-9), text ? "MMAC a token" : "GMAC a picture");
 }
 
 static void print_info(const wi_model_info *info, const char *path)
 {
-    static const char *const modes[] = {"crop", "squash", "longest"};
+    static const char *const modes[] = {"crop", "squash", "longest", "none"};
     char size[24], text[512];
     const wi_preprocess *how = &info->preprocess;
     cli_printable(info->name, text, sizeof text);
@@ -254,6 +258,7 @@ static int run_convert(cli_app *app, const cli_args *args)
     wi_convert_options options = {.name = cli_args_value(args, "name"),
                                   .licence = cli_args_value(args, "licence"),
                                   .source = cli_args_value(args, "source"),
+                                  .config = cli_args_value(args, "config"),
                                   .progress = cli_meter_progress(&meter)};
     if (!output) {
         return cli_usage(args->verb, "needs -o FILE");

@@ -15,7 +15,9 @@ static area input_area(const wi_preprocess *how, double width, double height)
     if (how->mode == WI_RESIZE_SQUASH) {
         return (area){0, 0, width, height};
     }
-    double side = how->mode == WI_RESIZE_LONGEST ? fmax(width, height) : fmin(width, height);
+    double side = how->mode == WI_RESIZE_LONGEST ? fmax(width, height)
+                  : how->mode == WI_RESIZE_NONE  ? how->size_px
+                                                 : fmin(width, height);
     if (how->mode == WI_RESIZE_CROP && how->resize_px) {
         side *= (double)how->size_px / (double)how->resize_px;
     }

@@ -154,7 +154,9 @@ wi_status cli_load(const char *path, const cli_load_options *options, uint8_t *p
 {
     const wi_preprocess *input = &options->preprocess;
     wi_image_options how = options->image;
-    how.target_px = input->resize_px ? input->resize_px : input->size_px;
+    how.target_px = input->mode == WI_RESIZE_NONE ? 0
+                    : input->resize_px            ? input->resize_px
+                                                  : input->size_px;
     wi_image *image = NULL;
     double start = cli_now_ms();
     *out = (cli_loaded){0};

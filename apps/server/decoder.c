@@ -468,7 +468,9 @@ static wi_status decode_in(srv_decoder *decoder, slot *s, const srv_asker *asker
         options = *reading;
     }
     options.max_pixels = decoder->options.max_pixels;
-    options.target_px = how->resize_px ? how->resize_px : how->size_px;
+    options.target_px = how->mode == WI_RESIZE_NONE ? 0
+                        : how->resize_px            ? how->resize_px
+                                                    : how->size_px;
     if (decoder->keeper <= 0) {
         return decode(decoder->engine, bytes, n_bytes, &options, how, pixels, out, error);
     }

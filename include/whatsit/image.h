@@ -69,7 +69,8 @@ WI_API const char *wi_image_format(const wi_image *image);
 typedef enum wi_resize_mode {
     WI_RESIZE_CROP = 0, /* shorter side to size, then centre crop: OpenAI's transform */
     WI_RESIZE_SQUASH,   /* both sides to size */
-    WI_RESIZE_LONGEST   /* longer side to size, padded with fill */
+    WI_RESIZE_LONGEST,  /* longer side to size, padded with fill */
+    WI_RESIZE_NONE      /* as it is: the centre, with black around what is too small */
 } wi_resize_mode;
 
 typedef enum wi_interpolation { WI_BICUBIC = 0, WI_BILINEAR } wi_interpolation;

@@ -31,6 +31,8 @@ typedef struct wi_model_options {
     uint32_t towers; /* 0: both, when there */
     wi_weights
         weights; /* for folders, whose weights are packed while opening; files are used as stored */
+    const char *config; /* a well-known open_clip configuration ("ViT-B-32-quickgelu"), for weights
+                           in open_clip's names that bring none; NULL: what stands beside them */
 } wi_model_options;
 
 /* Opens our GGUF file (one mmap, no copy), a clip.cpp GGUF, a Hugging Face CLIP folder, an
@@ -82,6 +84,7 @@ typedef struct wi_convert_options {
     wi_weights weights; /* AUTO: as stored */
     const char *name, *licence, *source;
     wi_progress progress;
+    const char *config; /* as in wi_model_options */
 } wi_convert_options;
 WI_API wi_status wi_model_convert(wi_engine *engine, const char *from, const char *to,
                                   const wi_convert_options *options, wi_error *error);

@@ -60,7 +60,7 @@ static bool shape_fits(const wi_stored *stored, const wi_place *place, size_t n_
         return false;
     if (n_rows == 1 && place->n_slices > 1) /* slices of a vector */
         return stored->shape[first] == all;
-    return rows == 1 ? first > 0 || stored->rank == 1 : stored->shape[first] == rows;
+    return rows == 1 ? first > 0 || stored->shape[first] == all : stored->shape[first] == rows;
 }
 
 static size_t bytes_per_32(wi_raw_type type)

@@ -168,7 +168,9 @@ static wi_status check_kind(const wi_source *source, reader *r)
                        architecture.n_bytes < 40 ? (int)architecture.n_bytes : 40,
                        architecture.data);
     if (read_bool(r, "clip.has_llava_projector", false) ||
-        wi_gguf_has(r->gguf, "clip.projector_type"))
+        wi_gguf_has(r->gguf, "clip.projector_type") ||
+        wi_gguf_has(r->gguf, "clip.vision.projector_type") ||
+        wi_gguf_has(r->gguf, "clip.audio.projector_type"))
         return wi_fail(r->error, WI_ERR_UNSUPPORTED,
                        "%s: the image part of a language model, not a CLIP with both towers",
                        source->label);

@@ -64,25 +64,41 @@ static bool harmless(const wi_source *source, const char *name)
 
 static const wi_source_names names = {place_hf, harmless};
 
+/* size: 224 or {"shortest_edge": 224} is the shorter side, {"height", "width"} both. What is cut
+ * out afterwards is the network's input, else pictures would keep their shape and the original
+ * itself fails. */
 static void read_size(wi_config *config, const wi_json *json, wi_preprocess *how)
 {
     const wi_json *size = wi_json_get(json, "size");
-    if (wi_json_is_object(size) && wi_json_get(size, "shortest_edge")) {
+    const bool resizes = wi_config_bool(config, json, "do_resize", true),
+               crops = wi_config_bool(config, json, "do_center_crop", true),
+               squashes = wi_json_is_object(size) && !wi_json_get(size, "shortest_edge");
+    const uint32_t crop_px = crops ? wi_config_side(config, json, "crop_size", how->size_px) : 0;
+    how->resize_px = how->size_px;
+    if (wi_json_is_object(size) && !squashes)
         how->resize_px = wi_config_u32(config, size, "shortest_edge", how->size_px);
-    } else if (wi_json_is_object(size) && wi_json_get(size, "height")) {
+    else if (size)
         how->resize_px = wi_config_side(config, json, "size", how->size_px);
-        how->mode = WI_RESIZE_SQUASH;
-        if (how->resize_px != how->size_px)
-            wi_config_fail(config, WI_ERR_UNSUPPORTED, "squashing to %u px for a network of %u px",
-                           how->resize_px, how->size_px);
-    } else if (size) {
-        how->resize_px = wi_config_side(config, json, "size", how->size_px);
-    }
-    uint32_t crop_px = wi_config_side(config, json, "crop_size", how->size_px);
-    if (how->mode == WI_RESIZE_CROP && wi_config_bool(config, json, "do_center_crop", true))
+    how->mode = !resizes ? WI_RESIZE_NONE : squashes ? WI_RESIZE_SQUASH : WI_RESIZE_CROP;
+    if (how->mode == WI_RESIZE_SQUASH && (crops ? crop_px : how->size_px) != how->resize_px)
+        wi_config_fail(config, WI_ERR_UNSUPPORTED, "squashing to %u px for a network of %u px",
+                       how->resize_px, how->size_px);
+    else if (how->mode != WI_RESIZE_SQUASH && !crops)
+        wi_config_fail(config, WI_ERR_UNSUPPORTED,
+                       "'do_center_crop' is false and pictures keep their shape: the network takes "
+                       "squares of %u px only",
+                       how->size_px);
+    if (crops)
         how->size_px = crop_px;
-    if (how->resize_px == how->size_px)
+    if (how->mode == WI_RESIZE_NONE || how->resize_px == how->size_px)
         how->resize_px = 0;
+}
+
+/* In the original's order: RGB first, then resizing, then a crop whose offset is rounded down. */
+static void read_order(wi_config *config, const wi_json *json, wi_preprocess *how)
+{
+    how->rgb_first = wi_config_bool(config, json, "do_convert_rgb", true);
+    how->crop_floor = true;
 }
 
 static wi_status read_preprocess(wi_source *source, const char *path, const wi_json *json,
@@ -91,6 +107,7 @@ static wi_status read_preprocess(wi_source *source, const char *path, const wi_j
     wi_config config = {path, WI_OK, error};
     wi_preprocess *how = &source->params.preprocess;
     read_size(&config, json, how);
+    read_order(&config, json, how);
     int64_t resample = wi_config_i64(&config, json, "resample", 3);
     if (resample != 2 && resample != 3)
         wi_config_fail(&config, WI_ERR_UNSUPPORTED,
@@ -154,6 +171,7 @@ static void read_vision(wi_config *config, const wi_json *json, wi_params *param
         wi_config_fail(config, WI_ERR_UNSUPPORTED, "%u image channels; 3 are supported",
                        n_channels);
     params->preprocess = wi_preprocess_openai(vit.image_px);
+    params->preprocess.crop_floor = params->preprocess.rgb_first = true;
     wi_tower_params_set(&params->tower[WI_ROLE_IMAGE], &wi_vit_kind, &vit);
 }
 
@@ -185,6 +203,21 @@ static void check_family(wi_config *config, const wi_json *json)
         strcmp(type, "clip_vision_model") != 0)
         wi_config_fail(config, WI_ERR_UNSUPPORTED,
                        "models of the family '%s' are not supported; CLIP and SigLIP are", type);
+}
+
+wi_status wi_source_check_family(const char *folder, wi_error *error)
+{
+    char *path = wi_source_path(folder, "config.json");
+    if (!path)
+        return wi_fail_nomem(error, strlen(folder), "a file name");
+    wi_json *json = NULL;
+    wi_config config = {path, WI_OK, error};
+    config.status = wi_json_read(path, WI_SOURCE_MAX_CONFIG, &json, error);
+    if (config.status == WI_OK && !wi_siglip_is_hf(json))
+        check_family(&config, json);
+    wi_json_free(&json);
+    free(path);
+    return config.status;
 }
 
 static wi_status read_config(wi_source *source, const char *path, const wi_json *json,

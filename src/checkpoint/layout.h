@@ -44,6 +44,7 @@ struct wi_source {
     size_t n_bindings, n_bindings_held;
     const char *text_prefix; /* open_clip: "" or "text." before the text tower's names */
     bool fc_swapped[2]; /* clip.cpp: fc1 is called ffn_up in the image tower, in the text tower */
+    const char *config; /* a well-known configuration that the caller named, or NULL */
     char *label;        /* what messages call the checkpoint: the path as given */
 };
 
@@ -115,6 +116,8 @@ wi_status wi_source_add_gguf(wi_source *source, const char *path, wi_error *erro
 
 /* The layouts. Weights are already open; folder is where configurations lie. */
 wi_status wi_source_read_hf(wi_source *source, const char *folder, wi_error *error);
+/* WI_ERR_UNSUPPORTED naming the family of the folder's config.json when it is not CLIP. */
+wi_status wi_source_check_family(const char *folder, wi_error *error);
 /* config_path NULL: parameters are inferred from the shapes, as OpenAI's build_model does. */
 wi_status wi_source_read_openai(wi_source *source, const char *folder, const char *config_path,
                                 wi_error *error);

@@ -31,6 +31,23 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* A vocabulary may be padded, but not to a multiple of the tokenizer's: then its texts were cut by
+ * another one. */
+enum { MAX_PADDED_IDS = 1024 };
+
+static wi_status check_vocabulary(const wi_model *model, wi_error *error)
+{
+    const uint32_t has = wi_tower_facts_of(&model->params.tower[WI_ROLE_TEXT]).vocabulary_size,
+                   n_ids = wi_tok_rules(&model->tokenizer).n_ids;
+    if (n_ids <= has && has - n_ids <= MAX_PADDED_IDS)
+        return WI_OK;
+    return wi_fail(
+        error, WI_ERR_UNSUPPORTED,
+        "%s: its tokenizer has %u ids, its text tower %u: they do not belong together, or "
+        "the tokenizer is one that is not supported",
+        model->name, n_ids, has);
+}
+
 static wi_status take_tokenizer(wi_model *model, wi_source *source, wi_error *error)
 {
     model->tokenizer = wi_source_take_tokenizer(source);
@@ -45,7 +62,7 @@ static wi_status take_tokenizer(wi_model *model, wi_source *source, wi_error *er
             return status;
         model->tokenizer = wi_bpe_tokenizer(&bpe);
         model->tokenizer.own = (void *)(uintptr_t)bpe.sorted;
-        return WI_OK;
+        return check_vocabulary(model, error);
     }
     /* The checkpoint brings no tokenizer: CLIP's own applies when the sizes say so. */
     const wi_tokenizer clip = wi_bpe_tokenizer(wi_bpe_clip());
@@ -80,12 +97,12 @@ static wi_status fill_from_source(wi_model *model, wi_source *source, wi_pack_ty
     return status;
 }
 
-static wi_status from_checkpoint(wi_engine *engine, const char *path, wi_pack_type type,
-                                 wi_model **out, wi_error *error)
+static wi_status from_checkpoint(wi_engine *engine, const char *path, const char *config,
+                                 wi_pack_type type, wi_model **out, wi_error *error)
 {
     wi_source *source = NULL;
     wi_model *model = NULL;
-    wi_status status = wi_source_open(path, &source, error);
+    wi_status status = wi_source_open(path, config, &source, error);
     if (status != WI_OK)
         return status;
     model = calloc(1, sizeof *model);
@@ -103,11 +120,13 @@ static wi_status from_checkpoint(wi_engine *engine, const char *path, wi_pack_ty
     return status;
 }
 
-static wi_status from_source(wi_engine *engine, const char *path, wi_weights weights,
+static wi_status from_source(wi_engine *engine, const char *path, const wi_model_options *options,
                              wi_model **out, wi_error *error)
 {
     wi_model *model = NULL;
-    wi_status status = from_checkpoint(engine, path, pack_type_of(weights), &model, error);
+    const wi_weights weights = options->weights;
+    wi_status status =
+        from_checkpoint(engine, path, options->config, pack_type_of(weights), &model, error);
     if (status == WI_OK && weights == WI_WEIGHTS_INT8)
         status = wi_mdl_quantise(model, error);
     if (status == WI_OK)
@@ -117,8 +136,8 @@ static wi_status from_source(wi_engine *engine, const char *path, wi_weights wei
     return status;
 }
 
-static wi_status open_file(wi_engine *engine, const char *path, wi_weights weights, wi_model **out,
-                           wi_error *error)
+static wi_status open_file(wi_engine *engine, const char *path, const wi_model_options *options,
+                           wi_model **out, wi_error *error)
 {
     wi_map map = {NULL, 0};
     bool ours = false;
@@ -132,7 +151,7 @@ static wi_status open_file(wi_engine *engine, const char *path, wi_weights weigh
             return WI_OK;
         }
     } else if (status == WI_OK) {
-        status = from_source(engine, path, weights, out, error);
+        status = from_source(engine, path, options, out, error);
     }
     wi_map_close(&map);
     return status;
@@ -142,8 +161,8 @@ wi_status wi_mdl_open(wi_engine *engine, const char *path, const wi_model_option
                       wi_model **out, wi_error *error)
 {
     wi_model *model = NULL;
-    wi_status status = is_folder(path) ? from_source(engine, path, options->weights, &model, error)
-                                       : open_file(engine, path, options->weights, &model, error);
+    wi_status status = is_folder(path) ? from_source(engine, path, options, &model, error)
+                                       : open_file(engine, path, options, &model, error);
     if (status == WI_OK)
         status = wi_mdl_require_towers(model, options->towers, error);
     if (status == WI_OK)
@@ -175,7 +194,7 @@ wi_status wi_mdl_convert(wi_engine *engine, const char *from, const char *to,
                          const wi_convert_options *options, wi_error *error)
 {
     wi_model *model = NULL;
-    const wi_model_options open = {.weights = options->weights};
+    const wi_model_options open = {.weights = options->weights, .config = options->config};
     wi_status status = wi_mdl_open(engine, from, &open, &model, error);
     if (status == WI_OK && options->weights != WI_WEIGHTS_AUTO &&
         options->weights != model->weights) {

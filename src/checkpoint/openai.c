@@ -1,9 +1,11 @@
-/* OpenAI's and open_clip's names, in one or several safetensors. With an open_clip configuration
- * that rules; without, parameters come from the shapes, as in OpenAI's build_model, and the
- * activation is QuickGELU. Source: openai/CLIP clip/model.py build_model; open_clip
+/* OpenAI's and open_clip's names, in one or several safetensors. An open_clip configuration rules,
+ * beside the weights or well known by name; without one only OpenAI's own state dicts are read,
+ * whose parameters come from the shapes, as in OpenAI's build_model, and whose activation is
+ * QuickGELU. Source: openai/CLIP clip/model.py build_model; open_clip
  * src/open_clip/model.py and transform.py. */
 #include "base/error.h"
 #include "checkpoint/config.h"
+#include "checkpoint/known.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/siglip.h"
 #include "nn/resnet.h"
@@ -53,9 +55,20 @@ static const wi_rename text_names[] = {
     {NULL, NULL},
 };
 static const wi_rename block_modules[] = {
-    {"ln1", "ln_1"},     {"ln2", "ln_2"},       {"o", "attn.out_proj"},
-    {"fc1", "mlp.c_fc"}, {"fc2", "mlp.c_proj"}, {NULL, NULL},
+    {"ln1", "ln_1"},
+    {"ln2", "ln_2"},
+    {"o", "attn.out_proj"},
+    {"fc1", "mlp.c_fc"},
+    {"fc2", "mlp.c_proj"},
+    {"q_norm", "attn.ln_q"},
+    {"k_norm", "attn.ln_k"},
+    {"inner_norm", "attn.ln_inner"},
+    {"attention_norm", "ln_attn"},
+    {"mlp_norm", "mlp.ln"},
+    {NULL, NULL},
 };
+static const wi_rename block_vectors[] = {
+    {"ls1", "ls_1.gamma"}, {"ls2", "ls_2.gamma"}, {"head_scale", "attn.head_scale"}, {NULL, NULL}};
 static const wi_rename parts[] = {
     {"w", "weight"}, {"b", "bias"}, {"mean", "running_mean"}, {"var", "running_var"}, {NULL, NULL},
 };
@@ -68,10 +81,22 @@ static void place_block(const char *prefix, const wi_ours *ours, wi_place *out)
                  ours->block, theirs, wi_rename_find(parts, ours->part));
         return;
     }
+    if ((theirs = wi_rename_find(block_vectors, ours->module))) {
+        snprintf(out->name, sizeof out->name, "%stransformer.resblocks.%d.%s", prefix, ours->block,
+                 theirs);
+        return;
+    }
     out->slice = *ours->module == 'q' ? 0 : *ours->module == 'k' ? 1 : 2;
     out->n_slices = 3;
     snprintf(out->name, sizeof out->name, "%stransformer.resblocks.%d.attn.in_proj_%s", prefix,
              ours->block, wi_rename_find(parts, ours->part));
+}
+
+static bool has_linear_projection(const wi_source *source)
+{
+    wi_text_params text;
+    return wi_tower_params_get(&source->params.tower[WI_ROLE_TEXT], &wi_text_kind, &text) &&
+           text.projection == WI_TEXT_LINEAR_BIAS;
 }
 
 static void place_openai(const wi_source *source, const wi_ours *ours, wi_place *out)
@@ -82,8 +107,12 @@ static void place_openai(const wi_source *source, const wi_ours *ours, wi_place 
     if (ours->stage < 0 && ours->block >= 0) {
         place_block(prefix, ours, out);
     } else if (whole) {
-        snprintf(out->name, sizeof out->name, "%s%s", prefix, whole);
-        out->transposed = strcmp(ours->module, "proj") == 0;
+        /* A projection with a bias is a linear layer, one without a plain matrix x @ p. */
+        const bool proj = strcmp(ours->module, "proj") == 0,
+                   linear = proj && !vision && has_linear_projection(source);
+        snprintf(out->name, sizeof out->name, "%s%s%s%s", prefix, whole, linear ? "." : "",
+                 linear ? wi_rename_find(parts, ours->part) : "");
+        out->transposed = proj && !linear;
     } else if (ours->stage >= 0) {
         snprintf(out->name, sizeof out->name, "visual.layer%d.%d.%s.%s", ours->stage, ours->block,
                  wi_rename_find(vision_modules, ours->module), wi_rename_find(parts, ours->part));
@@ -240,6 +269,7 @@ static void refuse(wi_config *config, const wi_json *object, const char *const (
     }
 }
 
+/* What a block may have besides; everything but a null or false means that its tensors are there. */
 static void read_kwargs(wi_config *config, const wi_json *object, wi_block_params *blocks)
 {
     const char *approximate =
@@ -247,6 +277,25 @@ static void read_kwargs(wi_config *config, const wi_json *object, wi_block_param
     if (blocks->activation == WI_ACT_GELU && strcmp(approximate, "tanh") == 0)
         blocks->activation = WI_ACT_GELU_TANH;
     blocks->ln_eps = wi_config_f32(config, wi_json_get(object, "norm_kwargs"), "eps", 1e-5f);
+    blocks->layer_scale = wi_json_get(object, "ls_init_value") != NULL;
+    blocks->qk_norm = wi_config_bool(config, object, "qk_norm", false);
+    blocks->head_scale = wi_config_bool(config, object, "scale_heads", false);
+    blocks->inner_norm = wi_config_bool(config, object, "scale_attn_inner", false);
+    blocks->attention_norm = wi_config_bool(config, object, "scale_attn", false);
+    blocks->mlp_norm = wi_config_bool(config, object, "scale_fc", false);
+}
+
+/* One of names, by its number. */
+static uint32_t read_choice(wi_config *config, const wi_json *object, const char *key,
+                            const char *const *choices, uint32_t n_choices, const char *missing)
+{
+    const char *name = wi_config_string(config, object, key, missing);
+    for (uint32_t i = 0; i < n_choices; i++)
+        if (strcmp(name, choices[i]) == 0)
+            return i;
+    wi_config_fail(config, WI_ERR_UNSUPPORTED, "open_clip option '%s=%s' is not supported", key,
+                   name);
+    return 0;
 }
 
 static uint32_t mlp_width(wi_config *config, const wi_json *object, uint32_t width)
@@ -280,12 +329,13 @@ static uint32_t read_vision(wi_config *config, const wi_json *json, wi_activatio
                             wi_tower_params *out)
 {
     static const char *const options[][2] = {
-        {"timm_model_name", NULL},  {"attentional_pool", NULL},    {"ls_init_value", NULL},
-        {"pool_type", "tok"},       {"final_ln_after_pool", NULL}, {"pos_embed_type", "learnable"},
-        {"input_patchnorm", NULL},  {"global_average_pool", NULL}, {"block_type", "default"},
-        {"qk_norm", NULL},          {"scaled_cosine_attn", NULL},  {"scale_heads", NULL},
-        {"scale_attn_inner", NULL}, {"scale_attn", NULL},          {"scale_fc", NULL},
+        {"timm_model_name", NULL},     {"attentional_pool", NULL},   {"input_patchnorm", NULL},
+        {"global_average_pool", NULL}, {"scaled_cosine_attn", NULL},
     };
+    static const char *const pools[] = {[WI_VIT_CLASS] = "tok", [WI_VIT_MEAN] = "avg"};
+    /* Both are stored alike: as one row for each token. */
+    static const char *const positions[] = {"learnable", "sin_cos_2d"};
+    static const char *const blocks[] = {"default", "custom"};
     refuse(config, json, options, sizeof options / sizeof *options);
     const uint32_t image_px = wi_config_side(config, json, "image_size", 224);
     if (wi_json_is_array(wi_json_get(json, "layers"))) {
@@ -303,6 +353,10 @@ static uint32_t read_vision(wi_config *config, const wi_json *json, wi_activatio
     read_kwargs(config, json, &p.blocks);
     p.patch_px = wi_config_side(config, json, "patch_size", 16);
     p.has_pre_ln = !wi_config_bool(config, json, "no_ln_pre", false);
+    p.pool = (wi_vit_pool)read_choice(config, json, "pool_type", pools, 2, "tok");
+    p.norm_after_pool = wi_config_bool(config, json, "final_ln_after_pool", false);
+    read_choice(config, json, "pos_embed_type", positions, 2, "learnable");
+    read_choice(config, json, "block_type", blocks, 2, "default");
     wi_tower_params_set(out, &wi_vit_kind, &p);
     return image_px;
 }
@@ -311,11 +365,14 @@ static void read_text(wi_config *config, const wi_json *json, wi_activation acti
                       wi_tower_params *out)
 {
     static const char *const options[][2] = {
-        {"hf_model_name", NULL},       {"hf_tokenizer_name", NULL}, {"tokenizer_kwargs", NULL},
-        {"no_causal_mask", NULL},      {"embed_cls", NULL},         {"pool_type", "argmax"},
-        {"proj_type", "linear"},       {"proj_bias", NULL},         {"ls_init_value", NULL},
-        {"final_ln_after_pool", NULL}, {"block_type", "default"},   {"qk_norm", NULL},
+        {"hf_model_name", NULL},    {"hf_tokenizer_name", NULL},  {"tokenizer_kwargs", NULL},
+        {"embed_cls", NULL},        {"scaled_cosine_attn", NULL}, {"use_pad_mask", NULL},
+        {"correct_cls_mask", NULL},
     };
+    static const char *const pools[] = {"argmax", "eos", "first", "last"};
+    static const wi_text_pool pool_of[] = {WI_TEXT_END, WI_TEXT_END, WI_TEXT_FIRST, WI_TEXT_LAST};
+    static const char *const projections[] = {"linear", "none"};
+    static const char *const blocks[] = {"default", "custom"};
     refuse(config, json, options, sizeof options / sizeof *options);
     wi_text_params p = {0};
     uint32_t width = wi_config_u32(config, json, "width", 512);
@@ -328,6 +385,16 @@ static void read_text(wi_config *config, const wi_json *json, wi_activation acti
     p.context_length = wi_config_u32(config, json, "context_length", 77);
     p.vocabulary_size = wi_config_u32(config, json, "vocab_size", 49408);
     p.end_token = wi_clip_end_token(p.vocabulary_size);
+    p.sees_all = wi_config_bool(config, json, "no_causal_mask", false);
+    const uint32_t pool = read_choice(config, json, "pool_type", pools, 4, "argmax");
+    p.pool = pool_of[pool];
+    if (strcmp(pools[pool], "eos") == 0)
+        p.end_token = wi_config_u32(config, json, "eos_id", 2);
+    if (read_choice(config, json, "proj_type", projections, 2, "linear") == 1)
+        p.projection = WI_TEXT_NO_PROJECTION;
+    else if (wi_config_bool(config, json, "proj_bias", false))
+        p.projection = WI_TEXT_LINEAR_BIAS;
+    read_choice(config, json, "block_type", blocks, 2, "default");
     wi_tower_params_set(out, &wi_text_kind, &p);
 }
 
@@ -336,22 +403,27 @@ void wi_source_open_clip_preprocess(wi_config *config, const wi_json *json, wi_p
     how->size_px = wi_config_side(config, json, "size", how->size_px);
     wi_config_3f(config, json, "mean", how->mean);
     wi_config_3f(config, json, "std", how->std);
-    const char *interpolation = wi_config_string(config, json, "interpolation", "bicubic");
-    how->interpolation = strcmp(interpolation, "bilinear") == 0 ? WI_BILINEAR : WI_BICUBIC;
-    const char *mode = wi_config_string(config, json, "resize_mode", "shortest");
-    if (strcmp(mode, "squash") == 0)
-        how->mode = WI_RESIZE_SQUASH;
-    else if (strcmp(mode, "longest") == 0)
-        how->mode = WI_RESIZE_LONGEST;
-    else if (strcmp(mode, "shortest") != 0)
-        wi_config_fail(config, WI_ERR_UNSUPPORTED,
-                       "resize mode '%s'; shortest, squash and longest are supported", mode);
+    static const char *const interpolations[] = {
+        [WI_BICUBIC] = "bicubic", [WI_BILINEAR] = "bilinear"};
+    static const char *const modes[] = {[WI_RESIZE_CROP] = "shortest",
+                                        [WI_RESIZE_SQUASH] = "squash",
+                                        [WI_RESIZE_LONGEST] = "longest"};
+    static const char *const colours[] = {"RGB"};
+    how->interpolation =
+        (wi_interpolation)read_choice(config, json, "interpolation", interpolations, 2, "bicubic");
+    how->mode = (wi_resize_mode)read_choice(config, json, "resize_mode", modes, 3, "shortest");
+    read_choice(config, json, "mode", colours, 1, "RGB");
     const wi_json *fill = wi_json_get(json, "fill_color");
-    int64_t level = 0;
-    if (fill && (!wi_json_integer(wi_json_is_array(fill) ? wi_json_at(fill, 0) : fill, &level) ||
-                 level < 0 || level > 255))
-        wi_config_fail(config, WI_ERR_FORMAT, "'fill_color' is not in 0..255");
-    how->fill = (uint8_t)level;
+    const size_t n = wi_json_is_array(fill) ? wi_json_count(fill) : fill ? 1 : 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t level = 0;
+        if (!wi_json_integer(wi_json_is_array(fill) ? wi_json_at(fill, i) : fill, &level) ||
+            level < 0 || level > 255)
+            wi_config_fail(config, WI_ERR_FORMAT, "'fill_color' is not in 0..255");
+        else if (i && level != how->fill)
+            wi_config_fail(config, WI_ERR_UNSUPPORTED, "'fill_color' is not a grey");
+        how->fill = (uint8_t)level;
+    }
 }
 
 /* A whole open_clip_config.json, or the bare model configuration of open_clip's model_configs. */
@@ -382,6 +454,46 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     return config.status;
 }
 
+static wi_status read_known(wi_source *source, const char *name, wi_error *error)
+{
+    const char *text = wi_known_config(name);
+    wi_json *json = NULL;
+    if (!text)
+        return wi_fail(error, WI_ERR_ARG,
+                       "'%s' is no configuration that is known by name; ViT-B-32, "
+                       "ViT-B-32-quickgelu, ViT-L-14, RN50-quickgelu and so on are",
+                       name);
+    wi_status status = wi_json_parse(name, text, strlen(text), &json, error);
+    if (status == WI_OK)
+        status = read_config(source, name, json, error);
+    wi_json_free(&json);
+    return status;
+}
+
+static bool same_towers(const wi_params *a, const wi_params *b)
+{
+    for (int role = 0; role < WI_N_ROLES; role++)
+        if (!wi_tower_params_equal(&a->tower[role], &b->tower[role]))
+            return false;
+    return a->embedding_dim == b->embedding_dim;
+}
+
+/* A bare configuration says nothing of preprocessing: it is known when the network is a well-known
+ * one. */
+static wi_status guess_preprocess(wi_source *source, const char *path, wi_error *error)
+{
+    const wi_params wanted = source->params;
+    for (size_t i = 0; wi_known_name(i); i++) {
+        const wi_status status = read_known(source, wi_known_name(i), error);
+        if (status != WI_OK || same_towers(&wanted, &source->params))
+            return status;
+    }
+    return wi_fail(error, WI_ERR_UNSUPPORTED,
+                   "%s: says nothing of preprocessing; add \"preprocess_cfg\" with mean, std, "
+                   "interpolation and resize_mode ({} for OpenAI's)",
+                   path);
+}
+
 /* *done: the model is of a family with a reader of its own, which has read all. */
 static wi_status read_config_file(wi_source *source, const char *folder, const char *path,
                                   bool *done, wi_error *error)
@@ -394,8 +506,28 @@ static wi_status read_config_file(wi_source *source, const char *folder, const c
         status = wi_siglip_read_open_clip(source, folder, path, json, error);
     else if (status == WI_OK)
         status = read_config(source, path, json, error);
+    const bool silent = !wi_json_get(json, "model_cfg") && !wi_json_get(json, "preprocess_cfg");
     wi_json_free(&json);
+    if (status == WI_OK && !*done && silent && source->params.tower[WI_ROLE_IMAGE].kind)
+        status = guess_preprocess(source, path, error);
     return status;
+}
+
+/* OpenAI's own state dicts carry three numbers that open_clip's do not; only theirs are told by
+ * shapes. */
+static wi_status read_shapes(wi_source *source, wi_error *error)
+{
+    wi_stored stored;
+    if (!wi_source_find(source, "input_resolution", &stored) &&
+        !wi_source_find(source, "vocab_size", &stored))
+        return wi_fail(
+            error, WI_ERR_UNSUPPORTED,
+            "%s: activation, heads, pooling and preprocessing cannot be told from weights: "
+            "put open_clip_config.json beside them, or say --config ViT-B-32 or another "
+            "well-known name",
+            source->label);
+    infer_params(source);
+    return WI_OK;
 }
 
 wi_status wi_openai_scalars(wi_source *source, wi_error *error)
@@ -420,14 +552,16 @@ wi_status wi_openai_scalars(wi_source *source, wi_error *error)
 wi_status wi_source_read_openai(wi_source *source, const char *folder, const char *config_path,
                                 wi_error *error)
 {
-    source->format = config_path ? "open_clip" : "openai";
+    source->format = config_path || source->config ? "open_clip" : "openai";
     source->text_prefix = wi_source_has_prefix(source, "text.transformer.") ? "text." : "";
     wi_status status = WI_OK;
     bool done = false;
-    if (config_path)
+    if (source->config)
+        status = read_known(source, source->config, error);
+    else if (config_path)
         status = read_config_file(source, folder, config_path, &done, error);
     else
-        infer_params(source);
+        status = read_shapes(source, error);
     if (done)
         return status;
     if (status == WI_OK)

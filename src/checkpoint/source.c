@@ -351,6 +351,50 @@ static wi_status read_mbconv(wi_source *source, const char *folder, bool has_con
     return status;
 }
 
+/* A configuration of open_clip's, whatever the file is called. */
+static wi_status is_open_clip_config(const char *folder, const char *name, bool *found,
+                                     wi_error *error)
+{
+    char *path = wi_source_path(folder, name);
+    if (!path)
+        return wi_fail_nomem(error, strlen(folder), "a file name");
+    wi_json *json = NULL;
+    const wi_status status = wi_json_read(path, WI_SOURCE_MAX_CONFIG, &json, error);
+    *found = wi_json_get(json, "vision_cfg") || wi_json_get(json, "model_cfg");
+    wi_json_free(&json);
+    free(path);
+    return status;
+}
+
+/* Names that are seen in the wild and that no layout reads: what they are, and what to do. */
+static wi_status fail_unknown(const wi_source *source, wi_error *error)
+{
+    static const struct {
+        const char *prefix, *what;
+    } seen[] = {
+        {"_image_encoder.", "TinyCLIP's own names; get the Hugging Face folder of the same model"},
+        {"module.", "names behind 'module.', as training saves them; save model.module instead"},
+        {"image_encoder.", "MobileCLIP's own names; get the open_clip folder of the same model"},
+        {"embeddings.",
+         "one tower without its projection (CLIPVisionModel or CLIPTextModel), whose "
+         "numbers compare with nothing; get the whole CLIPModel"},
+        {"encoder.layers.", "one tower without its projection (CLIPVisionModel or CLIPTextModel), "
+                            "whose numbers compare with nothing; get the whole CLIPModel"},
+        {"blocks.", "a timm image network without a text tower; get the CLIP it comes from"},
+    };
+    const char *first = "none";
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++)
+        if (wi_source_has_prefix(source, seen[i].prefix))
+            return wi_fail(error, WI_ERR_UNSUPPORTED, "%s: %s", source->label, seen[i].what);
+    for (size_t f = source->n_files; f-- > 0;)
+        if (source->files[f].tensors && wi_safetensors_count(source->files[f].tensors))
+            first = wi_safetensors_at(source->files[f].tensors, 0)->name;
+    return wi_fail(error, WI_ERR_UNSUPPORTED,
+                   "%s: tensors of no known layout, such as '%.60s'; Hugging Face CLIP, OpenAI and "
+                   "open_clip are read",
+                   source->label, first);
+}
+
 /* config_name: beside the weights, for OpenAI's names; NULL when there is none. */
 static wi_status read_by_names(wi_source *source, const char *folder, const char *config_name,
                                wi_error *error)
@@ -358,16 +402,25 @@ static wi_status read_by_names(wi_source *source, const char *folder, const char
     bool openai = has_openai_names(source), config = wi_source_file_exists(folder, "config.json");
     if (wi_source_is_mbconv(source))
         return read_mbconv(source, folder, config, error);
-    if (config && !openai)
-        return wi_source_read_hf(source, folder,
-                                 error); /* also names the family when it is not CLIP */
+    if (openai && !config_name && config) {
+        bool found = false;
+        const wi_status status = is_open_clip_config(folder, "config.json", &found, error);
+        if (status != WI_OK)
+            return status;
+        config_name = found ? "config.json" : NULL;
+    }
+    if (config && !openai) {
+        /* Names the family when it is not CLIP. */
+        const wi_status status = wi_source_check_family(folder, error);
+        if (status != WI_OK || !has_hf_names(source))
+            return status != WI_OK ? status : fail_unknown(source, error);
+        return wi_source_read_hf(source, folder, error);
+    }
     if (has_hf_names(source))
         return wi_fail(error, WI_ERR_FORMAT, "%s: config.json is missing beside the weights",
                        source->label);
     if (!openai)
-        return wi_fail(error, WI_ERR_UNSUPPORTED,
-                       "%s: tensors of no known layout (Hugging Face CLIP, OpenAI, open_clip)",
-                       source->label);
+        return fail_unknown(source, error);
     if (!config_name)
         return wi_source_read_openai(source, folder, NULL, error);
     char *path = wi_source_path(folder, config_name);
@@ -378,15 +431,59 @@ static wi_status read_by_names(wi_source *source, const char *folder, const char
     return status;
 }
 
-/* The folder's only .safetensors, else its only PyTorch file. */
+/* What else than safetensors and PyTorch files weights come as, by the ending of their names. */
+static const char *other_format(const char *name)
+{
+    static const char *const formats[][2] = {
+        {".onnx", "an ONNX graph"},
+        {".h5", "a Keras file"},
+        {".msgpack", "a Flax file"},
+        {".npz", "a NumPy archive"},
+        {".pkl", "a pickle, which can run code"},
+        {".mlmodel", "a Core ML model"},
+        {".tflite", "a TensorFlow Lite model"},
+    };
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (ends_with(name, formats[i][0]))
+            return formats[i][1];
+    return NULL;
+}
+
+static wi_status fail_empty(const char *folder, const char *name, const char *what, wi_error *error)
+{
+    if (what)
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "%s: its weights are %s (%s); get model.safetensors, or save it as such",
+                       folder, what, name);
+    if (wi_source_file_exists(folder, "0_CLIPModel"))
+        return wi_fail(error, WI_ERR_FORMAT,
+                       "%s: a sentence-transformers folder; the model is its folder 0_CLIPModel",
+                       folder);
+    if (wi_source_file_exists(folder, "onnx"))
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "%s: its weights are an ONNX graph (in onnx/); get model.safetensors",
+                       folder);
+    return wi_fail(error, WI_ERR_FORMAT,
+                   "%s: no model here (no model.safetensors, no index of shards)", folder);
+}
+
+/* The folder's only .safetensors, else its only PyTorch file, or an error that says what else lies
+ * there. */
 static wi_status find_single(const char *folder, char **out, wi_error *error)
 {
     DIR *dir = opendir(folder);
     if (!dir)
         return wi_fail_errno(error, folder, "cannot open", errno);
     size_t n_found = 0;
+    const char *what = NULL;
+    char name[80] = "";
     bool pickle = false, nomem = false;
     for (struct dirent *entry; (entry = readdir(dir));) {
+        const char *other = other_format(entry->d_name);
+        if (other && (!what || strcmp(entry->d_name, name) < 0)) {
+            what = other;
+            snprintf(name, sizeof name, "%.79s", entry->d_name);
+        }
         const bool plain = ends_with(entry->d_name, ".safetensors");
         if (!plain && (!is_pickle_name(entry->d_name) || (n_found && !pickle)))
             continue;
@@ -409,8 +506,7 @@ static wi_status find_single(const char *folder, char **out, wi_error *error)
     if (n_found)
         return wi_fail(error, WI_ERR_FORMAT, "%s: %zu %s files and no index: name one of them",
                        folder, n_found, pickle ? "PyTorch" : ".safetensors");
-    return wi_fail(error, WI_ERR_FORMAT,
-                   "%s: no model here (no model.safetensors, no index of shards)", folder);
+    return fail_empty(folder, name, what, error);
 }
 
 static wi_status open_weights(wi_source *source, const char *folder, wi_error *error)
@@ -472,6 +568,25 @@ static wi_status open_single(wi_source *source, const char *path, wi_error *erro
     return status;
 }
 
+/* A file that is no GGUF, named by its first bytes or its ending. */
+static wi_status refuse_other(const char *path, wi_error *error)
+{
+    unsigned char head[4] = {0};
+    FILE *file = fopen(path, "rb");
+    const size_t n = file ? fread(head, 1, sizeof head, file) : 0;
+    if (file)
+        fclose(file);
+    if (n < sizeof head || memcmp(head, "GGUF", 4) == 0)
+        return WI_OK; /* the reader of GGUF says what is wrong */
+    const char *what = other_format(path);
+    if (!what && memcmp(head, "PK\3\4", 4) == 0)
+        what = "a zip archive; if PyTorch wrote it, call it NAME.pt";
+    if (!what)
+        return WI_OK;
+    return wi_fail(error, WI_ERR_UNSUPPORTED,
+                   "%s: %s; get the model as safetensors, or save it as such", path, what);
+}
+
 static wi_status open_any(wi_source *source, const char *path, wi_error *error)
 {
     struct stat st;
@@ -481,18 +596,21 @@ static wi_status open_any(wi_source *source, const char *path, wi_error *error)
         return open_folder(source, path, error);
     if (ends_with(path, ".safetensors") || is_pickle_name(path))
         return open_single(source, path, error);
-    wi_status status = wi_source_add_gguf(source, path, error);
+    wi_status status = refuse_other(path, error);
+    if (status == WI_OK)
+        status = wi_source_add_gguf(source, path, error);
     if (status == WI_OK)
         status = wi_source_read_clipcpp(source, error);
     return status == WI_OK ? read_names(source, path, NULL, error) : status;
 }
 
-wi_status wi_source_open(const char *path, wi_source **out, wi_error *error)
+wi_status wi_source_open(const char *path, const char *config, wi_source **out, wi_error *error)
 {
     wi_source *source = calloc(1, sizeof *source);
     if (!source)
         return wi_fail_nomem(error, sizeof *source, "a model source");
     source->text_prefix = "";
+    source->config = config;
     source->label = copy_range(path, strlen(path));
     wi_status status = source->label ? open_any(source, path, error)
                                      : wi_fail_nomem(error, strlen(path), "a file name");

@@ -34,9 +34,10 @@ typedef struct wi_raw {
 typedef struct wi_source wi_source;
 
 /* path: a Hugging Face folder, an open_clip folder, a folder, .safetensors or PyTorch file with an
- * OpenAI-named state dict, or a clip.cpp .gguf.
+ * OpenAI-named state dict, or a clip.cpp .gguf. config: the name of a well-known open_clip
+ * configuration that rules over what stands beside the weights; NULL: none, else borrowed.
  * Errors: WI_ERR_IO, WI_ERR_FORMAT, WI_ERR_UNSUPPORTED, WI_ERR_LIMIT, WI_ERR_NOMEM. */
-wi_status wi_source_open(const char *path, wi_source **out, wi_error *error);
+wi_status wi_source_open(const char *path, const char *config, wi_source **out, wi_error *error);
 void wi_source_close(wi_source **source);
 
 const wi_params *wi_source_params(const wi_source *source);

@@ -14,18 +14,18 @@ typedef struct placement {
     uint32_t resized, skip, pad, n;
 } placement;
 
-/* torchvision's center_crop and open_clip's CenterCropOrPad: pads with the smaller half first,
- * crops at Python's round((resized - size) / 2), which rounds half to even. */
-static placement place(uint32_t resized, uint32_t size, bool crop_floor)
+/* torchvision's center_crop and open_clip's CenterCropOrPad: pads with the smaller half first
+ * (transformers' center_crop, of pictures that were not resized, with the larger), crops at Python's round((resized - size) / 2), which rounds half to even. */
+static placement place(uint32_t resized, uint32_t size, const wi_preprocess *how)
 {
     placement p = {.resized = resized, .n = resized};
     if (resized < size) {
-        p.pad = (size - resized) / 2;
+        p.pad = (size - resized + (how->mode == WI_RESIZE_NONE)) / 2;
         return p;
     }
     uint32_t surplus = resized - size;
     p.skip = surplus / 2;
-    if (surplus % 2 && p.skip % 2 && !crop_floor)
+    if (surplus % 2 && p.skip % 2 && !how->crop_floor)
         p.skip++;
     p.n = size;
     return p;
@@ -51,6 +51,10 @@ static void resized_size(const wi_image *image, const wi_preprocess *how, uint64
     case WI_RESIZE_LONGEST:
         *width = longest_side(w, w > h ? w : h, n);
         *height = longest_side(h, w > h ? w : h, n);
+        break;
+    case WI_RESIZE_NONE:
+        *width = w;
+        *height = h;
         break;
     case WI_RESIZE_CROP:
         n = how->resize_px ? how->resize_px : n;
@@ -102,7 +106,7 @@ static bool known_how(const wi_preprocess *how)
     return how->size_px > 0 && how->size_px <= WI_PREPROCESS_MAX_PX &&
            how->resize_px <= WI_PREPROCESS_MAX_PX &&
            (how->mode == WI_RESIZE_CROP || how->mode == WI_RESIZE_SQUASH ||
-            how->mode == WI_RESIZE_LONGEST) &&
+            how->mode == WI_RESIZE_LONGEST || how->mode == WI_RESIZE_NONE) &&
            (how->interpolation == WI_BICUBIC || how->interpolation == WI_BILINEAR);
 }
 
@@ -126,8 +130,8 @@ wi_status wi_preprocess_run(const wi_image *image, const wi_preprocess *how, con
     bool native = image->color && image->color->takes_native;
     bool rgb_first = !native && (how->rgb_first || image->smooth);
     c.rows_are_rgb = rgb_first || image->mode == WI_MODE_RGB;
-    c.x = place((uint32_t)width, how->size_px, how->crop_floor);
-    c.y = place((uint32_t)height, how->size_px, how->crop_floor);
+    c.x = place((uint32_t)width, how->size_px, how);
+    c.y = place((uint32_t)height, how->size_px, how);
     wi_resize resize = {
         .x = {image->width_px, c.x.resized, c.x.skip, c.x.n, image->box_x, image->box_width},
         .y = {image->height_px, c.y.resized, c.y.skip, c.y.n, image->box_y, image->box_height},

@@ -16,7 +16,7 @@ const wi_field wi_params_fields[] = {
     WI_BOOL("whatsit.sigmoid", wi_params, sigmoid, FIRST, false),
     WI_U32(PRE("size_px"), wi_params, preprocess.size_px, WI_MAX_IMAGE_PX, FIRST, 0),
     WI_U32(PRE("resize_px"), wi_params, preprocess.resize_px, 4 * WI_MAX_IMAGE_PX, FIRST, 0),
-    WI_U32(PRE("mode"), wi_params, preprocess.mode, WI_RESIZE_LONGEST, FIRST, WI_RESIZE_CROP),
+    WI_U32(PRE("mode"), wi_params, preprocess.mode, WI_RESIZE_NONE, FIRST, WI_RESIZE_CROP),
     WI_U32(PRE("interpolation"), wi_params, preprocess.interpolation, WI_BILINEAR, FIRST,
            WI_BICUBIC),
     {PRE("fill"), WI_FIELD_U8, offsetof(wi_params, preprocess.fill), 0, 255, 0, 0},
@@ -51,7 +51,7 @@ static wi_status check_preprocess(const wi_preprocess *how, uint32_t image_px, w
         (how->resize_px < how->size_px || how->resize_px > 4 * WI_MAX_IMAGE_PX))
         return wi_fail(error, WI_ERR_UNSUPPORTED, "preprocessing resizes to %u px and crops %u px",
                        how->resize_px, how->size_px);
-    if ((unsigned)how->mode > WI_RESIZE_LONGEST || (unsigned)how->interpolation > WI_BILINEAR)
+    if ((unsigned)how->mode > WI_RESIZE_NONE || (unsigned)how->interpolation > WI_BILINEAR)
         return bad(error, "preprocessing", "unknown resize mode or interpolation");
     for (int i = 0; i < 3; i++) {
         if (!isfinite(how->mean[i]))

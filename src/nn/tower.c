@@ -34,6 +34,17 @@ bool wi_tower_params_get(const wi_tower_params *params, const wi_tower_kind *kin
     return true;
 }
 
+bool wi_tower_params_equal(const wi_tower_params *a, const wi_tower_params *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    for (const wi_field *f = a->kind ? a->kind->fields : NULL; f && f->key; f++)
+        for (size_t i = 0; i < wi_field_count(f); i++)
+            if (wi_field_get(f, a->values, i) != wi_field_get(f, b->values, i))
+                return false;
+    return true;
+}
+
 wi_tower_facts wi_tower_facts_of(const wi_tower_params *params)
 {
     wi_tower_facts facts = {0};

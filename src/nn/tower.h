@@ -121,6 +121,7 @@ typedef struct wi_tower_params {
 void wi_tower_params_set(wi_tower_params *params, const wi_tower_kind *kind, const void *values);
 /* False, and values untouched, when params is of another kind. */
 bool wi_tower_params_get(const wi_tower_params *params, const wi_tower_kind *kind, void *values);
+bool wi_tower_params_equal(const wi_tower_params *a, const wi_tower_params *b);
 /* All zero when there is no tower. */
 wi_tower_facts wi_tower_facts_of(const wi_tower_params *params);
 

@@ -22,7 +22,7 @@ static wi_source *open_checkpoint(const recipe *r)
 {
     wi_source *source = NULL;
     wi_error error = {0};
-    if (wi_source_open(make_checkpoint(r), &source, &error) != WI_OK)
+    if (wi_source_open(make_checkpoint(r), NULL, &source, &error) != WI_OK)
         fail_msg("%s", error.message);
     return source;
 }
@@ -138,7 +138,7 @@ static void parameters_of_hugging_face(void **state)
     assert_int_equal(p->preprocess.mode, WI_RESIZE_CROP);
     assert_int_equal(p->preprocess.interpolation, WI_BILINEAR);
     assert_true(p->preprocess.mean[2] == 0.5f && p->preprocess.std[0] == 0.25f);
-    assert_false(p->preprocess.crop_floor || p->preprocess.rgb_first);
+    assert_true(p->preprocess.crop_floor && p->preprocess.rgb_first);
     expect_float(p->logit_scale, exp(2));
     assert_false(p->sigmoid);
     assert_string_equal(wi_source_format(source), "hugging face");
@@ -199,9 +199,10 @@ static void parameters_from_shapes(void **state)
         "{\"embed_dim\":32,\"quick_gelu\":false,"
         "\"vision_cfg\":{\"image_size\":64,\"layers\":[1,2,1,1],\"width\":4,\"head_width\":32},"
         "\"text_cfg\":{\"context_length\":8,\"vocab_size\":520,\"width\":64,\"heads\":4,"
-        "\"layers\":2,\"mlp_ratio\":2}}");
+        "\"layers\":2,\"mlp_ratio\":2},\"preprocess_cfg\":{}}");
     wi_error error = {0};
-    assert_int_equal(wi_source_open(scratch_path("m/tiny.safetensors"), &source, &error), WI_OK);
+    assert_int_equal(wi_source_open(scratch_path("m/tiny.safetensors"), NULL, &source, &error),
+                     WI_OK);
     assert_int_equal(text_of(wi_source_params(source)).blocks.n_heads, 4);
     assert_int_equal(text_of(wi_source_params(source)).blocks.activation, WI_ACT_GELU);
     assert_int_equal(resnet_of(wi_source_params(source)).n_heads, 4);
@@ -230,11 +231,11 @@ static void a_folder_may_bring_another_file_name(void **state)
     wi_source *source = NULL;
     wi_error error = {0};
     make_checkpoint(&(recipe){LAYOUT_OPENAI, WI_RAW_F16, BOTH});
-    assert_int_equal(wi_source_open(scratch_path("m"), &source, &error), WI_OK);
+    assert_int_equal(wi_source_open(scratch_path("m"), NULL, &source, &error), WI_OK);
     assert_string_equal(wi_source_format(source), "openai");
     wi_source_close(&source);
     scratch_text("m/other.safetensors", "");
-    assert_int_equal(wi_source_open(scratch_path("m"), &source, &error), WI_ERR_FORMAT);
+    assert_int_equal(wi_source_open(scratch_path("m"), NULL, &source, &error), WI_ERR_FORMAT);
     assert_non_null(strstr(error.message, "2 .safetensors files"));
 }
 
@@ -246,9 +247,9 @@ static void names_in_a_hub_cache(void **state)
     scratch_text("models--openai--clip-vit-x/snapshots/.folder", "");
     assert_int_equal(
         rename(scratch_path("m"), scratch_path("models--openai--clip-vit-x/snapshots/3d74ac")), 0);
-    assert_int_equal(
-        wi_source_open(scratch_path("models--openai--clip-vit-x/snapshots/3d74ac/"), &source, NULL),
-        WI_OK);
+    assert_int_equal(wi_source_open(scratch_path("models--openai--clip-vit-x/snapshots/3d74ac/"),
+                                    NULL, &source, NULL),
+                     WI_OK);
     assert_string_equal(wi_source_name(source), "clip-vit-x");
     wi_source_close(&source);
 }
@@ -260,7 +261,7 @@ static void expect_failure(const char *name, wi_status status, const char *says)
     wi_source *source = NULL;
     wi_error error = {0};
     char parts[256];
-    wi_status got = wi_source_open(scratch_path(name), &source, &error);
+    wi_status got = wi_source_open(scratch_path(name), NULL, &source, &error);
     assert_null(source);
     snprintf(parts, sizeof parts, "%s", says);
     for (char *at = parts, *next; at; at = next) {
@@ -400,7 +401,7 @@ static void old_configurations_with_dictionaries(void **state)
         "\"num_attention_heads\":2,\"image_size\":8,\"patch_size\":4}}");
     wi_source *source = NULL;
     wi_error error = {0};
-    if (wi_source_open(scratch_path("m"), &source, &error) != WI_OK)
+    if (wi_source_open(scratch_path("m"), NULL, &source, &error) != WI_OK)
         fail_msg("%s", error.message);
     assert_int_equal(text_of(wi_source_params(source)).blocks.activation, WI_ACT_QUICK_GELU);
     assert_int_equal(text_of(wi_source_params(source)).blocks.n_heads, 8);
@@ -419,7 +420,7 @@ static void towers_with_configurations_of_their_own(void **state)
                  "\"patch_size\":4,\"hidden_act\":\"gelu_pytorch_tanh\"}");
     wi_source *source = NULL;
     wi_error error = {0};
-    if (wi_source_open(scratch_path("m"), &source, &error) != WI_OK)
+    if (wi_source_open(scratch_path("m"), NULL, &source, &error) != WI_OK)
         fail_msg("%s", error.message);
     assert_int_equal(vit_of(wi_source_params(source)).blocks.activation, WI_ACT_GELU_TANH);
     assert_int_equal(vit_of(wi_source_params(source)).blocks.n_heads, 4);
@@ -432,7 +433,7 @@ static void towers_with_configurations_of_their_own(void **state)
                  "\"intermediate_size\":128,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
                  "\"vocab_size\":520,"
                  "\"max_position_embeddings\":8}");
-    assert_int_equal(wi_source_open(scratch_path("m"), &source, &error), WI_OK);
+    assert_int_equal(wi_source_open(scratch_path("m"), NULL, &source, &error), WI_OK);
     assert_null(wi_source_params(source)->tower[WI_ROLE_IMAGE].kind);
     assert_int_equal(text_of(wi_source_params(source)).blocks.n_heads, 4);
     wi_source_close(&source);
@@ -475,7 +476,7 @@ static void preprocessing_spellings(void **state)
         }
         wi_source *source = NULL;
         wi_error error = {0};
-        if (wi_source_open(scratch_path("m"), &source, &error) != WI_OK)
+        if (wi_source_open(scratch_path("m"), NULL, &source, &error) != WI_OK)
             fail_msg("%s: %s", cases[i].text, error.message);
         const wi_preprocess *how = &wi_source_params(source)->preprocess;
         assert_int_equal(how->size_px, 8);
@@ -497,13 +498,15 @@ static void open_clip_options(void **state)
         {",\"attentional_pool\":true", "", "", "attentional_pool", WI_ERR_UNSUPPORTED},
         {",\"attentional_pool\":false,\"ls_init_value\":null,\"pool_type\":\"tok\"", "", "", "",
          WI_OK},
-        {",\"pool_type\":\"avg\"", "", "", "pool_type=avg", WI_ERR_UNSUPPORTED},
+        {",\"pool_type\":\"avg\"", "", "", "", WI_OK},
+        {",\"pool_type\":\"none\"", "", "", "pool_type=none", WI_ERR_UNSUPPORTED},
         {",\"no_ln_pre\":true", "", "", "'visual.ln_pre.", WI_ERR_UNSUPPORTED},
         {",\"norm_kwargs\":{\"eps\":1e-6}", "", "", "", WI_OK},
         {"", ",\"hf_tokenizer_name\":\"x/y\"", "", "hf_tokenizer_name", WI_ERR_UNSUPPORTED},
         {"", ",\"tokenizer_kwargs\":{\"clean\":\"canonicalize\"}", "", "tokenizer_kwargs",
          WI_ERR_UNSUPPORTED},
-        {"", ",\"no_causal_mask\":true", "", "no_causal_mask", WI_ERR_UNSUPPORTED},
+        {"", ",\"no_causal_mask\":true", "", "", WI_OK},
+        {"", ",\"embed_cls\":true", "", "embed_cls", WI_ERR_UNSUPPORTED},
         {"", ",\"heads\":0", "", "", WI_ERR_FORMAT},
         {"", "", ",\"multimodal_cfg\":{\"layers\":2}", "multimodal_cfg", WI_ERR_UNSUPPORTED},
         {",\"mlp_ratio\":1e30", "", "", "mlp width", WI_ERR_FORMAT},
@@ -526,7 +529,7 @@ static void open_clip_options(void **state)
         scratch_text("m/open_clip_config.json", text);
         wi_source *source = NULL;
         wi_error error = {0};
-        wi_status got = wi_source_open(scratch_path("m"), &source, &error);
+        wi_status got = wi_source_open(scratch_path("m"), NULL, &source, &error);
         if (got != cases[i].status || !strstr(error.message, cases[i].says))
             fail_msg("case %zu: status %d, '%s'", i, got, error.message);
         wi_source_close(&source);
@@ -571,12 +574,12 @@ static void logit_scales(void **state)
     expect_failure("m", WI_ERR_FORMAT, "logit_scale");
     write_scale("F32", &good, 4, "[1,1]");
     wi_source *source = NULL;
-    assert_int_equal(wi_source_open(scratch_path("m"), &source, NULL), WI_OK);
+    assert_int_equal(wi_source_open(scratch_path("m"), NULL, &source, NULL), WI_OK);
     expect_float(wi_source_params(source)->logit_scale, exp(4.5));
     wi_source_close(&source);
     /* Without the tensor the configuration's initial value stands. */
     scratch_text("m/model.safetensors.index.json", "{\"weight_map\":{\"x\":\"rest.safetensors\"}}");
-    assert_int_equal(wi_source_open(scratch_path("m"), &source, NULL), WI_OK);
+    assert_int_equal(wi_source_open(scratch_path("m"), NULL, &source, NULL), WI_OK);
     expect_float(wi_source_params(source)->logit_scale, exp(1.5));
     wi_source_close(&source);
 }
@@ -606,7 +609,7 @@ static void tokenizers(void **state)
         }
         wi_source *source = NULL;
         size_t n = 0;
-        assert_int_equal(wi_source_open(scratch_path("m"), &source, NULL), WI_OK);
+        assert_int_equal(wi_source_open(scratch_path("m"), NULL, &source, NULL), WI_OK);
         const char *merges = wi_source_merges(source, &n);
         assert_int_equal(n, 13);
         assert_memory_equal(merges, "a b\nab c</w>\n", 13);
@@ -616,7 +619,7 @@ static void tokenizers(void **state)
     scratch_text("m/merges.txt", "a b\nb c\nc d\nd e\ne f\nf g\ng h\nh i\n");
     wi_source *source = NULL;
     size_t n = 0;
-    assert_int_equal(wi_source_open(scratch_path("m"), &source, NULL), WI_OK);
+    assert_int_equal(wi_source_open(scratch_path("m"), NULL, &source, NULL), WI_OK);
     assert_non_null(wi_source_merges(source, &n));
     assert_int_equal(n, (VOCABULARY - 514) * 4);
     wi_source_close(&source);
@@ -657,7 +660,7 @@ static void places_that_hold_no_model(void **state)
 static wi_status open_one(void *context, wi_error *error)
 {
     wi_source *source = NULL;
-    wi_status status = wi_source_open(context, &source, error);
+    wi_status status = wi_source_open(context, NULL, &source, error);
     assert_true((status == WI_OK) == (source != NULL));
     wi_source_close(&source);
     return status;

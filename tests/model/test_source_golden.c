@@ -46,7 +46,7 @@ static wi_source *open_reference(const reference *r, char folder[512])
         skip();
     wi_source *source = NULL;
     wi_error error = {0};
-    if (wi_source_open(folder, &source, &error) != WI_OK)
+    if (wi_source_open(folder, NULL, &source, &error) != WI_OK)
         fail_msg("%s", error.message);
     return source;
 }

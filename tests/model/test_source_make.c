@@ -436,6 +436,12 @@ static size_t make_stored(const recipe *r, stored *all)
         *s = (stored){.name = "logit_scale", .type = WI_RAW_F32};
         append_bytes(s, &scale, 1);
     }
+    if (r->layout == LAYOUT_OPENAI && !r->unmarked) {
+        const float side = SIDE;
+        stored *s = &all[n++];
+        *s = (stored){.name = "input_resolution", .type = WI_RAW_F32};
+        append_bytes(s, &side, 1);
+    }
     for (size_t i = 0; i < n; i++) {
         if (r->omit && strcmp(all[i].name, r->omit) == 0) {
             free(all[i].bytes);

@@ -30,6 +30,7 @@ typedef struct recipe {
     const char *omit; /* stored name that is left out */
     const char *wrong_shape, *wrong_type; /* stored names */
     bool without_scale;
+    bool unmarked; /* OpenAI: without the numbers that only OpenAI's own state dicts carry */
 } recipe;
 
 enum {

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Small models of every cause, with what the originals make of them, for test_originals.c.
+
+    pip install open_clip_torch==3.3.0 transformers==5.24.0 timm==1.0.31   # and torch, safetensors
+    tests/model/data/make_originals.py [NAME...]
+
+Each folder of originals/ holds a checkpoint as people have it, with seeded random weights, and
+expected.safetensors: pixels u8 [n,px,px,3], input_ids i32 [n,context] with padding, image_embeds and
+text_embeds f32, before normalisation, computed in float64 by the original from the stored weights.
+"""
+import copy
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+HERE = Path(__file__).resolve().parent / "originals"
+VISION = {"image_size": 16, "layers": 2, "width": 32, "head_width": 16, "patch_size": 4, "mlp_ratio": 2.0}
+TEXT = {"context_length": 10, "vocab_size": 48, "width": 32, "heads": 2, "layers": 2, "mlp_ratio": 2.0}
+CUSTOM = {"block_type": "custom", "qk_norm": True, "scale_heads": True, "scale_attn_inner": True,
+          "scale_attn": True, "scale_fc": True}
+
+# name: (options of vision, of text, of the model, of preprocessing, prefix "text.")
+OPEN_CLIP = {
+    "open_clip_gelu": ({}, {}, {}, {"interpolation": "bilinear"}),
+    "open_clip_quickgelu": ({}, {}, {"quick_gelu": True}, {"resize_mode": "longest", "fill_color": 255}),
+    "open_clip_layer_scale": ({"ls_init_value": 0.5}, {"ls_init_value": 0.5}, {}, {}),
+    "open_clip_custom_blocks": (CUSTOM, {"block_type": "custom", "qk_norm": True, "scale_fc": True}, {}, {}),
+    "open_clip_clipa": ({"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True},
+                        {"no_causal_mask": True, "pool_type": "last"}, {"custom_text": True},
+                        {"resize_mode": "squash"}),
+    "open_clip_remainder": ({"image_size": 18, "pool_type": "avg", "norm_kwargs": {"eps": 1e-6}},
+                            {"pool_type": "first"}, {}, {}),
+    "open_clip_sees_all": ({"act_kwargs": {"approximate": "tanh"}},
+                           {"no_causal_mask": True, "proj_bias": True}, {"custom_text": True}, {}),
+    "open_clip_eos": ({"pos_embed_type": "sin_cos_2d", "head_width": 8},
+                      {"pool_type": "eos", "eos_id": 5, "proj_type": "none", "width": 24}, {}, {}),
+    "open_clip_causal_last": ({}, {"pool_type": "last"}, {"init_logit_bias": -10}, {}),
+    "open_clip_resnet": ({"image_size": 64, "layers": [1, 2, 1, 1], "width": 4, "head_width": 32}, {},
+                         {"quick_gelu": True}, {}),
+}
+
+
+def randomise(model, seed):
+    """Every weight, also those that start at 0 or 1, so that none can be forgotten unnoticed."""
+    generator = torch.Generator().manual_seed(seed)
+    fixed = {"logit_scale", "logit_bias"}
+    for name, tensor in list(model.named_parameters()) + list(model.named_buffers()):
+        if name.split(".")[-1] in fixed or not tensor.is_floating_point() or "attn_mask" in name:
+            continue
+        noise = torch.randn(tensor.shape, generator=generator)
+        with torch.no_grad():
+            if "running_var" in name:
+                tensor.copy_(1 + 0.2 * noise.abs())
+            elif tensor.dim() >= 2 and "positional" not in name and "head_scale" not in name:
+                tensor.copy_(noise / tensor[0].numel() ** 0.5)
+            elif "weight" in name or "gamma" in name or "head_scale" in name:
+                tensor.copy_(1 + 0.3 * noise)
+            else:
+                tensor.copy_(0.3 * noise)
+            tensor.copy_(tensor.half().to(tensor.dtype))
+
+
+def token_ids(context, vocabulary, end):
+    generator = torch.Generator().manual_seed(3)
+    ids = torch.zeros(4, context, dtype=torch.int64)
+    for row, n in enumerate([1, 3, 3, context - 2]):
+        ids[row, 0] = vocabulary - 2
+        ids[row, 1 : n + 1] = torch.randint(6, vocabulary - 2, (n,), generator=generator)
+        ids[row, n + 1] = end
+    ids[2, :3] = ids[1, :3]  # a shared beginning
+    return ids
+
+
+def pixel_values(pixels, mean, std):
+    x = pixels.to(torch.float32) / 255
+    x = (x - torch.tensor(mean, dtype=torch.float32)) / torch.tensor(std, dtype=torch.float32)
+    return x.permute(0, 3, 1, 2).double()
+
+
+def write(folder, weights_name, state, config_name, config, expected):
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {k: (v if v.dim() == 0 or not v.is_floating_point() else v.half()).contiguous() for k, v in state.items()}
+    save_file(state, folder / weights_name)
+    (folder / config_name).write_text(json.dumps(config, indent=1) + "\n")
+    save_file({k: v.contiguous() for k, v in expected.items()}, folder / "expected.safetensors")
+    print(folder.name, sum(p.stat().st_size for p in folder.iterdir()))
+
+
+def make_open_clip(name, seed):
+    import open_clip
+
+    vision, text, model_options, preprocess = OPEN_CLIP[name]
+    config = {"embed_dim": 24, "vision_cfg": {**VISION, **vision}, "text_cfg": {**TEXT, **text}, **model_options}
+    if text.get("proj_type") != "none":
+        config["embed_dim"] = 16
+    options = copy.deepcopy(config)
+    custom = options.pop("custom_text", False)
+    model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**options, output_dict=False)
+    model.eval()
+    randomise(model, seed)
+    model = model.double()
+    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    px = config["vision_cfg"]["image_size"]
+    pixels = torch.randint(0, 256, (3, px, px, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    end = text.get("eos_id", TEXT["vocab_size"] - 1)
+    ids = token_ids(TEXT["context_length"], TEXT["vocab_size"], end)
+    with torch.no_grad():
+        image = model.encode_image(pixel_values(pixels, mean, std))
+        texts = model.encode_text(ids)
+    write(HERE / name, "open_clip_model.safetensors", {k: v.float() if v.is_floating_point() else v for k, v in model.state_dict().items()},
+          "open_clip_config.json", {"model_cfg": config, "preprocess_cfg": {"mean": mean, "std": std, **preprocess}},
+          {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
+
+
+def make_hf(name, seed):
+    from transformers import CLIPConfig, CLIPModel
+
+    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = CLIPConfig(
+        projection_dim=16,
+        text_config={**tower, "vocab_size": 48, "max_position_embeddings": 10, "hidden_act": "gelu",
+                     "eos_token_id": 5, "bos_token_id": 46, "pad_token_id": 0},
+        vision_config={**tower, "image_size": 16, "patch_size": 4, "hidden_act": "quick_gelu"})
+    model = CLIPModel(config).eval()
+    randomise(model, seed)
+    model = model.double()
+    pixels = torch.randint(0, 256, (3, 16, 16, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    ids = token_ids(10, 48, 5)
+    mean, std = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
+    with torch.no_grad():
+        image = model.visual_projection(model.vision_model(pixel_values=pixel_values(pixels, mean, std)).pooler_output)
+        texts = model.text_projection(model.text_model(input_ids=ids).pooler_output)
+    folder = HERE / name
+    write(folder, "model.safetensors", {k: v.float() if v.is_floating_point() else v for k, v in model.state_dict().items()}, "config.json",
+          json.loads(config.to_json_string()),
+          {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
+    (folder / "preprocessor_config.json").write_text(json.dumps(
+        {"size": {"shortest_edge": 18}, "crop_size": {"height": 16, "width": 16}, "resample": 3,
+         "image_mean": mean, "image_std": std}, indent=1) + "\n")
+
+
+def main():
+    wanted = sys.argv[1:] or [*OPEN_CLIP, "hf_clip"]
+    for i, name in enumerate([*OPEN_CLIP, "hf_clip"]):
+        if name in wanted:
+            (make_hf if name == "hf_clip" else make_open_clip)(name, 100 + i)
+
+
+if __name__ == "__main__":
+    main()
