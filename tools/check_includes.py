@@ -42,6 +42,7 @@ LIBRARIES = {
     r"microhttpd\.h": ["apps/server/"],
     r"sodium\.h": ["apps/server/", "apps/store/"],
     r"seccomp\.h": ["apps/server/sandbox.c"],
+    r"ini\.h": ["apps/cli/settings.c"],
     r"sqlite3\.h": ["apps/store/"],
     r"exiv2/.*": ["apps/library/metadata.cpp"],
     r"libpq-fe\.h|postgresql/.*": ["apps/store/"],

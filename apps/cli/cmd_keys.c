@@ -23,6 +23,33 @@ static const cli_option new_options[] = {
     {"burst", 0, "N", false, "how many of them at once (4 times the rate)", NULL},
     {"keep-heads", 0, "N", false, "heads kept for it (1000; -1: any number)", NULL},
     {"keep-megabytes", 0, "N", false, "and how large they are together (2048; -1: any size)", NULL},
+    {"expires", 0, "DAYS", false, "good for so many days (0: for ever)", NULL},
+    {"read-only", 0, NULL, false, "may classify and look, and makes and deletes nothing", NULL},
+    {"only-heads", 0, "NAMES", false, "sees these heads, with commas between, and no others", NULL},
+    DB_OPTION,
+    {"json", 0, NULL, false, "one JSON object a line", NULL},
+    {0},
+};
+
+static const cli_option change_options[] = {
+    {"requests", 0, "N", false, "requests a day (-1: any number)", NULL},
+    {"heads", 0, "N", false, "new heads a day (-1: any number)", NULL},
+    {"megabytes", 0, "N", false, "sent a day (-1: any number)", NULL},
+    {"concurrency", 0, "N", false, "requests at once (-1: any number)", NULL},
+    {"rate", 0, "N", false, "requests a second (-1: any number)", NULL},
+    {"burst", 0, "N", false, "how many of them at once", NULL},
+    {"keep-heads", 0, "N", false, "heads kept for it (-1: any number)", NULL},
+    {"keep-megabytes", 0, "N", false, "and how large they are together (-1: any size)", NULL},
+    {"expires", 0, "DAYS", false, "good for so many days from now (0: for ever)", NULL},
+    {"only-heads", 0, "NAMES", false, "sees these heads and no others; 'all': all", NULL},
+    {"read-only", 0, NULL, false, "makes and deletes nothing from now on", NULL},
+    {"read-write", 0, NULL, false, "makes and deletes heads from now on", NULL},
+    DB_OPTION,
+    {0},
+};
+
+static const cli_option rotate_options[] = {
+    {"grace", 0, "HOURS", false, "the old secret stays good for so long (24)", NULL},
     DB_OPTION,
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {0},
@@ -74,6 +101,24 @@ static int read_plan(const cli_args *args, store_plan *plan)
     return status;
 }
 
+/* Heads that a key sees, and until when it is good. */
+static int read_scope(const cli_args *args, store_key *key)
+{
+    long days = -1;
+    const char *heads = cli_args_value(args, "only-heads");
+    int status = cli_args_number(args, "expires", 0, 36500, -1, &days);
+    if (days >= 0) {
+        key->expires_ms = days ? store_now_ms() + (int64_t)days * 86400000 : 0;
+    }
+    if (heads) {
+        free(key->only_heads);
+        key->only_heads = cli_text("%s", strcmp(heads, "all") ? heads : "");
+    }
+    key->read_only =
+        (key->read_only || cli_args_has(args, "read-only")) && !cli_args_has(args, "read-write");
+    return status;
+}
+
 static int run_new(cli_app *app, const cli_args *args)
 {
     store *st = NULL;
@@ -81,6 +126,7 @@ static int run_new(cli_app *app, const cli_args *args)
     char text[SRV_KEY_TEXT_BYTES];
     wi_error error = {0};
     int status = read_plan(args, &key.plan);
+    status = status ? status : read_scope(args, &key);
     status = status ? status : open_store(app, args, &st);
     if (status == CLI_OK) {
         wi_status made = srv_key_new(&key, text, &error);
@@ -122,22 +168,113 @@ static int run_list(cli_app *app, const cli_args *args)
     }
     for (size_t i = 0; i < n; i++) {
         const store_key *key = &keys[i];
-        const char *state = key->revoked_ms ? "revoked" : "good";
+        const char *state = key->revoked_ms                                       ? "revoked"
+                            : key->expires_ms && key->expires_ms < store_now_ms() ? "over"
+                                                                                  : "good";
         if (cli_args_has(args, "json")) {
             cli_json_line(json_pack(
-                "{s:s,s:s,s:s,s:I,s:I,s:I,s:I}", "id", key->id, "name", key->name, "state", state,
-                "requests_a_day", (json_int_t)key->plan.requests_a_day, "heads_a_day",
-                (json_int_t)key->plan.heads_a_day, "bytes_a_day", (json_int_t)key->plan.bytes_a_day,
-                "concurrency", (json_int_t)key->plan.concurrency));
+                "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:s}", "id", key->id, "name",
+                key->name, "state", state, "requests_a_day", (json_int_t)key->plan.requests_a_day,
+                "heads_a_day", (json_int_t)key->plan.heads_a_day, "bytes_a_day",
+                (json_int_t)key->plan.bytes_a_day, "concurrency", (json_int_t)key->plan.concurrency,
+                "rate_milli", (json_int_t)key->plan.rate_milli, "heads_kept",
+                (json_int_t)key->plan.heads_kept, "bytes_kept", (json_int_t)key->plan.bytes_kept,
+                "expires_ms", (json_int_t)key->expires_ms, "read_only", key->read_only,
+                "only_heads", key->only_heads));
         } else {
             cli_printable(key->name, name, sizeof name);
-            printf("%s  %-8s %8s requests %6s heads a day, %4s at once  %s\n", key->id, state,
+            printf("%s  %-8s %8s requests %6s heads a day, %4s at once%s%s%s  %s\n", key->id, state,
                    limit_text(key->plan.requests_a_day, requests),
                    limit_text(key->plan.heads_a_day, heads),
-                   limit_text(key->plan.concurrency, concurrency), name);
+                   limit_text(key->plan.concurrency, concurrency),
+                   key->read_only ? ", reads only" : "", key->only_heads[0] ? ", heads " : "",
+                   key->only_heads, name);
         }
     }
     store_keys_free(&keys, n);
+    store_close(&st);
+    return status;
+}
+
+static int open_key(cli_app *app, const cli_args *args, store **st, store_key *key)
+{
+    wi_error error = {0};
+    char id[40];
+    const char *given = args->operands[0];
+    int status = open_store(app, args, st);
+    given = srv_key_id(given, id, sizeof id) ? id : given;
+    if (status == CLI_OK && store_key_get(*st, given, key, &error) != WI_OK) {
+        status = cli_failed(app, NULL, &error);
+    }
+    return status;
+}
+
+/* What is given on the command line, and the rest as it was. */
+static int change_plan(const cli_args *args, store_plan *plan)
+{
+    const struct {
+        const char *name;
+        int64_t *value, unit;
+    } all[] = {
+        {"requests", &plan->requests_a_day, 1},     {"heads", &plan->heads_a_day, 1},
+        {"megabytes", &plan->bytes_a_day, 1 << 20}, {"concurrency", &plan->concurrency, 1},
+        {"rate", &plan->rate_milli, 1000},          {"burst", &plan->burst, 1},
+        {"keep-heads", &plan->heads_kept, 1},       {"keep-megabytes", &plan->bytes_kept, 1 << 20}};
+    int status = CLI_OK;
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && status == CLI_OK; i++) {
+        long number = 0;
+        status = cli_args_number(args, all[i].name, -1, 1L << 40, 0, &number);
+        if (status == CLI_OK && cli_args_has(args, all[i].name)) {
+            *all[i].value = number < 0 ? -1 : number * all[i].unit;
+        }
+    }
+    return status;
+}
+
+static int run_change(cli_app *app, const cli_args *args)
+{
+    store *st = NULL;
+    store_key key = {0};
+    wi_error error = {0};
+    int status = open_key(app, args, &st, &key);
+    if (status == CLI_OK && cli_args_has(args, "read-only") && cli_args_has(args, "read-write")) {
+        status = cli_usage(args->verb, "--read-only and --read-write contradict each other");
+    }
+    status = status ? status : change_plan(args, &key.plan);
+    status = status ? status : read_scope(args, &key);
+    if (status == CLI_OK && store_key_change(st, &key, &error) != WI_OK) {
+        status = cli_failed(app, NULL, &error);
+    }
+    store_key_free(&key);
+    store_close(&st);
+    return status;
+}
+
+static int run_rotate(cli_app *app, const cli_args *args)
+{
+    store *st = NULL;
+    store_key key = {0};
+    char text[SRV_KEY_TEXT_BYTES];
+    wi_error error = {0};
+    long hours = 24;
+    int status = cli_args_number(args, "grace", 0, 8760, 24, &hours);
+    status = status ? status : open_key(app, args, &st, &key);
+    if (status == CLI_OK) {
+        memcpy(key.old_salt, key.salt, sizeof key.salt);
+        memcpy(key.old_hash, key.hash, sizeof key.hash);
+        key.old_until_ms = hours ? store_now_ms() + (int64_t)hours * 3600000 : 1;
+        wi_status made = srv_key_new(&key, text, &error);
+        made = made ? made : store_key_change(st, &key, &error);
+        if (made != WI_OK) {
+            status = cli_failed(app, NULL, &error);
+        } else if (cli_args_has(args, "json")) {
+            cli_json_line(json_pack("{s:s,s:s,s:s}", "id", key.id, "name", key.name, "key", text));
+        } else {
+            printf("%s\n", text);
+            cli_note(app, "the old secret is good for another %ld hours", hours);
+        }
+    }
+    store_key_free(&key);
     store_close(&st);
     return status;
 }
@@ -232,4 +369,31 @@ const cli_verb cli_verb_keys_usage = {
     .max_operands = 1,
     .options = other_options,
     .run = run_usage,
+};
+
+const cli_verb cli_verb_keys_change = {
+    .name = "keys change",
+    .operands = "ID",
+    .summary = "give a key another plan",
+    .details = "What is not named stays as it was. Servers that run see it at once.",
+    .examples = "whatsit keys change 0f3a5c7e9b1d2f48 --requests 500000 --read-only\n"
+                "    more requests, and no new heads\n",
+    .min_operands = 1,
+    .max_operands = 1,
+    .options = change_options,
+    .run = run_change,
+};
+
+const cli_verb cli_verb_keys_rotate = {
+    .name = "keys rotate",
+    .operands = "ID",
+    .summary = "give a key another secret",
+    .details = "Prints the new one once. The old one stays good for a while, so that clients can "
+               "be changed one after "
+               "another; --grace 0 ends it at once.",
+    .examples = "whatsit keys rotate 0f3a5c7e9b1d2f48 --grace 48\n    both are good for two days\n",
+    .min_operands = 1,
+    .max_operands = 1,
+    .options = rotate_options,
+    .run = run_rotate,
 };

@@ -1,6 +1,7 @@
 /* whatsit lambda: the same answers as a function of AWS Lambda. */
 #include "../server/lambda.h"
 #include "serving.h"
+#include "settings.h"
 #include "term.h"
 #include "verbs.h"
 #include <signal.h>
@@ -30,7 +31,8 @@ static void on_signal(int number)
 static int run(cli_app *app, const cli_args *args)
 {
     const char *api = getenv("AWS_LAMBDA_RUNTIME_API");
-    cli_serving serving;
+    cli_serving serving = {0};
+    cli_settings settings;
     srv_server *server = NULL;
     wi_error error = {0};
     struct sigaction action = {.sa_handler = on_signal};
@@ -40,7 +42,8 @@ static int run(cli_app *app, const cli_args *args)
     }
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-    int status = cli_serving_read(app, args, &serving);
+    int status = cli_settings_read(app, args, &settings);
+    status = status ? status : cli_serving_read(app, &settings.args, &serving);
     if (status == CLI_OK) {
         wi_status opened = srv_server_open(&serving.config, &server, &error);
         if (opened != WI_OK) {
@@ -52,6 +55,7 @@ static int run(cli_app *app, const cli_args *args)
     }
     srv_server_close(&server);
     cli_serving_free(&serving);
+    cli_settings_free(&settings);
     return status;
 }
 

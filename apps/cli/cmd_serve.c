@@ -2,6 +2,7 @@
 #include "heads.h"
 #include "paths.h"
 #include "serving.h"
+#include "settings.h"
 #include "term.h"
 #include "verbs.h"
 #include <errno.h>
@@ -11,6 +12,9 @@
 #include <string.h>
 
 static const cli_option options[] = {
+    {"config", 0, "FILE", false,
+     "settings as lines 'option = value'; these options come before them", "@file"},
+    {"check", 0, NULL, false, "open everything, say what is set and from where, and end", NULL},
     {"listen", 'l', "ADDR:PORT", false, "where to listen (127.0.0.1:8080; port 0: any free one)",
      NULL},
     {"model", 'm', "MODEL", true, "a model to serve; the first one is the default", "@model"},
@@ -19,6 +23,10 @@ static const cli_option options[] = {
     {"web", 0, "DIR", false, "serve the files of this folder as well: the web app", "@dir"},
     {"require-key", 0, NULL, false, "not even requests from this machine go without a key", NULL},
     {"anonymous", 0, NULL, false, "anybody may ask without a key, slowly", NULL},
+    {"allow", 0, "RANGE", true,
+     "addresses, such as a container's network, that need no key and have no rate", NULL},
+    {"drain", 0, "SECONDS", false,
+     "at the end: how long /readyz says so before connections are refused (0)", NULL},
     {"rate", 0, "N", false, "with --anonymous: requests a second of one address (5)", NULL},
     {"guest-decoding", 0, "SECONDS", false,
      "seconds of decoding a second that an address without a key may use (0.5; 0: any number)",
@@ -74,9 +82,10 @@ static int read_listen(const cli_args *args, char *address, size_t n_address, sr
 static int read_numbers(const cli_args *args, srv_config *config)
 {
     long body = 0, pixels = 0, workers = 0, queue = 0, batch = 0, idle = 0, timeout = 0, rate = 0,
-         threads = 0, connections = 0;
+         threads = 0, connections = 0, drain = 0;
     int status = cli_args_number(args, "max-body", 1, 1000, 20, &body);
     status = status ? status : cli_args_number(args, "max-pixels", 1, 1000, 50, &pixels);
+    status = status ? status : cli_args_number(args, "drain", 0, 3600, 0, &drain);
     status = status ? status : cli_args_number(args, "connections", 16, 60000, 4096, &connections);
     status = status ? status : cli_args_number(args, "workers", 1, 256, 32, &workers);
     status = status ? status : cli_args_number(args, "queue", 1, 65536, 256, &queue);
@@ -87,6 +96,7 @@ static int read_numbers(const cli_args *args, srv_config *config)
     status = status ? status : cli_args_number(args, "threads", 1, 256, 0, &threads);
     config->max_body_bytes = (size_t)body << 20;
     config->max_pixels = (uint64_t)pixels * 1000000;
+    config->drain_s = (unsigned)drain;
     config->max_connections = (unsigned)connections;
     config->n_workers = (unsigned)workers;
     config->max_queue = (unsigned)queue;
@@ -192,6 +202,13 @@ static int read_names(const cli_args *args, cli_serving *out)
         config->proxies[config->n_proxies++] = text;
     }
     position = 0;
+    while ((text = cli_args_next(args, "allow", &position))) {
+        if (config->n_allowed == SRV_MAX_PROXIES) {
+            return cli_usage(args->verb, "--allow at most %d times", SRV_MAX_PROXIES);
+        }
+        config->allowed[config->n_allowed++] = text;
+    }
+    position = 0;
     while ((text = cli_args_next(args, "cors", &position))) {
         if (config->n_origins == SRV_MAX_ORIGINS) {
             return cli_usage(args->verb, "--cors at most %d times", SRV_MAX_ORIGINS);
@@ -201,12 +218,29 @@ static int read_names(const cli_args *args, cli_serving *out)
     return CLI_OK;
 }
 
-/* The database of this user, when none is named. */
+/* Other users of the machine can read the command line of a program: a password in it is written over. */
+static void hide_password(const char *word)
+{
+    const char *scheme = strstr(word, "://");
+    char *at = scheme ? strrchr(scheme, '@') : NULL;
+    char *colon = at ? memchr(scheme + 3, ':', (size_t)(at - scheme - 3)) : NULL;
+    for (char *c = colon ? colon + 1 : NULL; c && c < at; c++) {
+        *c = '*';
+    }
+}
+
+/* $WHATSIT_DB, else the database of this user, when none is named. */
 char *cli_serving_database(cli_app *app, const cli_args *args)
 {
-    const char *given = cli_args_value(args, "db");
-    char *folder = given ? NULL : cli_data_path("server");
-    char *path = given ? cli_text("%s", given) : folder ? cli_text("%s/store.db", folder) : NULL;
+    const char *given = cli_args_value(args, "db"), *set = getenv("WHATSIT_DB");
+    bool named = given || (set && set[0]);
+    char *folder = named ? NULL : cli_data_path("server");
+    char *path = named    ? cli_text("%s", given ? given : set)
+                 : folder ? cli_text("%s/store.db", folder)
+                          : NULL;
+    if (given) {
+        hide_password(given);
+    }
     if (!path) {
         cli_error(app, "there is no home folder: say where the database is with --db FILE");
     } else if (folder && !cli_make_folders(folder)) {
@@ -231,6 +265,12 @@ int cli_serving_read(cli_app *app, const cli_args *args, cli_serving *out)
     status = status ? status : read_models(app, args, out);
     if (status == CLI_OK && cli_args_has(args, "require-key") && cli_args_has(args, "anonymous")) {
         status = cli_usage(args->verb, "--require-key and --anonymous contradict each other");
+    }
+    if (status == CLI_OK && cli_args_has(args, "rate") && !cli_args_has(args, "anonymous")) {
+        status = cli_usage(args->verb, "--rate is for --anonymous: who has a key has a plan");
+    }
+    if (status == CLI_OK && cli_args_has(args, "require-key") && cli_args_has(args, "allow")) {
+        status = cli_usage(args->verb, "--require-key and --allow contradict each other");
     }
     if (status != CLI_OK) {
         return status;
@@ -298,35 +338,50 @@ static void serve(cli_app *app, srv_server *server, const srv_config *config,
     sigaction(SIGINT, &plain, NULL);
     sigaction(SIGTERM, &plain, NULL);
     pthread_sigmask(SIG_UNBLOCK, &again, NULL);
-    srv_server_drain(server, 30);
+    srv_server_drain(server, config->drain_s, 30);
+}
+
+static int open_and_serve(cli_app *app, const cli_settings *settings, const srv_config *config,
+                          const sigset_t *signals)
+{
+    srv_server *server = NULL;
+    wi_error error = {0};
+    int status = CLI_OK;
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    wi_status opened = srv_server_open(config, &server, &error);
+    if (opened == WI_OK && cli_args_has(&settings->args, "check")) {
+        cli_settings_print(settings);
+        cli_note(app, "all is well: models, database, decoders and folders could be opened");
+    } else if (opened == WI_OK && (opened = srv_server_listen(server, &error)) == WI_OK) {
+        serve(app, server, config, signals);
+    }
+    if (opened != WI_OK) {
+        status = cli_failed(app, NULL, &error);
+    }
+    srv_server_close(&server);
+    return status;
 }
 
 static int run(cli_app *app, const cli_args *args)
 {
-    cli_serving serving;
-    srv_server *server = NULL;
-    wi_error error = {0};
+    cli_serving serving = {0};
+    cli_settings settings;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
-    int status = cli_serving_read(app, args, &serving);
-    if (status == CLI_OK) {
-        pthread_sigmask(SIG_BLOCK, &signals, NULL);
-        wi_status opened = srv_server_open(&serving.config, &server, &error);
-        if (opened == WI_OK) {
-            opened = srv_server_listen(server, &error);
-        }
-        if (opened == WI_OK) {
-            serve(app, server, &serving.config, &signals);
-        } else {
-            status = cli_failed(app, NULL, &error);
+    int status = cli_settings_read(app, args, &settings);
+    for (size_t i = 0; i < args->n_given; i++) {
+        if (args->given[i].value && !strcmp(args->given[i].option->name, "db")) {
+            hide_password(args->given[i].value); /* kept in the settings */
         }
     }
-    srv_server_close(&server);
+    status = status ? status : cli_serving_read(app, &settings.args, &serving);
+    status = status ? status : open_and_serve(app, &settings, &serving.config, &signals);
     cli_serving_free(&serving);
+    cli_settings_free(&settings);
     return status;
 }
 

@@ -19,7 +19,8 @@ static const cli_verb *const verbs[] = {
 #endif
 #ifdef WHATSIT_SERVER
     &cli_verb_serve,       &cli_verb_keys_new,       &cli_verb_keys_list,
-    &cli_verb_keys_revoke, &cli_verb_keys_usage,     &cli_verb_lambda,
+    &cli_verb_keys_change, &cli_verb_keys_rotate,    &cli_verb_keys_revoke,
+    &cli_verb_keys_usage,  &cli_verb_lambda,
 #endif
     &cli_verb_cache_list,  &cli_verb_cache_clear,    &cli_verb_cache_off,
     &cli_verb_cache_on,    &cli_verb_kernels,        &cli_verb_version,

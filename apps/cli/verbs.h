@@ -38,6 +38,8 @@ extern const cli_verb cli_verb_version;
 extern const cli_verb cli_verb_serve;
 extern const cli_verb cli_verb_keys_new;
 extern const cli_verb cli_verb_keys_list;
+extern const cli_verb cli_verb_keys_change;
+extern const cli_verb cli_verb_keys_rotate;
 extern const cli_verb cli_verb_keys_revoke;
 extern const cli_verb cli_verb_keys_usage;
 extern const cli_verb cli_verb_lambda;

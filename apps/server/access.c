@@ -1,5 +1,6 @@
 #include "access.h"
 #include "clock.h"
+#include "forwarded.h"
 #include "keys.h"
 #include "limits.h"
 #include "route.h"
@@ -17,6 +18,8 @@ struct srv_access {
     const srv_config *config;
     store *st;
     srv_limits *limits;
+    srv_net allowed[SRV_MAX_NETS];
+    size_t n_allowed;
     uint8_t secret[32]; /* by which addresses become owners */
     pthread_mutex_t mutex;
     struct {
@@ -33,6 +36,14 @@ wi_status srv_access_open(const srv_config *config, store *st, srv_access **out,
     }
     pthread_mutex_init(&access->mutex, NULL);
     wi_status status = srv_limits_open(&access->limits, error);
+    for (size_t i = 0; i < config->n_allowed && status == WI_OK; i++) {
+        if (!srv_net_read(config->allowed[i], &access->allowed[access->n_allowed++])) {
+            status =
+                store_fail(error, WI_ERR_ARG,
+                           "--allow is an address or a range such as 172.16.0.0/12, not '%.80s'",
+                           config->allowed[i]);
+        }
+    }
     status = status ? status : store_secret(st, "addresses", access->secret, error);
     if (status != WI_OK) {
         srv_access_close(&access);
@@ -113,7 +124,7 @@ static bool may_be_anonymous(const srv_access *access, const srv_request *reques
 {
     const srv_config *config = access->config;
     bool local = request->is_local && !config->require_key;
-    if (!config->anonymous && !local) {
+    if (!config->anonymous && !local && !request->is_allowed) {
         srv_error(request, response, 401, "no_key",
                   "a key is needed: send it as 'Authorization: Bearer KEY'");
         return false;
@@ -158,7 +169,10 @@ static void own(const srv_access *access, const char *bucket, char owner[40])
 void srv_access_name(srv_access *access, srv_request *request)
 {
     char name[80], id[40], address[64];
+    struct in6_addr bytes;
     const char *text = key_text(request);
+    request->is_allowed = access->n_allowed > 0 && srv_address_read(request->address, &bytes) &&
+                          srv_net_has(access->allowed, access->n_allowed, &bytes);
     bucket_of(request->address, address);
     if (!request->is_local) {
         own(access, address, request->owner);
@@ -169,7 +183,7 @@ void srv_access_name(srv_access *access, srv_request *request)
         snprintf(name, sizeof name, request->is_local ? "here" : "from %s", address);
     }
     request->asker.client = srv_client_of(name);
-    request->asker.is_guest = !request->is_local && name[0] != 'k';
+    request->asker.is_guest = !request->is_local && !request->is_allowed && name[0] != 'k';
 }
 
 static bool allow_anonymous(srv_access *access, srv_request *request, srv_response *response)
@@ -181,7 +195,7 @@ static bool allow_anonymous(srv_access *access, srv_request *request, srv_respon
         return false;
     }
     bucket_of(request->address, name);
-    if (!request->is_local &&
+    if (!request->is_local && !request->is_allowed &&
         !srv_limits_take(access->limits, name, config->rate, config->burst, &retry_s)) {
         snprintf(text, sizeof text, "%u", retry_s);
         srv_header(response, "Retry-After", text);

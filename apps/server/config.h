@@ -42,8 +42,12 @@ typedef struct srv_config {
     bool no_sandbox;
     bool proxy_protocol; /* connections begin with a PROXY header, version 2 */
     const char
-        *proxies[SRV_MAX_PROXIES];    /* addresses and ranges whose X-Forwarded-For is believed */
-    size_t n_proxies;                 /* 0: this machine's */
+        *proxies[SRV_MAX_PROXIES]; /* addresses and ranges whose X-Forwarded-For is believed */
+    size_t n_proxies;              /* 0: this machine's */
+    const char
+        *allowed[SRV_MAX_PROXIES]; /* addresses and ranges that need no key and have no rate */
+    size_t n_allowed;
+    unsigned drain_s;                 /* how long the end is announced before it begins */
     int64_t guest_heads, guest_bytes; /* what one address without a key may keep */
     int64_t guests_bytes, all_bytes;  /* what all such addresses, and all there are, may keep */
     unsigned guest_days;              /* how long heads of addresses without a key are kept */

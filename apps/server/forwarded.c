@@ -22,7 +22,7 @@ static void map_v4(const struct in_addr *v4, struct in6_addr *out)
     memcpy(out->s6_addr + 12, v4, 4);
 }
 
-static bool read_address(const char *text, struct in6_addr *out)
+bool srv_address_read(const char *text, struct in6_addr *out)
 {
     struct in_addr v4;
     if (inet_pton(AF_INET, text, &v4) == 1) {
@@ -44,7 +44,7 @@ bool srv_net_read(const char *text, srv_net *out)
     address[n] = '\0';
     bool is_v4 = strchr(address, '.') && !strchr(address, ':');
     long bits = slash ? strtol(slash + 1, &end, 10) : is_v4 ? 32 : 128;
-    if (!read_address(address, &out->first) || *end || (slash && !slash[1]) || bits < 0 ||
+    if (!srv_address_read(address, &out->first) || *end || (slash && !slash[1]) || bits < 0 ||
         bits > (is_v4 ? 32 : 128)) {
         return false;
     }
@@ -124,7 +124,7 @@ static void add_hop(hops *all, const char *text, size_t n)
                strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
         *colon = '\0';
     }
-    all->bad = !read_address(at, &all->items[all->n]) || all->bad;
+    all->bad = !srv_address_read(at, &all->items[all->n]) || all->bad;
     all->n++;
 }
 

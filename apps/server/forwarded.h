@@ -16,6 +16,7 @@ typedef struct srv_net {
 
 /* "10.0.0.0/8", "::1", "192.0.2.7". False: neither an address nor a range. */
 bool srv_net_read(const char *text, srv_net *out);
+bool srv_address_read(const char *text, struct in6_addr *out);
 bool srv_net_has(const srv_net *nets, size_t n, const struct in6_addr *address);
 /* False: not of a family that is known. */
 bool srv_address_of(const struct sockaddr *from, struct in6_addr *out);

@@ -50,6 +50,7 @@ typedef struct srv_request {
     char owner[40];               /* of what it makes when it has no key */
     char address[64];             /* of the client, as far as it is known */
     bool is_local;                /* came straight from this machine, not through a proxy */
+    bool is_allowed;              /* from an address that needs no key */
     bool head_only;               /* HEAD: the answer is wanted without its body */
     char *params[SRV_MAX_PARAMS]; /* what the route's {names} stood for */
     store_key key;                /* id NULL: anonymous */

@@ -144,11 +144,14 @@ srv_services *srv_server_services(srv_server *server)
     return &server->parts;
 }
 
-void srv_server_drain(srv_server *server, unsigned timeout_s)
+void srv_server_drain(srv_server *server, unsigned wait_s, unsigned timeout_s)
 {
     srv_http_load load = {0};
-    double until = srv_clock_ms() + timeout_s * 1e3;
     server->parts.draining = true;
+    for (double until = srv_clock_ms() + wait_s * 1e3; srv_clock_ms() < until;) {
+        usleep(20000);
+    }
+    double until = srv_clock_ms() + timeout_s * 1e3;
     if (!server->parts.http) {
         return;
     }

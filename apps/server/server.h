@@ -16,8 +16,9 @@ wi_status srv_server_listen(srv_server *server, wi_error *error);
 /* "http://127.0.0.1:8080 (decoding: seccomp, database: sqlite)" */
 void srv_server_describe(const srv_server *server, char *text, size_t n_text);
 srv_services *srv_server_services(srv_server *server);
-/* Lets what runs finish, for at most this long. */
-void srv_server_drain(srv_server *server, unsigned timeout_s);
+/* Says for wait_s that it is about to end (/readyz), so that nothing is sent here any more; then takes no connections,
+ * and lets what runs finish, for at most timeout_s. */
+void srv_server_drain(srv_server *server, unsigned wait_s, unsigned timeout_s);
 /* Reads label lists, static files and models anew; requests under way keep what they hold. What cannot
  * be read stays as it was; the first error is told. */
 wi_status srv_server_reload(srv_server *server, wi_error *error);
