@@ -1,0 +1,522 @@
+/* Networks of inverted residual blocks against a plain forward pass in double precision that is written
+ * from the definition, on small random checkpoints under the published names. */
+#include "support/golden.h"
+#include "support/scratch.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <whatsit/whatsit.h>
+
+enum { MAX_TENSORS = 200, MAX_BLOCKS = 8, DIM = 24, BRANCH = 37, HEAD = 72, N = 3 };
+
+/* A network: per block its width, expansion, kernel and stride. */
+typedef struct plan {
+    uint32_t image_px, stem, n_blocks;
+    uint32_t block[MAX_BLOCKS][4];
+    const char *branch; /* its activation, or NULL: no branch */
+    bool projection;
+} plan;
+
+static const plan plans[] = {
+    /* Odd and even sides, residuals, widths that are no whole panels, all three kernels. */
+    {37,
+     24,
+     6,
+     {{8, 1, 3, 1}, {12, 6, 5, 2}, {12, 6, 5, 1}, {20, 3, 7, 2}, {20, 3, 7, 1}, {28, 2, 3, 1}},
+     "softmax",
+     true},
+    {64, 32, 4, {{16, 1, 3, 1}, {24, 6, 3, 2}, {24, 6, 3, 1}, {40, 6, 5, 2}}, "gelu", true},
+    {32, 16, 3, {{16, 1, 5, 2}, {16, 4, 3, 1}, {16, 4, 3, 1}}, NULL, false},
+};
+enum { N_PLANS = sizeof plans / sizeof *plans };
+
+typedef struct tensors {
+    wi_tensor list[MAX_TENSORS];
+    char names[MAX_TENSORS][80];
+    size_t n;
+    uint64_t state;
+} tensors;
+
+static float uniform(tensors *t)
+{
+    t->state = t->state * 6364136223846793005u + 1442695040888963407u;
+    return (float)((int32_t)(t->state >> 33) - (1 << 30)) / (float)(1 << 30);
+}
+
+/* center +- spread */
+static const float *add(tensors *t, float center, float spread, uint32_t a, uint32_t b, uint32_t c,
+                        const char *format, ...) __attribute__((format(printf, 7, 8)));
+static const float *add(tensors *t, float center, float spread, uint32_t a, uint32_t b, uint32_t c,
+                        const char *format, ...)
+{
+    const size_t n = (size_t)a * (b ? b : 1) * (c ? c * c : 1);
+    float *data = malloc(n * sizeof *data);
+    va_list args;
+    assert_non_null(data);
+    assert_true(t->n < MAX_TENSORS);
+    for (size_t i = 0; i < n; i++)
+        data[i] = center + spread * uniform(t);
+    va_start(args, format);
+    vsnprintf(t->names[t->n], sizeof t->names[t->n], format, args);
+    va_end(args);
+    t->list[t->n] = (wi_tensor){.name = t->names[t->n],
+                                .dtype = WI_F32,
+                                .rank = c   ? 4
+                                        : b ? 2
+                                            : 1,
+                                .shape = {a, b, c, c},
+                                .data = data,
+                                .n_bytes = n * sizeof *data};
+    t->n++;
+    return data;
+}
+
+static const float *find(const tensors *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static const float *find(const tensors *t, const char *format, ...)
+{
+    char name[80];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    for (size_t i = 0; i < t->n; i++)
+        if (strcmp(t->names[i], name) == 0)
+            return t->list[i].data;
+    return NULL;
+}
+
+static void add_conv(tensors *t, const char *conv, const char *norm, uint32_t out, uint32_t in,
+                     uint32_t size)
+{
+    const float spread = 1.7f / sqrtf((float)(in * size * size));
+    add(t, 0, spread, out, in, size, "%s.weight", conv);
+    add(t, 1, 0.4f, out, 0, 0, "%s.weight", norm);
+    add(t, 0.3f, 0.5f, out, 0, 0, "%s.bias", norm);
+    add(t, 0, 0.2f, out, 0, 0, "%s.running_mean", norm);
+    add(t, 0.8f, 0.5f, out, 0, 0, "%s.running_var", norm);
+}
+
+static void make_tensors(const plan *p, tensors *t)
+{
+    const char *prefix = p->projection ? "visual." : "";
+    char conv[80], norm[80];
+    uint32_t in = p->stem;
+    memset(t, 0, sizeof *t);
+    t->state = 77 + p->image_px;
+    snprintf(conv, sizeof conv, "%s_conv_stem", prefix);
+    snprintf(norm, sizeof norm, "%s_bn0", prefix);
+    add_conv(t, conv, norm, p->stem, 3, 3);
+    for (uint32_t i = 0; i < p->n_blocks; i++) {
+        const uint32_t *b = p->block[i], hidden = in * b[1];
+        static const char *const convs[] = {"_expand_conv", "_depthwise_conv", "_project_conv"};
+        const uint32_t sizes[3][3] = {{hidden, in, 1}, {hidden, 1, b[2]}, {b[0], hidden, 1}};
+        for (uint32_t j = b[1] > 1 ? 0 : 1; j < 3; j++) {
+            snprintf(conv, sizeof conv, "%s_blocks.%u.%s", prefix, i, convs[j]);
+            snprintf(norm, sizeof norm, "%s_blocks.%u._bn%u", prefix, i, j);
+            add_conv(t, conv, norm, sizes[j][0], sizes[j][1], sizes[j][2]);
+        }
+        in = b[0];
+    }
+    snprintf(conv, sizeof conv, "%s_conv_head", prefix);
+    snprintf(norm, sizeof norm, "%s_bn1", prefix);
+    add_conv(t, conv, norm, HEAD, in, 1);
+    add(t, 0, 0.1f, 10, HEAD, 0, "%s_fc.weight", prefix);
+    if (p->projection) {
+        add(t, 0, 0.2f, DIM, HEAD, 0, "visual.projection.weight");
+        add(t, 0, 0.2f, DIM, 0, 0, "visual.projection.bias");
+    }
+    if (p->branch) {
+        add(t, 0, 0.2f, BRANCH, HEAD, 0, "visual.branch.fc1.weight");
+        add(t, 0, 0.2f, BRANCH, 0, 0, "visual.branch.fc1.bias");
+        add(t, 0, 0.5f, DIM, BRANCH, 0, "visual.branch.fc2.weight");
+    }
+}
+
+static void free_tensors(tensors *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        free((void *)(uintptr_t)t->list[i].data);
+}
+
+static const char *write_folder(const plan *p, const tensors *t, const char *config)
+{
+    static char folder[512];
+    char own[300], strides[64] = "";
+    wi_error error = {0};
+    for (uint32_t i = 0; i < p->n_blocks; i++)
+        snprintf(strides + strlen(strides), sizeof strides - strlen(strides), "%s%u", i ? "," : "",
+                 p->block[i][3]);
+    snprintf(own, sizeof own,
+             "{\"image_size\": %u, \"strides\": [%s], \"branch_activation\": \"%s\"}", p->image_px,
+             strides, p->branch ? p->branch : "gelu");
+    scratch_text("mbconv/config.json", config ? config : own);
+    snprintf(folder, sizeof folder, "%s", scratch_path("mbconv"));
+    if (wi_tensors_write(scratch_path("mbconv/model.safetensors"), t->list, t->n, NULL, 0,
+                         &error) != WI_OK)
+        fail_msg("%s", error.message);
+    return folder;
+}
+
+/* --- the definition --- */
+
+typedef struct map {
+    double *x; /* [channels, side, side] */
+    uint32_t channels, side;
+} map;
+
+/* A convolution with its batch norm; groups: 1, or the channels. */
+static map convolve(const tensors *t, const char *conv, const char *norm, const map *in,
+                    uint32_t out, uint32_t size, uint32_t stride, bool depthwise, bool relu6)
+{
+    const float *w = find(t, "%s.weight", conv), *gamma = find(t, "%s.weight", norm);
+    const float *beta = find(t, "%s.bias", norm), *mean = find(t, "%s.running_mean", norm);
+    const float *var = find(t, "%s.running_var", norm);
+    assert_non_null(w);
+    const uint32_t side = (in->side + stride - 1) / stride, each = depthwise ? 1 : in->channels;
+    const int total = (int)((side - 1) * stride + size) - (int)in->side;
+    const int pad = total > 0 ? total / 2 : 0;
+    map m = {malloc(sizeof(double) * out * side * side), out, side};
+    assert_non_null(m.x);
+    for (uint32_t o = 0; o < out; o++)
+        for (uint32_t y = 0; y < side; y++)
+            for (uint32_t x = 0; x < side; x++) {
+                double sum = 0;
+                for (uint32_t c = 0; c < each; c++)
+                    for (uint32_t ky = 0; ky < size; ky++)
+                        for (uint32_t kx = 0; kx < size; kx++) {
+                            const int sy = (int)(y * stride + ky) - pad,
+                                      sx = (int)(x * stride + kx) - pad;
+                            const uint32_t from = depthwise ? o : c;
+                            if (sy < 0 || sx < 0 || sy >= (int)in->side || sx >= (int)in->side)
+                                continue;
+                            sum +=
+                                (double)w[((o * each + c) * size + ky) * size + kx] *
+                                in->x[(from * in->side + (uint32_t)sy) * in->side + (uint32_t)sx];
+                        }
+                sum = (sum - (double)mean[o]) / sqrt((double)var[o] + 1e-3) * (double)gamma[o] +
+                      (double)beta[o];
+                m.x[(o * side + y) * side + x] = relu6 ? fmin(fmax(sum, 0), 6) : sum;
+            }
+    return m;
+}
+
+static map run_block(const tensors *t, const plan *p, uint32_t i, map in)
+{
+    const char *prefix = p->projection ? "visual." : "";
+    const uint32_t *b = p->block[i], hidden = in.channels * b[1];
+    char conv[80], norm[80];
+    map x = in;
+    if (b[1] > 1) {
+        snprintf(conv, sizeof conv, "%s_blocks.%u._expand_conv", prefix, i);
+        snprintf(norm, sizeof norm, "%s_blocks.%u._bn0", prefix, i);
+        x = convolve(t, conv, norm, &in, hidden, 1, 1, false, true);
+    }
+    snprintf(conv, sizeof conv, "%s_blocks.%u._depthwise_conv", prefix, i);
+    snprintf(norm, sizeof norm, "%s_blocks.%u._bn1", prefix, i);
+    map d = convolve(t, conv, norm, &x, hidden, b[2], b[3], true, true);
+    snprintf(conv, sizeof conv, "%s_blocks.%u._project_conv", prefix, i);
+    snprintf(norm, sizeof norm, "%s_blocks.%u._bn2", prefix, i);
+    map out = convolve(t, conv, norm, &d, b[0], 1, 1, false, false);
+    for (size_t k = 0; b[3] == 1 && in.channels == b[0] && k < (size_t)b[0] * out.side * out.side;
+         k++)
+        out.x[k] += in.x[k];
+    if (x.x != in.x)
+        free(x.x);
+    free(d.x);
+    free(in.x);
+    return out;
+}
+
+static double act(const char *name, double x)
+{
+    return strcmp(name, "gelu") == 0 ? 0.5 * x * erfc(-x / sqrt(2)) : x;
+}
+
+static void project(const tensors *t, const plan *p, const double *f, double *out)
+{
+    double h[BRANCH], sum = 0;
+    for (uint32_t o = 0; o < DIM; o++) {
+        out[o] = (double)find(t, "visual.projection.bias")[o];
+        for (uint32_t c = 0; c < HEAD; c++)
+            out[o] += (double)find(t, "visual.projection.weight")[o * HEAD + c] * f[c];
+    }
+    for (uint32_t o = 0; p->branch && o < BRANCH; o++) {
+        h[o] = (double)find(t, "visual.branch.fc1.bias")[o];
+        for (uint32_t c = 0; c < HEAD; c++)
+            h[o] += (double)find(t, "visual.branch.fc1.weight")[o * HEAD + c] * f[c];
+        h[o] = strcmp(p->branch, "softmax") == 0 ? exp(h[o]) : act(p->branch, h[o]);
+        sum += h[o];
+    }
+    for (uint32_t o = 0; p->branch && o < DIM; o++)
+        for (uint32_t k = 0; k < BRANCH; k++)
+            out[o] += (double)find(t, "visual.branch.fc2.weight")[o * BRANCH + k] * h[k] /
+                      (strcmp(p->branch, "softmax") == 0 ? sum : 1);
+}
+
+static void plain_forward(const tensors *t, const plan *p, const uint8_t *pixels, double *out)
+{
+    const char *prefix = p->projection ? "visual." : "";
+    char conv[80], norm[80];
+    const uint32_t px = p->image_px;
+    map x = {malloc(sizeof(double) * 3 * px * px), 3, px};
+    assert_non_null(x.x);
+    for (size_t i = 0; i < (size_t)px * px; i++)
+        for (size_t c = 0; c < 3; c++)
+            x.x[c * px * px + i] = ((double)pixels[3 * i + c] - 127) / 128;
+    snprintf(conv, sizeof conv, "%s_conv_stem", prefix);
+    snprintf(norm, sizeof norm, "%s_bn0", prefix);
+    map y = convolve(t, conv, norm, &x, p->stem, 3, 2, false, true);
+    free(x.x);
+    for (uint32_t i = 0; i < p->n_blocks; i++)
+        y = run_block(t, p, i, y);
+    snprintf(conv, sizeof conv, "%s_conv_head", prefix);
+    snprintf(norm, sizeof norm, "%s_bn1", prefix);
+    map h = convolve(t, conv, norm, &y, HEAD, 1, 1, false, true);
+    double f[HEAD];
+    for (uint32_t c = 0; c < HEAD; c++) {
+        f[c] = 0;
+        for (uint32_t i = 0; i < h.side * h.side; i++)
+            f[c] += h.x[c * h.side * h.side + i] / (h.side * h.side);
+    }
+    free(y.x);
+    free(h.x);
+    if (p->projection)
+        project(t, p, f, out);
+    else
+        memcpy(out, f, sizeof f);
+}
+
+/* --- tests --- */
+
+/* Smooth with edges, as photos are; noise alone would tell little of int8. */
+static void paint(const plan *p, uint32_t seed, uint8_t *pixels)
+{
+    for (uint32_t y = 0; y < p->image_px; y++)
+        for (uint32_t x = 0; x < p->image_px; x++)
+            for (uint32_t c = 0; c < 3; c++) {
+                const float u = (float)x / (float)p->image_px, v = (float)y / (float)p->image_px;
+                const float s =
+                    sinf(9 * u * (float)(c + 1) + 5 * v * (float)seed) * (u > v ? 1.0f : 0.4f);
+                pixels[(y * p->image_px + x) * 3 + c] = (uint8_t)(127.5f + 127 * s);
+            }
+}
+
+static size_t dim_of(const plan *p)
+{
+    return p->projection ? DIM : HEAD;
+}
+
+/* out[N, dim] with this many threads and this ISA, batch pictures at a time. */
+static void encode(const char *path, const plan *p, const uint8_t *pixels, int n_threads,
+                   const char *isa, size_t batch, float *out)
+{
+    const wi_engine_options options = {.n_threads = n_threads, .isa = isa};
+    const wi_session_options memory = {.max_images = (uint32_t)batch};
+    wi_engine *engine = NULL;
+    wi_model *model = NULL;
+    wi_session *session = NULL;
+    wi_error error = {0};
+    const size_t bytes = 3 * (size_t)p->image_px * p->image_px;
+    assert_int_equal(wi_engine_open(&options, &engine, &error), WI_OK);
+    if (wi_model_open(engine, path, NULL, &model, &error) != WI_OK ||
+        wi_session_open(model, &memory, &session, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    for (size_t i = 0; i < N; i += batch)
+        assert_int_equal(wi_session_encode_images(session, pixels + i * bytes,
+                                                  N - i < batch ? N - i : batch,
+                                                  out + i * dim_of(p), &error),
+                         WI_OK);
+    wi_session_close(&session);
+    wi_model_close(&model);
+    wi_engine_close(&engine);
+}
+
+static double cosine(const float *a, const float *b, size_t n)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < n; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return ab / sqrt(aa * bb);
+}
+
+static const char *convert(const char *folder, wi_weights weights)
+{
+    static char path[512];
+    wi_engine *engine = NULL;
+    wi_error error = {0};
+    const wi_convert_options options = {.weights = weights, .name = "tiny"};
+    snprintf(path, sizeof path, "%s", scratch_path("mbconv.gguf"));
+    assert_int_equal(wi_engine_open(NULL, &engine, NULL), WI_OK);
+    if (wi_model_convert(engine, folder, path, &options, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    wi_engine_close(&engine);
+    return path;
+}
+
+/* The same numbers whatever the threads and batches; the same to the bit on every ISA in int8. */
+static void check_ways(const char *path, const plan *p, const uint8_t *pixels, const float *want,
+                       bool every_isa)
+{
+    static const char *const isas[] = {NULL, "scalar", "avx2", "avx512", "neon"};
+    float got[N * HEAD];
+    const size_t n = N * dim_of(p) * sizeof *got;
+    for (int threads = 1; threads <= 5; threads++)
+        for (size_t batch = 1; batch <= N; batch += 2) {
+            encode(path, p, pixels, threads, NULL, batch, got);
+            assert_memory_equal(got, want, n);
+        }
+    for (size_t i = 1; every_isa && i < sizeof isas / sizeof *isas; i++) {
+        const wi_engine_options options = {.n_threads = 1, .isa = isas[i]};
+        wi_engine *engine = NULL;
+        if (wi_engine_open(&options, &engine, NULL) != WI_OK)
+            continue;
+        wi_engine_close(&engine);
+        encode(path, p, pixels, 1, isas[i], 1, got);
+        for (size_t k = 0; k < N * dim_of(p); k++)
+            if (fabsf(got[k] - want[k]) > 2e-5f * (1 + fabsf(want[k])))
+                fail_msg("%s: [%zu] is %g, elsewhere %g", isas[i], k, (double)got[k],
+                         (double)want[k]);
+    }
+}
+
+static void test_plan(const plan *p)
+{
+    tensors t;
+    const size_t bytes = 3 * (size_t)p->image_px * p->image_px, dim = dim_of(p);
+    uint8_t *pixels = malloc(N * bytes);
+    float f32[N * HEAD], half[N * HEAD], s8[N * HEAD];
+    assert_non_null(pixels);
+    make_tensors(p, &t);
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", write_folder(p, &t, NULL));
+    for (uint32_t i = 0; i < N; i++)
+        paint(p, i + 1, pixels + i * bytes);
+    encode(folder, p, pixels, 1, NULL, 1, f32);
+    for (size_t i = 0; i < N; i++) {
+        double want[HEAD], most = 0;
+        plain_forward(&t, p, pixels + i * bytes, want);
+        for (size_t k = 0; k < dim; k++)
+            most = fmax(most, fabs(want[k]));
+        for (size_t k = 0; k < dim; k++)
+            if (!(fabs((double)f32[i * dim + k] - want[k]) <= 1e-5 * most + 1e-6))
+                fail_msg("%u px, picture %zu: [%zu] is %.7g, should be %.7g", p->image_px, i, k,
+                         (double)f32[i * dim + k], want[k]);
+    }
+    const char *path = convert(folder, WI_WEIGHTS_F32);
+    check_ways(path, p, pixels, f32, true);
+    encode(convert(folder, WI_WEIGHTS_F16), p, pixels, 2, NULL, 2, half);
+    encode(convert(folder, WI_WEIGHTS_INT8), p, pixels, 1, NULL, 1, s8);
+    check_ways(path, p, pixels, s8, true);
+    for (size_t i = 0; i < N; i++) {
+        assert_true(cosine(half + i * dim, f32 + i * dim, dim) > 0.99999);
+        if (!(cosine(s8 + i * dim, f32 + i * dim, dim) > 0.99))
+            fail_msg("%u px, picture %zu: int8's cosine is %.4f", p->image_px, i,
+                     cosine(s8 + i * dim, f32 + i * dim, dim));
+    }
+    free(pixels);
+    free_tensors(&t);
+}
+
+static void forward_is_the_definition(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_PLANS; i++)
+        test_plan(&plans[i]);
+}
+
+/* The published implementation's own results. */
+static void reference_model(void **state)
+{
+    enum { PICTURES = 6, WIDTH = 1280 };
+    char folder[600], path[700];
+    wi_tensors *inputs = NULL, *expected = NULL;
+    wi_tensor pixels, want;
+    wi_engine *engine = NULL;
+    wi_model *model = NULL;
+    wi_session *session = NULL;
+    wi_error error = {0};
+    (void)state;
+    if (!golden_folder("families/efficientnet_lite_w035_f16", folder, sizeof folder))
+        skip();
+    snprintf(path, sizeof path, "%s/inputs.safetensors", folder);
+    assert_int_equal(wi_tensors_open(path, &inputs, NULL), WI_OK);
+    snprintf(path, sizeof path, "%s/expected.safetensors", folder);
+    assert_int_equal(wi_tensors_open(path, &expected, NULL), WI_OK);
+    assert_int_equal(wi_tensors_get(inputs, "pixels_u8", &pixels, NULL), WI_OK);
+    assert_int_equal(wi_tensors_get(expected, "image_embeds_norm", &want, NULL), WI_OK);
+    assert_int_equal(want.n_bytes, PICTURES * WIDTH * sizeof(float));
+    assert_int_equal(wi_engine_open(NULL, &engine, NULL), WI_OK);
+    if (wi_model_open(engine, folder, NULL, &model, &error) != WI_OK ||
+        wi_session_open(model, NULL, &session, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    static float got[PICTURES * WIDTH], truth[PICTURES * WIDTH];
+    assert_int_equal(wi_session_encode_images(session, pixels.data, PICTURES, got, &error), WI_OK);
+    wi_normalise(got, PICTURES, WIDTH);
+    memcpy(truth, want.data, sizeof truth);
+    for (size_t i = 0; i < PICTURES * WIDTH; i++)
+        if (!(fabsf(got[i] - truth[i]) <= 2e-5f))
+            fail_msg("[%zu] is %.7g, should be %.7g", i, (double)got[i], (double)truth[i]);
+    wi_session_close(&session);
+    wi_model_close(&model);
+    wi_engine_close(&engine);
+    wi_tensors_close(&inputs);
+    wi_tensors_close(&expected);
+}
+
+static void expect_refusal(const char *folder, const char *words)
+{
+    wi_engine *engine = NULL;
+    wi_model *model = NULL;
+    wi_error error = {0};
+    assert_int_equal(wi_engine_open(NULL, &engine, NULL), WI_OK);
+    assert_int_not_equal(wi_model_open(engine, folder, NULL, &model, &error), WI_OK);
+    if (!strstr(error.message, words))
+        fail_msg("'%s' does not say '%s'", error.message, words);
+    wi_engine_close(&engine);
+}
+
+/* Nothing is guessed: what the weights cannot tell is asked for. */
+static void what_is_not_known_is_refused(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"image_size\": 64}", "strides"},
+        {"{\"image_size\": 64, \"strides\": [1, 2, 1]}", "'strides' has 3 numbers for 4 blocks"},
+        {"{\"image_size\": 64, \"strides\": [1, 2, 1, 3]}", "other than 1 and 2"},
+        {"{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"activation\": \"swish\"}", "swish"},
+        {"{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"padding\": \"valid\"}", "valid"},
+        {"{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"branch_activation\": \"tanh\"}",
+         "tanh"},
+        {"{\"strides\": [1, 2, 1, 2]}", "image size"},
+        {"{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"interpolation\": \"box\"}", "box"},
+    };
+    tensors t;
+    (void)state;
+    make_tensors(&plans[1], &t);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_refusal(write_folder(&plans[1], &t, cases[i][0]), cases[i][1]);
+    for (size_t i = 0; i < t.n; i++)
+        if (strcmp(t.names[i], "visual._blocks.2._bn1.running_var") == 0)
+            strcpy(t.names[i], "visual._blocks.2._se_reduce.weight");
+    expect_refusal(write_folder(&plans[1], &t, NULL), "visual._blocks.2._bn1.running_var");
+    free_tensors(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(forward_is_the_definition, scratch_setup, scratch_teardown),
+        cmocka_unit_test(reference_model),
+        cmocka_unit_test_setup_teardown(what_is_not_known_is_refused, scratch_setup,
+                                        scratch_teardown)};
+    return cmocka_run_group_tests_name("mbconv", tests, NULL, NULL);
+}
