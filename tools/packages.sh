@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a job needs, by Debian package name, and only what is missing. Asks nothing.
 #
-#     tools/packages.sh build|test|more|lint|tidy|valgrind|bench|fuzz|wasm|web|arm...
+#     tools/packages.sh build|test|more|lint|wheel|deb|tidy|valgrind|bench|fuzz|wasm|web|arm...
 #
 # "a|b" means that either will do.
 set -eu
@@ -17,6 +17,8 @@ packages_of() {
     test) echo "libcmocka-dev exiv2 python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev postgresql nginx-light|nginx openssl sentencepiece" ;;
     more) echo "mandoc zsh fish" ;; # what some tests of the command line compare with, when there
     lint) echo "python3 git g++ clang-format-19 shellcheck" ;;
+    wheel) echo "python3-venv" ;;
+    deb) echo "dpkg-dev file" ;;
     tidy) echo "clang-tidy-19" ;;
     valgrind) echo "valgrind" ;;
     bench) echo "python3-numpy" ;;

@@ -92,7 +92,7 @@ class Installed(unittest.TestCase):
             self.answers(os.path.join(folder, f"example_{kind}"))
 
     def test_everything_is_there(self):
-        for path in ("bin/whatsit", "include/whatsit/whatsit.h", "share/man/man1/whatsit.1",
+        for path in ("bin/whatsit", "include/whatsit/whatsit.h", "share/man/man1/whatsit.1.gz",
                      "share/bash-completion/completions/whatsit", "share/zsh/site-functions/_whatsit",
                      "share/fish/vendor_completions.d/whatsit.fish", "share/whatsit/heads/nouns.txt",
                      "share/doc/whatsit/LICENSE", "share/doc/whatsit/NOTICE"):

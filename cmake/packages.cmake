@@ -1,0 +1,50 @@
+# What `cpack` makes of an installation: three Debian packages (program, library, -dev), or one archive that
+# can be unpacked anywhere. `make deb` and `make dist` call it.
+set(CPACK_PACKAGE_NAME whatsit)
+set(CPACK_PACKAGE_VENDOR "The whatsit authors")
+set(CPACK_PACKAGE_CONTACT "The whatsit authors <whatsit@example.org>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "universal image classifier")
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_STRIP_FILES ON)
+set(CPACK_VERBATIM_VARIABLES ON)
+set(CPACK_COMPONENTS_ALL program library development)
+
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION graphics)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+file(WRITE ${PROJECT_BINARY_DIR}/debian/triggers "activate-noawait ldconfig\n")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/debian/triggers)
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME whatsit)
+set(CPACK_COMPONENT_PROGRAM_DESCRIPTION
+  "say what is in a photo, by any list of words\n Turns a photo into a vector once and compares it with any list of words. Needs no\n graphics card and no network; carries a small model, label lists and a server.")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libwhatsit0)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
+set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
+  "universal image classifier (shared library)\n CLIP embeddings, heads and indexes of photos in C, for programs of your own.")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libwhatsit-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libwhatsit0 (= ${PROJECT_VERSION})")
+set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
+  "universal image classifier (development files)\n Headers, static library, pkg-config and CMake files of libwhatsit.")
+
+# Papers that each Debian package has to carry; archives carry LICENSE instead.
+# SOURCE_DATE_EPOCH makes it the same for each build.
+string(TIMESTAMP WHATSIT_DATE "%a, %d %b %Y %H:%M:%S +0000" UTC)
+foreach(pair IN ITEMS program:whatsit library:libwhatsit0 development:libwhatsit-dev)
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 component)
+  list(GET pair 1 package)
+  install(FILES ${PROJECT_SOURCE_DIR}/cmake/debian/copyright
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component} EXCLUDE_FROM_ALL)
+  configure_file(cmake/debian/changelog.in debian/${package}/changelog @ONLY)
+  execute_process(COMMAND gzip -9nfk ${PROJECT_BINARY_DIR}/debian/${package}/changelog)
+  install(FILES ${PROJECT_BINARY_DIR}/debian/${package}/changelog.gz
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component} EXCLUDE_FROM_ALL)
+endforeach()
+
+set(CPACK_ARCHIVE_COMPONENT_INSTALL OFF)
+set(CPACK_PACKAGE_FILE_NAME whatsit-${PROJECT_VERSION}-${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR})
+include(CPack)

@@ -1,0 +1,429 @@
+"""Models, heads and indexes of the C library, over NumPy arrays."""
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Iterable, Iterator, NamedTuple, Optional, Sequence, Union
+
+import numpy as np
+
+from ._native import ffi
+
+_here = Path(__file__).parent
+_lib = ffi.dlopen(str(_here / "libwhatsit.so"))
+_BATCH = 16  # pictures that are encoded together
+
+#: A path, a file's bytes, a PIL image, or pixels as uint8 [height, width, 3].
+Image = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, np.ndarray, Any]
+
+
+class WhatsitError(RuntimeError):
+    """What the library says went wrong; `status` is its short name ("format", "io", "mismatch", ...)."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def version() -> str:
+    """The version of the library inside the package."""
+    return str(ffi.string(_lib.wi_version()).decode())
+
+
+class _Errors:
+    """A place for the library's error, turned into an exception when a call fails."""
+
+    def __init__(self) -> None:
+        self.place = ffi.new("wi_error *")
+
+    def check(self, status: int, what: str = "") -> None:
+        if status != _lib.WI_OK:
+            message = ffi.string(self.place.message).decode("utf-8", "replace")
+            if what and not message.startswith(what):
+                message = f"{what}: {message}" if message else what
+            raise WhatsitError(ffi.string(_lib.wi_status_name(status)).decode(), message)
+
+
+def _string(pointer: Any) -> str:
+    return str(ffi.string(pointer).decode("utf-8", "replace")) if pointer != ffi.NULL else ""
+
+
+def _text_array(texts: Sequence[str]) -> "tuple[Any, list[Any]]":
+    """const char *[n], and what keeps its strings alive."""
+    kept = [ffi.new("char[]", text.encode()) for text in texts]
+    return ffi.new("const char *[]", kept or 1), kept
+
+
+def _floats(array: np.ndarray) -> Any:
+    return ffi.cast("float *", array.ctypes.data)
+
+
+# Engines of this process, by number of threads. A child of fork() has none of its parent's threads, so it
+# begins anew; weights are mapped, and both share their pages.
+_generation = 0
+_engines: "dict[int, Any]" = {}
+_engines_lock = threading.Lock()
+
+
+def _forget_threads() -> None:
+    global _generation, _engines_lock
+    _generation += 1
+    _engines.clear()
+    _engines_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_threads)
+
+
+def _engine(n_threads: int) -> Any:
+    with _engines_lock:
+        if n_threads not in _engines:
+            errors, out = _Errors(), ffi.new("wi_engine **")
+            options = ffi.new("wi_engine_options *", {"n_threads": n_threads})
+            errors.check(_lib.wi_engine_open(options, out, errors.place))
+            _engines[n_threads] = out[0]
+        return _engines[n_threads]
+
+
+def _shipped(*names: str) -> Path:
+    return _here.joinpath("share", *names)
+
+
+def shipped_lists() -> "list[str]":
+    """Names of the label lists that come with the package, for Head.from_list."""
+    return sorted(p.stem for p in _shipped("heads").glob("*.txt") if not p.stem.endswith(".templates"))
+
+
+class Model:
+    """An image tower and a text tower. Threads may share it; children of fork() may use it.
+
+    name: "nano" (the default, in the package) or the path of a model file or folder.
+    threads: of one call; 0: one per core.
+    """
+
+    def __init__(self, name: "str | os.PathLike[str]" = "nano", threads: int = 0) -> None:
+        shipped = _shipped("models", "whatsit-nano.gguf")
+        self.path = str(shipped) if str(name) in ("nano", "whatsit-nano") else os.fspath(name)
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
+        errors, out = _Errors(), ffi.new("wi_model **")
+        self._engine = _engine(self._threads)
+        errors.check(_lib.wi_model_open(self._engine, os.fsencode(self.path), ffi.NULL, out, errors.place))
+        generation = _generation
+        # In a child of fork() the parent's sessions wait for threads that are not there: they are left alone.
+        self._handle = ffi.gc(out[0], lambda m: _generation == generation
+                              and _lib.wi_model_close(ffi.new("wi_model **", m)))
+        self._sessions: "list[Any]" = []
+        self._generation = generation
+        info = ffi.new("wi_model_info *")
+        errors.check(_lib.wi_model_get_info(self._handle, info, errors.place))
+        self._info = info
+        self.name = _string(info.name)
+        self.fingerprint = _string(info.fingerprint)
+        self.embedding_dim = int(info.embedding_dim)
+        self.image_px = int(info.image_px)
+        self.logit_scale = float(info.logit_scale)
+        self.licence = _string(info.licence)
+
+    def __repr__(self) -> str:
+        return f"<whatsit.Model {self.name} {self.fingerprint[:8]} dim={self.embedding_dim}>"
+
+    def __reduce__(self) -> Any:  # spawned workers open it anew: the file is mapped, so that is cheap
+        return (Model, (self.path, self._threads))
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[Any]:
+        """A session of its own for each thread that encodes at the moment."""
+        if self._generation != _generation:
+            self._lock = threading.Lock()
+            self._open()
+        with self._lock:
+            session = self._sessions.pop() if self._sessions else None
+        if session is None:
+            errors, out = _Errors(), ffi.new("wi_session **")
+            options = ffi.new("wi_session_options *", {"max_images": _BATCH})
+            errors.check(_lib.wi_session_open(self._handle, options, out, errors.place))
+            generation, model = _generation, self._handle
+            session = ffi.gc(out[0], lambda s, _m=model: _generation == generation
+                             and _lib.wi_session_close(ffi.new("wi_session **", s)))
+        try:
+            yield session
+        finally:
+            with self._lock:
+                self._sessions.append(session)
+
+    def _pixels(self, image: Image, out: np.ndarray) -> None:
+        """One picture -> the network's input, into out[px, px, 3]. Runs in threads: the library lets go of the
+        interpreter while it works."""
+        errors, handle = _Errors(), ffi.new("wi_image **")
+        options = ffi.new("wi_image_options *", {"target_px": self.image_px})
+        what, kept = "", None
+        if isinstance(image, (str, os.PathLike)):
+            what = os.fspath(image)
+            status = _lib.wi_image_from_file(os.fsencode(what), options, handle, errors.place)
+        elif isinstance(image, (bytes, bytearray, memoryview)):
+            kept = ffi.from_buffer(image)
+            status = _lib.wi_image_from_memory(kept, len(kept), options, handle, errors.place)
+        else:
+            if not isinstance(image, np.ndarray):  # a PIL image, or what NumPy takes for one
+                image = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+                raise ValueError(f"pixels are uint8 [height, width, 3], not {image.dtype} {list(image.shape)}")
+            kept = np.ascontiguousarray(image)
+            status = _lib.wi_image_from_rgb(ffi.cast("uint8_t *", kept.ctypes.data), kept.shape[1], kept.shape[0],
+                                            handle, errors.place)
+        errors.check(status, what)
+        try:
+            errors.check(_lib.wi_image_preprocess(self._engine, handle[0], ffi.addressof(self._info, "preprocess"),
+                                                  ffi.cast("uint8_t *", out.ctypes.data), errors.place), what)
+        finally:
+            _lib.wi_image_close(handle)
+
+    def _batches(self, images: Iterable[Image], errors: str) -> "Iterator[tuple[int, np.ndarray, list[Any]]]":
+        """Decoded batches in order: how many, their pixels, and the exception of each that failed (else None)."""
+        px, workers = self.image_px, self._threads or os.cpu_count() or 1
+
+        def load(job: "tuple[Image, np.ndarray]") -> "Optional[Exception]":
+            try:
+                self._pixels(*job)
+            except (WhatsitError, ValueError, OSError, TypeError) as error:
+                if errors == "raise":
+                    raise
+                return error
+            return None
+
+        items = iter(images)
+        with ThreadPoolExecutor(workers) as pool:
+            waiting: "list[tuple[np.ndarray, list[Any]]]" = []
+            while True:
+                while len(waiting) < 3:  # bounded: what is decoded ahead stays small
+                    chunk = [item for _, item in zip(range(_BATCH), items)]
+                    if not chunk:
+                        break
+                    pixels = np.empty((len(chunk), px, px, 3), np.uint8)
+                    waiting.append((pixels, [pool.submit(load, job) for job in zip(chunk, pixels)]))
+                if not waiting:
+                    return
+                pixels, jobs = waiting.pop(0)
+                yield len(jobs), pixels, [job.result() for job in jobs]
+
+    def embed_images(self, images: Iterable[Image], *, normalise: bool = True, errors: str = "raise") -> np.ndarray:
+        """Embeddings of pictures: float32 [n, embedding_dim], rows of length 1 unless normalise is False.
+
+        images: see `Image`; any iterable, which is read as it is needed. errors: "raise", or "nan": a picture that
+        cannot be read becomes a row of NaN. Equal to the command line's, bit for bit.
+        """
+        if errors not in ("raise", "nan"):
+            raise ValueError("errors is 'raise' or 'nan'")
+        parts = []
+        with self._session() as session:
+            for n, pixels, failed in self._batches(images, errors):
+                good = [i for i in range(n) if failed[i] is None]
+                used = pixels if len(good) == n else np.ascontiguousarray(pixels[good])
+                out = np.empty((len(good), self.embedding_dim), np.float32)
+                place = _Errors()
+                place.check(_lib.wi_session_encode_images(session, ffi.cast("uint8_t *", used.ctypes.data), len(good),
+                                                          _floats(out), place.place))
+                if normalise:
+                    _lib.wi_normalise(_floats(out), len(good), self.embedding_dim)
+                if len(good) < n:
+                    whole = np.full((n, self.embedding_dim), np.nan, np.float32)
+                    whole[good] = out
+                    out = whole
+                parts.append(out)
+        return np.concatenate(parts) if parts else np.empty((0, self.embedding_dim), np.float32)
+
+    def embed_texts(self, texts: Iterable[str], *, normalise: bool = True) -> np.ndarray:
+        """Embeddings of texts: float32 [n, embedding_dim], rows of length 1 unless normalise is False."""
+        listed = [texts] if isinstance(texts, str) else list(texts)
+        out = np.empty((len(listed), self.embedding_dim), np.float32)
+        array, _kept = _text_array(listed)
+        errors = _Errors()
+        with self._session() as session:
+            errors.check(_lib.wi_session_encode_texts(session, array, len(listed), _floats(out), ffi.NULL, ffi.NULL,
+                                                      errors.place))
+        if normalise:
+            _lib.wi_normalise(_floats(out), len(listed), self.embedding_dim)
+        return out
+
+
+class Answer(NamedTuple):
+    """One label of a head and its probability."""
+
+    label: str
+    score: float
+
+
+class Head:
+    """Labels, and what turns an embedding into a probability for each. Made by the class methods."""
+
+    def __init__(self, model: Model, handle: Any) -> None:
+        self.model = model
+        self._handle = ffi.gc(handle, lambda h: _lib.wi_head_close(ffi.new("wi_head **", h)))
+        info = ffi.new("wi_head_info *")
+        _lib.wi_head_get_info(self._handle, info)
+        self.name = _string(info.name)
+        self.kind = _string(_lib.wi_head_kind_name(info.kind))
+        self.dim = int(info.dim)
+        self.sensitivity = _string(info.sensitivity)
+        self.labels = [_string(_lib.wi_head_label(self._handle, i)) for i in range(info.n_labels)]
+
+    def __repr__(self) -> str:
+        return f"<whatsit.Head {self.name!r} {self.kind} of {len(self.labels)} labels>"
+
+    @classmethod
+    def from_labels(cls, model: Model, labels: Sequence[str], *, templates: Sequence[str] = (), name: str = "labels",
+                    groups: "Optional[Sequence[str]]" = None, independent: bool = False) -> "Head":
+        """A zero-shot head. Labels may have synonyms ("cat|kitty"); a template has one {} for the label."""
+        errors, out = _Errors(), ffi.new("wi_head **")
+        array, kept = _text_array(labels)
+        prompts, kept_prompts = _text_array(templates)
+        grouping, kept_groups = _text_array(groups or [])
+        text = ffi.new("char[]", name.encode())
+        recipe = ffi.new("wi_head_recipe *", {"name": text, "labels": array, "n_labels": len(labels),
+                                              "templates": prompts, "n_templates": len(templates),
+                                              "groups": grouping if groups else ffi.NULL, "sigmoid": independent})
+        with model._session() as session:
+            errors.check(_lib.wi_head_build(session, recipe, out, ffi.NULL, errors.place))
+        del kept, kept_prompts, kept_groups
+        return cls(model, out[0])
+
+    @classmethod
+    def from_list(cls, model: Model, name: "str | os.PathLike[str]") -> "Head":
+        """A zero-shot head of a label list: the name of a shipped one (shipped_lists()) or a file's path."""
+        path = _shipped("heads", f"{name}.txt")
+        errors, out, items = _Errors(), ffi.new("wi_head **"), ffi.new("wi_label_list **")
+        errors.check(_lib.wi_label_list_open(os.fsencode(path if path.exists() else name), items, errors.place))
+        try:
+            recipe = ffi.new("wi_head_recipe *")
+            _lib.wi_label_list_recipe(items[0], recipe)
+            with model._session() as session:
+                errors.check(_lib.wi_head_build(session, recipe, out, ffi.NULL, errors.place))
+        finally:
+            _lib.wi_label_list_close(items)
+        return cls(model, out[0])
+
+    @classmethod
+    def from_embeddings(cls, model: Model, embeddings: np.ndarray, labels: Sequence[Any], *, name: str = "photos",
+                        strength: float = 0.0, balanced: bool = False) -> "Head":
+        """A linear head trained on embeddings [n, dim] and their labels (n of them, any number of kinds >= 2).
+
+        strength: scikit-learn's C; 0: chosen by cross-validation.
+        """
+        names = sorted({str(label) for label in labels})
+        at = {label: i for i, label in enumerate(names)}
+        rows = np.ascontiguousarray(embeddings, np.float32)
+        numbers = np.array([at[str(label)] for label in labels], np.uint32)
+        if rows.ndim != 2 or len(rows) != len(numbers):
+            raise ValueError(f"{len(numbers)} labels for embeddings of shape {list(rows.shape)}")
+        errors, out = _Errors(), ffi.new("wi_head **")
+        array, kept = _text_array(names)
+        text = ffi.new("char[]", name.encode())
+        training = ffi.new("wi_training *", {
+            "name": text, "labels": array, "n_labels": len(names), "strength": strength, "balanced": balanced,
+            "photos": {"embeddings": _floats(rows), "labels": ffi.cast("uint32_t *", numbers.ctypes.data),
+                       "n": rows.shape[0], "dim": rows.shape[1]}})
+        errors.check(_lib.wi_head_train(model._handle, training, out, ffi.NULL, errors.place))
+        del kept
+        return cls(model, out[0])
+
+    @classmethod
+    def from_examples(cls, model: Model, images: Iterable[Image], labels: Sequence[Any], **how: Any) -> "Head":
+        """The same from photos."""
+        return cls.from_embeddings(model, model.embed_images(images), labels, **how)
+
+    @classmethod
+    def load(cls, model: Model, path: "str | os.PathLike[str]") -> "Head":
+        """A head file (safetensors), also one that the command line made. It must belong to this model."""
+        errors, out = _Errors(), ffi.new("wi_head **")
+        errors.check(_lib.wi_head_open(ffi.NULL, os.fsencode(path), out, errors.place))
+        head = cls(model, out[0])
+        errors.check(_lib.wi_head_check_model(head._handle, model._handle, errors.place))
+        return head
+
+    def save(self, path: "str | os.PathLike[str]") -> None:
+        """Writes the head file, whole or not at all."""
+        errors = _Errors()
+        errors.check(_lib.wi_head_save(self._handle, os.fsencode(path), errors.place))
+
+    def scores(self, embeddings: np.ndarray) -> np.ndarray:
+        """Probabilities float32 [n, n_labels] of embeddings [n, dim], in the order of `labels`."""
+        rows = np.ascontiguousarray(np.atleast_2d(embeddings), np.float32)
+        if rows.shape[1] != self.dim:
+            raise ValueError(f"embeddings of {rows.shape[1]} numbers; the head takes {self.dim}")
+        out = np.empty((len(rows), len(self.labels)), np.float32)
+        errors = _Errors()
+        for i in range(len(rows)):
+            errors.check(_lib.wi_head_scores(self._handle, _floats(rows[i]), self.dim, _floats(out[i]), ffi.NULL,
+                                             ffi.NULL, errors.place))
+        return out
+
+    def answers(self, embeddings: np.ndarray, top: int = 5) -> "list[list[Answer]]":
+        """The best answers for each row, best first."""
+        scores = self.scores(embeddings)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+        return [[Answer(self.labels[j], float(scores[i, j])) for j in order[i]] for i in range(len(scores))]
+
+    def __call__(self, images: "Iterable[Image] | Image", top: int = 5) -> "list[list[Answer]]":
+        """The best answers for each picture, best first."""
+        one = isinstance(images, (str, os.PathLike, bytes, bytearray)) or (
+            isinstance(images, np.ndarray) and images.ndim == 3) or hasattr(images, "convert")
+        return self.answers(self.model.embed_images([images] if one else images), top)
+
+
+class Index:
+    """Embeddings in two growing files, searched by a query (see `whatsit index` for whole photo libraries)."""
+
+    def __init__(self, path: "str | os.PathLike[str]", model: "Optional[Model]" = None, *, read_only: bool = False,
+                 threads: int = 0) -> None:
+        """Opens the index, or makes an empty one for the model's embeddings."""
+        errors, out = _Errors(), ffi.new("wi_index **")
+        fingerprint = ffi.new("char[]", model.fingerprint.encode()) if model else ffi.NULL
+        options = ffi.new("wi_index_options *", {"dim": model.embedding_dim if model and not read_only else 0,
+                                                 "fingerprint": fingerprint, "read_only": read_only})
+        errors.check(_lib.wi_index_open(_engine(threads), os.fsencode(path), options, out, errors.place))
+        self._handle = ffi.gc(out[0], lambda i: _lib.wi_index_close(ffi.new("wi_index **", i)))
+        info = ffi.new("wi_index_info *")
+        errors.check(_lib.wi_index_get_info(self._handle, info, errors.place))
+        self.dim = int(info.dim)
+
+    def __len__(self) -> int:
+        info, errors = ffi.new("wi_index_info *"), _Errors()
+        errors.check(_lib.wi_index_get_info(self._handle, info, errors.place))
+        return int(info.n_rows)
+
+    def append(self, embeddings: np.ndarray) -> int:
+        """Appends rows [n, dim]; returns the number of the first. They are on disk when this returns."""
+        rows = np.ascontiguousarray(np.atleast_2d(embeddings), np.float32)
+        if rows.shape[1] != self.dim:
+            raise ValueError(f"embeddings of {rows.shape[1]} numbers; the index holds {self.dim}")
+        errors, first = _Errors(), ffi.new("uint64_t *")
+        errors.check(_lib.wi_index_append(self._handle, _floats(rows), len(rows), first, errors.place))
+        errors.check(_lib.wi_index_sync(self._handle, errors.place))
+        return int(first[0])
+
+    def search(self, query: np.ndarray, k: int = 10, mask: "Optional[np.ndarray]" = None) -> "tuple[np.ndarray, np.ndarray]":
+        """The k nearest rows to query [dim]: their numbers (int64) and cosines (float32), best first.
+
+        mask: bool [len(self)], rows that count.
+        """
+        wanted = np.ascontiguousarray(query, np.float32).reshape(-1)
+        if len(wanted) != self.dim:
+            raise ValueError(f"a query of {len(wanted)} numbers; the index holds {self.dim}")
+        bits = ffi.NULL
+        if mask is not None:
+            packed = np.packbits(np.asarray(mask, bool), bitorder="little")
+            if len(mask) != len(self):
+                raise ValueError(f"a mask of {len(mask)} for {len(self)} rows")
+            bits = ffi.cast("uint8_t *", packed.ctypes.data)
+        errors, n = _Errors(), ffi.new("size_t *")
+        hits = ffi.new("wi_index_hit[]", max(k, 1))
+        errors.check(_lib.wi_index_search(self._handle, _floats(wanted), k, bits, hits, n, errors.place))
+        return (np.array([hits[i].row for i in range(n[0])], np.int64),
+                np.array([hits[i].score for i in range(n[0])], np.float32))

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Tries the wheel that `make wheel` made, as a stranger would: in an empty environment, then its tests there.
+#
+#     tools/python.sh BUILD PYTHON...
+set -eu
+build=$1
+shift
+program=$(realpath "$build/whatsit")
+wheel=$(ls -t "$build"/wheels/whatsit-*.whl | head -n 1)
+tests=$(realpath python/tests)
+for python in "$@"; do
+    room=$(mktemp -d)
+    trap 'rm -rf "$room"' EXIT
+    "$python" -m venv "$room/venv"
+    "$room/venv/bin/pip" install -q "$wheel"
+    # Three lines answer for a photo, with nothing but the wheel.
+    "$room/venv/bin/python" -c "
+import whatsit
+head = whatsit.Head.from_labels(whatsit.Model(), ['dog', 'pizza', 'ship'])
+print(head('samples/pizza.jpg')[0][0])" | grep -q "label='pizza'"
+    "$room/venv/bin/pip" install -q pytest pillow scikit-learn
+    cp -r "$tests" "$room/tests"
+    (cd "$room" && WHATSIT_PROGRAM="$program" WHATSIT_SOURCE="$OLDPWD" \
+        "$room/venv/bin/python" -m pytest -q -p no:cacheprovider --rootdir "$room" "$room/tests")
+    rm -rf "$room"
+done
