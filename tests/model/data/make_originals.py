@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save_file
 
 HERE = Path(__file__).resolve().parent / "originals"
-VISION = {"image_size": 16, "layers": 2, "width": 32, "head_width": 16, "patch_size": 4, "mlp_ratio": 2.0}
-TEXT = {"context_length": 10, "vocab_size": 48, "width": 32, "heads": 2, "layers": 2, "mlp_ratio": 2.0}
+VISION = {"image_size": 12, "layers": 2, "width": 16, "head_width": 8, "patch_size": 4, "mlp_ratio": 2.0}
+TEXT = {"context_length": 10, "vocab_size": 48, "width": 16, "heads": 2, "layers": 2, "mlp_ratio": 2.0}
 CUSTOM = {"block_type": "custom", "qk_norm": True, "scale_heads": True, "scale_attn_inner": True,
           "scale_attn": True, "scale_fc": True}
 
@@ -31,14 +31,14 @@ OPEN_CLIP = {
     "open_clip_clipa": ({"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True},
                         {"no_causal_mask": True, "pool_type": "last"}, {"custom_text": True},
                         {"resize_mode": "squash"}),
-    "open_clip_remainder": ({"image_size": 18, "pool_type": "avg", "norm_kwargs": {"eps": 1e-6}},
+    "open_clip_remainder": ({"image_size": 15, "pool_type": "avg", "norm_kwargs": {"eps": 1e-6}},
                             {"pool_type": "first"}, {}, {}),
     "open_clip_sees_all": ({"act_kwargs": {"approximate": "tanh"}},
                            {"no_causal_mask": True, "proj_bias": True}, {"custom_text": True}, {}),
-    "open_clip_eos": ({"pos_embed_type": "sin_cos_2d", "head_width": 8},
+    "open_clip_eos": ({"pos_embed_type": "sin_cos_2d", "head_width": 4, "width": 20},
                       {"pool_type": "eos", "eos_id": 5, "proj_type": "none", "width": 24}, {}, {}),
     "open_clip_causal_last": ({}, {"pool_type": "last"}, {"init_logit_bias": -10}, {}),
-    "open_clip_resnet": ({"image_size": 64, "layers": [1, 2, 1, 1], "width": 4, "head_width": 32}, {},
+    "open_clip_resnet": ({"image_size": 64, "layers": [1, 2, 1, 1], "width": 2, "head_width": 16}, {},
                          {"quick_gelu": True}, {}),
 }
 
@@ -104,7 +104,7 @@ def make_open_clip(name, seed):
     model = model.double()
     mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
     px = config["vision_cfg"]["image_size"]
-    pixels = torch.randint(0, 256, (3, px, px, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (2, px, px, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     end = text.get("eos_id", TEXT["vocab_size"] - 1)
     ids = token_ids(TEXT["context_length"], TEXT["vocab_size"], end)
     with torch.no_grad():
@@ -118,16 +118,16 @@ def make_open_clip(name, seed):
 def make_hf(name, seed):
     from transformers import CLIPConfig, CLIPModel
 
-    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tower = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = CLIPConfig(
         projection_dim=16,
         text_config={**tower, "vocab_size": 48, "max_position_embeddings": 10, "hidden_act": "gelu",
                      "eos_token_id": 5, "bos_token_id": 46, "pad_token_id": 0},
-        vision_config={**tower, "image_size": 16, "patch_size": 4, "hidden_act": "quick_gelu"})
+        vision_config={**tower, "image_size": 12, "patch_size": 4, "hidden_act": "quick_gelu"})
     model = CLIPModel(config).eval()
     randomise(model, seed)
     model = model.double()
-    pixels = torch.randint(0, 256, (3, 16, 16, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (2, 12, 12, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     ids = token_ids(10, 48, 5)
     mean, std = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
     with torch.no_grad():
@@ -138,7 +138,7 @@ def make_hf(name, seed):
           json.loads(config.to_json_string()),
           {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
     (folder / "preprocessor_config.json").write_text(json.dumps(
-        {"size": {"shortest_edge": 18}, "crop_size": {"height": 16, "width": 16}, "resample": 3,
+        {"size": {"shortest_edge": 14}, "crop_size": {"height": 12, "width": 12}, "resample": 3,
          "image_mean": mean, "image_std": std}, indent=1) + "\n")
 
 
