@@ -14,6 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
     wi_image_options options = {.max_pixels = 1 << 18};
     options.ignore_exif = choice & 1;
     options.target_px = choice & 2 ? 4 : 0;
+    options.exact = choice & 4;
+    options.strict = choice & 8;
+    options.alpha = choice & 16 ? WI_ALPHA_ORIGINAL : WI_ALPHA_GROUND;
     wi_image *image = NULL;
     wi_error error;
     if (wi_image_from_memory(bytes, n_bytes, &options, &image, &error) != WI_OK)

@@ -9,19 +9,52 @@
 #include <lcms2.h>
 
 /* Differences up to this, of 255, are not worth a conversion: sRGB by another hand. */
-enum { NEAR_SRGB = 2, PROBES_A_SIDE = 5 };
+enum { NEAR_SRGB = 2, PROBES_A_SIDE = 5, INK_STEPS = 9 };
 
 typedef struct icc_color {
     wi_color base;
     cmsContext context;
-    cmsHTRANSFORM transform; /* NULL where levels hold it all */
-    uint8_t levels[256][3];  /* of a grey profile */
+    cmsHTRANSFORM transform;                   /* NULL where levels hold it all */
+    uint8_t levels[256][3];                    /* of a grey profile */
+    uint16_t (*inks)[INK_STEPS][INK_STEPS][3]; /* [cyan, magenta, yellow, black, RGB]; or NULL */
 } icc_color;
 
 static void transform_to_srgb(const wi_color *base, const uint8_t *in, size_t n_px, uint8_t *rgb)
 {
     const icc_color *color = (const icc_color *)base;
     cmsDoTransform(color->transform, in, rgb, (cmsUInt32Number)n_px);
+}
+
+/* Between the 16 places of the table around the inks, one axis after the other. */
+static void inks_to_srgb(const wi_color *base, const uint8_t *in, size_t n_px, uint8_t *rgb)
+{
+    const icc_color *color = (const icc_color *)base;
+    const uint16_t(*table)[3] = (const uint16_t(*)[3])color->inks[0][0];
+    static const size_t strides[4] = {INK_STEPS * INK_STEPS * INK_STEPS, INK_STEPS * INK_STEPS,
+                                      INK_STEPS, 1};
+    for (size_t i = 0; i < n_px; i++, in += 4, rgb += 3) {
+        float share[4], sum[3] = {0, 0, 0};
+        size_t corner = 0;
+        for (int c = 0; c < 4; c++) {
+            float at = (float)in[c] * (INK_STEPS - 1) / 255;
+            size_t step = (size_t)at < INK_STEPS - 2 ? (size_t)at : INK_STEPS - 2;
+            share[c] = at - (float)step;
+            corner += step * strides[c];
+        }
+        for (unsigned k = 0; k < 16; k++) {
+            float weight = 1;
+            size_t place = corner;
+            for (int c = 0; c < 4; c++) {
+                bool far = k >> c & 1;
+                weight *= far ? share[c] : 1 - share[c];
+                place += far ? strides[c] : 0;
+            }
+            for (int c = 0; c < 3; c++)
+                sum[c] += weight * table[place][c];
+        }
+        for (int c = 0; c < 3; c++)
+            rgb[c] = (uint8_t)(sum[c] / 257 + 0.5F);
+    }
 }
 
 /* Grey by its level. */
@@ -49,6 +82,7 @@ static void icc_free(wi_color *base)
         cmsDeleteTransform(color->transform);
     if (color->context)
         cmsDeleteContext(color->context);
+    free(color->inks);
     free(color);
 }
 
@@ -90,14 +124,40 @@ static bool make_transform(icc_color *color, const wi_image *image, cmsUInt32Num
                                                 (cmsUInt32Number)image->profile.n_icc);
     cmsHPROFILE to = from ? cmsCreate_sRGBProfileTHR(color->context) : NULL;
     *format = from ? format_of(cmsGetColorSpace(from), image->mode) : 0;
+    bool inks = *format == TYPE_CMYK_8;
+    cmsUInt32Number flags = cmsFLAGS_NOCACHE | (inks ? cmsFLAGS_NOOPTIMIZE : 0);
     if (to && *format)
-        color->transform = cmsCreateTransformTHR(color->context, from, *format, to, TYPE_RGB_8,
-                                                 INTENT_RELATIVE_COLORIMETRIC, cmsFLAGS_NOCACHE);
+        color->transform = cmsCreateTransformTHR(color->context, from, *format, to,
+                                                 inks ? TYPE_RGB_16 : TYPE_RGB_8,
+                                                 INTENT_RELATIVE_COLORIMETRIC, flags);
     if (from)
         cmsCloseProfile(from);
     if (to)
         cmsCloseProfile(to);
     return color->transform != NULL;
+}
+
+/* Of four inks Little CMS would make a table that takes as long as a whole picture to fill: this one
+ * has as many steps as profiles themselves have. */
+static bool fill_inks(icc_color *color)
+{
+    color->inks = malloc(sizeof *color->inks * INK_STEPS * INK_STEPS);
+    if (!color->inks)
+        return false;
+    uint8_t in[INK_STEPS][4];
+    for (int i = 0; i < INK_STEPS * INK_STEPS * INK_STEPS; i++) {
+        for (int k = 0; k < INK_STEPS; k++) {
+            const int steps[4] = {i / (INK_STEPS * INK_STEPS), i / INK_STEPS % INK_STEPS,
+                                  i % INK_STEPS, k};
+            for (int c = 0; c < 4; c++)
+                in[k][c] = (uint8_t)((steps[c] * 255 + (INK_STEPS - 1) / 2) / (INK_STEPS - 1));
+        }
+        uint16_t(*row)[3] = color->inks[0][0] + (size_t)i * INK_STEPS;
+        cmsDoTransform(color->transform, in, row, INK_STEPS);
+    }
+    color->base.to_srgb = inks_to_srgb;
+    color->base.takes_native = true;
+    return true;
 }
 
 /* What a grey profile makes of each level; false when that is near the level itself. */
@@ -124,8 +184,9 @@ wi_status wi_color_from_icc(const wi_image *image, wi_color **out, wi_error *err
     color->context = cmsCreateContext(NULL, NULL);
     cmsUInt32Number format = 0;
     bool useful = color->context && make_transform(color, image, &format);
-    color->base.takes_native = format == TYPE_CMYK_8;
-    if (useful && format == TYPE_RGB_8)
+    if (useful && format == TYPE_CMYK_8)
+        useful = fill_inks(color);
+    else if (useful && format == TYPE_RGB_8)
         useful = !is_near_srgb(color);
     else if (useful && format == TYPE_GRAY_8)
         useful = fill_levels(color, image->mode == WI_MODE_L);

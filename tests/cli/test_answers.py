@@ -47,6 +47,30 @@ class Formats(Case):
             self.assertAlmostEqual(item["score"], math.exp(item["logit"] - top) / total, places=5)
             self.assertLessEqual(abs(item["cosine"]), 1.0001)
 
+    def test_warnings_of_a_broken_picture(self):
+        cut = os.path.join(self.source, "tests/image/conditions/no_end.jpg")
+        result = self.ok(cut, self.picture(), "--labels", LABELS, "--json")
+        broken, whole = result.json()
+        self.assertEqual(broken["warnings"], ["the file is truncated: its end is missing, all rows are there"])
+        self.assertNotIn("warnings", whole)
+        self.assertIn("no_end.jpg: the file is truncated", result.err)
+        refused = self.run_cli(cut, "--labels", LABELS, "--strict")
+        self.assertEqual((refused.status, refused.out), (1, ""))
+        self.assertIn("truncated", refused.err)
+
+    def test_ways_to_read_a_picture(self):
+        drawing = os.path.join(self.source, "tests/image/conditions/drawing.png")
+        scores = {}
+        for way in ((), ("--alpha", "ground"), ("--alpha", "original"), ("--exact",)):
+            answers = self.ok(drawing, "--labels", LABELS, "--json", *way).json()[0]["heads"][0]["answers"]
+            scores[way] = sorted((item["label"], item["score"]) for item in answers)
+        self.assertEqual(scores[()], scores["--alpha", "ground"])
+        self.assertEqual(scores["--alpha", "original"], scores["--exact",])
+        self.assertNotEqual(scores[()], scores["--exact",])
+        wrong = self.run_cli(drawing, "--labels", LABELS, "--alpha", "black")
+        self.assertEqual(wrong.status, 2)
+        self.assertIn("--alpha is ground or original", wrong.err)
+
     def test_csv_and_tsv(self):
         labels = self.write("odd.txt", 'plain\nwith, comma\nwith "quotes"\n')
         result = self.ok(self.picture(), "--labels", labels, "--csv")

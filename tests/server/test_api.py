@@ -42,6 +42,24 @@ def test_classify(room):
     assert multi["results"][0]["multi"] is True
 
 
+def test_ways_to_read_a_picture(room):
+    ask = room.serve().client().call
+    folder = os.path.join(room.source, "tests", "image", "conditions")
+    with open(os.path.join(folder, "no_end.jpg"), "rb") as file:
+        cut = file.read()
+    with open(os.path.join(folder, "drawing.png"), "rb") as file:
+        drawing = file.read()
+    assert "truncated" in ask("POST", "/v1/classify", cut, expect=200).json["warnings"][0]
+    assert "warnings" not in ask("POST", "/v1/classify", drawing, expect=200).json
+    ask("POST", "/v1/classify?strict=1", cut, expect=400)
+    ask("POST", "/v1/embed?strict=true", cut, expect=400)
+    ask("POST", "/v1/classify", {"image": text_of(cut), "strict": True}, expect=400)
+    ask("POST", "/v1/classify?alpha=black", drawing, expect=400)
+    ways = [ask("POST", "/v1/embed?" + way, drawing, expect=200).json["embeddings"][0]
+            for way in ("alpha=ground", "", "alpha=original", "exact=1")]
+    assert ways[0] == ways[1] != ways[2] == ways[3]
+
+
 def test_bad_requests(room):
     ask = room.serve("--max-body", "1", "--max-pixels", "1").client().call
     for body, status in ((b"", 400), (b"hello, this is no picture at all", 415), (room.picture[:200], 400),

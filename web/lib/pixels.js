@@ -1,5 +1,5 @@
 /* From a picture to pixels that the core takes. The browser decodes, with the camera's orientation
- * applied and colour profiles left alone, as the command line does; its JPEG decoder may differ
+ * applied and colour profiles converted to sRGB, as the command line does; its JPEG decoder may differ
  * from libjpeg-turbo by a few levels in a pixel. Runs in the worker, and in the page where a worker has no canvas. */
 
 import { sniffBlob } from './sniff.js';
@@ -26,8 +26,8 @@ const isBitmap = (picture) => typeof ImageBitmap !== 'undefined' && picture inst
 
 /* Browsers before 2023 refuse names of options that they do not know, and apply the orientation unasked; some refuse options. */
 const WAYS = [
-  [{ imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none' }],
-  [{ colorSpaceConversion: 'none', premultiplyAlpha: 'none' }],
+  [{ imageOrientation: 'from-image', colorSpaceConversion: 'default', premultiplyAlpha: 'none' }],
+  [{ colorSpaceConversion: 'default', premultiplyAlpha: 'none' }],
   [],
 ];
 
@@ -125,9 +125,10 @@ function average(rgba, width, height, k, rgb, row) {
       for (let j = 0; j < k; j++) {
         let at = 4 * ((y + j) * width + x * k);
         for (let i = 0; i < k; i++, at += 4) {
-          r += rgba[at];
-          g += rgba[at + 1];
-          b += rgba[at + 2];
+          const white = 255 - rgba[at + 3], share = rgba[at + 3] / 255; // behind what is transparent
+          r += rgba[at] * share + white;
+          g += rgba[at + 1] * share + white;
+          b += rgba[at + 2] * share + white;
         }
       }
       const to = 3 * (row * columns + x);
