@@ -2,6 +2,7 @@
  * sentences that are built in, so that a conversion needs no data and gives the same file every
  * time. */
 #include "base/error.h"
+#include "base/progress.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/pack.h"
 #include "model/session.h"
@@ -95,7 +96,8 @@ static void paint(uint8_t *pixels, size_t px, unsigned which)
             }
 }
 
-static wi_status observe_images(const wi_model *model, observer *o, wi_error *error)
+static wi_status observe_images(const wi_model *model, observer *o, const wi_progress *progress,
+                                wi_error *error)
 {
     wi_session *s = NULL;
     const size_t px = wi_params_image_px(&model->params);
@@ -111,7 +113,9 @@ static wi_status observe_images(const wi_model *model, observer *o, wi_error *er
         s->run.tap_context = o;
         for (unsigned i = 0; i < N_PICTURES && status == WI_OK; i++) {
             paint(pixels, px, i);
-            status = wi_ses_images(s, pixels, 1, out, error);
+            status = wi_progress_check(progress, error);
+            if (status == WI_OK)
+                status = wi_ses_images(s, pixels, 1, out, error);
         }
     }
     wi_ses_close(&s);
@@ -120,7 +124,8 @@ static wi_status observe_images(const wi_model *model, observer *o, wi_error *er
     return status;
 }
 
-static wi_status observe_texts(const wi_model *model, observer *o, wi_error *error)
+static wi_status observe_texts(const wi_model *model, observer *o, const wi_progress *progress,
+                               wi_error *error)
 {
     wi_session *s = NULL;
     float *out = malloc(N_SENTENCES * model->params.embedding_dim * sizeof *out);
@@ -131,7 +136,7 @@ static wi_status observe_texts(const wi_model *model, observer *o, wi_error *err
     if (status == WI_OK) {
         s->run.watch = watch;
         s->run.tap_context = o;
-        status = wi_ses_texts(s, sentences, N_SENTENCES, out, NULL, NULL, error);
+        status = wi_ses_texts(s, sentences, N_SENTENCES, out, NULL, progress, error);
     }
     wi_ses_close(&s);
     free(out);
@@ -175,16 +180,16 @@ static uint32_t choose(void *context, const wi_mat *mat, uint32_t columns[WI_MAX
     return n;
 }
 
-wi_status wi_mdl_quantise(wi_model *model, wi_error *error)
+wi_status wi_mdl_quantise(wi_model *model, const wi_progress *progress, wi_error *error)
 {
     observer o = {0};
     wi_status status = WI_OK;
     if (model->params.tower[WI_ROLE_IMAGE].kind)
-        status = observe_images(model, &o, error);
+        status = observe_images(model, &o, progress, error);
     if (status == WI_OK && model->params.tower[WI_ROLE_TEXT].kind && model->tokenizer.kind)
-        status = observe_texts(model, &o, error);
+        status = observe_texts(model, &o, progress, error);
     if (status == WI_OK && !o.out_of_memory)
-        status = wi_pack_to_s8(&model->net, choose, &o, &model->owned, error);
+        status = wi_pack_to_s8(&model->net, choose, &o, &model->owned, progress, error);
     if (status == WI_OK && o.out_of_memory)
         status = wi_fail(error, WI_ERR_NOMEM, "out of memory for calibration");
     if (status == WI_OK)

@@ -12,6 +12,6 @@ wi_status wi_mdl_convert(wi_engine *engine, const char *from, const char *to,
 
 /* Turns the large matrices into int8, choosing the columns to set apart by running the towers on
  * built-in pictures and sentences. */
-wi_status wi_mdl_quantise(wi_model *model, wi_error *error);
+wi_status wi_mdl_quantise(wi_model *model, const wi_progress *progress, wi_error *error);
 
 #endif

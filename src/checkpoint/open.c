@@ -81,7 +81,7 @@ static bool copy_strings(wi_model *model, const char *name, const char *licence,
 }
 
 static wi_status fill_from_source(wi_model *model, wi_source *source, wi_pack_type type,
-                                  wi_error *error)
+                                  const wi_progress *progress, wi_error *error)
 {
     model->params = *wi_source_params(source);
     model->format = wi_source_format(source);
@@ -89,7 +89,7 @@ static wi_status fill_from_source(wi_model *model, wi_source *source, wi_pack_ty
         return wi_fail(error, WI_ERR_NOMEM, "out of memory for a model's name");
     wi_status status = wi_net_open(&model->params, &model->net, error);
     if (status == WI_OK)
-        status = wi_pack(model->engine, source, type, &model->net, &model->owned, error);
+        status = wi_pack(model->engine, source, type, &model->net, &model->owned, progress, error);
     if (status == WI_OK && model->params.tower[WI_ROLE_TEXT].kind)
         status = take_tokenizer(model, source, error);
     if (status == WI_OK)
@@ -98,7 +98,8 @@ static wi_status fill_from_source(wi_model *model, wi_source *source, wi_pack_ty
 }
 
 static wi_status from_checkpoint(wi_engine *engine, const char *path, const char *config,
-                                 wi_pack_type type, wi_model **out, wi_error *error)
+                                 wi_pack_type type, const wi_progress *progress, wi_model **out,
+                                 wi_error *error)
 {
     wi_source *source = NULL;
     wi_model *model = NULL;
@@ -108,7 +109,7 @@ static wi_status from_checkpoint(wi_engine *engine, const char *path, const char
     model = calloc(1, sizeof *model);
     if (model) {
         model->engine = engine;
-        status = fill_from_source(model, source, type, error);
+        status = fill_from_source(model, source, type, progress, error);
     } else {
         status = wi_fail_nomem(error, sizeof *model, "a model");
     }
@@ -121,14 +122,14 @@ static wi_status from_checkpoint(wi_engine *engine, const char *path, const char
 }
 
 static wi_status from_source(wi_engine *engine, const char *path, const wi_model_options *options,
-                             wi_model **out, wi_error *error)
+                             const wi_progress *progress, wi_model **out, wi_error *error)
 {
     wi_model *model = NULL;
     const wi_weights weights = options->weights;
-    wi_status status =
-        from_checkpoint(engine, path, options->config, pack_type_of(weights), &model, error);
+    wi_status status = from_checkpoint(engine, path, options->config, pack_type_of(weights),
+                                       progress, &model, error);
     if (status == WI_OK && weights == WI_WEIGHTS_INT8)
-        status = wi_mdl_quantise(model, error);
+        status = wi_mdl_quantise(model, progress, error);
     if (status == WI_OK)
         *out = model;
     else
@@ -137,7 +138,7 @@ static wi_status from_source(wi_engine *engine, const char *path, const wi_model
 }
 
 static wi_status open_file(wi_engine *engine, const char *path, const wi_model_options *options,
-                           wi_model **out, wi_error *error)
+                           const wi_progress *progress, wi_model **out, wi_error *error)
 {
     wi_map map = {NULL, 0};
     bool ours = false;
@@ -151,18 +152,19 @@ static wi_status open_file(wi_engine *engine, const char *path, const wi_model_o
             return WI_OK;
         }
     } else if (status == WI_OK) {
-        status = from_source(engine, path, options, out, error);
+        status = from_source(engine, path, options, progress, out, error);
     }
     wi_map_close(&map);
     return status;
 }
 
-wi_status wi_mdl_open(wi_engine *engine, const char *path, const wi_model_options *options,
-                      wi_model **out, wi_error *error)
+/* progress: nullable, asked whether to stop while weights are packed. */
+static wi_status open_path(wi_engine *engine, const char *path, const wi_model_options *options,
+                           const wi_progress *progress, wi_model **out, wi_error *error)
 {
     wi_model *model = NULL;
-    wi_status status = is_folder(path) ? from_source(engine, path, options, &model, error)
-                                       : open_file(engine, path, options, &model, error);
+    wi_status status = is_folder(path) ? from_source(engine, path, options, progress, &model, error)
+                                       : open_file(engine, path, options, progress, &model, error);
     if (status == WI_OK)
         status = wi_mdl_require_towers(model, options->towers, error);
     if (status == WI_OK)
@@ -170,6 +172,12 @@ wi_status wi_mdl_open(wi_engine *engine, const char *path, const wi_model_option
     else
         wi_mdl_close(&model);
     return status;
+}
+
+wi_status wi_mdl_open(wi_engine *engine, const char *path, const wi_model_options *options,
+                      wi_model **out, wi_error *error)
+{
+    return open_path(engine, path, options, NULL, out, error);
 }
 
 /* --- converting --- */
@@ -195,12 +203,12 @@ wi_status wi_mdl_convert(wi_engine *engine, const char *from, const char *to,
 {
     wi_model *model = NULL;
     const wi_model_options open = {.weights = options->weights, .config = options->config};
-    wi_status status = wi_mdl_open(engine, from, &open, &model, error);
+    wi_status status = open_path(engine, from, &open, &options->progress, &model, error);
     if (status == WI_OK && options->weights != WI_WEIGHTS_AUTO &&
         options->weights != model->weights) {
         /* A model file is used as stored; only float ones can be made smaller. */
         if (options->weights == WI_WEIGHTS_INT8 && model->weights != WI_WEIGHTS_INT8)
-            status = wi_mdl_quantise(model, error);
+            status = wi_mdl_quantise(model, &options->progress, error);
         else
             status =
                 wi_fail(error, WI_ERR_UNSUPPORTED,

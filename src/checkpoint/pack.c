@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "kern/half.h"
 
 #include <math.h>
@@ -18,6 +19,7 @@ typedef struct packer {
     const wi_source *source;
     wi_pack_type type;
     wi_owned *owned;
+    const wi_progress *progress;
 } packer;
 
 static wi_mat_type type_for(const packer *pk, const wi_part *part, const wi_raw *raw)
@@ -299,6 +301,9 @@ static wi_status pack_table(const packer *pk, const wi_part *part, wi_error *err
 static wi_status pack_part(void *context, const wi_part *part, wi_error *error)
 {
     const packer *pk = context;
+    const wi_status status = wi_progress_check(pk->progress, error);
+    if (status != WI_OK)
+        return status;
     if (part->kind == WI_PART_VECTOR)
         return pack_vector(pk, part, error);
     if (part->kind == WI_PART_TABLE)
@@ -307,9 +312,9 @@ static wi_status pack_part(void *context, const wi_part *part, wi_error *error)
 }
 
 wi_status wi_pack(const wi_engine *engine, const wi_source *source, wi_pack_type type,
-                  const wi_net *net, wi_owned *owned, wi_error *error)
+                  const wi_net *net, wi_owned *owned, const wi_progress *progress, wi_error *error)
 {
-    packer pk = {engine, source, type, owned};
+    packer pk = {engine, source, type, owned, progress};
     const wi_status status = wi_net_walk(net, pack_part, &pk, error);
     for (int role = 0; role < WI_N_ROLES && status == WI_OK; role++)
         if (net->tower[role].kind && net->tower[role].kind->foresee)

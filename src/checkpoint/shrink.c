@@ -1,6 +1,7 @@
 /* From float to int8 weights: per output channel one scale, symmetric, within the bound that lets four
  * products share 16 bits (kern/kern.h). */
 #include "base/error.h"
+#include "base/progress.h"
 #include "checkpoint/pack.h"
 #include "kern/half.h"
 
@@ -8,10 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows made between two looks at whether to stop. */
+enum { ROWS_BETWEEN = 64 };
+
 typedef struct shrinker {
     wi_apart_chooser *choose;
     void *context;
     wi_owned *owned;
+    const wi_progress *progress;
     bool shrink_tokens;
 } shrinker;
 
@@ -186,10 +191,12 @@ static wi_status shrink_matrix(const shrinker *s, const wi_part *part, wi_error 
                        !alone};
     if (panels && scale && sum && c.weights && c.q && (bias || !corrected)) {
         memset(panels, 0, bytes);
-        for (size_t r = 0; r < padded; r++) {
+        for (size_t r = 0; r < padded && status == WI_OK; r++) {
             shrink_row(&from, &to, r, &c, panels, scale, sum);
             if (bias)
                 bias[r] = from.bias[r] - (float)mean_error(part, &c, r, scale[r]);
+            if (r % ROWS_BETWEEN == 0)
+                status = wi_progress_check(s->progress, error);
         }
     } else {
         status = wi_fail_nomem(error, bytes, "int8 weights");
@@ -215,6 +222,10 @@ static wi_status shrink_tokens(const shrinker *s, const wi_part *part, wi_error 
     if (!out || !scale)
         return WI_ERR_NOMEM;
     for (size_t i = 0; i < part->n; i++) {
+        const wi_status status =
+            i % ROWS_BETWEEN == 0 ? wi_progress_check(s->progress, error) : WI_OK;
+        if (status != WI_OK)
+            return status;
         float most = 0.0f;
         for (int pass = 0; pass < 2; pass++)
             for (size_t j = 0; j < part->k; j++) {
@@ -265,9 +276,9 @@ static wi_status measure_table(void *context, const wi_part *part, wi_error *err
 }
 
 wi_status wi_pack_to_s8(const wi_net *net, wi_apart_chooser *choose, void *context, wi_owned *owned,
-                        wi_error *error)
+                        const wi_progress *progress, wi_error *error)
 {
-    shrinker s = {choose, context, owned, false};
+    shrinker s = {choose, context, owned, progress, false};
     table_share share = {0, 0};
     const wi_status status = wi_net_walk(net, measure_table, &share, error);
     s.shrink_tokens = 3 * share.table > share.all;

@@ -320,6 +320,49 @@ static void cancelling_leaves_no_file(void **state)
     wi_engine_close(&engine);
 }
 
+typedef struct countdown {
+    size_t left, asked;
+} countdown;
+
+static bool stop_after(void *context, uint64_t done, uint64_t total)
+{
+    countdown *c = context;
+    (void)done, (void)total;
+    c->asked++;
+    return c->left-- > 0;
+}
+
+/* Packing and making weights small take longest: they ask for every part, and within large ones. */
+static void converting_stops_wherever_it_is_asked(void **state)
+{
+    (void)state;
+    wi_engine *engine = engine_of(1, NULL);
+    const char *folder = make_folder(false, 3);
+    const size_t before = scratch_count("");
+    size_t asked[2];
+    for (int i = 0; i < 2; i++) {
+        countdown all = {SIZE_MAX, 0};
+        const wi_convert_options options = {.weights = i ? WI_WEIGHTS_INT8 : WI_WEIGHTS_F32,
+                                            .progress = {stop_after, &all}};
+        assert_int_equal(
+            wi_model_convert(engine, folder, scratch_path("whole.gguf"), &options, NULL), WI_OK);
+        assert_int_equal(remove(scratch_path("whole.gguf")), 0);
+        asked[i] = all.asked;
+    }
+    assert_true(asked[0] >= 20 && asked[1] >= 2 * asked[0]);
+    for (size_t n = 0; n < asked[1]; n += 1 + n / 8) {
+        countdown some = {n, 0};
+        const wi_convert_options options = {.weights = WI_WEIGHTS_INT8,
+                                            .progress = {stop_after, &some}};
+        assert_int_equal(
+            wi_model_convert(engine, folder, scratch_path("gone.gguf"), &options, NULL),
+            WI_ERR_CANCELLED);
+        assert_int_equal(some.asked, n + 1);
+        assert_int_equal(scratch_count(""), before);
+    }
+    wi_engine_close(&engine);
+}
+
 /* --- every allocation fails once --- */
 
 typedef struct torture {
@@ -375,6 +418,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_is_noticed, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(one_tower_alone, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(cancelling_leaves_no_file, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(converting_stops_wherever_it_is_asked, scratch_setup,
+                                        scratch_teardown),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, scratch_setup, scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
