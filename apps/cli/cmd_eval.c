@@ -27,6 +27,7 @@ typedef struct job {
     cli_app *app;
     const cli_args *args;
     cli_dataset data, unknown;
+    cli_copies copies; /* of the data */
     cli_measured measured[MAX_MEASURED];
     char *texts[MAX_MEASURED][4]; /* title, head, model, how */
     wi_head *heads[MAX_MEASURED];
@@ -100,6 +101,16 @@ typedef struct known_scores {
     size_t n;
 } known_scores;
 
+/* Is the answer no mistake, but the broader word: "fruit" for an orange in the group "fruit"? */
+static bool says_broader(const wi_head *head, const float *scores, size_t n, size_t truth)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++) {
+        best = scores[i] > scores[best] ? i : best;
+    }
+    return best != truth && wi_head_find_label(head, wi_head_group(head, truth)) == best;
+}
+
 /* Counts the photo whose likeliest group is that of its label. */
 static wi_status ask_group(const wi_head *head, const float *row, size_t dim, size_t truth,
                            size_t *n_right, wi_error *error)
@@ -116,12 +127,12 @@ static wi_status tally_photos(const job *j, const wi_head *head, const size_t *p
                               const cli_vectors *v, float *scores, wi_tally *tally, cli_measured *m,
                               known_scores *known, wi_error *error)
 {
-    size_t n_none = 0, n = 0, n_grouped = 0, n_group_right = 0;
+    size_t n_none = 0, n = 0, n_grouped = 0, n_group_right = 0, n_broader = 0;
     wi_status status = WI_OK;
     for (size_t i = 0; i < v->n && status == WI_OK; i++) {
         size_t truth = place[j->data.labels[i]];
         bool none = false;
-        if (!v->good[i]) {
+        if (!v->good[i] || j->copies.is_copy[i]) {
             continue;
         }
         if (truth == SIZE_MAX) {
@@ -139,6 +150,7 @@ static wi_status tally_photos(const job *j, const wi_head *head, const size_t *p
         }
         if (status == WI_OK && wi_head_group(head, truth)[0]) {
             status = ask_group(head, row, v->dim, truth, &n_group_right, error);
+            n_broader += says_broader(head, scores, m->n_labels, truth);
             n_grouped++;
         }
         n_none += none;
@@ -146,6 +158,7 @@ static wi_status tally_photos(const job *j, const wi_head *head, const size_t *p
     }
     if (n_grouped > 0) {
         m->group_share = (double)n_group_right / (double)n_grouped;
+        m->n_broader = n_broader;
     }
     if (m->can_say_none && n > 0) {
         m->none_share = (double)n_none / (double)n;
@@ -226,7 +239,9 @@ static bool describe(job *j, const cli_runtime *runtime, const char *name, const
                         .known_auc = (double)NAN,
                         .false_accepts = (double)NAN,
                         .can_say_none = isfinite(info.none_threshold) != 0};
-    m->n_seen = cli_photo_list_count(j->app, name, &j->data.paths);
+    m->n_copies = j->copies.n;
+    m->n_seen = cli_photo_list_count(name, &j->data.paths, (const uint8_t(*)[CLI_DIGEST])v->content,
+                                     j->copies.is_copy);
     size_t n_new = v->n_good - v->n_cached;
     m->photos_per_s = n_new > 0 && v->seconds > 0 ? (double)n_new / v->seconds : 0;
     j->texts[at][0] = cli_text("head '%s' with %s", name, runtime->info.name);
@@ -287,7 +302,7 @@ static int measure_head(job *j, const cli_runtime *runtime, const char *name, co
         cli_note(j->app,
                  "head '%s' was made from %zu of these %zu photos, which it knows better than "
                  "others: measure it with those",
-                 name, m->n_seen, j->data.paths.n);
+                 name, m->n_seen, j->data.paths.n - j->copies.n);
     }
     if (status != CLI_OK) {
         m->tally = NULL;
@@ -316,6 +331,15 @@ static int measure_model(job *j, const char *model)
         int more = cli_vectors_open(&runtime, &j->unknown.paths, &how, &unknown);
         read = read == CLI_OK ? more : read;
         status = more != CLI_INTERRUPTED ? CLI_OK : more;
+    }
+    if (status == CLI_OK && !j->copies.is_copy) {
+        if (cli_copies_find((const uint8_t(*)[CLI_DIGEST])v.content, j->data.labels, v.n,
+                            &j->copies)) {
+            cli_photos_say_copies(j->app, &j->data, &j->copies);
+        } else {
+            cli_error(j->app, "out of memory");
+            status = CLI_FAILED;
+        }
     }
     bool ready = status == CLI_OK;
     while (ready && !cli_interrupted() && (name = cli_args_next(j->args, "head", &position))) {
@@ -364,6 +388,7 @@ static void close_job(job *j)
             free(j->texts[i][k]);
         }
     }
+    cli_copies_free(&j->copies);
     cli_dataset_free(&j->data);
     cli_dataset_free(&j->unknown);
 }

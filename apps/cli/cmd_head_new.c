@@ -280,7 +280,7 @@ static int make_head(cli_app *app, const cli_args *args, const char *path)
                 args->operands[0]);
         }
         if (photos.data.paths.n > 0) {
-            cli_photo_list_save(app, args->operands[0], &photos.data, "");
+            cli_photo_list_save(&runtime, args->operands[0], &photos.data, "");
         } else {
             cli_photo_list_remove(args->operands[0]);
         }
@@ -331,8 +331,9 @@ static int run_new(cli_app *app, const cli_args *args)
 /* ---- add ---- */
 
 /* The list beside the head learns of the new photos too. */
-static void note_photos(cli_app *app, const char *name, cli_dataset *added)
+static void note_photos(const cli_runtime *runtime, const char *name, cli_dataset *added)
 {
+    cli_app *app = runtime->app;
     cli_dataset all = {0};
     bool balanced = false;
     char *list = cli_photo_list_path(name);
@@ -348,7 +349,7 @@ static void note_photos(cli_app *app, const char *name, cli_dataset *added)
                                added->names.items[added->labels[i]]);
     }
     if (done) {
-        cli_photo_list_save(app, name, &all, balanced ? "balanced" : "");
+        cli_photo_list_save(runtime, name, &all, balanced ? "balanced" : "");
     }
     cli_dataset_free(&all);
 }
@@ -387,7 +388,7 @@ static int run_add(cli_app *app, const cli_args *args)
     }
     if (status == CLI_OK) {
         if (!strchr(name, '/')) {
-            note_photos(app, name, &photos.data);
+            note_photos(&runtime, name, &photos.data);
         }
         say_made(&runtime, name, head);
         cli_head_warn_single(app, name, head);

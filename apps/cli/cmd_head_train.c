@@ -67,7 +67,9 @@ static int show(const cli_runtime *runtime, const cli_args *args, const cli_phot
                              .group_share = (double)NAN,
                              .known_auc = (double)NAN,
                              .false_accepts = (double)NAN,
-                             .n_left_out = photos->n_left_out};
+                             .n_left_out = photos->n_left_out,
+                             .n_copies = photos->n_copies,
+                             .held_out = true};
     int status = CLI_OK;
     if (report->tally && wi_tally_metrics(report->tally, &measured.metrics, &error) != WI_OK) {
         status = cli_failed(runtime->app, NULL, &error);
@@ -113,7 +115,7 @@ static int train_and_save(const cli_runtime *runtime, const cli_args *args, cons
         status = cli_failed(runtime->app, path, &error);
     }
     if (status == CLI_OK) {
-        cli_photo_list_save(runtime->app, how.name, &photos->data, how.balanced ? "balanced" : "");
+        cli_photo_list_save(runtime, how.name, &photos->data, how.balanced ? "balanced" : "");
         status = show(runtime, args, photos, &report);
         cli_note(runtime->app, "use it with --as %s", how.name);
         cli_head_note_namesake(runtime->app, how.name);

@@ -20,36 +20,64 @@ wi_photos cli_photos_view(const cli_photos *photos)
     return (wi_photos){photos->embeddings, photos->labels, photos->n, photos->dim};
 }
 
-int cli_photos_embed(const cli_runtime *runtime, const wi_image_options *image, cli_photos *photos)
+void cli_photos_say_copies(cli_app *app, const cli_dataset *data, const cli_copies *copies)
+{
+    if (copies->n > 0) {
+        cli_note(app, "%zu photo%s of others under the same label: counted once", copies->n,
+                 copies->n == 1 ? " is a copy" : "s are copies");
+    }
+    if (copies->n_torn > 0) {
+        const size_t *two = copies->torn;
+        cli_note(app, "%zu photo%s under more than one label: %s is '%s', and as %s '%s'",
+                 copies->n_torn, copies->n_torn == 1 ? " stands" : "s stand",
+                 data->paths.items[two[0]], data->names.items[data->labels[two[0]]],
+                 data->paths.items[two[1]], data->names.items[data->labels[two[1]]]);
+    }
+}
+
+/* Moves the rows of good photos that are no copies together. */
+static void take_rows(cli_vectors *v, const cli_copies *copies, cli_photos *photos)
+{
+    size_t used = 0, n_good = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        n_good += v->good[i];
+        if (v->good[i] && !copies->is_copy[i]) {
+            memmove(v->rows + used * v->dim, v->rows + i * v->dim, v->dim * sizeof *v->rows);
+            photos->labels[used++] = photos->data.labels[i];
+        }
+    }
+    photos->embeddings = v->rows;
+    v->rows = NULL;
+    photos->n = used;
+    photos->n_copies = copies->n;
+    photos->n_left_out = v->n - n_good;
+    photos->seconds = v->seconds;
+    photos->n_embedded = n_good - v->n_cached;
+}
+
+int cli_photos_embed(const cli_runtime *runtime, const wi_image_options *how, cli_photos *photos)
 {
     cli_vectors vectors;
+    cli_copies copies = {0};
     cli_vectors_options options = {0};
-    if (image) {
-        options.image = *image;
-    }
     const cli_dataset *data = &photos->data;
+    if (how) {
+        options.image = *how;
+    }
     int status = cli_vectors_open(runtime, &data->paths, &options, &vectors);
     photos->dim = vectors.dim;
     photos->labels = calloc(vectors.n + 1, sizeof *photos->labels);
-    if (status != CLI_INTERRUPTED && photos->labels && vectors.n_good > 0) {
-        size_t used = 0;
-        for (size_t i = 0; i < vectors.n; i++) {
-            if (vectors.good[i]) {
-                memmove(vectors.rows + used * vectors.dim, vectors.rows + i * vectors.dim,
-                        vectors.dim * sizeof *vectors.rows);
-                photos->labels[used++] = data->labels[i];
-            }
-        }
-        photos->embeddings = vectors.rows;
-        vectors.rows = NULL;
-        photos->n = used;
-        photos->n_left_out = vectors.n - used;
-        photos->seconds = vectors.seconds;
-        photos->n_embedded = used - vectors.n_cached;
+    bool good = status != CLI_INTERRUPTED && photos->labels && vectors.n_good > 0 &&
+                cli_copies_find((const uint8_t(*)[CLI_DIGEST])vectors.content, data->labels,
+                                vectors.n, &copies);
+    if (good) {
+        cli_photos_say_copies(runtime->app, data, &copies);
+        take_rows(&vectors, &copies, photos);
         status = CLI_OK;
     } else if (status != CLI_INTERRUPTED) {
         status = CLI_FAILED;
     }
+    cli_copies_free(&copies);
     cli_vectors_free(&vectors);
     return status;
 }
@@ -174,12 +202,25 @@ char *cli_photo_list_path(const char *name)
     return path;
 }
 
-static bool write_row(FILE *out, const char *path, const char *label)
+static void hex_of(const uint8_t content[CLI_DIGEST], char hex[2 * CLI_DIGEST + 1])
 {
+    for (size_t i = 0; i < CLI_DIGEST; i++) {
+        snprintf(hex + 2 * i, 3, "%02x", content[i]);
+    }
+}
+
+static bool write_row(FILE *out, const cli_cache *cache, const char *path, const char *label)
+{
+    char hex[2 * CLI_DIGEST + 1] = "";
+    cli_known known;
     char *absolute = realpath(path, NULL);
     bool good = absolute && !strpbrk(absolute, "\t\r\n") && !strpbrk(label, "\t\r\n");
     if (good) {
-        fprintf(out, "%s\t%s\n", absolute, label);
+        cli_cache_ask(cache, absolute, &known);
+        if (known.has_content) {
+            hex_of(known.content, hex);
+        }
+        fprintf(out, "%s\t%s\t%s\n", absolute, label, hex);
     }
     free(absolute);
     return good;
@@ -194,9 +235,12 @@ void cli_photo_list_remove(const char *name)
     free(path);
 }
 
-void cli_photo_list_save(cli_app *app, const char *name, const cli_dataset *data,
+void cli_photo_list_save(const cli_runtime *runtime, const char *name, const cli_dataset *data,
                          const char *options)
 {
+    static const wi_image_options how = {0};
+    cli_app *app = runtime->app;
+    cli_cache *cache = cli_cache_open(runtime, NULL, &how, false); /* for contents by place */
     wi_error error = {0};
     cli_save save = {0};
     char *path = cli_photo_list_path(name);
@@ -205,12 +249,13 @@ void cli_photo_list_save(cli_app *app, const char *name, const cli_dataset *data
     if (status == WI_OK) {
         fprintf(save.stream, "%s %s\n", list_title, options);
         for (size_t i = 0; i < data->paths.n; i++) {
-            n_lost +=
-                !write_row(save.stream, data->paths.items[i], data->names.items[data->labels[i]]);
+            n_lost += !write_row(save.stream, cache, data->paths.items[i],
+                                 data->names.items[data->labels[i]]);
         }
         status = cli_save_commit(&save, &error);
     }
     cli_save_abandon(&save);
+    cli_cache_close(&cache);
     if (status != WI_OK) {
         cli_photo_list_remove(name); /* an older one tells of other photos */
     }
@@ -244,23 +289,48 @@ int cli_photo_list_open(cli_app *app, const char *name, cli_dataset *out, bool *
     return status;
 }
 
-size_t cli_photo_list_count(cli_app *app, const char *name, const cli_list *paths)
+/* Contents, and paths of photos that have none. */
+static void read_list(FILE *file, cli_list *contents, cli_list *paths)
 {
-    cli_dataset made_from = {0};
-    bool balanced;
-    size_t n = 0;
-    char *list = cli_photo_list_path(name);
-    bool there = list && access(list, R_OK) == 0;
-    free(list);
-    if (!there || cli_photo_list_open(app, name, &made_from, &balanced) != CLI_OK) {
-        return 0;
+    char line[2 * PATH_MAX];
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\r\n")] = '\0';
+        char *label = line[0] == '#' ? NULL : strchr(line, '\t');
+        char *content = label ? strchr(label + 1, '\t') : NULL;
+        if (content && content[1]) {
+            cli_list_add(contents, cli_text("%s", content + 1));
+        } else if (label) {
+            cli_list_add(paths, cli_text("%.*s", (int)(label - line), line));
+        }
     }
-    cli_list_sort(&made_from.paths); /* the labels, now in another order, are not asked for */
-    for (size_t i = 0; i < paths->n; i++) {
-        char *path = realpath(paths->items[i], NULL);
-        n += path && cli_list_find(&made_from.paths, path) < made_from.paths.n;
+    cli_list_sort(contents);
+    cli_list_sort(paths);
+}
+
+size_t cli_photo_list_count(const char *name, const cli_list *paths,
+                            const uint8_t (*content)[CLI_DIGEST], const bool *is_copy)
+{
+    static const uint8_t unknown[CLI_DIGEST];
+    char *list = cli_photo_list_path(name);
+    FILE *file = list ? fopen(list, "rb") : NULL;
+    cli_list contents = {0}, old = {0};
+    size_t n = 0;
+    if (file) {
+        read_list(file, &contents, &old);
+        fclose(file);
+    }
+    for (size_t i = 0; i < paths->n && contents.n + old.n > 0; i++) {
+        char hex[2 * CLI_DIGEST + 1];
+        hex_of(content[i], hex);
+        bool known = memcmp(content[i], unknown, CLI_DIGEST) != 0 &&
+                     cli_list_find(&contents, hex) < contents.n;
+        char *path = known || old.n == 0 ? NULL : realpath(paths->items[i], NULL);
+        known = known || (path && cli_list_find(&old, path) < old.n);
+        n += known && !(is_copy && is_copy[i]);
         free(path);
     }
-    cli_dataset_free(&made_from);
+    cli_list_free(&contents);
+    cli_list_free(&old);
+    free(list);
     return n;
 }

@@ -26,9 +26,37 @@ static void print_share(const char *name, double value)
     }
 }
 
+/* Labels whose only photo every fit had seen; *first is one of them. */
+static size_t count_alone(const cli_measured *m, const char **first)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_labels && m->held_out && m->tally; i++) {
+        wi_label_metrics x;
+        wi_tally_label(m->tally, i, &x);
+        if (x.n_true == 0 && n++ == 0) {
+            *first = m->labels[i];
+        }
+    }
+    return n;
+}
+
 static void print_summary(const cli_measured *m)
 {
     const wi_metrics *x = &m->metrics;
+    const char *alone = "";
+    size_t n_alone = count_alone(m, &alone);
+    char name[64];
+    printf("  %-18s %6llu", "photos measured", (unsigned long long)x->n);
+    if (m->n_copies > 0) {
+        printf("  (%zu more %s of these)", m->n_copies,
+               m->n_copies == 1 ? "is a copy" : "are copies");
+    }
+    putchar('\n');
+    if (n_alone > 0) {
+        cli_printable(alone, name, sizeof name);
+        printf("  %-18s %6zu label%s with a single photo ('%s'%s): nothing is known of them\n",
+               "not measured", n_alone, n_alone == 1 ? "" : "s", name, n_alone > 1 ? ", ..." : "");
+    }
     if (m->n_seen > 0) {
         printf("  %-18s %6zu of these photos: on others it is worse\n", "made from", m->n_seen);
     }
@@ -37,6 +65,9 @@ static void print_summary(const cli_measured *m)
         print_share("in the best five", x->top5);
     }
     print_share("group right", m->group_share);
+    if (m->n_broader > 0) {
+        print_share("broader word", (double)m->n_broader / (double)x->n);
+    }
     print_share("balanced accuracy", x->balanced);
     print_share("calibration error", x->calibration_error);
     printf("  %-18s %6.4f\n", "log loss", x->log_loss);
@@ -187,6 +218,13 @@ json_t *cli_report_json(const cli_measured *m)
         json_pack("{s:o,s:o,s:o,s:I,s:I,s:I}", "head", cli_json_text(m->head), "model",
                   cli_json_text(m->model), "how", cli_json_text(m->how), "photos", (json_int_t)x->n,
                   "left_out", (json_int_t)m->n_left_out, "seen", (json_int_t)m->n_seen);
+    const char *alone = "";
+    if (object) {
+        json_object_set_new(object, "copies", json_integer((json_int_t)m->n_copies));
+        json_object_set_new(object, "broader", json_integer((json_int_t)m->n_broader));
+        json_object_set_new(object, "not_measured",
+                            json_integer((json_int_t)count_alone(m, &alone)));
+    }
     const struct {
         const char *name;
         double value;
@@ -237,48 +275,101 @@ static void html_text(FILE *out, const char *text)
     }
 }
 
+/* What a figure says, for people who meet it the first time. */
+static const struct {
+    const char *name, *means;
+} meanings[] = {
+    {"accuracy (top 1)", "how often the best answer is the right one"},
+    {"in the best five", "how often the right one is among the five best"},
+    {"group right", "how often the best answer is at least of the right group"},
+    {"broader word",
+     "answers that name the right group in place of the label itself: counted as wrong above"},
+    {"balanced accuracy", "the mean over labels: rare ones count as much as common ones"},
+    {"calibration error",
+     "how far the percentages that are shown lie from how often they are true"},
+    {"none of these", "photos of the head's labels that it took for something else"},
+    {"unknown photos that passed", "photos of other things that it took for one of its labels"},
+    {"AUC of known against unknown", "1: it always tells them apart, 0.5: it guesses"},
+    {"area under the ROC curve", "1: the two labels are always told apart, 0.5: it guesses"},
+};
+
+static void html_meaning(FILE *out, const char *name)
+{
+    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++) {
+        if (!strcmp(meanings[i].name, name)) {
+            fprintf(out, "<td class=\"means\">%s</td>", meanings[i].means);
+        }
+    }
+    fputs("</tr>\n", out);
+}
+
 static void html_share(FILE *out, const char *name, double value)
 {
     if (isfinite(value)) {
-        fprintf(out, "<tr><th>%s</th><td>%.2f %%</td></tr>\n", name, 100 * value);
+        fprintf(out, "<tr><th scope=\"row\">%s</th><td>%.2f %%</td>", name, 100 * value);
+        html_meaning(out, name);
     }
+}
+
+static void html_count(FILE *out, const char *name, uint64_t n, const char *means)
+{
+    fprintf(out, "<tr><th scope=\"row\">%s</th><td>%llu</td><td class=\"means\">%s</td></tr>\n",
+            name, (unsigned long long)n, means);
 }
 
 static void html_summary(FILE *out, const cli_measured *m)
 {
     const wi_metrics *x = &m->metrics;
-    fprintf(out, "<table>\n<tr><th>photos</th><td>%llu</td></tr>\n", (unsigned long long)x->n);
+    const char *alone = "";
+    size_t n_alone = count_alone(m, &alone);
+    fputs("<table>\n<tr><th scope=\"col\">figure</th><th scope=\"col\">value</th><th "
+          "scope=\"col\">what it says</th></tr>\n",
+          out);
+    html_count(out, "photos measured", x->n, "all figures are about these");
+    if (m->n_copies > 0) {
+        html_count(out, "copies", m->n_copies, "the same bytes as another photo: counted once");
+    }
+    if (n_alone > 0) {
+        html_count(out, "labels not measured", n_alone,
+                   "with a single photo, which every fit has seen");
+    }
+    if (m->n_seen > 0) {
+        html_count(out, "of these the head was made from", m->n_seen, "on others it is worse");
+    }
     html_share(out, "accuracy (top 1)", x->top1);
     html_share(out, "in the best five", m->n_labels > 5 ? x->top5 : (double)NAN);
-    if (m->n_seen > 0) {
-        fprintf(out,
-                "<tr><th>of these the head was made from</th><td>%zu: on others it is "
-                "worse</td></tr>\n",
-                m->n_seen);
-    }
     html_share(out, "group right", m->group_share);
+    html_share(out, "broader word",
+               m->n_broader > 0 ? (double)m->n_broader / (double)x->n : (double)NAN);
     html_share(out, "balanced accuracy", x->balanced);
     html_share(out, "calibration error", x->calibration_error);
     html_share(out, "none of these", m->none_share);
     html_share(out, "unknown photos that passed", m->false_accepts);
     if (isfinite(m->known_auc)) {
-        fprintf(out, "<tr><th>AUC of known against unknown</th><td>%.4f</td></tr>\n", m->known_auc);
+        fprintf(out, "<tr><th scope=\"row\">AUC of known against unknown</th><td>%.4f</td>",
+                m->known_auc);
+        html_meaning(out, "AUC of known against unknown");
     }
     if (isfinite(x->auc)) {
         fprintf(out,
-                "<tr><th>area under the ROC curve</th><td>%.4f (95 %%: %.4f to %.4f)</td></tr>\n",
+                "<tr><th scope=\"row\">area under the ROC curve</th><td>%.4f (95 %%: %.4f to "
+                "%.4f)</td>",
                 x->auc, x->auc_low, x->auc_high);
+        html_meaning(out, "area under the ROC curve");
     }
     if (m->photos_per_s > 0) {
-        fprintf(out, "<tr><th>photos a second</th><td>%.1f</td></tr>\n", m->photos_per_s);
+        fprintf(out, "<tr><th scope=\"row\">photos a second</th><td>%.1f</td><td></td></tr>\n",
+                m->photos_per_s);
     }
     fputs("</table>\n", out);
 }
 
 static void html_labels(FILE *out, const cli_measured *m)
 {
-    fputs("<h3>Labels</h3>\n<table>\n<tr><th>label</th><th>photos</th><th>precision</th>"
-          "<th>recall</th></tr>\n",
+    fputs("<h3>Labels</h3>\n<table>\n<tr><th scope=\"col\">label</th><th scope=\"col\">photos</th>"
+          "<th scope=\"col\">precision (of its answers, right)</th><th scope=\"col\">recall (of "
+          "its photos, "
+          "found)</th></tr>\n",
           out);
     for (size_t i = 0; i < m->n_labels; i++) {
         wi_label_metrics x;
@@ -286,9 +377,9 @@ static void html_labels(FILE *out, const cli_measured *m)
         if (x.n_true == 0 && x.n_answered == 0) {
             continue;
         }
-        fputs("<tr><td>", out);
+        fputs("<tr><th scope=\"row\">", out);
         html_text(out, m->labels[i]);
-        fprintf(out, "</td><td>%llu</td>", (unsigned long long)x.n_true);
+        fprintf(out, "</th><td>%llu</td>", (unsigned long long)x.n_true);
         isfinite(x.precision) ? fprintf(out, "<td>%.1f %%</td>", 100 * x.precision)
                               : fprintf(out, "<td>-</td>");
         isfinite(x.recall) ? fprintf(out, "<td>%.1f %%</td></tr>\n", 100 * x.recall)
@@ -313,7 +404,7 @@ static void svg_cells(FILE *out, const cli_measured *m, const uint64_t *count, s
             fprintf(out,
                     "<rect x=\"%zu\" y=\"%zu\" width=\"%zu\" height=\"%zu\" fill=\"%s\" "
                     "fill-opacity=\"%.3f\"><title>",
-                    j * cell, i * cell, cell, cell, i == j ? "#1a7f4b" : "#c0392b",
+                    j * cell, i * cell, cell, cell, i == j ? "#146c3e" : "#a5281b",
                     0.15 + 0.85 * (double)n / (double)row);
             html_text(out, m->labels[i]);
             fputs(" answered as ", out);
@@ -321,10 +412,13 @@ static void svg_cells(FILE *out, const cli_measured *m, const uint64_t *count, s
             fprintf(out, ": %llu of %llu</title></rect>\n", (unsigned long long)n,
                     (unsigned long long)row);
             if (cell >= 24) {
+                /* White on what is dark: the text is to be read on every square. */
+                bool dark = (double)n / (double)row > 0.45;
                 fprintf(out,
-                        "<text x=\"%zu\" y=\"%zu\" text-anchor=\"middle\" "
-                        "font-size=\"12\">%llu</text>\n",
-                        j * cell + cell / 2, i * cell + cell / 2 + 4, (unsigned long long)n);
+                        "<text x=\"%zu\" y=\"%zu\" text-anchor=\"middle\" font-size=\"12\" "
+                        "fill=\"%s\">%llu</text>\n",
+                        j * cell + cell / 2, i * cell + cell / 2 + 4, dark ? "#fff" : "#111",
+                        (unsigned long long)n);
             }
         }
     }
@@ -343,21 +437,28 @@ static bool html_confusion(FILE *out, const cli_measured *m)
     }
     size_t cell = m->n_labels <= 12 ? 48 : m->n_labels <= 40 ? 24 : 800 / m->n_labels;
     size_t side = cell * m->n_labels, names = cell >= 12 ? 220 : 0;
-    fprintf(out,
-            "<h3>Confusion</h3>\n<p>Rows are the truth, columns the answers in the same order; "
-            "green is right. Point at a square for its numbers.</p>\n"
-            "<svg width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\" role=\"img\" "
-            "aria-label=\"confusion matrix\">\n<rect width=\"%zu\" height=\"%zu\" "
-            "fill=\"none\" stroke=\"#888\"/>\n",
-            side + names, side + 2, side + names, side + 2, side, side);
+    fprintf(
+        out,
+        "<h3>Confusion</h3>\n<p>A row for each true label, a column for each answer in the same "
+        "order; green is right, and the darker, the larger the share of its row. Point at a square "
+        "for its numbers.</p>\n"
+        "<svg width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\" role=\"img\" "
+        "aria-label=\"confusion matrix\">\n<g transform=\"translate(0,%zu)\">\n"
+        "<rect width=\"%zu\" height=\"%zu\" fill=\"none\" stroke=\"#666\"/>\n",
+        side + names, side + names + 2, side + names, side + names + 2, names, side, side);
     svg_cells(out, m, count, cell);
     for (size_t i = 0; i < m->n_labels && names; i++) {
-        fprintf(out, "<text x=\"%zu\" y=\"%zu\" font-size=\"12\">", side + 8,
+        fprintf(out, "<text x=\"%zu\" y=\"%zu\" font-size=\"12\" fill=\"#222\">", side + 8,
+                i * cell + cell / 2 + 4);
+        html_text(out, m->labels[i]);
+        fprintf(out,
+                "</text>\n<text transform=\"translate(%zu,-8) rotate(-60)\" font-size=\"12\" "
+                "fill=\"#222\">",
                 i * cell + cell / 2 + 4);
         html_text(out, m->labels[i]);
         fputs("</text>\n", out);
     }
-    fputs("</svg>\n", out);
+    fputs("</g></svg>\n", out);
     free(count);
     return true;
 }
@@ -408,7 +509,8 @@ wi_status cli_report_html(const char *path, const cli_measured *measured, size_t
           "<title>whatsit report</title>\n<style>body{font:16px/1.5 system-ui,sans-serif;"
           "max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}"
           "table{border-collapse:collapse}th,td{text-align:left;padding:.2rem .8rem .2rem 0;"
-          "border-bottom:1px solid #ddd}svg{max-width:100%;height:auto}</style></head>\n"
+          "border-bottom:1px solid #ccc}.means{color:#444}"
+          "svg{max-width:100%;height:auto}</style></head>\n"
           "<body><h1>How good is it?</h1>\n",
           save.stream);
     bool done = true;

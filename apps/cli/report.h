@@ -18,6 +18,9 @@ typedef struct cli_measured {
     double group_share;  /* photos whose group is right; NaN: the head has none */
     size_t n_left_out;   /* photos whose label the head does not have */
     size_t n_seen;       /* photos that the head was made from, as far as is known */
+    size_t n_copies;     /* photos that are copies of others, which count once */
+    size_t n_broader; /* answers that are the broader right word: the name of the label's group */
+    bool held_out;    /* labels with a single photo could not be measured */
     bool can_say_none;
     size_t n_unknown;     /* photos that no label fits */
     double known_auc;     /* known against unknown; NaN: not measured */

@@ -349,7 +349,7 @@ static void converting_stops_wherever_it_is_asked(void **state)
         assert_int_equal(remove(scratch_path("whole.gguf")), 0);
         asked[i] = all.asked;
     }
-    assert_true(asked[0] >= 20 && asked[1] >= 2 * asked[0]);
+    assert_true(asked[0] >= 20 && asked[1] >= asked[0] + 20);
     for (size_t n = 0; n < asked[1]; n += 1 + n / 8) {
         countdown some = {n, 0};
         const wi_convert_options options = {.weights = WI_WEIGHTS_INT8,
