@@ -413,7 +413,7 @@ static void svg_cells(FILE *out, const cli_measured *m, const uint64_t *count, s
                     (unsigned long long)row);
             if (cell >= 24) {
                 /* White on what is dark: the text is to be read on every square. */
-                bool dark = (double)n / (double)row > 0.45;
+                bool dark = (double)n / (double)row > 0.8;
                 fprintf(out,
                         "<text x=\"%zu\" y=\"%zu\" text-anchor=\"middle\" font-size=\"12\" "
                         "fill=\"%s\">%llu</text>\n",
