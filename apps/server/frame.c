@@ -48,6 +48,9 @@ static bool read_line(srv_frame *frame, const char *line, size_t n, head *out)
         n - end != 9 || memcmp(line + end, " HTTP/", 6) != 0) {
         return wrong(frame, 400, "the request line is no 'METHOD /path HTTP/1.1'");
     }
+    if (memmem(line, end, "%00", 3)) {
+        return wrong(frame, 400, "the address holds a NUL");
+    }
     if (memcmp(line + end + 6, "1.1", 3) && memcmp(line + end + 6, "1.0", 3)) {
         return wrong(frame, 505, "HTTP/1.1 and HTTP/1.0 are spoken here");
     }

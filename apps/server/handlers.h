@@ -10,7 +10,8 @@ srv_handler srv_handle_job_get, srv_handle_job_events, srv_handle_job_cancel;
 srv_handler srv_handle_models, srv_handle_model, srv_handle_model_file;
 srv_handler srv_handle_healthz, srv_handle_readyz, srv_handle_metrics, srv_handle_openapi;
 srv_handler srv_handle_hugging_face, srv_handle_openai_embeddings;
-srv_handler srv_handle_immich_ping, srv_handle_immich_root, srv_handle_immich_predict;
+srv_handler srv_handle_immich_ping, srv_handle_immich_predict;
+srv_handler srv_handle_root, srv_handle_page, srv_handle_page_css, srv_handle_page_js;
 srv_handler srv_handle_cohere_embed, srv_handle_ollama_embed;
 srv_handler srv_handle_usage;
 

@@ -1,12 +1,12 @@
 /* What the server says about itself. */
 #include "decoder.h"
+#include "embedded.h"
 #include "handlers.h"
 #include "health.h"
 #include "http.h"
 #include "memory.h"
 #include "metrics.h"
 #include "models.h"
-#include "openapi.h"
 #include "services.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,8 +139,8 @@ void srv_handle_openapi(srv_request *request, srv_response *response)
     srv_header(response, "Content-Type", "application/json");
     srv_header(response, "Cache-Control", "no-cache");
     response->status = 200;
-    response->fixed_body = srv_openapi;
-    response->n_body = srv_openapi_bytes;
+    response->fixed_body = srv_file_openapi;
+    response->n_body = srv_file_openapi_bytes;
 }
 
 void srv_handle_usage(srv_request *request, srv_response *response)

@@ -6,7 +6,6 @@
 #include "pictures.h"
 #include "recipes.h"
 #include "services.h"
-#include "web.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,15 +108,6 @@ void srv_handle_immich_ping(srv_request *request, srv_response *response)
 {
     (void)request;
     srv_text(response, 200, "text/plain; charset=utf-8", "pong");
-}
-
-void srv_handle_immich_root(srv_request *request, srv_response *response)
-{
-    const char *accept = srv_pairs_get(&request->headers, "Accept");
-    bool page = accept && strstr(accept, "text/html");
-    if (!page || !srv_web_answer(request->services->web, request, response)) {
-        srv_json(response, 200, json_pack("{s:s}", "message", "Immich ML"));
-    }
 }
 
 /* A list of numbers, as text inside the JSON. */

@@ -10,7 +10,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { MAX_EVENT_BYTES = 16 << 20, MAX_ANSWER_BYTES = 5 << 20 };
+enum {
+    MAX_EVENT_BYTES = 16 << 20,
+    MAX_ANSWER_BYTES =
+        4600000, /* as base64, and with its headers, below the 6,291,556 bytes of AWS */
+    SPARE_MS = 2000
+};
 
 /* ---- events ---- */
 
@@ -57,6 +62,19 @@ static bool read_query(srv_request *request, const char *raw)
     return good;
 }
 
+/* API Gateway puts the name of a stage before the path, unless it is $default. */
+static void strip_stage(char *path, const char *stage)
+{
+    size_t n = stage && strcmp(stage, "$default") ? strlen(stage) : 0;
+    if (n > 0 && path[0] == '/' && !strncmp(path + 1, stage, n) &&
+        (path[n + 1] == '/' || !path[n + 1])) {
+        memmove(path, path + n + 1, strlen(path + n + 1) + 1);
+        if (!path[0]) {
+            strcpy(path, "/");
+        }
+    }
+}
+
 static bool read_event(srv_services *services, const json_t *event, srv_request *request)
 {
     const json_t *http = json_object_get(json_object_get(event, "requestContext"), "http");
@@ -91,7 +109,10 @@ static bool read_event(srv_services *services, const json_t *event, srv_request 
             memcpy(request->body, json_string_value(body), request->n_body);
         }
     }
+    good = good && !strstr(path, "%00");
     if (good) {
+        strip_stage(request->path, json_string_value(json_object_get(
+                                       json_object_get(event, "requestContext"), "stage")));
         srv_access_name(services->access, request);
         unescape(request->path, false);
         request->head_only = !strcmp(request->method, "HEAD");
@@ -103,7 +124,12 @@ static void handle(srv_request *request, srv_response *response)
 {
     const srv_config *config = request->services->config;
     char allowed[64];
-    if (!srv_route_find(request, allowed, sizeof allowed)) {
+    if (!srv_request_ok(request, response)) {
+        return;
+    }
+    if (!strcmp(request->method, "OPTIONS")) {
+        srv_preflight(config, request, response);
+    } else if (!srv_route_find(request, allowed, sizeof allowed)) {
         srv_error(request, response, allowed[0] ? 405 : 404, "not_found",
                   allowed[0] ? "this path takes %s" : "there is nothing here%s", allowed);
         if (allowed[0]) {
@@ -135,6 +161,11 @@ static bool take_body(srv_request *request, srv_response *response)
         response->n_body = n;
     } else if (response->events_of_job) {
         srv_error(request, response, 422, "unsupported", "events cannot be streamed here");
+    } else if (response->n_body > MAX_ANSWER_BYTES) {
+        srv_error(request, response, 413, "too_large",
+                  "the answer has %zu bytes and %d are allowed here: ask for a range, or for less "
+                  "at once",
+                  response->n_body, MAX_ANSWER_BYTES);
     }
     return response->body || response->fixed_body || response->n_body == 0;
 }
@@ -171,6 +202,7 @@ typedef struct transfer {
     char *bytes;
     size_t n;
     char id[128];
+    int64_t deadline_ms; /* of the event; 0: not told */
 } transfer;
 
 static size_t on_bytes(char *bytes, size_t size, size_t n, void *context)
@@ -194,8 +226,15 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *context)
 static size_t on_header(char *line, size_t size, size_t n, void *context)
 {
     static const char wanted[] = "Lambda-Runtime-Aws-Request-Id:";
+    static const char deadline[] = "Lambda-Runtime-Deadline-Ms:";
     transfer *t = context;
     size_t total = size * n, skip = sizeof wanted - 1;
+    char number[32] = "";
+    if (total > sizeof deadline && total < sizeof deadline + sizeof number &&
+        !strncasecmp(line, deadline, sizeof deadline - 1)) {
+        memcpy(number, line + sizeof deadline - 1, total - sizeof deadline + 1);
+        t->deadline_ms = strtoll(number, NULL, 10);
+    }
     if (total > skip && !strncasecmp(line, wanted, skip)) {
         while (skip < total && line[skip] == ' ') {
             skip++;
@@ -257,6 +296,17 @@ static long answer_event(srv_services *services, CURL *curl, const char *api, co
     return status;
 }
 
+/* Between events the function is frozen: jobs are finished before the next one is asked for, while this one's time lasts.
+ * Its answer is with the client already. */
+static void finish_jobs(const srv_services *services, int64_t deadline_ms, const atomic_bool *stop)
+{
+    int64_t n = 1;
+    while (!*stop && n > 0 && store_now_ms() < deadline_ms - SPARE_MS &&
+           store_job_count(services->store, NULL, &n, NULL) == WI_OK && n > 0) {
+        usleep(50000);
+    }
+}
+
 wi_status srv_lambda_run(srv_services *services, const char *api, atomic_bool *stop,
                          wi_error *error)
 {
@@ -275,6 +325,7 @@ wi_status srv_lambda_run(srv_services *services, const char *api, atomic_bool *s
                                 api, code);
         } else {
             answer_event(services, curl, api, &event);
+            finish_jobs(services, event.deadline_ms, stop);
         }
         free(event.bytes);
     }

@@ -27,7 +27,10 @@ const srv_route srv_routes[] = {
     {"POST", "/models/{name...}", 0, SRV_ERRORS_PLAIN, srv_handle_hugging_face},
     {"POST", "/hf", 0, SRV_ERRORS_PLAIN, srv_handle_hugging_face},
     {"GET", "/ping", SRV_OPEN | SRV_INLINE, SRV_ERRORS_DETAIL, srv_handle_immich_ping},
-    {"GET", "/", SRV_OPEN | SRV_INLINE, SRV_ERRORS_DETAIL, srv_handle_immich_root},
+    {"GET", "/", SRV_OPEN | SRV_INLINE, SRV_ERRORS_DETAIL, srv_handle_root},
+    {"GET", "/docs", SRV_OPEN | SRV_INLINE, SRV_ERRORS_OWN, srv_handle_page},
+    {"GET", "/docs/page.css", SRV_OPEN | SRV_INLINE, SRV_ERRORS_OWN, srv_handle_page_css},
+    {"GET", "/docs/page.js", SRV_OPEN | SRV_INLINE, SRV_ERRORS_OWN, srv_handle_page_js},
     {"POST", "/predict", 0, SRV_ERRORS_DETAIL, srv_handle_immich_predict},
 };
 

@@ -3,6 +3,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import struct
@@ -334,6 +335,22 @@ def test_around(room):
     ask("POST", "/v1/classify", room.picture, expect=200)
 
 
+def test_page(room):
+    """A person in a browser sees what this is; the page loads nothing from elsewhere."""
+    client = room.serve().client()
+    page = client.ask("GET", "/", headers={"Accept": "text/html,*/*"})
+    assert page.status == 200 and page.headers["Content-Type"] == "text/html; charset=utf-8" and b"<h1>whatsit" in page.body
+    assert page.body == client.call("GET", "/docs", expect=200).body
+    assert client.call("GET", "/", expect=200).json == {"message": "Immich ML"}
+    for path in re.findall(rb'(?:href|src)="([^"]+)"', page.body):
+        assert path.startswith(b"/"), path
+        if path != b"/index.html":
+            answer = client.call("GET", path.decode(), expect=200)
+            assert b"http://" not in answer.body and b"https://" not in answer.body or path == b"/openapi.json", path
+    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
+
+
 def test_reload_and_shutdown(room):
     """Under load: a reload drops nothing; SIGTERM answers what is under way and ends with 0."""
     server = room.serve()
@@ -446,4 +463,4 @@ def test_idle(room):
 
 if __name__ == "__main__":
     serving.main([test_classify, test_bad_requests, test_misspelt, test_heads, test_examples, test_jobs, test_jobs_go_on, test_many_jobs,
-                  test_models, test_embed, test_around, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
+                  test_models, test_embed, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])

@@ -6,6 +6,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 
 import serving
 from serving import text_of
@@ -38,6 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = event[1] if isinstance(event[1], bytes) else json.dumps(event[1]).encode()
         self.send_response(200)
         self.send_header("Lambda-Runtime-Aws-Request-Id", event[0])
+        self.send_header("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 120000))
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -69,7 +71,7 @@ def start(room, runtime, *options):
 def test_events(room):
     runtime = Runtime()
     checker = room.serve().client()
-    process = start(room, runtime, "--model", room.model, "--anonymous", "--rate", "1000")
+    process = start(room, runtime, "--model", room.model, "--anonymous", "--rate", "1000", "--cors", "https://a.example")
     try:
         def ask(method, path, expect, *rest, **more):
             kind, said = runtime.ask(event_of(method, path, *rest, **more))
@@ -90,6 +92,26 @@ def test_events(room):
         ask("POST", "/v1/classify", 415, b"not a picture, for sure")
         part = ask("GET", "/v1/models/tiny/file", 206, headers={"range": "bytes=0-3"})
         assert part.body == b"GGUF"
+        # a stage before the path, other sites' pages, answers that AWS would not take, jobs that are finished
+        def at_stage(path, stage="prod"):
+            event = event_of("GET", path)
+            event["requestContext"]["stage"] = stage
+            return runtime.ask(event)[1]["statusCode"]
+        assert [at_stage(p) for p in ("/prod/healthz", "/healthz", "/production/healthz", "/prod")] == [200, 200, 404, 200]
+        assert at_stage("/prod/healthz", "$default") == 404
+        said = runtime.ask(event_of("OPTIONS", "/v1/classify", headers={"origin": "https://a.example"}))[1]
+        assert said["statusCode"] == 204 and said["headers"]["Access-Control-Allow-Origin"] == "https://a.example", said
+        assert runtime.ask(event_of("OPTIONS", "/v1/classify", headers={"origin": "https://b.example"}))[1]["statusCode"] == 403
+        labels = [f"l{i}" for i in range(70000)]
+        job = runtime.ask(event_of("POST", "/v1/heads", json.dumps({"name": "big", "labels": labels}),
+                                   headers={"content-type": "application/json"}))[1]
+        assert job["statusCode"] == 202, job
+        done = runtime.ask(event_of("GET", job["headers"]["Location"]))[1]
+        assert json.loads(base64.b64decode(done["body"]))["state"] == "done", done
+        whole = runtime.ask(event_of("GET", "/v1/heads/big", headers={"accept": "application/octet-stream"}))[1]
+        part = runtime.ask(event_of("GET", "/v1/heads/big", headers={"accept": "application/octet-stream",
+                                                                     "range": "bytes=0-999999"}))[1]
+        assert whole["statusCode"] == 413 and part["statusCode"] == 206, (whole["statusCode"], part["statusCode"])
         for broken in (b"not json", b"[]", b'{"requestContext":{}}', b'{"rawPath":7}'):
             kind, said = runtime.ask(broken)
             assert kind == "error" and said["errorType"] == "Event", said
