@@ -1,4 +1,5 @@
 /* Embeddings of pictures and texts, for other programs. */
+#include "bulk.h"
 #include "encode.h"
 #include "inputs.h"
 #include "load.h"
@@ -22,6 +23,7 @@ static const cli_option options[] = {
     CLI_INPUTS_OPTIONS,
     {"fresh", 0, NULL, false, "compute everything anew, without the cache", NULL},
     CLI_FORCE_OPTION,
+    CLI_BULK_OPTIONS,
     {0},
 };
 
@@ -313,8 +315,43 @@ static int check_outputs(job *j)
                             : status;
 }
 
+/* Many pictures, in parts. */
+static int run_bulk(cli_app *app, const cli_args *args)
+{
+    static const char *const others[] = {"text", "output", "format", "fresh"};
+    job j = {.app = app, .args = args};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (cli_args_has(args, others[i])) {
+            return cli_usage(args->verb, "--into writes parts of its own form: leave out --%s",
+                             others[i]);
+        }
+    }
+    int listed = read_inputs(&j), status = cli_bulk_read_list(app, args, &j.paths);
+    if (status == CLI_OK && j.paths.n == 0) {
+        cli_error(app, "there are no pictures to embed");
+        status = CLI_FAILED;
+    }
+    if (status == CLI_OK) {
+        status = cli_runtime_open(app, args, WI_TOWER_IMAGE, &j.runtime);
+    }
+    if (status == CLI_OK) {
+        status = cli_bulk(&j.runtime, args, &j.paths);
+    }
+    cli_runtime_close(&j.runtime);
+    cli_list_free(&j.paths);
+    free((void *)j.texts);
+    return status == CLI_OK ? listed : status;
+}
+
 static int run(cli_app *app, const cli_args *args)
 {
+    if (cli_args_has(args, "into")) {
+        return run_bulk(app, args);
+    }
+    if (cli_args_has(args, "shard") || cli_args_has(args, "part-size") ||
+        cli_args_has(args, "files-from")) {
+        return cli_usage(args->verb, "--shard, --part-size and --files-from go with --into DIR");
+    }
     job j = {.app = app, .args = args, .raw = cli_args_has(args, "raw")};
     bool nothing =
         args->n_operands + cli_args_count(args, "image") + cli_args_count(args, "text") == 0;
@@ -372,6 +409,8 @@ const cli_verb cli_verb_embed = {
                 "    both towers into one file\n"
                 "whatsit embed ~/Pictures -o pictures.npy\n"
                 "    a table for numpy.load\n"
+                "whatsit embed --into vectors --files-from list.txt --shard 0/8\n"
+                "    the first of eight machines, in parts\n"
                 "whatsit embed --text \"a red bicycle\"\n"
                 "    a JSON line on standard output\n",
     .complete = "@file",

@@ -1,0 +1,95 @@
+"""Embeddings in parts: complete, resumable, equal to one process, whoever makes which part."""
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+
+import tiny_model
+from harness import Case, main
+
+
+class Bulk(Case):
+    N, PART = 57, 10
+
+    def setUp(self):
+        super().setUp()
+        self.photos = [self.write(f"photos/{i:02}.png", tiny_model.png(30, 20 + i, i)) for i in range(self.N)]
+        with open(self.photos[13], "wb") as file:
+            file.write(b"no picture")
+        self.list = self.write("list", "\n".join(self.photos))
+
+    def bulk(self, into, *words):
+        return self.run_cli("embed", "--into", self.path(into), "--files-from", self.list, "--part-size",
+                            str(self.PART), *words)
+
+    def read(self, into):
+        """-> {relative path: bytes} of all parts."""
+        out = {}
+        for folder, _, names in os.walk(self.path(into)):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    out[os.path.relpath(os.path.join(folder, name), self.path(into))] = file.read()
+        return out
+
+    def test_parts_add_up_and_are_the_vectors(self):
+        self.assertEqual(self.bulk("out").status, 1)  # one cannot be read
+        files = self.read("out")
+        manifests = [json.loads(files[f"manifest/manifest_{i:04}.json"]) for i in range(6)]
+        self.assertEqual(sum(m["n_in"] for m in manifests), self.N)
+        for m in manifests:
+            self.assertEqual(m["n_in"], m["n_out"] + m["n_bad"])
+        self.assertEqual(manifests[1]["n_bad"], 1)
+        bad = json.loads(files["bad/bad_0001.jsonl"])
+        self.assertEqual(bad["image_path"], self.photos[13])
+        self.assertIn("not a picture", bad["error"])
+        records = [json.loads(line) for line in files["metadata/metadata_0001.jsonl"].splitlines()]
+        self.assertEqual([r["image_path"] for r in records], self.photos[10:13] + self.photos[14:20])
+        self.assertEqual([r["row"] for r in records], list(range(9)))
+        table = files["img_emb/img_emb_0000.npy"]
+        self.assertIn(b"'shape': (10, ", table[:128])
+        self.ok("embed", *self.photos[:10], "-o", self.path("one.npy"))
+        with open(self.path("one.npy"), "rb") as file:
+            self.assertEqual(table, file.read())
+
+    def test_shards_and_killed_runs_give_the_same_bytes(self):
+        self.bulk("whole")
+        dice = random.Random(3)
+        for shard in range(3):
+            for _ in range(4):
+                run = subprocess.Popen([self.program, "embed", "--into", self.path("parts"), "--files-from", self.list,
+                                        "--part-size", str(self.PART), "--shard", f"{shard}/3"], env=self.env,
+                                       stderr=subprocess.DEVNULL)
+                time.sleep(dice.random() * 0.1)
+                run.kill()
+                run.wait()
+            self.bulk("parts", "--shard", f"{shard}/3")
+        whole, parts = self.read("whole"), self.read("parts")
+        parts = {name: data for name, data in parts.items() if ".tmp-" not in name}  # of runs that were killed
+        self.assertEqual(sorted(whole), sorted(parts))
+        self.assertEqual(whole, parts)
+
+    def test_what_is_there_is_skipped_or_refused(self):
+        self.bulk("out")
+        again = self.bulk("out")
+        self.assertEqual(again.status, 0)
+        self.assertIn("0 parts written, 6 there already", again.err)
+        self.assertIn("another --part-size", self.bulk("out", "--part-size", "20").err)
+        other = self.path("other")
+        tiny_model.write_model(other, seed=4)
+        self.assertIn("another model", self.bulk("out", "--model", other).err)
+
+    def test_lists_and_mistakes(self):
+        zero = self.write("zero", b"\0".join(os.fsencode(p) for p in self.photos[:3]) + b"\0")
+        self.ok("embed", "--into", self.path("z"), "--files-from", zero, "--null")
+        self.ok("embed", "--into", self.path("s"), "--files-from", "-", stdin=os.fsencode(self.photos[0]) + b"\r\n")
+        self.wrong("embed", "--into", self.path("x"), self.photos[0], "--shard", "3/3", says="from 0 to N - 1")
+        self.wrong("embed", "--into", self.path("x"), self.photos[0], "-o", "y.npy", says="leave out --output")
+        self.wrong("embed", "--shard", "0/2", self.photos[0], says="go with --into")
+        self.fails("embed", "--into", self.path("x"), "--files-from", self.path("none"), says="cannot open")
+        self.fails("embed", "--into", self.write("file", "x"), self.photos[0], says="cannot make the folder")
+
+
+if __name__ == "__main__":
+    main()
