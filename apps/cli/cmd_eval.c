@@ -73,15 +73,82 @@ static size_t first_number(const cli_dataset *data, size_t n_labels)
     return past_the_end;
 }
 
+/* Letters and digits alone, in small: "ApplyEyeMakeup" and "apply_eye makeup" are the same. */
+static void squeeze(const char *name, size_t n, char *out, size_t n_out)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < n && used + 1 < n_out; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')) {
+            out[used++] = (char)c;
+        } else if (c >= 'A' && c <= 'Z') {
+            out[used++] = (char)(c - 'A' + 'a');
+        }
+    }
+    out[used] = '\0';
+}
+
+static size_t find_squeezed(const wi_head *head, const char *name)
+{
+    char wanted[256], other[256];
+    const char *label;
+    squeeze(name, strlen(name), wanted, sizeof wanted);
+    for (size_t i = 0; wanted[0] && (label = wi_head_label_full(head, i)); i++) {
+        while (*label) {
+            size_t n = strcspn(label, "|");
+            squeeze(label, n, other, sizeof other);
+            if (!strcmp(wanted, other)) {
+                return i;
+            }
+            label += n + (label[n] == '|');
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* What a data set's own folder is called in the list of this head: heads/folders.tsv. */
+static void find_known_folders(const wi_head *head, const char *list, const cli_dataset *data,
+                               size_t *place)
+{
+    char line[512];
+    char *path = cli_share_path("heads/folders.tsv");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    while (file && fgets(line, sizeof line, file)) {
+        char *folder = strchr(line, '\t'), *label = folder ? strchr(folder + 1, '\t') : NULL;
+        if (!label) {
+            continue;
+        }
+        *folder++ = *label++ = '\0';
+        label[strcspn(label, "\r\n")] = '\0';
+        for (size_t i = 0; !strcmp(line, list) && i < data->names.n; i++) {
+            if (place[i] == SIZE_MAX && !strcmp(data->names.items[i], folder)) {
+                place[i] = wi_head_find_label(head, label);
+            }
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+    free(path);
+}
+
 /* place[names.n]: the head's label, SIZE_MAX when it has none. Returns how many were found. */
 static size_t match(const wi_head *head, size_t n_labels, const cli_dataset *data, size_t *place)
 {
+    wi_head_info info;
+    wi_head_get_info(head, &info);
     size_t found = 0;
     bool ids = data->names.n == n_labels && all_names(data, is_wordnet_id);
     bool numbers = all_names(data, is_number);
     size_t first = numbers ? first_number(data, n_labels) : 0;
     for (size_t i = 0; i < data->names.n; i++) {
         place[i] = wi_head_find_label(head, data->names.items[i]);
+    }
+    find_known_folders(head, info.name, data, place);
+    for (size_t i = 0; i < data->names.n; i++) {
+        if (place[i] == SIZE_MAX && !numbers) {
+            place[i] = find_squeezed(head, data->names.items[i]);
+        }
         if (place[i] == SIZE_MAX && ids) {
             place[i] = i;
         } else if (place[i] == SIZE_MAX && numbers) {

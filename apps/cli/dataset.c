@@ -109,30 +109,100 @@ static int add_label_folder(cli_app *app, const cli_args *args, const char *fold
     return status;
 }
 
-static int read_folder(cli_app *app, const cli_args *args, const char *folder, cli_dataset *out)
+/* Names of the folders in a folder, sorted. */
+static int list_folders(cli_app *app, const char *folder, cli_list *names)
 {
     DIR *directory = opendir(folder);
     if (!directory) {
         cli_error(app, "%s: %s", folder, strerror(errno));
         return CLI_FAILED;
     }
-    cli_list names = {0};
     struct dirent *entry;
     int status = CLI_OK;
-    while ((entry = readdir(directory))) {
-        if (entry->d_name[0] != '.' && !cli_list_add(&names, cli_text("%s", entry->d_name))) {
+    while (status == CLI_OK && (entry = readdir(directory))) {
+        char *path = entry->d_name[0] != '.' ? cli_text("%s/%s", folder, entry->d_name) : NULL;
+        if (path && cli_is_folder(path) && !cli_list_add(names, cli_text("%s", entry->d_name))) {
             status = out_of_memory(app);
-            break;
         }
+        free(path);
     }
     closedir(directory);
-    cli_list_sort(&names);
+    cli_list_sort(names);
+    return status;
+}
+
+/* "train", "val", "test": parts of a data set, of which one is to be named. */
+static bool are_parts(const cli_list *names)
+{
+    static const char *const parts[] = {"train",      "training", "val",    "valid",
+                                        "validation", "test",     "testing"};
+    size_t n = 0;
+    for (size_t i = 0; i < names->n; i++) {
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+            n += !strcmp(names->items[i], parts[k]);
+        }
+    }
+    return names->n > 0 && n == names->n;
+}
+
+/* Folders by the first letter of what is in them: a/abbey, b/bakery/shop, as SUN397 comes. */
+static bool are_letters(cli_app *app, const char *folder, const cli_list *names)
+{
+    bool letters = names->n > 0;
+    for (size_t i = 0; i < names->n && letters; i++) {
+        cli_list inside = {0};
+        char *path = cli_text("%s/%s", folder, names->items[i]);
+        letters = path && strlen(names->items[i]) == 1 &&
+                  list_folders(app, path, &inside) == CLI_OK && inside.n > 0;
+        for (size_t k = 0; k < inside.n && letters; k++) {
+            letters = inside.items[k][0] == names->items[i][0];
+        }
+        cli_list_free(&inside);
+        free(path);
+    }
+    return letters;
+}
+
+/* Every folder without folders below is a label: "church/indoor" is "church indoor". */
+static int add_leaves(cli_app *app, const cli_args *args, const char *folder, const char *label,
+                      cli_dataset *out)
+{
+    cli_list names = {0};
+    int status = list_folders(app, folder, &names);
+    if (status == CLI_OK && names.n == 0) {
+        status = add_label_folder(app, args, folder, label, out);
+    }
+    for (size_t i = 0; i < names.n && status == CLI_OK && !cli_interrupted(); i++) {
+        char *path = cli_text("%s/%s", folder, names.items[i]);
+        char *longer = cli_text("%s%s%s", label, label[0] ? " " : "", names.items[i]);
+        status = path && longer ? add_leaves(app, args, path, longer, out) : out_of_memory(app);
+        free(path);
+        free(longer);
+    }
+    cli_list_free(&names);
+    return status;
+}
+
+static int read_folder(cli_app *app, const cli_args *args, const char *folder, cli_dataset *out)
+{
+    cli_list names = {0};
+    int status = list_folders(app, folder, &names);
+    if (status == CLI_OK && are_parts(&names)) {
+        cli_error(app, "%s: '%s' is a part of a data set, not a label: give %s/%s", folder,
+                  names.items[0], folder, names.items[names.n - 1]);
+        status = CLI_FAILED;
+    }
+    if (status != CLI_OK) {
+        cli_list_free(&names);
+        return status;
+    }
+    bool letters = are_letters(app, folder, &names);
     for (size_t i = 0; i < names.n && !cli_interrupted(); i++) {
         char *path = cli_text("%s/%s", folder, names.items[i]);
-        if (path && cli_is_folder(path)) {
-            int added = add_label_folder(app, args, path, names.items[i], out);
-            status = added == CLI_OK ? status : added;
-        }
+        int added = !path     ? out_of_memory(app)
+                    : letters ? add_leaves(app, args, path, "", out)
+                              : add_label_folder(app, args, path, names.items[i], out);
+        status = added == CLI_OK ? status : added;
         free(path);
     }
     cli_list_free(&names);

@@ -1,5 +1,7 @@
 """Heads and models measured on labelled photos."""
+import json
 import os
+import shutil
 
 import pictures
 import tiny_model
@@ -89,6 +91,62 @@ class Eval(Case):
         result = self.fails("eval", "--head", "c", "--data", self.test, "--json", says="bad.png")
         self.assertEqual(result.json()[0]["photos"], 5)
         self.assertTrue(os.path.exists(self.path("test")))
+
+
+class DataSets(Case):
+    """Folders as data sets bring them, measured with the shipped lists."""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("eurosat", "fer2013", "caltech101", "ucf101", "country211", "sun397", "imagenet"):
+            shutil.copy(os.path.join(self.source, "heads", name + ".txt"), os.path.join(self.share, "heads"))
+        shutil.copy(os.path.join(self.source, "heads", "folders.tsv"), os.path.join(self.share, "heads"))
+
+    def measured(self, head, folders):
+        """folder -> the label it was taken for; every label once."""
+        truths = {}
+        for i, (folder, label) in enumerate(folders.items()):
+            self.write(os.path.join("data", folder, f"{i}.png"), pictures.plain("red", i))
+            truths[label] = truths.get(label, 0) + 1
+        result = self.ok("eval", "--head", head, "--data", self.path("data"), "--json")
+        report = json.loads(result.lines()[-1])
+        self.assertEqual(report["left_out"], 0, result.err)
+        self.assertEqual({row["label"]: row["photos"] for row in report["labels"] if row["photos"]}, truths)
+        shutil.rmtree(self.path("data"))
+
+    def one_prompt(self, name):
+        """The whole list, with one prompt: only the names matter here."""
+        path = os.path.join(self.share, "heads", name + ".txt")
+        with open(path, encoding="utf-8") as file:
+            lines = [line for line in file if not line.startswith("# template")]
+        self.write(path, "".join(lines))
+
+    def test_names_of_their_own(self):
+        for name in ("eurosat", "fer2013", "caltech101", "ucf101", "country211", "sun397"):
+            self.one_prompt(name)
+        self.measured("eurosat", {"AnnualCrop": "annual crop land", "SeaLake": "lake or sea", "River": "river",
+                                  "HerbaceousVegetation": "brushland or shrubland"})
+        self.measured("fer2013", {"angry": "angry", "disgust": "disgusted", "fear": "fearful", "surprise": "surprised"})
+        self.measured("caltech101", {"Faces_easy": "centered face", "airplanes": "airplane", "yin_yang": "yin and yang symbol",
+                                     "BACKGROUND_Google": "background", "sea_horse": "sea horse"})
+        self.measured("ucf101", {"ApplyEyeMakeup": "Apply Eye Makeup", "CleanAndJerk": "Clean And Jerk"})
+        self.measured("country211", {"DE": "Germany", "AX": "Aland Islands", "ZW": "Zimbabwe"})
+        self.measured("sun397", {"a/abbey": "abbey", "b/basketball_court/outdoor": "basketball court outdoor",
+                                 "b/bazaar/indoor": "bazaar indoor"})
+
+    def test_a_part_of_imagenet(self):
+        self.one_prompt("imagenet")
+        with open(os.path.join(self.share, "heads", "imagenet.txt"), encoding="utf-8") as file:
+            labels = [line.split("|")[0].strip() for line in file if line.strip() and line[0] != "#"]
+        self.measured("imagenet", {"n01440764": labels[0], "n01443537": labels[1], "n15075141": labels[999]})
+
+    def test_parts_of_a_set_are_no_labels(self):
+        for part in ("train", "test"):
+            pictures.write_folders(self, "set/" + part, {"red": 1, "blue": 1})
+        self.ok("head", "new", "h", "--labels", "red,blue")
+        self.fails("eval", "--head", "h", "--data", self.path("set"), says="is a part of a data set")
+        self.ok("eval", "--head", "h", "--data", self.path("set", "test"))
+        self.fails("head", "train", "t", "--data", self.path("set"), says="is a part of a data set")
 
 
 if __name__ == "__main__":
