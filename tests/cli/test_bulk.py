@@ -2,8 +2,8 @@
 import json
 import os
 import random
-import shutil
 import subprocess
+import sys
 import time
 
 import tiny_model
@@ -79,6 +79,26 @@ class Bulk(Case):
         other = self.path("other")
         tiny_model.write_model(other, seed=4)
         self.assertIn("another model", self.bulk("out", "--model", other).err)
+
+    def test_workers_of_an_array(self):
+        """Two workers, as Slurm or Kubernetes would number them; one is killed in the middle and started again."""
+        script = os.path.join(self.source, "examples", "bulk", "shard.sh")
+        verify = os.path.join(self.source, "examples", "bulk", "verify.py")
+
+        def worker(names):
+            return subprocess.Popen([script, self.list, self.path("parts"), "--part-size", "5"],
+                                    env={**self.env, "WHATSIT": self.program, **names}, stderr=subprocess.DEVNULL)
+
+        first = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "2"}
+        workers = [worker(first), worker({"JOB_COMPLETION_INDEX": "1", "SHARDS": "2"})]
+        time.sleep(0.05)
+        workers[0].kill()
+        self.assertEqual(workers[1].wait(120), 0)
+        workers[0].wait()
+        self.assertEqual(worker(first).wait(120), 0)
+        said = subprocess.run([sys.executable, verify, self.list, self.path("parts")], stdout=subprocess.PIPE, check=True)
+        self.assertEqual(json.loads(said.stdout), {"wanted": self.N, "parts": 12, "n_in": self.N, "n_out": self.N - 1,
+                                                   "n_bad": 1, "complete": True})
 
     def test_lists_and_mistakes(self):
         zero = self.write("zero", b"\0".join(os.fsencode(p) for p in self.photos[:3]) + b"\0")
