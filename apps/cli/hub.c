@@ -348,6 +348,14 @@ static bool is_busy(long status)
     return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
+/* A connection that was there and broke: the next one may hold. */
+static bool is_broken(CURLcode code)
+{
+    return code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
+           code == CURLE_PARTIAL_FILE || code == CURLE_SSL_CONNECT_ERROR ||
+           code == CURLE_OPERATION_TIMEDOUT;
+}
+
 /* Before the next try: as long as a busy server asked for, else longer each time. */
 static void pause_before(int try, const answer *last)
 {
@@ -387,8 +395,9 @@ wi_status cli_hub_look(cli_hub *hub, const char *repository, const char *name, c
         return cli_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     CURLcode code = look_once(hub, url, name, &a);
-    for (int try = 1; try < MAX_TRIES && code == CURLE_OK && is_busy(a.status) &&
-                      !(a.size_linked && a.linked_etag[0]) && !cli_interrupted();
+    for (int try = 1;
+         try < MAX_TRIES && (is_broken(code) || (code == CURLE_OK && is_busy(a.status))) &&
+         !(a.size_linked && a.linked_etag[0]) && !cli_interrupted();
          try++) {
         pause_before(try, &a);
         code = look_once(hub, url, name, &a);

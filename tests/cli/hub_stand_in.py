@@ -14,12 +14,13 @@ class Hub:
     no_range   {name}: ranges are ignored
     refuse     {name: [status, ...]}: the next answers have these statuses
     busy       {name: [seconds, ...]}: the next answers, to HEAD too, are 429 with Retry-After
+    drop       {name: n}: the next n requests for it, HEAD too, are not answered at all
     longer     {name}: more bytes come than were announced
     plain      {name}: no redirect, checksum as a plain etag"""
 
     def __init__(self, files):
         self.files = files
-        self.cut, self.refuse, self.busy = {}, {}, {}
+        self.cut, self.refuse, self.busy, self.drop = {}, {}, {}, {}
         self.revision = "main"
         self.wrong_sha, self.no_range, self.longer, self.plain = set(), set(), set(), set()
         self.index_etag_only = False
@@ -76,6 +77,10 @@ class Hub:
         if data is None:
             return self.empty(handler, 404)
         in_store, repository, name = match[1], match[2], match[4]
+        if not in_store and self.drop.get(name):
+            self.drop[name] -= 1
+            handler.close_connection = True
+            return None
         if not in_store and self.busy.get(name):
             return self.empty(handler, 429, {"Retry-After": str(self.busy[name].pop(0))})
         sha = hashlib.sha256(data).hexdigest()

@@ -282,6 +282,14 @@ class Broken(Pull):
         self.hub.refuse[WEIGHTS] = [500] * 20
         self.fails_to_pull("500")
 
+    def test_connections_that_break_are_made_again(self):
+        self.hub.drop = {"config.json": 2, WEIGHTS: 1}
+        self.pulled()
+        self.assertEqual(self.hub.drop, {"config.json": 0, WEIGHTS: 0})
+        os.unlink(self.data_path("models", "tiny-clip.gguf"))
+        self.hub.drop = {"config.json": 40}
+        self.fails_to_pull("config.json")
+
     def test_a_busy_hub_is_asked_again(self):
         self.hub.busy = {"config.json": [0, 0], WEIGHTS: [0], "merges.txt": ["soon"]}
         self.hub.refuse[WEIGHTS] = [503]
