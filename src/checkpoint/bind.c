@@ -50,6 +50,8 @@ static bool shape_fits(const wi_stored *stored, const wi_place *place, size_t n_
         rows *= place->n_slices;
     if (rows == 1 && stored->rank == 0)
         return cols == 1;
+    if (place->first_rows)
+        return stored->rank == 2 && stored->shape[0] >= rows && stored->shape[1] == cols;
     uint32_t first = 0;
     while (first + 1 < stored->rank && stored->shape[first] == 1)
         first++;

@@ -1,6 +1,7 @@
 /* Hugging Face CLIP folders: config.json, preprocessor_config.json and safetensors.
  * Source: transformers, models/clip/configuration_clip.py and image_processing_clip.py. */
 #include "base/error.h"
+#include "checkpoint/chinese.h"
 #include "checkpoint/config.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/siglip.h"
@@ -201,8 +202,9 @@ static void check_family(wi_config *config, const wi_json *json)
     const char *type = wi_config_string(config, json, "model_type", "clip");
     if (strcmp(type, "clip") != 0 && strcmp(type, "clip_text_model") != 0 &&
         strcmp(type, "clip_vision_model") != 0)
-        wi_config_fail(config, WI_ERR_UNSUPPORTED,
-                       "models of the family '%s' are not supported; CLIP and SigLIP are", type);
+        wi_config_fail(
+            config, WI_ERR_UNSUPPORTED,
+            "models of the family '%s' are not supported; CLIP, Chinese-CLIP and SigLIP are", type);
 }
 
 wi_status wi_source_check_family(const char *folder, wi_error *error)
@@ -272,14 +274,17 @@ wi_status wi_source_read_hf(wi_source *source, const char *folder, wi_error *err
         return wi_fail_nomem(error, strlen(folder), "a file name");
     wi_json *json = NULL;
     wi_status status = wi_json_read(path, WI_SOURCE_MAX_CONFIG, &json, error);
-    const bool siglip = status == WI_OK && wi_siglip_is_hf(json);
+    const bool siglip = status == WI_OK && wi_siglip_is_hf(json),
+               chinese = status == WI_OK && wi_chinese_is_hf(json);
     if (siglip)
         status = wi_siglip_read_hf(source, folder, path, json, error);
+    else if (chinese)
+        status = wi_chinese_read(source, folder, path, json, error);
     else if (status == WI_OK)
         status = read_config(source, path, json, error);
     wi_json_free(&json);
     free(path);
-    if (siglip)
+    if (siglip || chinese)
         return status;
     if (status == WI_OK && source->params.tower[WI_ROLE_IMAGE].kind)
         status = wi_source_read_preprocess(source, folder, error);

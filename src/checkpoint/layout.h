@@ -31,6 +31,9 @@ typedef struct wi_binding {
     wi_raw raw;
 } wi_binding;
 
+struct wi_ours;
+struct wi_place;
+
 struct wi_source {
     wi_params params;
     const char *format;
@@ -42,6 +45,8 @@ struct wi_source {
     wi_gguf *gguf;
     wi_binding *bindings; /* by name */
     size_t n_bindings, n_bindings_held;
+    /* Of an image tower whose names are another package's (timm.h); NULL: the layout's own. */
+    void (*place_image)(const struct wi_ours *ours, struct wi_place *out);
     const char *text_prefix; /* open_clip: "" or "text." before the text tower's names */
     bool fc_swapped[2]; /* clip.cpp: fc1 is called ffn_up in the image tower, in the text tower */
     const char *config; /* a well-known configuration that the caller named, or NULL */
@@ -70,6 +75,7 @@ typedef struct wi_place {
     char name[WI_SOURCE_MAX_NAME];
     bool zero; /* nowhere: it is all zero */
     bool transposed;
+    bool first_rows;          /* the stored table may have more rows than are read */
     uint32_t slice, n_slices; /* the slice-th of n_slices equal parts of the rows */
 } wi_place;
 

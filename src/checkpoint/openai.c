@@ -8,6 +8,7 @@
 #include "checkpoint/known.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/siglip.h"
+#include "checkpoint/timm.h"
 #include "nn/resnet.h"
 #include "nn/text.h"
 #include "nn/vit.h"
@@ -102,6 +103,10 @@ static bool has_linear_projection(const wi_source *source)
 static void place_openai(const wi_source *source, const wi_ours *ours, wi_place *out)
 {
     bool vision = ours->tower == 'v';
+    if (vision && source->place_image) {
+        source->place_image(ours, out);
+        return;
+    }
     const char *prefix = vision ? "visual." : source->text_prefix;
     const char *whole = wi_rename_find(vision ? vision_names : text_names, ours->module);
     if (ours->stage < 0 && ours->block >= 0) {
@@ -444,7 +449,8 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     wi_activation activation = quick ? WI_ACT_QUICK_GELU : WI_ACT_GELU;
     params->embedding_dim = wi_config_u32(&config, model, "embed_dim", 512);
     uint32_t image_px = 0;
-    if (wi_source_has_prefix(source, "visual."))
+    if (wi_source_has_prefix(source, "visual.") &&
+        !wi_timm_read(&config, vision, source, &image_px))
         image_px = read_vision(&config, vision, activation, &params->tower[WI_ROLE_IMAGE]);
     if (wi_source_has_prefix(source, source->text_prefix[0] ? "text." : "transformer."))
         read_text(&config, text, activation, &params->tower[WI_ROLE_TEXT]);

@@ -47,6 +47,8 @@ wi_status wi_block_params_check(const wi_block_params *blocks, const char *tower
                        blocks->n_heads, blocks->width);
     if ((unsigned)blocks->activation >= WI_N_ACTIVATIONS)
         return wi_fail(error, WI_ERR_FORMAT, "%s: unknown activation", tower);
+    if (blocks->gated && blocks->post_norm)
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "%s: gated blocks with post-norm", tower);
     if (!isfinite(blocks->ln_eps) || blocks->ln_eps < 0 || blocks->ln_eps > 1)
         return wi_fail(error, WI_ERR_FORMAT, "%s: layer norm epsilon is not in 0..1", tower);
     return WI_OK;

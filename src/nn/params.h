@@ -38,6 +38,8 @@ typedef struct wi_block_params { /* of a stack of transformer blocks (nn/stack.h
     bool inner_norm;     /* they are normalised before the output matrix */
     bool attention_norm; /* what attention adds is normalised */
     bool mlp_norm;       /* the MLP's hidden rows are normalised after the activation */
+    bool gated;     /* they are fc1 x times SiLU of gate x, in place of an activation of fc1 x */
+    bool post_norm; /* norms come behind each addition, as in BERT, not before each step */
 } wi_block_params;
 
 /* Rows of a field list: WI_BLOCK_FIELDS("whatsit.image.", wi_vit_params, blocks). */
@@ -53,7 +55,9 @@ typedef struct wi_block_params { /* of a stack of transformer blocks (nn/stack.h
         WI_BOOL(prefix "head_scale", type, member.head_scale, 0, false),                           \
         WI_BOOL(prefix "inner_norm", type, member.inner_norm, 0, false),                           \
         WI_BOOL(prefix "attention_norm", type, member.attention_norm, 0, false),                   \
-        WI_BOOL(prefix "mlp_norm", type, member.mlp_norm, 0, false)
+        WI_BOOL(prefix "mlp_norm", type, member.mlp_norm, 0, false),                               \
+        WI_BOOL(prefix "gated", type, member.gated, 0, false),                                     \
+        WI_BOOL(prefix "post_norm", type, member.post_norm, 0, false)
 #define WI_BLOCK_SIZE(key, type, member, most)                                                     \
     WI_U32(key, type, member, most, WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0)
 

@@ -72,6 +72,8 @@ static void walk_block(const wi_block_params *p, wi_block *b, bool first_text, c
         wi_walk_vector(w, prefix, "ls1", &b->scale1, 1, p->width);
     wi_walk_norm(w, prefix, "ln2", &b->ln2);
     wi_walk_linear(w, prefix, "fc1", &b->fc1, p->mlp_width, p->width, true);
+    if (p->gated)
+        wi_walk_linear(w, prefix, "gate", &b->gate, p->mlp_width, p->width, true);
     walk_optional(w, prefix, "mlp_norm", &b->mlp_norm);
     wi_walk_linear(w, prefix, "fc2", &b->fc2, p->width, p->mlp_width, true);
     if (p->layer_scale)
@@ -90,7 +92,8 @@ void wi_stack_walk(const wi_stack *stack, const char *tower, wi_walker *walker)
 uint64_t wi_stack_macs(const wi_stack *stack)
 {
     const uint64_t w = stack->params.width;
-    return stack->params.n_layers * w * (4 * w + 2 * (uint64_t)stack->params.mlp_width);
+    const uint64_t n_hidden = stack->params.gated ? 3 : 2;
+    return stack->params.n_layers * w * (4 * w + n_hidden * stack->params.mlp_width);
 }
 
 /* --- memory --- */
@@ -103,6 +106,8 @@ void wi_stack_need(const wi_stack *s, size_t rows, size_t longest, bool is_tree,
         wi_need_mat(need, &block->out, rows);
         wi_need_mat(need, &block->fc1, rows);
         wi_need_mat(need, &block->fc2, rows);
+        if (s->params.gated)
+            wi_need_mat(need, &block->gate, rows);
     }
     wi_need_scratch(need, is_tree ? longest : wi_attention_scratch(longest, head_dim(s)));
 }
@@ -116,6 +121,8 @@ void wi_stack_take(const wi_stack *s, size_t rows, size_t max_picked, size_t lea
     memory->h = wi_arena_take(arena, rows, ld * sizeof(float));
     memory->qkv = wi_arena_take(arena, rows, wi_ld(3 * width) * sizeof(float));
     memory->mlp = wi_arena_take(arena, rows, memory->ld_mlp * sizeof(float));
+    memory->gate =
+        s->params.gated ? wi_arena_take(arena, rows, memory->ld_mlp * sizeof(float)) : NULL;
     memory->picked = wi_arena_take(arena, max_picked, ld * sizeof(float));
 }
 
@@ -128,6 +135,8 @@ typedef struct rows_job {
     const float *scale;
     float *x, *to;
     size_t n, ld_x, ld_to;
+    const wi_reach *reach; /* rope */
+    const uint32_t *rows;  /* which rows of all x has; NULL: all */
 } rows_job;
 
 static void run_rows(wi_run *run, wi_pool_job *step, rows_job *job)
@@ -169,6 +178,47 @@ static void scale_heads(void *context, size_t index, int worker)
             job->x[i * job->ld_x + h * d + j] *= job->scale[h];
 }
 
+static void turn_heads(void *context, size_t index, int worker)
+{
+    (void)worker;
+    const rows_job *job = context;
+    const size_t d = head_dim(job->stack);
+    FOR_ROWS(job, index, i)
+    {
+        const size_t row = job->rows ? job->rows[i] : i;
+        const float *turn = job->reach->rope + row % job->reach->n_tokens * d;
+        float *x = job->x + i * job->ld_x;
+        for (size_t h = 0; h < job->stack->params.n_heads; h++, x += d)
+            for (size_t j = 0; j + 1 < d; j += 2) {
+                const float a = x[j], b = x[j + 1];
+                x[j] = a * turn[j] - b * turn[j + 1];
+                x[j + 1] = b * turn[j] + a * turn[j + 1];
+            }
+    }
+}
+
+/* Queries or keys turned by their positions, where the network does so (rope). */
+static void turn(const wi_stack *s, wi_run *run, const wi_reach *reach, const uint32_t *rows,
+                 float *x, size_t n, size_t ld)
+{
+    rows_job job = {
+        .stack = s, .run = run, .x = x, .n = n, .ld_x = ld, .reach = reach, .rows = rows};
+    if (reach->rope)
+        run_rows(run, turn_heads, &job);
+}
+
+/* x = x * SiLU(to), which is to * sigmoid(to). */
+static void gate_rows(void *context, size_t index, int worker)
+{
+    (void)worker;
+    const rows_job *job = context;
+    FOR_ROWS(job, index, i)
+    for (size_t j = 0; j < job->stack->params.mlp_width; j++) {
+        const float g = job->to[i * job->ld_to + j];
+        job->x[i * job->ld_x + j] *= g / (1.0f + expf(-g));
+    }
+}
+
 static void add_scaled(void *context, size_t index, int worker)
 {
     (void)worker;
@@ -204,17 +254,47 @@ static void add_product(const wi_stack *s, wi_run *run, const wi_mat *mat, size_
     run_rows(run, add_scaled, &job);
 }
 
+/* What enters a step: x normalised, or x itself where norms come behind. */
+static wi_input enter(const wi_stack *s, wi_run *run, const wi_norm *norm, size_t m, float *x,
+                      const wi_mat *mat, float *h)
+{
+    const size_t ld = wi_ld(s->params.width);
+    return s->params.post_norm ? wi_prepare(run, mat, m, x, ld)
+                               : wi_norm_prepare(run, norm, m, x, ld, mat, h, ld);
+}
+
+static void leave(const wi_stack *s, wi_run *run, const wi_norm *norm, size_t m, float *x)
+{
+    const size_t ld = wi_ld(s->params.width);
+    if (s->params.post_norm)
+        wi_norm_rows(run, norm, m, x, ld, x, ld);
+}
+
 /* x[m] += mlp(ln2(x)). */
 static void mlp_step(const wi_stack *s, wi_run *run, wi_stack_memory *memory, const wi_block *block,
                      size_t m, float *x)
 {
     const size_t ld = wi_ld(s->params.width), wide = memory->ld_mlp;
-    wi_input in = wi_norm_prepare(run, &block->ln2, m, x, ld, &block->fc1, memory->h, ld);
-    wi_linear(run, &block->fc1, m, &in, memory->mlp, wide, (wi_epilogue){.act = s->act});
+    wi_input in = enter(s, run, &block->ln2, m, x, &block->fc1, memory->h);
+    wi_linear(run, &block->fc1, m, &in, memory->mlp, wide,
+              (wi_epilogue){.act = s->params.gated ? WI_NO_ACT : s->act});
+    if (s->params.gated) {
+        in = wi_prepare(run, &block->gate, m, memory->h, ld);
+        wi_linear(run, &block->gate, m, &in, memory->gate, wide, (wi_epilogue){0});
+        rows_job job = {.stack = s,
+                        .run = run,
+                        .x = memory->mlp,
+                        .to = memory->gate,
+                        .n = m,
+                        .ld_x = wide,
+                        .ld_to = wide};
+        run_rows(run, gate_rows, &job);
+    }
     in = block->mlp_norm.n ? wi_norm_prepare(run, &block->mlp_norm, m, memory->mlp, wide,
                                              &block->fc2, memory->mlp, wide)
                            : wi_prepare(run, &block->fc2, m, memory->mlp, wide);
     add_product(s, run, &block->fc2, m, &in, NULL, block->scale2, memory->h, ld, x);
+    leave(s, run, &block->ln2, m, x);
 }
 
 /* x[m] += what the heads found, which stands in h. */
@@ -232,6 +312,7 @@ static void output_step(const wi_stack *s, wi_run *run, wi_stack_memory *memory,
                                       : wi_prepare(run, &block->out, m, memory->h, ld);
     add_product(s, run, &block->out, m, &in, &block->attention_norm, block->scale1, memory->qkv,
                 wi_ld(3 * s->params.width), x);
+    leave(s, run, &block->ln1, m, x);
 }
 
 /* --- attention --- */
@@ -300,12 +381,13 @@ static void attend(asking *a)
 static void block_step(const wi_stack *s, wi_run *run, wi_stack_memory *memory,
                        const wi_reach *reach, const wi_block *block)
 {
-    const size_t width = s->params.width, ld = wi_ld(width), ld_qkv = wi_ld(3 * width),
-                 m = reach->n_rows;
-    wi_input in = wi_norm_prepare(run, &block->ln1, m, memory->x, ld, &block->qkv, memory->h, ld);
+    const size_t width = s->params.width, ld_qkv = wi_ld(3 * width), m = reach->n_rows;
+    wi_input in = enter(s, run, &block->ln1, m, memory->x, &block->qkv, memory->h);
     wi_linear(run, &block->qkv, m, &in, memory->qkv, ld_qkv, (wi_epilogue){0});
     norm_per_head(s, run, &block->q_norm, memory->qkv, m, ld_qkv);
     norm_per_head(s, run, &block->k_norm, memory->qkv + width, m, ld_qkv);
+    turn(s, run, reach, NULL, memory->qkv, m, ld_qkv);
+    turn(s, run, reach, NULL, memory->qkv + width, m, ld_qkv);
     asking a = {s, run, memory, reach, NULL, memory->qkv, m, ld_qkv};
     attend(&a);
     output_step(s, run, memory, block, m, memory->x);
@@ -339,13 +421,13 @@ void wi_stack_last(const wi_stack *s, wi_run *run, wi_stack_memory *memory, cons
     /* Queries can be told from keys by whole panels only; else those of all rows are computed. */
     const size_t q_panels = width % WI_PANEL ? 0 : width / WI_PANEL, skipped = q_panels * WI_PANEL;
     const float *bias = block->qkv.bias;
-    wi_input in = wi_norm_prepare(run, &block->ln1, m, memory->x, ld, &block->qkv, memory->h, ld);
+    wi_input in = enter(s, run, &block->ln1, m, memory->x, &block->qkv, memory->h);
     wi_linear_part(run, &block->qkv, q_panels, wi_mat_panels(&block->qkv) - q_panels, m, &in,
                    memory->qkv + skipped, ld_qkv,
                    (wi_epilogue){.bias = bias ? bias + skipped : NULL});
     copy_rows(memory->picked, ld, memory->x, ld, rows, n, width);
     if (q_panels) {
-        in = wi_norm_prepare(run, &block->ln1, n, memory->picked, ld, &block->qkv, memory->h, ld);
+        in = enter(s, run, &block->ln1, n, memory->picked, &block->qkv, memory->h);
         wi_linear_part(run, &block->qkv, 0, q_panels, n, &in, memory->mlp, memory->ld_mlp,
                        (wi_epilogue){.bias = bias});
     } else {
@@ -353,6 +435,8 @@ void wi_stack_last(const wi_stack *s, wi_run *run, wi_stack_memory *memory, cons
     }
     norm_per_head(s, run, &block->q_norm, memory->mlp, n, memory->ld_mlp);
     norm_per_head(s, run, &block->k_norm, memory->qkv + width, m, ld_qkv);
+    turn(s, run, reach, rows, memory->mlp, n, memory->ld_mlp);
+    turn(s, run, reach, NULL, memory->qkv + width, m, ld_qkv);
     asking a = {s, run, memory, reach, rows, memory->mlp, n, memory->ld_mlp};
     attend(&a);
     output_step(s, run, memory, block, n, memory->picked);

@@ -1,4 +1,5 @@
-/* A stack of pre-norm transformer blocks: x += attention(norm(x)); x += mlp(norm(x)). What each
+/* A stack of transformer blocks: x += attention(norm(x)); x += mlp(norm(x)), or, with post_norm,
+ * x = norm(x + attention(x)); x = norm(x + mlp(x)). What each
  * tower of transformers is made of, whether tokens see all of their sequence or only what stands
  * before them in a tree of prompts.
  * Source: "Attention Is All You Need" (arXiv:1706.03762), pre-norm as in GPT-2; open_clip
@@ -20,6 +21,7 @@ typedef struct wi_block {
     wi_norm inner_norm;           /* before out */
     wi_norm attention_norm;       /* after out */
     wi_norm mlp_norm;             /* before fc2 */
+    wi_mat gate;                  /* like fc1; n == 0: not there */
     const float *scale1, *scale2; /* [width]: LayerScale of both additions */
 } wi_block;
 
@@ -44,6 +46,9 @@ typedef struct wi_reach {
     size_t n_rows;
     size_t n_tokens;        /* of each sequence; 0: a tree */
     const uint32_t *n_keys; /* sequences: only the first n_keys[i] tokens are seen; NULL: all */
+    const float
+        *rope; /* sequences: [n_tokens, head dim]: cosine and sine by which each neighbouring
+                        * pair of lanes of queries and keys is turned; NULL: none */
     const uint32_t *parent, *depth;
     uint32_t **path; /* tree: for each thread, room for the longest path */
 } wi_reach;
@@ -51,6 +56,7 @@ typedef struct wi_reach {
 typedef struct wi_stack_memory {
     float *x;             /* [rows, wi_ld(width)]: in and out */
     float *h, *qkv, *mlp; /* [rows, ...]: h is free between steps, as wide as x */
+    float *gate;          /* [rows, ld_mlp], where blocks are gated */
     float *picked;        /* [max_picked, wi_ld(width)] */
     size_t ld_mlp;
 } wi_stack_memory;

@@ -9,8 +9,10 @@ typedef struct text_tower {
     uint32_t embedding_dim;
     wi_table tokens;       /* [vocabulary, width] */
     const float *position; /* [context, width] */
+    const float *type;     /* [width], added to every token; BERT's */
+    wi_norm token_norm;    /* of what enters the blocks; BERT's */
     wi_stack stack;
-    wi_norm final_norm;
+    wi_norm final_norm; /* n == 0: there is none */
     wi_mat projection;
     wi_block blocks[];
 } text_tower;
@@ -23,6 +25,7 @@ typedef struct text_memory {
     uint32_t *end;       /* the node where each prompt of the batch ends */
     uint32_t *end_nodes; /* distinct ends */
     uint32_t *row;       /* of each prompt among the rows of the last layer */
+    uint32_t *n_keys;    /* of each prompt: its tokens without padding */
     uint32_t **path;     /* per thread: [context_length] */
     float *projected;
 } text_memory;
@@ -39,6 +42,7 @@ static const wi_field fields[] = {
     WI_U32(KEY("end_token"), wi_text_params, end_token, WI_MAX_VOCABULARY,
            WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
     WI_BOOL(KEY("sees_all"), wi_text_params, sees_all, 0, false),
+    WI_BOOL(KEY("bert"), wi_text_params, bert, 0, false),
     WI_U32(KEY("pool"), wi_text_params, pool, WI_N_TEXT_POOLS - 1, 0, WI_TEXT_END),
     WI_U32(KEY("projection"), wi_text_params, projection, WI_N_TEXT_PROJECTIONS - 1, 0,
            WI_TEXT_LINEAR),
@@ -56,6 +60,8 @@ static wi_status check(const void *values, wi_error *error)
     if (p->end_token >= p->vocabulary_size)
         return wi_fail(error, WI_ERR_FORMAT, "end token: %u lies outside the vocabulary of %u",
                        p->end_token, p->vocabulary_size);
+    if (p->bert && (p->sees_all || p->pool != WI_TEXT_FIRST))
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "text tower: BERT's pools its first token alone");
     return wi_block_params_check(&p->blocks, "text tower", error);
 }
 
@@ -85,7 +91,9 @@ static void open_text(const void *values, const wi_tower_setting *setting, void 
     net->params = *(const wi_text_params *)values;
     net->embedding_dim = setting->embedding_dim;
     const wi_block_params *p = &net->params.blocks;
-    net->final_norm = (wi_norm){.eps = p->ln_eps, .n = p->width};
+    const wi_norm norm = {.eps = p->ln_eps, .n = p->width}, none = {0};
+    net->token_norm = net->params.bert ? norm : none;
+    net->final_norm = net->params.bert ? none : norm;
     wi_stack_open(p, net->blocks, &net->stack);
 }
 
@@ -96,8 +104,13 @@ static void walk(void *tower, wi_walker *w)
     const uint32_t width = p->blocks.width;
     wi_walk_table(w, "t.", "tok", &net->tokens, p->vocabulary_size, width);
     wi_walk_vector(w, "t.", "pos", &net->position, p->context_length, width);
+    if (p->bert) {
+        wi_walk_vector(w, "t.", "type", &net->type, 1, width);
+        wi_walk_norm(w, "t.", "ln_tokens", &net->token_norm);
+    }
     wi_stack_walk(&net->stack, "t", w);
-    wi_walk_norm(w, "t.", "ln_final", &net->final_norm);
+    if (!p->bert)
+        wi_walk_norm(w, "t.", "ln_final", &net->final_norm);
     if (p->projection != WI_TEXT_NO_PROJECTION)
         wi_walk_projection(w, "t.", "proj", &net->projection, net->embedding_dim, width,
                            p->projection == WI_TEXT_LINEAR_BIAS);
@@ -113,7 +126,8 @@ static uint64_t macs(const void *tower)
 static void need_text(const void *tower, size_t max_nodes, wi_run_need *need)
 {
     const text_tower *net = tower;
-    wi_stack_need(&net->stack, max_nodes, net->params.context_length, !net->params.sees_all, need);
+    const bool is_tree = !net->params.sees_all && !net->params.bert;
+    wi_stack_need(&net->stack, max_nodes, net->params.context_length, is_tree, need);
     if (net->params.projection != WI_TEXT_NO_PROJECTION)
         wi_need_mat(need, &net->projection, max_nodes);
 }
@@ -128,6 +142,7 @@ static void take(const void *tower, size_t max_nodes, size_t n_threads, void *to
     memory->depth = wi_arena_take(arena, max_nodes, sizeof *memory->depth);
     memory->end = wi_arena_take(arena, max_nodes, sizeof *memory->end);
     memory->row = wi_arena_take(arena, max_nodes, sizeof *memory->row);
+    memory->n_keys = wi_arena_take(arena, max_nodes, sizeof *memory->n_keys);
     memory->end_nodes = wi_arena_take(arena, max_nodes, sizeof *memory->end_nodes);
     memory->path = wi_arena_take(arena, n_threads, sizeof *memory->path);
     for (size_t i = 0; i < n_threads; i++) {
@@ -154,6 +169,8 @@ static size_t find_end(const wi_text_params *p, const int32_t *ids, size_t n)
 static size_t used(const void *tower, const int32_t *ids, size_t n_ids)
 {
     const wi_text_params *p = &((const text_tower *)tower)->params;
+    if (p->bert)
+        return n_ids ? n_ids : 1;
     if (p->sees_all || p->pool == WI_TEXT_LAST)
         return p->context_length;
     return p->pool == WI_TEXT_FIRST ? 1 : find_end(p, ids, n_ids) + 1;
@@ -236,6 +253,31 @@ static tree line_up(const text_tower *net, text_memory *memory, const wi_prompt 
     return t;
 }
 
+/* BERT's: every text as a row as long as the longest of them, as many as the memory takes. What
+ * stands behind a text's end is seen by nobody. */
+static tree line_up_masked(text_memory *memory, const wi_prompt *prompts, size_t n,
+                           size_t *n_tokens)
+{
+    tree t = {0, 0};
+    *n_tokens = 0;
+    for (; t.n_prompts < n; t.n_prompts++) {
+        const size_t longest =
+            prompts[t.n_prompts].n_ids > *n_tokens ? prompts[t.n_prompts].n_ids : *n_tokens;
+        if (t.n_prompts && longest * (t.n_prompts + 1) > memory->max_nodes)
+            break;
+        *n_tokens = longest;
+    }
+    for (size_t i = 0; i < t.n_prompts; i++) {
+        memory->end[i] = (uint32_t)t.n_nodes;
+        memory->n_keys[i] = (uint32_t)prompts[i].n_ids;
+        for (size_t j = 0; j < *n_tokens; j++, t.n_nodes++) {
+            memory->token[t.n_nodes] = j < prompts[i].n_ids ? prompts[i].ids[j] : 0;
+            memory->depth[t.n_nodes] = (uint32_t)j;
+        }
+    }
+    return t;
+}
+
 /* --- running --- */
 
 /* x[node] = token embedding + positional embedding. */
@@ -263,6 +305,8 @@ static void embed(const text_tower *net, const wi_run *run, text_memory *memory,
                     table->scale[token] * (float)((const int8_t *)table->rows)[token * width + j];
             break;
         }
+        for (size_t j = 0; net->type && j < width; j++)
+            x[j] += net->type[j];
         for (size_t j = 0; j < width; j++)
             x[j] += position[j];
     }
@@ -274,6 +318,12 @@ static void project(const text_tower *net, wi_run *run, text_memory *memory, siz
     const wi_stack_memory *m = &memory->stack;
     const size_t width = net->params.blocks.width, ld = wi_ld(width),
                  ld_out = wi_ld(net->embedding_dim);
+    if (!net->final_norm.n) {
+        wi_input in = wi_prepare(run, &net->projection, n, m->picked, ld);
+        wi_tap(run, "text/pooled", 0, m->picked, n, width, ld);
+        wi_linear(run, &net->projection, n, &in, memory->projected, ld_out, (wi_epilogue){0});
+        return;
+    }
     if (net->params.projection == WI_TEXT_NO_PROJECTION) {
         wi_norm_rows(run, &net->final_norm, n, m->picked, ld, memory->projected, ld_out);
         wi_tap(run, "text/pooled", 0, memory->projected, n, width, ld_out);
@@ -292,14 +342,21 @@ static size_t texts(const void *tower, wi_run *run, void *of_session, const wi_p
     text_memory *memory = of_session;
     const wi_text_params *p = &net->params;
     const size_t dim = net->embedding_dim;
-    const tree t = p->sees_all ? line_up(net, memory, prompts, n) : grow(memory, prompts, n);
+    size_t n_tokens = p->sees_all ? p->context_length : 0;
+    const tree t = p->bert       ? line_up_masked(memory, prompts, n, &n_tokens)
+                   : p->sees_all ? line_up(net, memory, prompts, n)
+                                 : grow(memory, prompts, n);
     const wi_reach reach = {.n_rows = t.n_nodes,
-                            .n_tokens = p->sees_all ? p->context_length : 0,
+                            .n_tokens = n_tokens,
+                            .n_keys = p->bert ? memory->n_keys : NULL,
                             .parent = memory->parent,
                             .depth = memory->depth,
                             .path = memory->path};
     const size_t n_ends = list_ends(memory, t.n_prompts, memory->end_nodes);
     embed(net, run, memory, t.n_nodes);
+    if (net->token_norm.n)
+        wi_norm_rows(run, &net->token_norm, t.n_nodes, memory->stack.x, wi_ld(p->blocks.width),
+                     memory->stack.x, wi_ld(p->blocks.width));
     wi_stack_run(&net->stack, run, &memory->stack, &reach, 0, p->blocks.n_layers - 1,
                  "text/hidden");
     wi_stack_last(&net->stack, run, &memory->stack, &reach, memory->end_nodes, n_ends);

@@ -9,7 +9,11 @@
  * Where it is not, each text fills its whole context and padding is seen like any token, as in the
  * originals.
  *
- * Source: OpenAI CLIP model.py CLIP.encode_text; open_clip transformer.py TextTransformer. */
+ * BERT's encoder (Chinese-CLIP) sees all of a text and no padding: texts stand in rows as long as the
+ * longest of the batch.
+ *
+ * Source: OpenAI CLIP model.py CLIP.encode_text; open_clip transformer.py TextTransformer;
+ * transformers 5.24 modeling_chinese_clip.py. */
 #ifndef WI_NN_TEXT_H
 #define WI_NN_TEXT_H
 
@@ -35,6 +39,7 @@ typedef struct wi_text_params {
     uint32_t context_length, vocabulary_size;
     uint32_t end_token; /* 49407 for CLIP */
     bool sees_all;      /* attention is not causal; padding counts */
+    bool bert; /* BERT's: sees all but padding; embeddings are normalised, the end is not */
     wi_text_pool pool;
     wi_text_projection projection;
 } wi_text_params;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "nn/pixels.h"
 
+#include <math.h>
 #include <string.h>
 
 /* --- parameters --- */
@@ -20,6 +21,7 @@ static const wi_field fields[] = {
     WI_U32(KEY("pool"), wi_vit_params, pool, WI_N_VIT_POOLS - 1, 0, WI_VIT_CLASS),
     WI_BOOL(KEY("norm_after_pool"), wi_vit_params, norm_after_pool, 0, false),
     WI_BOOL(KEY("projection_bias"), wi_vit_params, has_projection_bias, 0, false),
+    WI_U32(KEY("rope_grid"), wi_vit_params, rope_grid, WI_MAX_IMAGE_PX, 0, 0),
     {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
 
 static wi_status check(const void *values, wi_error *error)
@@ -31,6 +33,25 @@ static wi_status check(const void *values, wi_error *error)
         return wi_fail(error, WI_ERR_FORMAT, "patch size: %u in an image of %u px", p->patch_px,
                        p->image_px);
     return wi_block_params_check(&p->blocks, "image tower", error);
+}
+
+static wi_status check_plain(const void *values, wi_error *error)
+{
+    const wi_vit_params *p = values;
+    if (p->rope_grid || p->blocks.gated || p->blocks.post_norm)
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "image tower: 'vit' has no rope, no gates and no post-norm");
+    return check(values, error);
+}
+
+static wi_status check_rope(const void *values, wi_error *error)
+{
+    const wi_vit_params *p = values;
+    const wi_status status = check(values, error);
+    if (status == WI_OK && p->rope_grid && p->blocks.width / p->blocks.n_heads % 4)
+        return wi_fail(error, WI_ERR_FORMAT, "image tower: rope over heads of %u numbers",
+                       p->blocks.width / p->blocks.n_heads);
+    return status;
 }
 
 static void describe(const void *values, wi_tower_facts *out)
@@ -114,12 +135,36 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
     memory->projected = wi_arena_take(arena, max_images, wi_ld(vit->embedding_dim) * sizeof(float));
     memory->pixel_values = wi_arena_take(arena, 3 * 256, sizeof(float));
     memory->rows = wi_arena_take(arena, max_images, sizeof *memory->rows);
+    const size_t head_dim = vit->params.blocks.width / vit->params.blocks.n_heads;
+    memory->rope = vit->params.rope_grid
+                       ? wi_arena_take(arena, wi_vit_tokens(vit), head_dim * sizeof(float))
+                       : NULL;
 }
 
-static void prepare(const void *tower, void *memory)
+/* The first half of a head's lanes turns by the row, the second by the column; the class token does
+ * not turn. Everything in f32, as the original's table.
+ * Source: timm 1.0.31 pos_embed_sincos.py build_rotary_pos_embed, EVA-02 (arXiv:2303.11331). */
+static void fill_rope(const wi_vit *vit, float *rope)
+{
+    const size_t d = vit->params.blocks.width / vit->params.blocks.n_heads, g = wi_vit_grid(vit);
+    for (size_t t = 0; t < wi_vit_tokens(vit); t++)
+        for (size_t pair = 0; pair < d / 2; pair++) {
+            const size_t place = pair < d / 4 ? (t - 1) / g : (t - 1) % g;
+            const float at = (float)place / (float)g * (float)vit->params.rope_grid;
+            const float band = powf(10000.0f, (float)(pair % (d / 4)) / (float)(d / 4));
+            const float angle = t ? at * (1.0f / band) : 0.0f;
+            rope[t * d + 2 * pair] = cosf(angle);
+            rope[t * d + 2 * pair + 1] = sinf(angle);
+        }
+}
+
+static void prepare(const void *tower, void *of_session)
 {
     const wi_vit *vit = tower;
-    wi_pixel_values(vit->mean, vit->std, ((wi_vit_memory *)memory)->pixel_values);
+    wi_vit_memory *memory = of_session;
+    wi_pixel_values(vit->mean, vit->std, memory->pixel_values);
+    if (memory->rope)
+        fill_rope(vit, memory->rope);
 }
 
 /* --- running --- */
@@ -187,7 +232,7 @@ void wi_vit_forward(const void *tower, wi_run *run, void *of_session, const uint
     wi_vit_memory *memory = of_session;
     const size_t tokens = wi_vit_tokens(vit), dim = vit->embedding_dim, ld_out = wi_ld(dim);
     const uint32_t n_layers = vit->params.blocks.n_layers;
-    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens};
+    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens, .rope = memory->rope};
     /* Who looks on sees the last layer of all tokens. */
     const bool class_only = !run->tap && !run->watch && vit->params.pool == WI_VIT_CLASS;
     embed(vit, run, memory, pixels, n);
@@ -205,21 +250,12 @@ void wi_vit_forward(const void *tower, wi_run *run, void *of_session, const uint
         memcpy(out + b * dim, memory->projected + b * ld_out, dim * sizeof *out);
 }
 
-const wi_tower_kind wi_vit_kind = {.name = "vit",
-                                   .role = WI_ROLE_IMAGE,
-                                   .number = 1,
-                                   .fields = fields,
-                                   .values_bytes = sizeof(wi_vit_params),
-                                   .check = check,
-                                   .describe = describe,
-                                   .bytes = bytes,
-                                   .open = open_vit,
-                                   .walk = walk,
-                                   .macs = macs,
-                                   .memory_bytes = sizeof(wi_vit_memory),
-                                   .need = need_vit,
-                                   .take = take,
-                                   .prepare = prepare,
-                                   .images = wi_vit_forward,
-                                   .explain = &wi_vit_explain};
+#define SHARED                                                                                     \
+    .role = WI_ROLE_IMAGE, .fields = fields, .values_bytes = sizeof(wi_vit_params),                \
+    .describe = describe, .bytes = bytes, .open = open_vit, .walk = walk, .macs = macs,            \
+    .memory_bytes = sizeof(wi_vit_memory), .need = need_vit, .take = take, .prepare = prepare,     \
+    .images = wi_vit_forward
+const wi_tower_kind wi_vit_rope_kind = {.name = "vit_rope", .check = check_rope, SHARED};
+const wi_tower_kind wi_vit_kind = {
+    .name = "vit", .number = 1, .check = check_plain, .explain = &wi_vit_explain, SHARED};
 _Static_assert(sizeof(wi_vit_params) <= WI_TOWER_VALUES, "parameters fit");

@@ -18,9 +18,13 @@ typedef struct wi_vit_params {
     wi_vit_pool pool;     /* WI_VIT_MEAN: of all tokens but the class token */
     bool norm_after_pool; /* the last norm is of the pooled token, not of all */
     bool has_projection_bias;
+    /* Queries and keys of patches are turned by their row and column, counted in 0..rope_grid
+     * whatever the grid (EVA02). 0: they are not. */
+    uint32_t rope_grid;
 } wi_vit_params;
 
-extern const wi_tower_kind wi_vit_kind;
+/* The second one is for what explanations do not know: turned queries, gated blocks. */
+extern const wi_tower_kind wi_vit_kind, wi_vit_rope_kind;
 extern const wi_tower_explain wi_vit_explain;
 
 typedef struct wi_vit {
@@ -40,6 +44,7 @@ typedef struct wi_vit_memory {
     wi_stack_memory stack;
     float *projected;    /* [max_images, embedding] */
     float *pixel_values; /* [3][256]: normalised value of each byte */
+    float *rope;         /* [tokens, head dim] (stack.h), or NULL */
     uint32_t *rows;      /* [max_images]: of the class tokens */
 } wi_vit_memory;
 

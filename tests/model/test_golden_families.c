@@ -27,6 +27,8 @@ static const struct family {
     {"siglip1_openclip_so400m14_f16", 5e-6},
     {"siglip2_hf_b16_f16", 5e-6},
     {"siglip2_openclip_b32_f16", 5e-6},
+    {"chinese_clip_f16", 5e-6},
+    {"eva02_b16_f16", 5e-6},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 

@@ -342,7 +342,7 @@ static void configurations(void **state)
         wi_status status;
     } cases[] = {
         {"{\"model_type\":\"siglip2\"}", "'siglip2' are not supported", WI_ERR_UNSUPPORTED},
-        {"{\"model_type\":\"chinese_clip\"}", "chinese_clip", WI_ERR_UNSUPPORTED},
+        {"{\"model_type\":\"altclip\"}", "altclip", WI_ERR_UNSUPPORTED},
         {"{\"model_type\":7}", "'model_type' is not a string", WI_ERR_FORMAT},
         {"[]", "not a JSON object", WI_ERR_FORMAT},
         {"", "config.json: the file is empty", WI_ERR_FORMAT},
