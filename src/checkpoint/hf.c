@@ -215,7 +215,7 @@ wi_status wi_source_check_family(const char *folder, wi_error *error)
     wi_json *json = NULL;
     wi_config config = {path, WI_OK, error};
     config.status = wi_json_read(path, WI_SOURCE_MAX_CONFIG, &json, error);
-    if (config.status == WI_OK && !wi_siglip_is_hf(json))
+    if (config.status == WI_OK && !wi_siglip_is_hf(json) && !wi_chinese_is_hf(json))
         check_family(&config, json);
     wi_json_free(&json);
     free(path);

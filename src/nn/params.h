@@ -55,8 +55,10 @@ typedef struct wi_block_params { /* of a stack of transformer blocks (nn/stack.h
         WI_BOOL(prefix "head_scale", type, member.head_scale, 0, false),                           \
         WI_BOOL(prefix "inner_norm", type, member.inner_norm, 0, false),                           \
         WI_BOOL(prefix "attention_norm", type, member.attention_norm, 0, false),                   \
-        WI_BOOL(prefix "mlp_norm", type, member.mlp_norm, 0, false),                               \
-        WI_BOOL(prefix "gated", type, member.gated, 0, false),                                     \
+        WI_BOOL(prefix "mlp_norm", type, member.mlp_norm, 0, false)
+/* Those that only some kinds of tower have. */
+#define WI_BLOCK_MORE_FIELDS(prefix, type, member)                                                 \
+    WI_BOOL(prefix "gated", type, member.gated, 0, false),                                         \
         WI_BOOL(prefix "post_norm", type, member.post_norm, 0, false)
 #define WI_BLOCK_SIZE(key, type, member, most)                                                     \
     WI_U32(key, type, member, most, WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0)

@@ -35,6 +35,7 @@ typedef struct text_memory {
 #define KEY(name) "whatsit.text." name
 static const wi_field fields[] = {
     WI_BLOCK_FIELDS(KEY(), wi_text_params, blocks),
+    WI_BLOCK_MORE_FIELDS(KEY(), wi_text_params, blocks),
     WI_U32(KEY("context_length"), wi_text_params, context_length, WI_MAX_CONTEXT,
            WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
     WI_U32(KEY("vocabulary_size"), wi_text_params, vocabulary_size, WI_MAX_VOCABULARY,
@@ -60,8 +61,8 @@ static wi_status check(const void *values, wi_error *error)
     if (p->end_token >= p->vocabulary_size)
         return wi_fail(error, WI_ERR_FORMAT, "end token: %u lies outside the vocabulary of %u",
                        p->end_token, p->vocabulary_size);
-    if (p->bert && (p->sees_all || p->pool != WI_TEXT_FIRST))
-        return wi_fail(error, WI_ERR_UNSUPPORTED, "text tower: BERT's pools its first token alone");
+    if (p->bert && p->sees_all)
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "text tower: BERT's does not see padding");
     return wi_block_params_check(&p->blocks, "text tower", error);
 }
 
@@ -253,10 +254,17 @@ static tree line_up(const text_tower *net, text_memory *memory, const wi_prompt 
     return t;
 }
 
+static size_t pooled_position(const wi_text_params *p, const wi_prompt *prompt)
+{
+    return p->pool == WI_TEXT_FIRST  ? 0
+           : p->pool == WI_TEXT_LAST ? prompt->n_ids - 1
+                                     : find_end(p, prompt->ids, prompt->n_ids);
+}
+
 /* BERT's: every text as a row as long as the longest of them, as many as the memory takes. What
  * stands behind a text's end is seen by nobody. */
-static tree line_up_masked(text_memory *memory, const wi_prompt *prompts, size_t n,
-                           size_t *n_tokens)
+static tree line_up_masked(const wi_text_params *p, text_memory *memory, const wi_prompt *prompts,
+                           size_t n, size_t *n_tokens)
 {
     tree t = {0, 0};
     *n_tokens = 0;
@@ -268,7 +276,7 @@ static tree line_up_masked(text_memory *memory, const wi_prompt *prompts, size_t
         *n_tokens = longest;
     }
     for (size_t i = 0; i < t.n_prompts; i++) {
-        memory->end[i] = (uint32_t)t.n_nodes;
+        memory->end[i] = (uint32_t)(t.n_nodes + pooled_position(p, &prompts[i]));
         memory->n_keys[i] = (uint32_t)prompts[i].n_ids;
         for (size_t j = 0; j < *n_tokens; j++, t.n_nodes++) {
             memory->token[t.n_nodes] = j < prompts[i].n_ids ? prompts[i].ids[j] : 0;
@@ -318,6 +326,11 @@ static void project(const text_tower *net, wi_run *run, text_memory *memory, siz
     const wi_stack_memory *m = &memory->stack;
     const size_t width = net->params.blocks.width, ld = wi_ld(width),
                  ld_out = wi_ld(net->embedding_dim);
+    if (!net->final_norm.n && net->params.projection == WI_TEXT_NO_PROJECTION) {
+        for (size_t i = 0; i < n; i++)
+            memcpy(memory->projected + i * ld_out, m->picked + i * ld, width * sizeof(float));
+        return;
+    }
     if (!net->final_norm.n) {
         wi_input in = wi_prepare(run, &net->projection, n, m->picked, ld);
         wi_tap(run, "text/pooled", 0, m->picked, n, width, ld);
@@ -343,7 +356,7 @@ static size_t texts(const void *tower, wi_run *run, void *of_session, const wi_p
     const wi_text_params *p = &net->params;
     const size_t dim = net->embedding_dim;
     size_t n_tokens = p->sees_all ? p->context_length : 0;
-    const tree t = p->bert       ? line_up_masked(memory, prompts, n, &n_tokens)
+    const tree t = p->bert       ? line_up_masked(p, memory, prompts, n, &n_tokens)
                    : p->sees_all ? line_up(net, memory, prompts, n)
                                  : grow(memory, prompts, n);
     const wi_reach reach = {.n_rows = t.n_nodes,

@@ -9,18 +9,23 @@
 /* --- parameters --- */
 
 #define KEY(name) "whatsit.image." name
-static const wi_field fields[] = {
-    WI_U32(KEY("size_px"), wi_vit_params, image_px, WI_MAX_IMAGE_PX,
-           WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
-    WI_U32(KEY("patch_px"), wi_vit_params, patch_px, WI_MAX_IMAGE_PX,
-           WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),
-    WI_BLOCK_FIELDS(KEY(), wi_vit_params, blocks),
-    WI_BOOL(KEY("patch_bias"), wi_vit_params, has_patch_bias, WI_FIELD_FIRST | WI_FIELD_IMPLIED,
-            false),
-    WI_BOOL(KEY("pre_ln"), wi_vit_params, has_pre_ln, WI_FIELD_FIRST | WI_FIELD_IMPLIED, true),
-    WI_U32(KEY("pool"), wi_vit_params, pool, WI_N_VIT_POOLS - 1, 0, WI_VIT_CLASS),
-    WI_BOOL(KEY("norm_after_pool"), wi_vit_params, norm_after_pool, 0, false),
-    WI_BOOL(KEY("projection_bias"), wi_vit_params, has_projection_bias, 0, false),
+#define FIELDS                                                                                     \
+    WI_U32(KEY("size_px"), wi_vit_params, image_px, WI_MAX_IMAGE_PX,                               \
+           WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),                                                 \
+        WI_U32(KEY("patch_px"), wi_vit_params, patch_px, WI_MAX_IMAGE_PX,                          \
+               WI_FIELD_REQUIRED | WI_FIELD_FIRST, 0),                                             \
+        WI_BLOCK_FIELDS(KEY(), wi_vit_params, blocks),                                             \
+        WI_BOOL(KEY("patch_bias"), wi_vit_params, has_patch_bias,                                  \
+                WI_FIELD_FIRST | WI_FIELD_IMPLIED, false),                                         \
+        WI_BOOL(KEY("pre_ln"), wi_vit_params, has_pre_ln, WI_FIELD_FIRST | WI_FIELD_IMPLIED,       \
+                true),                                                                             \
+        WI_U32(KEY("pool"), wi_vit_params, pool, WI_N_VIT_POOLS - 1, 0, WI_VIT_CLASS),             \
+        WI_BOOL(KEY("norm_after_pool"), wi_vit_params, norm_after_pool, 0, false),                 \
+        WI_BOOL(KEY("projection_bias"), wi_vit_params, has_projection_bias, 0, false)
+static const wi_field fields[] = {FIELDS, {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
+static const wi_field rope_fields[] = {
+    FIELDS,
+    WI_BOOL(KEY("gated"), wi_vit_params, blocks.gated, 0, false),
     WI_U32(KEY("rope_grid"), wi_vit_params, rope_grid, WI_MAX_IMAGE_PX, 0, 0),
     {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
 
@@ -251,11 +256,16 @@ void wi_vit_forward(const void *tower, wi_run *run, void *of_session, const uint
 }
 
 #define SHARED                                                                                     \
-    .role = WI_ROLE_IMAGE, .fields = fields, .values_bytes = sizeof(wi_vit_params),                \
-    .describe = describe, .bytes = bytes, .open = open_vit, .walk = walk, .macs = macs,            \
+    .role = WI_ROLE_IMAGE, .values_bytes = sizeof(wi_vit_params), .describe = describe,            \
+    .bytes = bytes, .open = open_vit, .walk = walk, .macs = macs,                                  \
     .memory_bytes = sizeof(wi_vit_memory), .need = need_vit, .take = take, .prepare = prepare,     \
     .images = wi_vit_forward
-const wi_tower_kind wi_vit_rope_kind = {.name = "vit_rope", .check = check_rope, SHARED};
-const wi_tower_kind wi_vit_kind = {
-    .name = "vit", .number = 1, .check = check_plain, .explain = &wi_vit_explain, SHARED};
+const wi_tower_kind wi_vit_rope_kind = {
+    .name = "vit_rope", .fields = rope_fields, .check = check_rope, SHARED};
+const wi_tower_kind wi_vit_kind = {.name = "vit",
+                                   .number = 1,
+                                   .fields = fields,
+                                   .check = check_plain,
+                                   .explain = &wi_vit_explain,
+                                   SHARED};
 _Static_assert(sizeof(wi_vit_params) <= WI_TOWER_VALUES, "parameters fit");
