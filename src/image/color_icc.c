@@ -14,9 +14,9 @@ enum { NEAR_SRGB = 2, PROBES_A_SIDE = 5, INK_STEPS = 9 };
 typedef struct icc_color {
     wi_color base;
     cmsContext context;
-    cmsHTRANSFORM transform;                   /* NULL where levels hold it all */
-    uint8_t levels[256][3];                    /* of a grey profile */
-    uint16_t (*inks)[INK_STEPS][INK_STEPS][3]; /* [cyan, magenta, yellow, black, RGB]; or NULL */
+    cmsHTRANSFORM transform; /* NULL where levels hold it all */
+    uint8_t levels[256][3];  /* of a grey profile */
+    uint16_t *inks;          /* [cyan, magenta, yellow, black, RGB] of a press profile; or NULL */
 } icc_color;
 
 static void transform_to_srgb(const wi_color *base, const uint8_t *in, size_t n_px, uint8_t *rgb)
@@ -29,7 +29,6 @@ static void transform_to_srgb(const wi_color *base, const uint8_t *in, size_t n_
 static void inks_to_srgb(const wi_color *base, const uint8_t *in, size_t n_px, uint8_t *rgb)
 {
     const icc_color *color = (const icc_color *)base;
-    const uint16_t(*table)[3] = (const uint16_t(*)[3])color->inks[0][0];
     static const size_t strides[4] = {INK_STEPS * INK_STEPS * INK_STEPS, INK_STEPS * INK_STEPS,
                                       INK_STEPS, 1};
     for (size_t i = 0; i < n_px; i++, in += 4, rgb += 3) {
@@ -50,7 +49,7 @@ static void inks_to_srgb(const wi_color *base, const uint8_t *in, size_t n_px, u
                 place += far ? strides[c] : 0;
             }
             for (int c = 0; c < 3; c++)
-                sum[c] += weight * table[place][c];
+                sum[c] += weight * color->inks[3 * place + (size_t)c];
         }
         for (int c = 0; c < 3; c++)
             rgb[c] = (uint8_t)(sum[c] / 257 + 0.5F);
@@ -141,19 +140,19 @@ static bool make_transform(icc_color *color, const wi_image *image, cmsUInt32Num
  * has as many steps as profiles themselves have. */
 static bool fill_inks(icc_color *color)
 {
-    color->inks = malloc(sizeof *color->inks * INK_STEPS * INK_STEPS);
+    size_t n = (size_t)INK_STEPS * INK_STEPS * INK_STEPS;
+    color->inks = malloc(n * INK_STEPS * 3 * sizeof *color->inks);
     if (!color->inks)
         return false;
     uint8_t in[INK_STEPS][4];
-    for (int i = 0; i < INK_STEPS * INK_STEPS * INK_STEPS; i++) {
-        for (int k = 0; k < INK_STEPS; k++) {
-            const int steps[4] = {i / (INK_STEPS * INK_STEPS), i / INK_STEPS % INK_STEPS,
-                                  i % INK_STEPS, k};
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < INK_STEPS; k++) {
+            const size_t steps[4] = {i / (INK_STEPS * INK_STEPS), i / INK_STEPS % INK_STEPS,
+                                     i % INK_STEPS, k};
             for (int c = 0; c < 4; c++)
                 in[k][c] = (uint8_t)((steps[c] * 255 + (INK_STEPS - 1) / 2) / (INK_STEPS - 1));
         }
-        uint16_t(*row)[3] = color->inks[0][0] + (size_t)i * INK_STEPS;
-        cmsDoTransform(color->transform, in, row, INK_STEPS);
+        cmsDoTransform(color->transform, in, color->inks + i * INK_STEPS * 3, INK_STEPS);
     }
     color->base.to_srgb = inks_to_srgb;
     color->base.takes_native = true;
