@@ -1,5 +1,5 @@
 /* Windows bitmaps by our own small parser: 1, 4, 8, 16, 24 and 32 bits, bottom-up or top-down, bit
- * fields. Run-length compression is refused. */
+ * fields, run-length compression of 4 and 8 bits. */
 #include "image/decode.h"
 
 #include "base/error.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { FILE_HEADER_BYTES = 14, RAW = 0, BITFIELDS = 3, ALPHA_BITFIELDS = 6 };
+enum { FILE_HEADER_BYTES = 14, RAW = 0, RLE8 = 1, RLE4 = 2, BITFIELDS = 3, ALPHA_BITFIELDS = 6 };
 
 typedef struct bmp_header {
     uint32_t header_bytes, data_offset, bits, compression, n_colors;
@@ -79,7 +79,10 @@ static wi_status read_header(const wi_encoded *in, bmp_header *h, wi_error *erro
     bool depth_known = h->bits == 1 || h->bits == 4 || h->bits == 8 || h->bits == 16 ||
                        h->bits == 24 || h->bits == 32;
     bool fields = h->compression == BITFIELDS || h->compression == ALPHA_BITFIELDS;
-    if (!depth_known || (h->compression != RAW && !(fields && h->bits >= 16)))
+    bool runs =
+        ((h->compression == RLE8 && h->bits == 8) || (h->compression == RLE4 && h->bits == 4)) &&
+        !h->top_down;
+    if (!depth_known || (h->compression != RAW && !runs && !(fields && h->bits >= 16)))
         return wi_fail(error, WI_ERR_UNSUPPORTED, "bmp: %u bits with compression %u", h->bits,
                        h->compression);
     if (h->n_colors == 0 && h->bits <= 8)
@@ -165,6 +168,80 @@ static void drop_empty_alpha(wi_image *image)
     image->stride_bytes = (size_t)image->width_px * 3;
 }
 
+/* Runs of pixels, from the bottom row up. Invariant: x <= width, y <= height. */
+typedef struct runs {
+    const uint8_t *bytes;
+    size_t n_bytes, at;
+    uint32_t x, y;
+    bool nibbles; /* two pixels a byte */
+} runs;
+
+/* Pixel i of n bytes at values: repeated for a run, one after the other where they are written out. */
+static void put_runs(runs *r, wi_image *image, const uint8_t *values, unsigned n, bool repeat)
+{
+    for (unsigned i = 0; i < n && r->x < image->width_px; i++, r->x++) {
+        unsigned k = repeat ? i % 2 : i;
+        uint8_t byte = values[r->nibbles ? k / 2 : repeat ? 0 : k];
+        uint8_t *row = image->pixels + (image->height_px - 1 - r->y) * image->stride_bytes;
+        row[r->x] = !r->nibbles ? byte : k % 2 ? byte & 15 : byte >> 4;
+    }
+}
+
+/* One of the codes behind a zero byte. false at the end. */
+static bool take_escape(runs *r, wi_image *image, uint8_t code)
+{
+    if (code == 0) { /* the row ends */
+        r->x = 0;
+        r->y++;
+        return true;
+    }
+    if (code == 1)
+        return false;
+    size_t n_bytes = code == 2 ? 2 : r->nibbles ? (code + 1u) / 2 : code;
+    if (!wi_size_within(r->at, n_bytes, r->n_bytes)) {
+        r->at = r->n_bytes;
+        return true;
+    }
+    const uint8_t *values = r->bytes + r->at;
+    if (code == 2) { /* a step right and up; what is passed over keeps the first colour */
+        uint32_t right = image->width_px - r->x, up = image->height_px - r->y;
+        r->x += values[0] < right ? values[0] : right;
+        r->y += values[1] < up ? values[1] : up;
+    } else {
+        put_runs(r, image, values, code, false);
+    }
+    r->at += n_bytes + (code == 2 ? 0 : n_bytes % 2);
+    return true;
+}
+
+static wi_status read_runs(const wi_encoded *in, const bmp_header *h, size_t start, wi_image *image,
+                           wi_error *error)
+{
+    runs r = {.bytes = in->bytes, .n_bytes = in->n_bytes, .at = start};
+    r.nibbles = h->compression == RLE4;
+    memset(image->pixels, 0, image->stride_bytes * image->height_px);
+    bool more = true;
+    while (more && r.y < image->height_px && wi_size_within(r.at, 2, r.n_bytes)) {
+        const uint8_t *pair = r.bytes + r.at;
+        r.at += 2;
+        if (pair[0] > 0)
+            put_runs(&r, image, pair + 1, pair[0], true);
+        else
+            more = take_escape(&r, image, pair[1]);
+    }
+    /* A file may leave out the end's code, and rows at the top that are all of the first colour. */
+    bool whole =
+        !more || r.y >= image->height_px || (r.y + 1 == image->height_px && r.x == image->width_px);
+    wi_status status =
+        whole ? WI_OK : wi_decode_truncated(image, "bmp", r.y, image->height_px, error);
+    if (whole || status != WI_OK)
+        return status;
+    const uint8_t *last = image->pixels + (image->height_px - r.y) * image->stride_bytes;
+    for (uint32_t y = 0; y < image->height_px - r.y; y++)
+        memcpy(image->pixels + y * image->stride_bytes, last, image->stride_bytes);
+    return WI_OK;
+}
+
 /* The rows that are there; those that are missing become the nearest ones. */
 static wi_status read_rows(const wi_encoded *in, const bmp_header *h, uint64_t start,
                            wi_image *image, wi_error *error)
@@ -212,7 +289,9 @@ static wi_status decode(const wi_encoded *in, wi_image **out, wi_error *error)
     if (status != WI_OK)
         return status;
     memcpy(image->palette, palette.colors, (size_t)palette.n * 3);
-    status = read_rows(in, &h, start, image, error);
+    bool packed = h.compression == RLE8 || h.compression == RLE4;
+    status = packed ? read_runs(in, &h, (size_t)start, image, error)
+                    : read_rows(in, &h, start, image, error);
     if (status != WI_OK)
         wi_image_free(image);
     else

@@ -234,6 +234,36 @@ def bmp32(image, header, alpha):
     return b"BM" + struct.pack("<IHHI", 14 + header + len(data), 0, 0, 14 + header) + info + data
 
 
+def runs(image, bits):
+    """A bitmap in runs, with written-out pixels, steps and row ends; image: a palette of at most 1 << bits colours."""
+    data, rows = b"", numpy.asarray(image)[::-1]
+    for y, row in enumerate(rows):
+        x = 0
+        while x < W:
+            n = 1
+            while x + n < W and n < 255 and row[x + n] == row[x]:
+                n += 1
+            if n >= 3 or W - x < 3:
+                v = int(row[x])
+                data += bytes([n, v if bits == 8 else v << 4 | v])
+                x += n
+            else:
+                some = [int(v) for v in row[x:x + 5]]
+                if bits == 4:
+                    packed = bytes((a << 4) | b for a, b in zip(some[::2], some[1::2] + [0]))
+                else:
+                    packed = bytes(some)
+                data += bytes([0, len(some)] if len(some) >= 3 else []) + packed + b"\0" * (len(packed) % 2)
+                x += len(some)
+        data += b"\0\0"
+    data += b"\0\1"
+    palette = b"".join(bytes([b, g, r, 0]) for r, g, b in numpy.array(image.getpalette()[:3 << bits]).reshape(-1, 3).tolist())
+    palette = palette.ljust(4 << bits, b"\0")
+    at = 54 + len(palette)
+    return (b"BM" + struct.pack("<IHHI", at + len(data), 0, 0, at)
+            + struct.pack("<IiiHHIIiiII", 40, W, H, 1, bits, 1 if bits == 8 else 2, len(data), 0, 0, 0, 0) + palette + data)
+
+
 def gif(frames, transparency=None, **how):
     more = {} if transparency is None else {"transparency": transparency}
     return saved(frames[0], "GIF", save_all=True, append_images=frames[1:], disposal=2, optimize=False, **more, **how)
@@ -291,6 +321,10 @@ def transparent():
     bilevel = PHOTO.convert("1")
     case(3, "bilevel.png", saved(bilevel, "PNG"), bilevel.convert("L"), 0.5)
     case(3, "palette_exact.png", saved(palette, "PNG"), palette.resize((N, N), Image.NEAREST), 0.5, size=(W, H), exact=True)
+    few = PHOTO.quantize(16, dither=Image.Dither.NONE)
+    case(3, "rle8.bmp", runs(palette, 8), palette.convert("RGB"), 0.5)
+    case(3, "rle4.bmp", runs(few, 4), few.convert("RGB"), 0.5)
+    case(5, "most_rle8.bmp", runs(palette, 8)[:-1500], palette.convert("RGB"), 20, warning="rows")
     case(3, "alpha_zero_v4.bmp", bmp32(PHOTO, 108, 0), PHOTO, 0.5)
     case(3, "alpha_zero_v5.bmp", bmp32(PHOTO, 124, 0), PHOTO, 0.5)
     case(3, "alpha.bmp", bmp32(cutout, 124, None), over(cutout, white), 1)
