@@ -125,6 +125,56 @@ def test_one_of_three_is_killed(room):
             nginx.stop()
 
 
+def test_garbage_costs_nothing(room):
+    """Keys that are no text, as fast as one connection after another can send them: none is answered with 503, and a good
+    client never notices."""
+    if not postgres.programs() or not shutil.which("nginx"):
+        print("skipped: PostgreSQL or nginx is not installed")
+        return SKIPPED
+    with postgres.Postgres() as database:
+        servers = [room.serve("--require-key", database=database.url) for _ in range(3)]
+        key = room.key("k", "--requests", "-1", "--concurrency", "-1", database=database.url)
+        nginx = Nginx(room, servers)
+        statuses, stop = [], threading.Event()
+
+        def send_garbage():
+            trust = ssl.create_default_context()
+            trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+            while not stop.is_set():
+                time.sleep(0.01)
+                with trust.wrap_socket(socket.create_connection(("127.0.0.1", nginx.port), timeout=30)) as sock:
+                    for line in (b"Authorization: Bearer wk_\xff_x", b"X-Api-Key: wk_0\xc0\x80_y", b"Authorization: Bearer wk_00_z"):
+                        sock.sendall(b"GET /v1/models HTTP/1.1\r\nHost: whatsit.example\r\n" + line + b"\r\n\r\n")
+                        said = sock.recv(65536)
+                        statuses.append(int(said.split()[1]) if said else 0)
+                        if b"onnection: close" in said:
+                            break
+
+        def send():
+            while not stop.is_set():
+                try:
+                    send_garbage()
+                except OSError:
+                    pass
+
+        threads = [threading.Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: len(statuses) > 20)
+            good = [nginx.ask("GET", "/v1/usage", headers={"Authorization": "Bearer " + key})[0] for _ in range(100)]
+            wait_until(lambda: len(statuses) > 300, 60)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+            nginx.stop()
+        assert set(good) == {200}, good
+        assert set(statuses) <= {0, 400, 401, 429}, set(statuses)
+        for server in servers:
+            assert "whatsit_database_errors_total 0\n" in server.client().call("GET", "/metrics").body.decode()
+
+
 def load(room, servers, key, nginx):
     headers = {"Authorization": "Bearer " + key}
     assert nginx.ask("GET", "/v1/models")[0] == 401, "a proxied request passed for a local one"
@@ -177,4 +227,4 @@ def load(room, servers, key, nginx):
 
 
 if __name__ == "__main__":
-    serving.main([test_servers_share, test_one_of_three_is_killed])
+    serving.main([test_servers_share, test_one_of_three_is_killed, test_garbage_costs_nothing])

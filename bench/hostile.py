@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""What one abusive client costs the others: a server of its own on a free port of this machine, good clients that ask it
+steadily, and in turn nobody else, or one address that does the worst that its limits allow.
+
+    bench/hostile.py PROGRAM MODEL PHOTO [--rounds N] [--seconds S] [--kinds A,B]
+
+Prints JSON lines: for each kind of abuse the good clients' median and 99th percentile, and their ratios to the quiet
+turns of the same rounds. Loses nothing: every good request must be answered with 200, or it says so."""
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import re
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import zlib
+
+ABUSER = "203.0.113.66"
+GOOD_A_SECOND = 10
+
+
+def say(name, **figures):
+    print(json.dumps({"bench": name, **figures}), flush=True)
+
+
+def png_of(width, height):
+    rows = (b"\0" + b"\x40\x80\xc0" * width) * height
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
+
+
+PICTURES = {}  # made once, and not by those who send them
+
+
+def picture(side):
+    if side not in PICTURES:
+        PICTURES[side] = png_of(side, side)
+    return PICTURES[side]
+
+
+def post(port, path, body, address=ABUSER, timeout=120, kind=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    headers = {"X-Forwarded-For": address, **({"Content-Type": kind} if kind else {})}
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
+def head(path, length, *more):
+    return ("\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", f"X-Forwarded-For: {ABUSER}", f"Content-Length: {length}",
+                         *more]) + "\r\n\r\n").encode()
+
+
+def slow_pictures(port, until):
+    big = picture(7000)
+    while time.monotonic() < until:
+        post(port, "/v1/classify?labels=a,b", big)
+
+
+def medium_pictures(port, until):
+    """Each just cheap enough to be decoded beside everybody's."""
+    big = picture(3800)
+    while time.monotonic() < until:
+        post(port, "/v1/classify?labels=a,b", big)
+
+
+def left_behind(port, until):
+    big = picture(7000)
+    while time.monotonic() < until:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(head("/v1/classify?labels=a,b", len(big)) + big)
+            time.sleep(0.1)
+
+
+def words(port, until):
+    n = 0
+    while time.monotonic() < until:
+        n += 1
+        labels = [f"a rather long label with number {n * 2000 + i}" for i in range(2000)]
+        post(port, "/v1/classify", json.dumps({"image": "aGVsbG8=", "labels": labels}), kind="application/json")
+
+
+def heads(port, until):
+    n = 0
+    while time.monotonic() < until:
+        n += 1
+        labels = [f"label {n} {i}" for i in range(8000)]
+        post(port, "/v1/heads", json.dumps({"name": f"h{n % 8}", "labels": labels, "replace": True}), kind="application/json")
+        time.sleep(0.2)
+
+
+def garbage_keys(port, until):
+    while time.monotonic() < until:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.66\r\n"
+                         b"Authorization: Bearer wk_\xff_x\r\n\r\n")
+            sock.recv(4096)
+        time.sleep(0.01)
+
+
+def connections(port, until):
+    socks = []
+    while time.monotonic() < until:
+        try:
+            socks.append(socket.create_connection(("127.0.0.1", port), timeout=2))
+        except OSError:
+            pass
+        if len(socks) > 1000:
+            socks.pop(0).close()
+        time.sleep(0.002)
+
+
+def bodies(port, until):
+    socks = []
+    while time.monotonic() < until:
+        try:
+            sock = socket.create_connection(("127.0.0.1", port), timeout=2)
+            sock.sendall(head("/v1/classify?labels=a,b", 19 << 20) + b"\xff\xd8\xff" + bytes(60000))
+            socks.append(sock)
+        except OSError:
+            pass
+        time.sleep(0.1)
+
+
+KINDS = {f.__name__: f for f in (slow_pictures, medium_pictures, left_behind, words, heads, garbage_keys, connections, bodies)}
+
+
+def good(port, photo, seconds, statuses):
+    """Latencies of requests that begin at fixed times, each from an address of its own."""
+    times, threads = [], []
+
+    def one(i):
+        start = time.monotonic()
+        try:
+            status = post(port, "/v1/classify?labels=cat,dog,car", photo, f"198.51.{i // 250 % 250}.{i % 250}")
+        except OSError as error:
+            status = type(error).__name__
+        times.append(time.monotonic() - start)
+        statuses[status] = statuses.get(status, 0) + 1
+
+    start = time.monotonic()
+    for i in range(int(seconds * GOOD_A_SECOND)):
+        time.sleep(max(0, start + i / GOOD_A_SECOND - time.monotonic()))
+        threads.append(threading.Thread(target=one, args=(i,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    return times
+
+
+def percentile(times, share):
+    return sorted(times)[min(len(times) - 1, int(len(times) * share))]
+
+
+def turn(port, photo, seconds, kind, statuses):
+    abusers = []
+    if kind:
+        until = time.monotonic() + seconds
+        abusers = [multiprocessing.Process(target=KINDS[kind], args=(port, until)) for _ in range(4)]
+        for abuser in abusers:
+            abuser.start()
+        time.sleep(1)
+    times = good(port, photo, seconds - 1, statuses)
+    for abuser in abusers:
+        abuser.terminate()
+        abuser.join()
+    return times
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("program", "model", "photo"):
+        arguments.add_argument(name)
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--seconds", type=float, default=10)
+    arguments.add_argument("--kinds", default=",".join(KINDS))
+    options = arguments.parse_args()
+    with open(options.photo, "rb") as file:
+        photo = file.read()
+    kinds = [None] + options.kinds.split(",")
+    picture(7000), picture(3800)
+    times, statuses = {kind: [] for kind in kinds}, {}
+    with tempfile.TemporaryDirectory(prefix="whatsit-hostile-") as folder:
+        server = subprocess.Popen([options.program, "serve", "--listen", "127.0.0.1:0", "--db", os.path.join(folder, "s.db"),
+                                   "--model", options.model, "--anonymous"], stderr=subprocess.PIPE, text=True)
+        port = int(re.search(r":(\d+) ", server.stderr.readline()).group(1))
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        try:
+            good(port, photo, 2, {})
+            for _ in range(options.rounds):
+                for kind in kinds:
+                    times[kind] += turn(port, photo, options.seconds, kind, statuses.setdefault(kind, {}))
+                    time.sleep(1)
+        finally:
+            server.terminate()
+            server.wait()
+    quiet = times[None]
+    for kind in kinds:
+        p50, p99 = (percentile(times[kind], share) for share in (0.5, 0.99))
+        say(kind or "quiet", n=len(times[kind]), p50_ms=round(p50 * 1e3, 1), p99_ms=round(p99 * 1e3, 1),
+            p50_ratio=round(p50 / percentile(quiet, 0.5), 2), p99_ratio=round(p99 / percentile(quiet, 0.99), 2),
+            answers={str(k): n for k, n in statuses[kind].items()})
+
+
+if __name__ == "__main__":
+    main()
