@@ -74,7 +74,7 @@ typedef struct wi_model_info {
     uint64_t file_bytes;
 } wi_model_info;
 
-/* Owns: strings live as long as the model. For a folder, the first call hashes all weights. */
+/* Owns: strings live as long as the model. */
 WI_API wi_status wi_model_get_info(const wi_model *model, wi_model_info *out, wi_error *error);
 
 /* Writes our single-file GGUF. The file appears under its name only when complete (rename). name

@@ -1,8 +1,10 @@
 #include "base/sha256.h"
 
+#include "base/sha256_fast.h"
+
 #include <string.h>
 
-static const uint32_t round_constants[64] = {
+const uint32_t wi_sha256_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -18,7 +20,7 @@ static uint32_t rotate(uint32_t x, int n)
     return x >> n | x << (32 - n);
 }
 
-static void compress(uint32_t state[8], const uint8_t block[64])
+static void compress_plain(uint32_t state[8], const uint8_t block[64])
 {
     uint32_t w[64];
     for (int i = 0; i < 16; i++)
@@ -33,7 +35,7 @@ static void compress(uint32_t state[8], const uint8_t block[64])
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
     for (int i = 0; i < 64; i++) {
         uint32_t t1 = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) +
-                      round_constants[i] + w[i];
+                      wi_sha256_constants[i] + w[i];
         uint32_t t2 =
             (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
         h = g;
@@ -53,6 +55,20 @@ static void compress(uint32_t state[8], const uint8_t block[64])
     state[5] += f;
     state[6] += g;
     state[7] += h;
+}
+
+void wi_sha256_plain(uint32_t state[8], const uint8_t *blocks, size_t n_blocks)
+{
+    for (; n_blocks; n_blocks--, blocks += 64)
+        compress_plain(state, blocks);
+}
+
+static void compress(uint32_t state[8], const uint8_t *blocks, size_t n_blocks)
+{
+    if (wi_sha256_has_fast())
+        wi_sha256_fast(state, blocks, n_blocks);
+    else
+        wi_sha256_plain(state, blocks, n_blocks);
 }
 
 void wi_sha256_init(wi_sha256 *sha)
@@ -75,12 +91,13 @@ void wi_sha256_update(wi_sha256 *sha, const void *bytes, size_t n_bytes)
         n_bytes -= take;
         if (held + take < 64)
             return;
-        compress(sha->state, sha->block);
+        compress(sha->state, sha->block, 1);
     }
-    for (; n_bytes >= 64; p += 64, n_bytes -= 64)
-        compress(sha->state, p);
-    if (n_bytes)
-        memcpy(sha->block, p, n_bytes);
+    const size_t n_blocks = n_bytes / 64, left = n_bytes % 64;
+    if (n_blocks)
+        compress(sha->state, p, n_blocks);
+    if (left)
+        memcpy(sha->block, p + 64 * n_blocks, left);
 }
 
 void wi_sha256_finish(wi_sha256 *sha, uint8_t digest[32])

@@ -184,6 +184,7 @@ wi_status wi_mdl_quantise(wi_model *model, const wi_progress *progress, wi_error
 {
     observer o = {0};
     wi_status status = WI_OK;
+    model->fingerprint[0] = '\0'; /* no longer */
     if (model->params.tower[WI_ROLE_IMAGE].kind)
         status = observe_images(model, &o, progress, error);
     if (status == WI_OK && model->params.tower[WI_ROLE_TEXT].kind && model->tokenizer.kind)

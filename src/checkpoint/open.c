@@ -130,6 +130,8 @@ static wi_status from_source(wi_engine *engine, const char *path, const wi_model
                                        progress, &model, error);
     if (status == WI_OK && weights == WI_WEIGHTS_INT8)
         status = wi_mdl_quantise(model, progress, error);
+    if (status == WI_OK) /* once, and kept: whoever asks who this is asks often */
+        status = wi_mdl_fingerprint(model, NULL, model->fingerprint, error);
     if (status == WI_OK)
         *out = model;
     else

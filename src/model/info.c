@@ -55,15 +55,12 @@ wi_status wi_mdl_info(const wi_model *model, wi_model_info *out, wi_error *error
                           .sigmoid = p->sigmoid,
                           .preprocess = p->preprocess,
                           .file_bytes = model->file_bytes};
-    wi_status status = wi_net_walk(&model->net, count_part, &c, error);
+    const wi_status status = wi_net_walk(&model->net, count_part, &c, error);
     if (status != WI_OK)
         return status;
     info.image = tower_info(model, WI_ROLE_IMAGE, c.image);
     info.text = tower_info(model, WI_ROLE_TEXT, c.text);
     memcpy(info.fingerprint, model->fingerprint, sizeof info.fingerprint);
-    if (!info.fingerprint[0])
-        status = wi_mdl_fingerprint(model, NULL, info.fingerprint, error);
-    if (status == WI_OK)
-        *out = info;
-    return status;
+    *out = info;
+    return WI_OK;
 }

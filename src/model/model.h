@@ -26,8 +26,7 @@ struct wi_model {
     const char *format;
     wi_weights weights;
     uint64_t file_bytes;
-    char fingerprint[65]; /* "" until computed, for folders; guarded by the engine's caller: see
-                             get_info */
+    char fingerprint[65]; /* "" only while it is made; of a file, what the file says */
     /* Backing, one of: */
     wi_owned owned;
     wi_map map;

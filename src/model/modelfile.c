@@ -284,7 +284,8 @@ wi_status wi_mdl_write(wi_model *model, const char *path, const wi_progress *pro
     writing w = {.progress = progress};
     const wi_tokenizer *tokenizer = &model->tokenizer;
     const wi_tokenizer_kind *kind = tokenizer->kind;
-    wi_status status = wi_mdl_fingerprint(model, NULL, model->fingerprint, error);
+    wi_status status =
+        model->fingerprint[0] ? WI_OK : wi_mdl_fingerprint(model, NULL, model->fingerprint, error);
     if (status == WI_OK)
         status = wi_gguf_writer_open(path, TENSOR_ALIGNMENT, &w.writer, error);
     if (status != WI_OK)

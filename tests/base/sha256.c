@@ -1,5 +1,6 @@
 /* NIST's example vectors (FIPS 180-4 and the SHAVS long message), whole and in pieces. */
 #include "base/sha256.h"
+#include "base/sha256_fast.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,12 +70,35 @@ static void lengths_around_a_block(void **state)
     }
 }
 
+/* The processor's instructions, where it has them, against plain C. */
+static void fast_equals_plain(void **state)
+{
+    (void)state;
+    static uint8_t bytes[64 * 33 + 1];
+    uint32_t noise = 1;
+    if (!wi_sha256_has_fast())
+        skip();
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        noise = noise * 1664525u + 1013904223u;
+        bytes[i] = (uint8_t)(noise >> 24);
+    }
+    for (size_t n = 0; n <= 33; n++) {
+        uint32_t fast[8], plain[8];
+        for (size_t i = 0; i < 8; i++)
+            fast[i] = plain[i] = (uint32_t)(n * 2654435761u + i * 40503u);
+        wi_sha256_fast(fast, bytes + n % 2, n);
+        wi_sha256_plain(plain, bytes + n % 2, n);
+        assert_memory_equal(fast, plain, sizeof fast);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(short_messages),
         cmocka_unit_test(a_million_letters),
         cmocka_unit_test(lengths_around_a_block),
+        cmocka_unit_test(fast_equals_plain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
