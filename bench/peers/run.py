@@ -108,7 +108,7 @@ class Whatsit:
     def seconds(self, what, n):
         self.process.stdin.write(f"{what} {n}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return float(self.process.stdout.readline().split()[0])
 
 
 def timed(call, x):

@@ -342,10 +342,10 @@ static size_t strip_rows(const block *b)
     return rows;
 }
 
-/* Bytes between quantised pixels. */
+/* Bytes between quantised pixels: as many as a map has floats. */
 static size_t ld_pixel(const block *b)
 {
-    return wi_round_up(b->in, 16);
+    return wi_ld_features(b->in);
 }
 
 /* A thread's own room for a block: hidden rows, what the depthwise convolution makes of them, quantised
@@ -574,10 +574,9 @@ static void expand_s8(const span *s, const float *x, size_t m, unsigned char *hi
     const size_t ld = ld_pixel(b), k4 = wi_div_up(b->in, 4), column = s->first_panel * WI_PANEL;
     uint8_t *q = s->own + s->at.q;
     wi_row_scale *scale = (wi_row_scale *)(void *)(s->own + s->at.scale);
-    for (size_t i = 0; i < m; i++) {
-        scale[i] = kern->quantise_row(b->in, x + i * ld_map(b->in), q + i * ld);
-        memset(q + i * ld + b->in, 0, 4 * k4 - b->in);
-    }
+    /* Whole vectors: maps are padded with zeros, and what they become meets weights of zero. */
+    for (size_t i = 0; i < m; i++)
+        scale[i] = kern->quantise_row(ld, x + i * ld, q + i * ld);
     kern->gemm_s8_u7(m, s->n_panels, k4, q, ld, scale,
                      (const int8_t *)b->expand.panels + column * k4 * 4,
                      steps->expand_scale + column, b->expand.sum + column,

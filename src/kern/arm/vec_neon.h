@@ -103,6 +103,15 @@ static inline void v_store_u8(uint8_t *p, vf x)
     for (int i = 0; i < 4; i++)
         p[i] = (uint8_t)t[i];
 }
+/* Rounded half to even and clamped to 0..127, as bytes; NaN gives 0. */
+static inline void v_store_u7(uint8_t *p, vf x)
+{
+    const int32x4_t i = vminq_s32(vcvtnq_s32_f32(x), vdupq_n_s32(127)); /* NaN becomes 0 */
+    const uint16x4_t words = vqmovun_s32(i);
+    const uint32_t four =
+        vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words))), 0);
+    __builtin_memcpy(p, &four, sizeof four);
+}
 
 static inline vi vi_zero(void)
 {

@@ -2,7 +2,6 @@
 
 #include "kern/half.h"
 
-#include <float.h>
 #include <math.h>
 
 float wi_act_ref(wi_act act, float x)
@@ -153,17 +152,6 @@ static void layer_norm(size_t n, const float *x, const float *w, const float *b,
     double inverse = 1.0 / sqrt(squares / (double)n + eps);
     for (size_t i = 0; i < n; i++)
         out[i] = (float)((x[i] - mean) * inverse) * w[i] + b[i];
-}
-
-wi_row_scale wi_row_scale_of(float low, float high)
-{
-    /* Rows of zeros, and rows whose step or its inverse is no normal number, get a scale that keeps
-     * everything at zero. NaN does not count for low and high. */
-    float range = high - low;
-    if (!(range >= 127.0f * FLT_MIN) || !(range <= 3.0e38f))
-        return (wi_row_scale){0.0f, 0};
-    float scale = range / 127.0f;
-    return (wi_row_scale){scale, (int32_t)nearbyintf(-low / scale)};
 }
 
 static wi_row_scale quantise_row(size_t n, const float *x, uint8_t *q)

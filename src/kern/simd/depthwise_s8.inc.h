@@ -52,8 +52,7 @@ INLINE void dw_sums(const size_t n, size_t size, size_t n_groups, size_t stride,
     }
     UNROLL()
     for (size_t t = 0; t < n; t++) {
-        vf y = v_round(v_add(v_mul(vi_to_f32(sum[t]), scale), bias));
-        v_store_u8(out + t * ld_out, v_min(v_max(y, v_set(0.0f)), v_set(127.0f)));
+        v_store_u7(out + t * ld_out, v_add(v_mul(vi_to_f32(sum[t]), scale), bias));
     }
 }
 
@@ -102,7 +101,8 @@ static void dw_part(const wi_depthwise *d, const dw_source *s, size_t first, siz
             DW_CASE(2)
             DW_CASE(3)
             DW_CASE(4)
-            DW_CASE(5) DW_CASE(6) DW_CASE(7)
+            DW_CASE(5)
+            DW_CASE(6) DW_CASE(7)
 #undef DW_CASE
                 default : dw_sums(DW_OUTPUTS, d->size, n_groups, d->stride, from, w, scale, bias,
                                   to, ld_out);

@@ -169,8 +169,7 @@ INLINE void tile_s8(const bool u7, const size_t rows, const size_t panels, size_
              */
             y = bias ? v_add(y, start) : y;
             if (u7) {
-                y = v_min(v_max(v_round(y), v_set(0.0f)), v_set(127.0f));
-                v_store_u8((uint8_t *)c + i * ldc + v * LANES, y);
+                v_store_u7((uint8_t *)c + i * ldc + v * LANES, y);
                 continue;
             }
             if (add.rows)

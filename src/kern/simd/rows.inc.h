@@ -155,10 +155,8 @@ static wi_row_scale quantise_row(size_t n, const float *x, uint8_t *q)
 static void clamp_u7(size_t n, const float *x, float inverse, uint8_t *q)
 {
     const size_t whole = n - n % LANES;
-    for (size_t i = 0; i < whole; i += LANES) {
-        vf t = v_round(v_mul(v_load(x + i), v_set(inverse)));
-        v_store_u8(q + i, v_min(v_max(t, v_set(0.0f)), v_set(127.0f)));
-    }
+    for (size_t i = 0; i < whole; i += LANES)
+        v_store_u7(q + i, v_mul(v_load(x + i), v_set(inverse)));
     for (size_t i = whole; i < n; i++) {
         float t = nearbyintf(x[i] * inverse);
         q[i] = (uint8_t)(t > 0.0f ? (t < 127.0f ? t : 127.0f) : 0.0f);

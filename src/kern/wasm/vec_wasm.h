@@ -121,6 +121,15 @@ static inline void v_store_u8(uint8_t *p, vf x)
     i = wasm_u8x16_narrow_i16x8(i, i);
     wasm_v128_store32_lane(p, i, 0);
 }
+/* Rounded half to even and clamped to 0..127, as bytes; NaN gives 0. */
+static inline void v_store_u7(uint8_t *p, vf x)
+{
+    v128_t i = wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(x)); /* NaN becomes 0 */
+    i = wasm_i16x8_narrow_i32x4(i, i);
+    i = wasm_i16x8_min(i, wasm_i16x8_splat(127));
+    i = wasm_u8x16_narrow_i16x8(i, i);
+    wasm_v128_store32_lane(p, i, 0);
+}
 
 static inline vi vi_zero(void)
 {

@@ -114,6 +114,14 @@ static inline void v_store_u8(uint8_t *p, vf x)
     __m128i s = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(s, s));
 }
+/* Rounded half to even and clamped to 0..127, as bytes; NaN gives 0. */
+static inline void v_store_u7(uint8_t *p, vf x)
+{
+    /* In this order of operands NaN stays, and is converted to the smallest integer. */
+    __m256i i = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(127.0f), x));
+    __m128i s = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(s, s));
+}
 
 static inline vi vi_zero(void)
 {

@@ -102,6 +102,14 @@ static inline void v_store_u8(uint8_t *p, vf x)
 {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
 }
+/* Rounded half to even and clamped to 0..127, as bytes; NaN gives 0. */
+static inline void v_store_u7(uint8_t *p, vf x)
+{
+    /* In this order of operands NaN stays, and is converted to the smallest integer. */
+    vi i = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(127.0f), x));
+    i = _mm512_max_epi32(i, _mm512_setzero_si512());
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(i));
+}
 
 static inline vi vi_zero(void)
 {
