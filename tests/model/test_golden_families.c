@@ -29,6 +29,7 @@ static const struct family {
     {"siglip2_openclip_b32_f16", 5e-6},
     {"chinese_clip_f16", 5e-6},
     {"eva02_b16_f16", 5e-6},
+    {"convnext_base_w_f16", 2e-5},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
