@@ -538,6 +538,24 @@ export class Head {
     });
   }
 
+  /**
+   * The one thing to say: { name, certainty, score, group }. The specific word when it is more likely than not, else
+   * its group (group is true), else "perhaps"; name is null when there is nothing to say.
+   */
+  verdict(embedding) {
+    const core = this._core;
+    return core._with((take) => {
+      const out = take.space(16);
+      core._check(core._x.ww_head_verdict(this._at, take.floats(embedding), embedding.length, out));
+      const view = new DataView(core._bytes.slice(out, out + 16).buffer);
+      const name = core._text(view.getUint32(4, true));
+      return {
+        name: name || null, certainty: core._text(view.getUint32(0, true)), score: view.getFloat32(12, true),
+        group: name !== "" && view.getUint32(8, true) === 0xffffffff,
+      };
+    });
+  }
+
   /** { score, cosine, logit }: Float32Array each, in label order. */
   scores(embedding) {
     const core = this._core;

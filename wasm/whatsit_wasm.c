@@ -392,6 +392,21 @@ int EXPORT(ww_head_answer_groups)(const wi_head *head, const float *embedding, s
     return status == WI_OK ? (int)n : -(int)status;
 }
 
+/* The one thing to say: address of the certainty's words, address of the name, u32 label (all ones: a
+ * group or nothing), f32 score. */
+int EXPORT(ww_head_verdict)(const wi_head *head, const float *embedding, size_t dim, uint32_t out[4])
+{
+    wi_verdict verdict;
+    const wi_status status = wi_head_verdict(head, embedding, dim, &verdict, &last);
+    if (status != WI_OK)
+        return (int)status;
+    out[0] = (uint32_t)(uintptr_t)wi_certainty_name(verdict.certainty);
+    out[1] = (uint32_t)(uintptr_t)verdict.name;
+    out[2] = (uint32_t)verdict.label;
+    memcpy(&out[3], &verdict.score, sizeof verdict.score);
+    return WI_OK;
+}
+
 /* All labels in order; each array may be NULL. */
 int EXPORT(ww_head_scores)(const wi_head *head, const float *embedding, size_t dim, float *score,
                            float *cosine, float *logit)
