@@ -30,8 +30,13 @@ enum {
 };
 /* Seconds: what costs more is decoded by processes of their own, which give way to everything else, so that cheap
  * pictures never wait behind costly ones. */
-#define COSTLY_S 0.4
+#define COSTLY_S 0.2
 #define QUANTUM_MS 20.0
+/* So is whatever comes from a client whose pictures have used more than so many seconds lately, of which this many a
+ * second are forgotten. */
+#define HEAVY_S 2.0
+#define FORGOTTEN_S 0.25
+#define MOST_REMEMBERED_S 20.0
 
 enum { CHEAP = 0, COSTLY, N_CLASSES };
 
@@ -67,7 +72,8 @@ struct srv_decoder {
     unsigned n_slots, n_cheap; /* the first of them are for cheap pictures */
     pid_t keeper;              /* the process that forks the others and forks them anew */
     srv_gate *gates[N_CLASSES];
-    srv_limits *budgets;
+    srv_limits *budgets; /* of guests; NULL: they have none */
+    srv_limits *recent;  /* what each client has used lately */
     atomic_uint_fast64_t n_deaths, n_pictures[N_CLASSES], busy_us[N_CLASSES];
     char kind[120];
 };
@@ -268,8 +274,10 @@ static wi_status check_confined(srv_decoder *decoder, wi_error *error)
 
 static wi_status open_gates(srv_decoder *decoder, wi_error *error)
 {
-    wi_status status =
-        decoder->options.guest_seconds > 0 ? srv_limits_open(&decoder->budgets, error) : WI_OK;
+    wi_status status = srv_limits_open(&decoder->recent, error);
+    if (status == WI_OK && decoder->options.guest_seconds > 0) {
+        status = srv_limits_open(&decoder->budgets, error);
+    }
     for (int class = 0; class < N_CLASSES && status == WI_OK; class ++) {
         unsigned n = class == CHEAP ? decoder->n_cheap : decoder->n_slots - decoder->n_cheap;
         const srv_gate_options gate = {
@@ -364,6 +372,7 @@ void srv_decoder_close(srv_decoder **decoder)
         srv_gate_close(&(*decoder)->gates[class]);
     }
     srv_limits_close(&(*decoder)->budgets);
+    srv_limits_close(&(*decoder)->recent);
     wi_engine_close(&(*decoder)->engine);
     free(*decoder);
     *decoder = NULL;
@@ -523,10 +532,26 @@ static void charge(srv_decoder *decoder, const srv_asker *asker, int class, doub
     double rate = decoder->options.guest_seconds;
     atomic_fetch_add(&decoder->n_pictures[class], 1);
     atomic_fetch_add(&decoder->busy_us[class], (uint64_t)(ms * 1e3));
+    snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
+    srv_limits_charge(decoder->recent, name, FORGOTTEN_S, MOST_REMEMBERED_S, ms / 1e3);
     if (decoder->budgets && asker->is_guest) {
-        snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
         srv_limits_charge(decoder->budgets, name, rate, 60 * rate, ms / 1e3);
     }
+}
+
+static int class_of(srv_decoder *decoder, const srv_asker *asker, const srv_cost *cost)
+{
+    char name[40];
+    snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
+    bool heavy =
+        asker->is_guest && srv_limits_level(decoder->recent, name, FORGOTTEN_S, MOST_REMEMBERED_S) <
+                               MOST_REMEMBERED_S - HEAVY_S;
+    return heavy || cost->seconds > COSTLY_S ? COSTLY : CHEAP;
+}
+
+bool srv_decode_is_quick(const void *bytes, size_t n_bytes)
+{
+    return srv_cost_of(bytes, n_bytes).seconds <= COSTLY_S;
 }
 
 wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *bytes,
@@ -541,7 +566,7 @@ wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *b
         return store_fail(error, WI_ERR_FORMAT, "empty");
     }
     const srv_cost cost = srv_cost_of(bytes, n_bytes);
-    int class = cost.seconds > COSTLY_S ? COSTLY : CHEAP;
+    int class = class_of(decoder, asker, &cost);
     wi_status status = check_cost(decoder, asker, &cost, error);
     status = status ? status : srv_gate_enter(decoder->gates[class], asker, error);
     if (status != WI_OK) {

@@ -39,6 +39,9 @@ wi_status srv_decoder_open(const srv_decoder_options *options, srv_decoder **out
 void srv_decoder_close(srv_decoder **decoder);
 /* What confines the processes, as they have told; "none". */
 const char *srv_decoder_kind(const srv_decoder *decoder);
+/* Will it be there soon, or after many others? */
+bool srv_decode_is_quick(const void *bytes, size_t n_bytes);
+
 typedef struct srv_decoder_figures {
     uint64_t n_deaths;      /* decodings that ended their process */
     uint64_t n_pictures[2]; /* cheap ones, and costly ones */

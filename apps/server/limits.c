@@ -89,6 +89,16 @@ bool srv_limits_has(srv_limits *limits, const char *name, double rate, double bu
     return look(limits, name, rate, burst, 0, retry_s);
 }
 
+double srv_limits_level(srv_limits *limits, const char *name, double rate, double burst)
+{
+    double now = srv_clock_ms();
+    pthread_mutex_lock(&limits->mutex);
+    const bucket *b = find(limits, srv_client_of(name), burst, now);
+    double level = fmin(burst, b->tokens + (now - b->at_ms) / 1e3 * rate);
+    pthread_mutex_unlock(&limits->mutex);
+    return level;
+}
+
 void srv_limits_charge(srv_limits *limits, const char *name, double rate, double burst, double cost)
 {
     double now = srv_clock_ms();

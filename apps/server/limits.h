@@ -17,6 +17,8 @@ bool srv_limits_take(srv_limits *limits, const char *name, double rate, double b
 /* Takes so many, however few there are: the bucket may owe. */
 void srv_limits_charge(srv_limits *limits, const char *name, double rate, double burst,
                        double cost);
+/* How many there are. */
+double srv_limits_level(srv_limits *limits, const char *name, double rate, double burst);
 /* The same without taking it. */
 bool srv_limits_has(srv_limits *limits, const char *name, double rate, double burst,
                     unsigned *retry_s);

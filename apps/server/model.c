@@ -127,7 +127,9 @@ static void close_text(srv_model *model)
 wi_status srv_model_text_begin(srv_model *model, const srv_asker *asker, srv_lane lane,
                                wi_session **session, wi_error *error)
 {
-    wi_session_options how = {.max_images = 1, .max_tokens = lane == SRV_LANE_SHORT ? 1024 : 2048};
+    wi_session_options how = {.max_images = 1,
+                              .max_tokens = lane == SRV_LANE_SHORT ? 1024 : 2048,
+                              .one_thread = lane == SRV_LANE_SHORT};
     wi_status status = srv_gate_enter(model->lanes[lane], asker, error);
     if (status != WI_OK) {
         return status;

@@ -227,12 +227,19 @@ wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_as
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     srv_encoder *encoder = srv_model_encoder(model);
-    srv_encoder_expect(encoder);
+    /* A batch waits a moment for what will be there soon, and not for what takes long. */
+    bool quick = srv_decode_is_quick(bytes, n_bytes);
+    if (quick) {
+        srv_encoder_expect(encoder);
+    }
     wi_status status = srv_decode(decoder, asker, bytes, n_bytes, reading, &about->preprocess,
                                   pixels, decoded, error);
     if (status == WI_OK) {
+        if (!quick) {
+            srv_encoder_expect(encoder);
+        }
         status = srv_encode(encoder, asker, pixels, embedding, error);
-    } else {
+    } else if (quick) {
         srv_encoder_unexpect(encoder);
     }
     free(pixels);
