@@ -148,6 +148,16 @@ static wi_ours split_name(const char *name)
     return ours;
 }
 
+/* Towers are often saved without the projection that makes their numbers comparable. */
+static wi_status fail_missing(const binder *b, const char *name)
+{
+    const char *end = strstr(name, "_projection.weight");
+    return wi_fail(b->error, WI_ERR_FORMAT, "%s: tensor '%s' is missing%s", b->source->label, name,
+                   end ? ": one tower without its projection, whose numbers compare with nothing; "
+                         "get the whole model"
+                       : "");
+}
+
 /* Finds one tensor of ours, [n_rows, n_cols]. */
 static wi_status need(binder *b, const char *name, size_t n_rows, size_t n_cols)
 {
@@ -158,8 +168,7 @@ static wi_status need(binder *b, const char *name, size_t n_rows, size_t n_cols)
     if (place.zero)
         return add_binding(b, name, &(wi_raw){WI_RAW_F32, n_rows, n_cols, false, NULL});
     if (!wi_source_find(b->source, place.name, &stored))
-        return wi_fail(b->error, WI_ERR_FORMAT, "%s: tensor '%s' is missing", b->source->label,
-                       place.name);
+        return fail_missing(b, place.name);
     const wi_status status = check_stored(b, &stored, &place, n_rows, n_cols);
     if (status != WI_OK)
         return status;
@@ -259,8 +268,8 @@ static wi_status check_tensor(const binder *b, const char *name, const uint8_t *
         return WI_OK;
     return wi_fail(
         b->error, WI_ERR_UNSUPPORTED,
-        "%s: tensor '%s' belongs to a part of the network that is not supported; without it "
-        "the numbers would be wrong",
+        "%s: nothing reads tensor '%s': the configuration does not speak of it, or that part of "
+        "the network is not supported; without it the numbers would be wrong",
         b->source->label, name);
 }
 

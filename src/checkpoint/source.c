@@ -459,6 +459,9 @@ static wi_status fail_empty(const char *folder, const char *name, const char *wh
         return wi_fail(error, WI_ERR_FORMAT,
                        "%s: a sentence-transformers folder; the model is its folder 0_CLIPModel",
                        folder);
+    if (wi_source_file_exists(folder, "config.json") && !wi_source_file_exists(folder, "onnx"))
+        return wi_fail(error, WI_ERR_FORMAT,
+                       "%s: a configuration without weights (no model.safetensors)", folder);
     if (wi_source_file_exists(folder, "onnx"))
         return wi_fail(error, WI_ERR_UNSUPPORTED,
                        "%s: its weights are an ONNX graph (in onnx/); get model.safetensors",
