@@ -2,7 +2,7 @@
 """No two parts of an app may need each other: a part is NAME.c with its NAME.h, and needs the parts whose headers
 it includes. Also follows forward declarations: a header that only names another part's struct does not need it.
 
-    tools/check_circles.py [FOLDER...]     (default: apps/server apps/store)
+    tools/check_circles.py [FOLDER...]     (default: apps/server apps/store apps/cli)
 """
 import re
 import sys
@@ -47,7 +47,7 @@ def circle(needs):
 
 
 def main():
-    folders = sys.argv[1:] or ["apps/server", "apps/store"]
+    folders = sys.argv[1:] or ["apps/server", "apps/store", "apps/cli"]
     bad = False
     for name in folders:
         needs = needs_of(ROOT / name)

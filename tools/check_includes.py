@@ -50,7 +50,7 @@ LIBRARIES = {
 SYSTEM = re.compile(
     r"(assert|complex|ctype|errno|fenv|float|inttypes|limits|locale|math|setjmp|signal|stdalign"
     r"|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|threads|time|wchar"
-    r"|dirent|dlfcn|fcntl|ftw|getopt|iconv|langinfo|libgen|malloc|netdb|poll|pthread|pwd|sched|semaphore"
+    r"|dirent|dlfcn|fcntl|fnmatch|ftw|getopt|iconv|langinfo|libgen|malloc|netdb|poll|pthread|pwd|sched|semaphore"
     r"|strings|termios|unistd|emmintrin|immintrin|cpuid|arm_neon|wasm_simd128|asm/hwcap"
     r"|(sys|arpa|netinet|net|linux)/\w+)\.h$"
 )

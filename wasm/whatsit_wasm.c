@@ -394,7 +394,8 @@ int EXPORT(ww_head_answer_groups)(const wi_head *head, const float *embedding, s
 
 /* The one thing to say: address of the certainty's words, address of the name, u32 label (all ones: a
  * group or nothing), f32 score. */
-int EXPORT(ww_head_verdict)(const wi_head *head, const float *embedding, size_t dim, uint32_t out[4])
+int EXPORT(ww_head_verdict)(const wi_head *head, const float *embedding, size_t dim,
+                            uint32_t out[4])
 {
     wi_verdict verdict;
     const wi_status status = wi_head_verdict(head, embedding, dim, &verdict, &last);
