@@ -6,7 +6,7 @@
 
 srv_handler srv_handle_classify, srv_handle_embed;
 srv_handler srv_handle_heads_list, srv_handle_head_new, srv_handle_head_get, srv_handle_head_delete;
-srv_handler srv_handle_job_get, srv_handle_job_events, srv_handle_job_cancel;
+srv_handler srv_handle_jobs_list, srv_handle_job_get, srv_handle_job_events, srv_handle_job_cancel;
 srv_handler srv_handle_models, srv_handle_model, srv_handle_model_file;
 srv_handler srv_handle_healthz, srv_handle_readyz, srv_handle_metrics, srv_handle_openapi;
 srv_handler srv_handle_hugging_face, srv_handle_openai_embeddings;

@@ -253,8 +253,72 @@ static void make_later(const srv_request *request, const json_t *body, srv_respo
     store_job_free(&job);
 }
 
+/* A head file as 'whatsit head new' makes it, under ?name=: its labels and prompts are taken as they are, if it is of a
+ * model that is served here. */
+static void take_file(srv_request *request, srv_response *response)
+{
+    static const char *const names[] = {"name", "visibility", "replace", NULL};
+    const char *name = srv_pairs_get(&request->query, "name");
+    const char *visibility = srv_pairs_get(&request->query, "visibility");
+    const char *replace = srv_pairs_get(&request->query, "replace");
+    bool replaces = replace && (!strcmp(replace, "1") || !strcmp(replace, "true"));
+    wi_head *head = NULL;
+    wi_head_info info = {0};
+    store_head stored = {0};
+    srv_keeping keeping;
+    wi_error error = {0};
+    if (!srv_query_check(request, names, response)) {
+        return;
+    }
+    if (!name || !srv_head_name_ok(name) || !srv_key_sees_head(&request->key, name)) {
+        srv_error(request, response, 422, "bad_name",
+                  "'name' in the query says how the head is called");
+        return;
+    }
+    if (!name_is_free(request, name, replaces, response)) {
+        return;
+    }
+    json_t *said = json_pack("{s:b,s:s?}", "replace", replaces, "visibility", visibility);
+    wi_status status =
+        srv_request_take(request, 2 * request->n_body)
+            ? wi_head_open_memory(NULL, request->body, request->n_body, &head, &error)
+            : store_fail(&error, WI_ERR_NOMEM, "too much is being sent at once: try again");
+    if (status == WI_OK) {
+        wi_head_get_info(head, &info);
+        bool served = false;
+        srv_model *model;
+        for (size_t i = 0; (model = srv_models_at(request->models, i)); i++) {
+            served =
+                served || !strcmp(srv_model_describe(model)->fingerprint, info.model_fingerprint);
+        }
+        status = served ? WI_OK
+                        : store_fail(&error, WI_ERR_MISMATCH,
+                                     "the head is for the model '%.60s', which is not served here",
+                                     info.model_name);
+    }
+    status = status ? status
+                    : srv_keeping_read(request->services->config, request->services->store,
+                                       srv_request_owner(request), said, &keeping, &error);
+    status = status
+                 ? status
+                 : srv_head_store(request->services->store, &keeping, head, name, &stored, &error);
+    if (status == WI_OK) {
+        location(response, "/v1/heads/", name);
+        srv_json(response, 201, stored_json(request, &stored));
+    } else {
+        srv_error_of(request, response, &error);
+    }
+    json_decref(said);
+    store_head_free(&stored);
+    wi_head_close(&head);
+}
+
 void srv_handle_head_new(srv_request *request, srv_response *response)
 {
+    if (srv_is_type(request, "application/octet-stream")) {
+        take_file(request, response);
+        return;
+    }
     size_t n_prompts = 0;
     srv_model *model = NULL;
     json_t *body = srv_body_json(request, response);
@@ -467,6 +531,24 @@ static bool find_job(const srv_request *request, store_job *job, srv_response *r
         srv_error_of(request, response, &error);
     }
     return status == WI_OK;
+}
+
+void srv_handle_jobs_list(srv_request *request, srv_response *response)
+{
+    store_job *jobs = NULL;
+    size_t n = 0;
+    wi_error error = {0};
+    if (store_job_list(request->services->store, srv_request_owner(request), MAX_LISTED, &jobs, &n,
+                       &error) != WI_OK) {
+        srv_error_of(request, response, &error);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(list, srv_job_json(&jobs[i]));
+    }
+    srv_json(response, 200, json_pack("{s:o}", "jobs", list));
+    store_jobs_free(&jobs, n);
 }
 
 void srv_handle_job_get(srv_request *request, srv_response *response)

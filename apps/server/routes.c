@@ -7,6 +7,7 @@ const srv_route srv_routes[] = {
     {"POST", "/v1/heads", SRV_MAKES_HEAD | SRV_CHANGES, SRV_ERRORS_OWN, srv_handle_head_new},
     {"GET", "/v1/heads/{name}", 0, SRV_ERRORS_OWN, srv_handle_head_get},
     {"DELETE", "/v1/heads/{name}", SRV_CHANGES, SRV_ERRORS_OWN, srv_handle_head_delete},
+    {"GET", "/v1/jobs", 0, SRV_ERRORS_OWN, srv_handle_jobs_list},
     {"GET", "/v1/jobs/{id}", 0, SRV_ERRORS_OWN, srv_handle_job_get},
     {"DELETE", "/v1/jobs/{id}", SRV_CHANGES, SRV_ERRORS_OWN, srv_handle_job_cancel},
     {"GET", "/v1/jobs/{id}/events", 0, SRV_ERRORS_OWN, srv_handle_job_events},

@@ -31,22 +31,24 @@ wi_status store_job_put(store *st, const store_job *job, wi_error *error)
                        values, 14, NULL, error);
 }
 
-static wi_status take_job(const db_result *result, store_job *out, wi_error *error)
+static wi_status take_job(const db_result *result, size_t row, store_job *out, wi_error *error)
 {
     *out = (store_job){
-        .done = db_cell_int(result, 0, 7),
-        .total = db_cell_int(result, 0, 8),
-        .lease_ms = db_cell_int(result, 0, 9),
-        .created_ms = db_cell_int(result, 0, 10),
-        .updated_ms = db_cell_int(result, 0, 11),
-        .cancel = db_cell_int(result, 0, 12) != 0,
+        .done = db_cell_int(result, row, 7),
+        .total = db_cell_int(result, row, 8),
+        .lease_ms = db_cell_int(result, row, 9),
+        .created_ms = db_cell_int(result, row, 10),
+        .updated_ms = db_cell_int(result, row, 11),
+        .cancel = db_cell_int(result, row, 12) != 0,
     };
-    bool taken =
-        store_take_text(result, 0, 0, &out->id) && store_take_text(result, 0, 1, &out->owner) &&
-        store_take_text(result, 0, 2, &out->kind) && store_take_text(result, 0, 3, &out->state) &&
-        store_take_text(result, 0, 4, &out->server) &&
-        store_take_text(result, 0, 5, &out->result) && store_take_text(result, 0, 6, &out->error) &&
-        (result->n_columns < 14 || store_take_text(result, 0, 13, &out->request));
+    bool taken = store_take_text(result, row, 0, &out->id) &&
+                 store_take_text(result, row, 1, &out->owner) &&
+                 store_take_text(result, row, 2, &out->kind) &&
+                 store_take_text(result, row, 3, &out->state) &&
+                 store_take_text(result, row, 4, &out->server) &&
+                 store_take_text(result, row, 5, &out->result) &&
+                 store_take_text(result, row, 6, &out->error) &&
+                 (result->n_columns < 14 || store_take_text(result, row, 13, &out->request));
     if (!taken) {
         store_job_free(out);
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
@@ -64,10 +66,44 @@ wi_status store_job_get(store *st, const char *id, store_job *out, wi_error *err
     if (status == WI_OK && result.n_rows == 0) {
         status = store_fail(error, WI_ERR_NOT_FOUND, "there is no job '%.100s'", id);
     } else if (status == WI_OK) {
-        status = take_job(&result, out, error);
+        status = take_job(&result, 0, out, error);
     }
     db_result_free(&result);
     return status;
+}
+
+wi_status store_job_list(store *st, const char *owner, size_t max, store_job **out, size_t *n,
+                         wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {db_text(owner), db_int((int64_t)max)};
+    wi_status status = store_read(
+        st, "SELECT " COLUMNS " FROM jobs WHERE owner = $1 ORDER BY created_ms DESC, id LIMIT $2",
+        values, 2, &result, error);
+    *n = 0;
+    *out = status == WI_OK ? calloc(result.n_rows + 1, sizeof **out) : NULL;
+    if (status == WI_OK && !*out) {
+        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    for (size_t i = 0; status == WI_OK && i < result.n_rows; i++) {
+        status = take_job(&result, i, &(*out)[i], error);
+        *n += status == WI_OK;
+    }
+    if (status != WI_OK) {
+        store_jobs_free(out, *n);
+        *n = 0;
+    }
+    db_result_free(&result);
+    return status;
+}
+
+void store_jobs_free(store_job **jobs, size_t n)
+{
+    for (size_t i = 0; *jobs && i < n; i++) {
+        store_job_free(&(*jobs)[i]);
+    }
+    free(*jobs);
+    *jobs = NULL;
 }
 
 /* Owners take turns: the one whose last job began, or went on, longest ago comes first.
@@ -92,7 +128,7 @@ wi_status store_job_claim(store *st, const char *server, int64_t now_ms, int64_t
     if (status == WI_OK && result.n_rows == 0) {
         status = store_fail(error, WI_ERR_NOT_FOUND, "no job waits");
     } else if (status == WI_OK) {
-        status = take_job(&result, out, error);
+        status = take_job(&result, 0, out, error);
     }
     db_result_free(&result);
     return status;

@@ -130,6 +130,10 @@ typedef struct store_job {
 wi_status store_job_put(store *st, const store_job *job, wi_error *error);
 /* Without the request. WI_ERR_NOT_FOUND */
 wi_status store_job_get(store *st, const char *id, store_job *out, wi_error *error);
+/* Without their requests, newest first, at most max. The caller frees with store_jobs_free. */
+wi_status store_job_list(store *st, const char *owner, size_t max, store_job **out, size_t *n,
+                         wi_error *error);
+void store_jobs_free(store_job **jobs, size_t n);
 /* Takes a job that nobody runs (queued, or its lease has ended) for `server`: of the owner who has waited
  * longest, the oldest. WI_ERR_NOT_FOUND when there is none. */
 wi_status store_job_claim(store *st, const char *server, int64_t now_ms, int64_t lease_ms,

@@ -165,6 +165,25 @@ def test_heads(room):
     assert [h["name"] for h in page["heads"]] == ["h2", "h3", "h4"] and page["next"] is None
 
 
+def test_head_files(room):
+    """A head file that was made elsewhere is taken as it is, if it is of a model that is served."""
+    server = room.serve()
+    ask = server.client(room.key()).call
+    kind = {"Content-Type": "application/octet-stream"}
+    ask("POST", "/v1/heads", {"name": "first", "labels": ["cat", "dog"]}, expect=201)
+    data = ask("GET", "/v1/heads/first?format=safetensors", expect=200).body
+    made = ask("POST", "/v1/heads?name=mine&visibility=private", data, kind, 201).json
+    assert (made["n_labels"], made["visibility"]) == (2, "private")
+    assert {a["label"] for a in ask("POST", "/v1/classify?head=mine", room.picture, expect=200).json["results"][0]["answers"]} == {
+        "cat", "dog"}
+    ask("POST", "/v1/heads?name=mine", data, kind, 409)
+    ask("POST", "/v1/heads?name=mine&replace=1", data, kind, 201)
+    ask("POST", "/v1/heads", data, kind, 422)
+    ask("POST", "/v1/heads?name=x&visibilty=private", data, kind, 422)
+    ask("POST", "/v1/heads?name=x", data[:100], kind, 400)
+    ask("POST", "/v1/heads?name=x", data.replace(made["fingerprint"].encode(), b"0" * 64), kind, 409)
+
+
 def test_examples(room):
     ask = room.serve().client().call
     pictures = [tiny_model.png(40, 40, seed) for seed in range(4)]
@@ -209,6 +228,8 @@ def test_jobs(room):
     wait_until(lambda: ask("GET", url).json["state"] == "cancelled")
     ask("GET", "/v1/heads/long", expect=404)
     ask("DELETE", url, expect=200)
+    listed = ask("GET", "/v1/jobs", expect=200).json["jobs"]
+    assert [job["state"] for job in listed] == ["cancelled", "done"] and listed[1]["head"] == "later", listed
     failing = ask("POST", "/v1/heads", {"name": "f", "labels": ["a", "a"]}, {"Prefer": "respond-async"}, 202)
     wait_until(lambda: ask("GET", failing.headers["Location"]).json["state"] == "failed")
 
@@ -462,5 +483,5 @@ def test_idle(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_classify, test_bad_requests, test_misspelt, test_heads, test_examples, test_jobs, test_jobs_go_on, test_many_jobs,
+    serving.main([test_classify, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_jobs_go_on, test_many_jobs,
                   test_models, test_embed, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
