@@ -47,6 +47,7 @@ struct wi_source {
     size_t n_bindings, n_bindings_held;
     /* Of an image tower whose names are another package's (timm.h); NULL: the layout's own. */
     void (*place_image)(const struct wi_ours *ours, struct wi_place *out);
+    bool (*harmless_image)(const char *stored_name); /* of such a tower; NULL: nothing is */
     const char *text_prefix; /* open_clip: "" or "text." before the text tower's names */
     bool fc_swapped[2]; /* clip.cpp: fc1 is called ffn_up in the image tower, in the text tower */
     const char *config; /* a well-known configuration that the caller named, or NULL */
@@ -118,6 +119,9 @@ char *wi_source_path(const char *folder, const char *name);
 bool wi_source_file_exists(const char *folder, const char *name);
 wi_status wi_source_add_safetensors(wi_source *source, const char *folder, const char *name,
                                     wi_error *error);
+/* Tensors that were made of others; all memory is taken over, after a failure too. */
+wi_status wi_source_add_tensors(wi_source *source, wi_safetensors_tensor *tensors, size_t n,
+                                void *memory, wi_error *error);
 wi_status wi_source_add_gguf(wi_source *source, const char *path, wi_error *error);
 
 /* The layouts. Weights are already open; folder is where configurations lie. */

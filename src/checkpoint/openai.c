@@ -133,10 +133,11 @@ static bool harmless(const wi_source *source, const char *name)
 {
     static const char *const numbers[] = {"logit_scale", "logit_bias", "input_resolution",
                                           "context_length", "vocab_size"};
-    (void)source;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (strcmp(name, numbers[i]) == 0)
             return true;
+    if (source->harmless_image && source->harmless_image(name))
+        return true;
     return wi_source_is_buffer(name);
 }
 

@@ -179,6 +179,23 @@ wi_status wi_source_add_safetensors(wi_source *source, const char *folder, const
     return status;
 }
 
+wi_status wi_source_add_tensors(wi_source *source, wi_safetensors_tensor *tensors, size_t n,
+                                void *memory, wi_error *error)
+{
+    wi_safetensors *made = NULL;
+    wi_status status = wi_safetensors_collect(source->label, tensors, n, memory, &made, error);
+    if (status != WI_OK)
+        return status;
+    wi_source_file *grown = realloc(source->files, (source->n_files + 1) * sizeof *grown);
+    if (!grown) {
+        wi_safetensors_close(&made);
+        return wi_fail_nomem(error, sizeof *grown, "a list of files");
+    }
+    source->files = grown;
+    grown[source->n_files++] = (wi_source_file){NULL, {NULL, 0}, made};
+    return WI_OK;
+}
+
 wi_status wi_source_add_gguf(wi_source *source, const char *path, wi_error *error)
 {
     char *copy = wi_source_path("", path);

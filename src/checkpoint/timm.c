@@ -1,6 +1,7 @@
 #include "checkpoint/timm.h"
 
 #include "base/error.h"
+#include "checkpoint/fastvit.h"
 #include "nn/convnext.h"
 #include "nn/vit.h"
 
@@ -191,6 +192,10 @@ bool wi_timm_read(wi_config *config, const wi_json *vision_cfg, wi_source *sourc
     const char *name = wi_config_string(config, vision_cfg, "timm_model_name", "");
     if (begins_with(name, "eva02_base_patch") || begins_with(name, "eva02_large_patch")) {
         read_eva(config, vision_cfg, source, image_px);
+        return true;
+    }
+    if (begins_with(name, "fastvit_mci")) {
+        wi_fastvit_read(config, vision_cfg, source, image_px);
         return true;
     }
     if (begins_with(name, "convnext_")) {

@@ -23,13 +23,11 @@ static const struct family {
     const char *name;
     double tolerance;
 } families[] = {
-    {"siglip1_hf_b16_f16", 5e-6},
-    {"siglip1_openclip_so400m14_f16", 5e-6},
-    {"siglip2_hf_b16_f16", 5e-6},
-    {"siglip2_openclip_b32_f16", 5e-6},
-    {"chinese_clip_f16", 5e-6},
-    {"eva02_b16_f16", 5e-6},
-    {"convnext_base_w_f16", 2e-5},
+    {"siglip1_hf_b16_f16", 5e-6},         {"siglip1_openclip_so400m14_f16", 5e-6},
+    {"siglip2_hf_b16_f16", 5e-6},         {"siglip2_openclip_b32_f16", 5e-6},
+    {"chinese_clip_f16", 5e-6},           {"eva02_b16_f16", 5e-6},
+    {"convnext_base_w_f16", 2e-5},        {"mobileclip2_s0_f16", 2e-5},
+    {"mobileclip2_s0_reparam_f32", 2e-5}, {"mobileclip2_s3_f16", 2e-5},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
