@@ -82,11 +82,22 @@ export interface GroupAnswer {
   score: number;
 }
 
+export interface Verdict {
+  certainty: 'none' | 'cannot-tell' | 'perhaps' | 'probably' | 'certain';
+  /** A label's first name, or a group's; "" when there is nothing to say. */
+  name: string;
+  /** -1: the name is a group's, or "". */
+  label: number;
+  score: number;
+}
+
 export interface HeadAnswers {
   head: number;
   name: string;
   /** None of the head's labels fits. Only heads that can tell ever say so. */
   none: boolean;
+  /** The one thing to say: the word, or the broad word (a group's), and how sure it is. */
+  verdict: Verdict;
   answers: Answer[];
   /** The best groups that the labels belong to; none for heads without groups. */
   groups: GroupAnswer[];

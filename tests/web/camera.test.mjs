@@ -134,10 +134,10 @@ test('full bleed and a square, in every orientation: what is drawn is what the m
 
 /* The label stands still while the scene does: no other one for a moment's flicker, another when the scene is another. */
 test('answers over time are steady', async () => {
-  const source = (await readFile(new URL('../../web/app/screen_camera.js', import.meta.url), 'utf8')).replace(/^import .*\n/gm, '');
+  const source = (await readFile(new URL('../../web/app/screen_camera.js', import.meta.url), 'utf8')).replace(/^import .*\n/gm, '').replace(/^/, 'const certaintyOf = () => "probably";\n');
   const { makeSteady } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
   const steady = makeSteady();
-  const frame = (a, b) => ({ none: false, answers: [{ label: 'cat', score: a }, { label: 'dog', score: b }].sort((x, y) => y.score - x.score) });
+  const frame = (a, b) => ({ verdict: { certainty: 'probably', name: '', label: 0 }, answers: [{ label: 'cat', score: a }, { label: 'dog', score: b }].sort((x, y) => y.score - x.score) });
   const labels = new Set();
   let now = 1000;
   for (let i = 0; i < 60; i++, now += 60) labels.add(steady(i % 3 === 1 ? frame(0.3, 0.5) : frame(0.6, 0.3), now).answers[0].label);

@@ -3,6 +3,7 @@
 import * as db from './db.js';
 import { whatsit } from './engine.js';
 import * as heads from './heads.js';
+import { verdict } from './words.js';
 
 const PREVIEW_PX = 1600, THUMB_PX = 400;
 
@@ -154,7 +155,8 @@ export async function openMany(files, onfail, signal) {
       const name = heads.heads.chosen[0];
       const { result } = await answer(photo, name);
       const about = heads.find(name);
-      await remember(photo, [{ head: name, title: about.title, none: result.none || Boolean(photo.blank), answers: topOf(result) }]);
+      const now = verdict(result, { blank: photo.blank });
+      await remember(photo, [{ head: name, title: about.title, none: now.sure === 'none', said: now.label ?? '', answers: topOf(result) }]);
     } catch (error) {
       onfail(file, error);
     }

@@ -12,7 +12,7 @@ const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const UNSURE = '\u0000';
 const SHOWN = 120;
 
-const answerOf = (entry) => (entry.answers?.[0]?.none ? UNSURE : entry.answers?.[0]?.answers?.[0]?.label ?? UNSURE);
+const answerOf = (entry) => (entry.answers?.[0]?.none ? UNSURE : entry.answers?.[0]?.said || (entry.answers?.[0]?.answers?.[0]?.label ?? UNSURE));
 const answerName = (answer) => (answer === UNSURE ? t('cant_tell') : answer);
 
 /* ---- as files ---- */
@@ -37,7 +37,7 @@ export function filesOf(entries, blobOf, withKeywords) {
     let path = `${folder}/${stem}${dot}`;
     for (let i = 2; taken.has(path.toLowerCase()); i++) path = `${folder}/${stem} ${i}${dot}`;
     taken.add(path.toLowerCase());
-    const words = [...new Set((entry.answers ?? []).filter((one) => !one.none).map((one) => one.answers?.[0]?.label).filter(Boolean))];
+    const words = [...new Set((entry.answers ?? []).filter((one) => !one.none).map((one) => one.said || one.answers?.[0]?.label).filter(Boolean))];
     return [{ name: path, blob, time: entry.time },
       ...(withKeywords && words.length ? [{ name: `${path}.xmp`, blob: new Blob([sidecar(words)], { type: 'application/rdf+xml' }), time: entry.time }] : [])];
   });

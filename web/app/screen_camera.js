@@ -6,7 +6,7 @@ import * as heads from './heads.js';
 import { isCounted, question } from './questions.js';
 import { headError, take } from './screen_photo.js';
 import { number, t } from './text.js';
-import { said, verdict } from './words.js';
+import { certaintyOf, said, verdict } from './words.js';
 
 const SPEAK_EVERY_MS = 4000;
 const MEMORY_MS = 700; /* how long a frame has a say in the answer */
@@ -37,10 +37,11 @@ export function makeSteady() {
     const keep = at ? Math.exp(-(now - at) / MEMORY_MS) : 0;
     at = now;
     const next = new Map();
-    for (const { label, score } of result.answers) next.set(label, (1 - keep) * score + keep * (scores.get(label) ?? 0));
+    const broad = result.verdict.label < 0 && result.verdict.name ? [{ label: result.verdict.name, score: result.verdict.score }] : [];
+    for (const { label, score } of [...broad, ...result.answers]) next.set(label, (1 - keep) * score + keep * (scores.get(label) ?? 0));
     for (const [label, score] of scores) if (!next.has(label) && keep * score > 1e-3) next.set(label, keep * score);
     scores = next;
-    none = (1 - keep) * (result.none ? 1 : 0) + keep * none;
+    none = (1 - keep) * (result.verdict.certainty === 'none' ? 1 : 0) + keep * none;
     const answers = [...scores].map(([label, score]) => ({ label, score })).sort((a, b) => b.score - a.score);
     const best = answers[0]?.label ?? null;
     if (shown === null || !scores.has(shown)) shown = best;
@@ -51,7 +52,8 @@ export function makeSteady() {
       } else if (now - since >= HOLD_MS) shown = best;
     } else rival = null;
     answers.sort((a, b) => Number(b.label === shown) - Number(a.label === shown));
-    return { ...result, answers, none: none > 0.5 };
+    const certainty = none > 0.5 ? 'none' : certaintyOf(answers[0]?.score ?? 0);
+    return { ...result, answers, verdict: { certainty, name: shown ?? '', label: 0, score: answers[0]?.score ?? 0 } };
   };
 }
 

@@ -189,9 +189,9 @@ function cardFor(photo, name, { hero = false, onanswer = () => {}, where }) {
         verdictNow.why && h('p', { class: 'why' }, verdictNow.why),
         others(result, verdictNow),
         !hero && h('div', { class: 'row tools' },
-          verdictNow.label && button(t('where'), () => where(name, verdictNow.label), { kind: 'small', name: 'eye' }),
+          verdictNow.label && button(t('where'), () => where(name, result.answers[0].label), { kind: 'small', name: 'eye' }),
           head.kind !== 'linear' && button(t(verdictNow.sure === 'sure' ? 'wrong' : 'teach'), () => teach(photo, name, near, refresh), { kind: 'small', name: 'teach' })));
-      const entry = { head: name, title: about.title, none: verdictNow.sure === 'none', answers: topOf(result) };
+      const entry = { head: name, title: about.title, none: verdictNow.sure === 'none', said: verdictNow.label ?? '', answers: topOf(result) };
       onanswer({ verdict: verdictNow, result, head, near, refresh, entry });
       return { sentence: spoken(question(about), verdictNow), entry, verdict: verdictNow };
     } catch (error) {
@@ -205,11 +205,11 @@ function cardFor(photo, name, { hero = false, onanswer = () => {}, where }) {
 }
 
 /* What can be done with the first answer. */
-function actions(photo, { verdict: now, head, near, refresh }, where) {
+function actions(photo, { verdict: now, result, head, near, refresh }, where) {
   const name = heads.heads.chosen[0];
   const title = question(heads.find(name));
   return [
-    now.label && button(t('where'), () => where(name, now.label), { kind: 'small', name: 'eye' }),
+    now.label && button(t('where'), () => where(name, result.answers[0].label), { kind: 'small', name: 'eye' }),
     head.kind !== 'linear' && button(t(now.sure === 'sure' ? 'wrong' : 'teach'), () => teach(photo, name, near, refresh), { kind: 'small', name: 'teach' }),
     button(t('share'), () => share(photo, title, now), { kind: 'small', name: 'share' }),
     button(t('copy'), () => navigator.clipboard.writeText(textOf(title, now)).then(() => toast(t('copied')), () => toast(textOf(title, now))), { kind: 'small', name: 'copy' }),
@@ -252,7 +252,7 @@ function view(photo) {
   const where = (name, label) => heat(photo, stage, heatNote, name, label);
   const stage = makeStage(photo, {
     ask: (crop) => photo.state === 'ready' && lookAt(photo, crop).catch((error) => toast(errorText(error), { bad: true })),
-    heat: () => lastHero?.verdict.label && where(heads.heads.chosen[0], lastHero.verdict.label),
+    heat: () => lastHero?.verdict.label && where(heads.heads.chosen[0], lastHero.result.answers[0].label),
     whole: () => lookAtAll(photo),
   });
   const close = h('button', { type: 'button', class: 'button round put-away', 'aria-label': t('put_away'), onclick: closeCurrent }, icon('close'));
@@ -274,7 +274,7 @@ function view(photo) {
   function drawChips() {
     const all = heads.list();
     const taken = [...heads.heads.chosen, ...photo.asked];
-    const labels = (lastHero?.result.answers ?? []).filter(({ score }) => score > 0.08).slice(0, 3).map(({ label }) => label);
+    const labels = [lastHero?.verdict.label, ...(lastHero?.result.answers ?? []).filter(({ score }) => score > 0.08).slice(0, 3).map(({ label }) => label)].filter(Boolean);
     fill(chips, offered(labels, all, taken).map((head) => button(question(head), () => askMore(head.name), { kind: 'chip' })),
       h('a', { class: 'button chip more-chip', href: '#/heads' }, t('more_questions')));
   }

@@ -49,4 +49,3 @@ export function bytes(n) {
 
 export const when = (ms) =>
   new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
-export const list = (names) => new Intl.ListFormat(locale, { style: 'short', type: 'disjunction' }).format(names);

@@ -1,9 +1,8 @@
 /* How an answer is put into words. A number is not an answer: what is sure is said plainly, what is likely is called likely,
- * and what cannot be told is not told. */
+ * and what cannot be told is not told. The core decides how sure an answer is, as it does for the command line. */
 import { h } from './dom.js';
-import { languageNow, list, percent, t } from './text.js';
+import { languageNow, percent, t } from './text.js';
 
-const SURE = 0.72, LIKELY = 0.4, EITHER = 0.6, MAYBE = 0.2;
 const SHOWN_FROM = 0.01; /* nothing below one in a hundred */
 
 /* English names that take no article: stuff, plurals, what is described and not counted. */
@@ -17,21 +16,24 @@ export function withArticle(label, counted) {
   return `${vowel ? 'an' : 'a'} ${label}`;
 }
 
-/* { sure: 'sure' | 'likely' | 'either' | 'maybe' | 'none', text, label } of what a head says; blank: the picture shows nothing. */
-export function verdict(result, { blank = '', counted = false } = {}) {
-  const [first, second] = result.answers;
-  if (blank) return { sure: 'none', text: t('cant_tell'), label: null, why: t(`blank_${blank}`) };
-  if (!first) return { sure: 'none', text: t('cant_tell'), label: null, why: '' };
-  if (result.none) return { sure: 'none', text: t('cant_tell'), label: null, why: t('none_of_these') };
-  const name = withArticle(first.label, counted);
-  if (first.score >= SURE) return { sure: 'sure', text: first.label, label: first.label, why: '' };
-  if (first.score >= LIKELY) return { sure: 'likely', text: t('probably', { label: name }), label: first.label, why: '' };
-  if (second && first.score + second.score >= EITHER) {
-    return { sure: 'either', text: list([name, withArticle(second.label, counted)]), label: first.label, why: '' };
+const nothing = (why) => ({ sure: 'none', text: t('cant_tell'), label: null, why });
+
+/* { sure: 'sure' | 'likely' | 'maybe' | 'none', text, label, why } of what a head says; blank: the picture shows nothing. label is
+ * null where nothing is said, and isGroup tells that it is a broad word. */
+export function verdict({ verdict: said }, { blank = '', counted = false } = {}) {
+  if (blank) return nothing(t(`blank_${blank}`));
+  if (said.certainty === 'none') return nothing(t('none_of_these'));
+  const name = withArticle(said.name, counted), about = { label: said.name, isGroup: said.label < 0, why: '' };
+  switch (said.certainty) {
+    case 'certain': return { sure: 'sure', text: said.name, ...about };
+    case 'probably': return { sure: 'likely', text: t('probably', { label: name }), ...about };
+    case 'perhaps': return { sure: 'maybe', text: t('maybe', { label: name }), ...about };
+    default: return nothing(t('unsure_why'));
   }
-  if (first.score >= MAYBE) return { sure: 'maybe', text: t('maybe', { label: name }), label: first.label, why: '' };
-  return { sure: 'none', text: t('cant_tell'), label: null, why: t('unsure_why') };
 }
+
+/* As the core decides it, for scores that were smoothed over time. */
+export const certaintyOf = (score) => (score >= 0.9 ? 'certain' : score >= 0.5 ? 'probably' : score >= 0.2 ? 'perhaps' : 'cannot-tell');
 
 /* The verdict as a list of one, with the label set apart from the words around it. */
 export function said({ sure, text, label }) {

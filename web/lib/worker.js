@@ -59,11 +59,20 @@ function normalised(vector) {
   return length > 0 ? vector.map((value) => value / length) : vector;
 }
 
+const CERTAINTIES = { 'none of these': 'none', "can't tell": 'cannot-tell', perhaps: 'perhaps', probably: 'probably', 'almost certainly': 'certain' };
+
+function verdictOf(head, embedding, answers) {
+  const { name, certainty, score, group } = head.verdict(embedding);
+  const label = name && !group ? answers.find((one) => one.label === name)?.index ?? head.labels.indexOf(name) : -1;
+  return { certainty: CERTAINTIES[certainty] ?? 'cannot-tell', name: name ?? '', label, score };
+}
+
 function answerOf(id, embedding, top) {
   const head = headOf(id);
   const answers = head.answer(embedding, top).map(({ index, label, score, cosine }) => ({ index, label, score, cosine }));
   const groups = head.answerGroups(embedding, top);
-  return { head: id, name: head.info.name, none: head.known(embedding).none, answers, groups };
+  const verdict = verdictOf(head, embedding, answers);
+  return { head: id, name: head.info.name, none: verdict.certainty === 'none', verdict, answers, groups };
 }
 
 const isModule = (bytes) => bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
