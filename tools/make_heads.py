@@ -19,6 +19,7 @@ WORDNET = "WordNet 3.0, hyponyms of {}"
 OPENAI = "openai/CLIP {}"
 OWN = "hand-written for whatsit", "Apache-2.0"
 CC0, MIT, PRINCETON = "CC0-1.0", "MIT", "WordNet 3.0 licence"
+LOOK_ALIKE = "A look-alike is not that person: this says whose pictures a picture resembles, and nothing about who is in it."
 NOTE = "A guess that mirrors the pictures the model was trained on; it says nothing reliable about a person."
 BENCHMARKS = "standard tests"
 MARKER = "<!-- heads -->"
@@ -305,6 +306,25 @@ def emotions(_):
             "shy|bashful", "sleepy|tired", "stressed|overwhelmed", "thoughtful|pensive"]
 
 
+def celebrities(_):
+    """Public figures of history, none of them alive, and characters of fiction: a private person is in no list."""
+    figures = ["Albert Einstein", "Isaac Newton", "Charles Darwin", "Marie Curie", "Nikola Tesla", "Sigmund Freud", "William Shakespeare",
+               "Wolfgang Amadeus Mozart", "Ludwig van Beethoven", "Leonardo da Vinci", "Vincent van Gogh", "Frida Kahlo", "Pablo Picasso",
+               "Salvador Dalí", "Andy Warhol", "Charlie Chaplin", "Marilyn Monroe", "Audrey Hepburn", "Elvis Presley", "Michael Jackson",
+               "Freddie Mercury", "David Bowie", "Bob Marley", "John Lennon", "Muhammad Ali", "Pelé", "Diego Maradona", "Bruce Lee",
+               "Mahatma Gandhi", "Nelson Mandela", "Martin Luther King", "Mother Teresa", "Winston Churchill", "Abraham Lincoln",
+               "George Washington", "John F. Kennedy", "Queen Elizabeth II", "Queen Victoria", "Napoleon Bonaparte", "Julius Caesar",
+               "Cleopatra", "Joan of Arc", "Che Guevara", "Simón Bolívar", "Confucius", "Alfred Hitchcock", "Agatha Christie", "Mark Twain",
+               "Ernest Hemingway", "Amelia Earhart", "Neil Armstrong", "Yuri Gagarin", "Stephen Hawking"]
+    characters = ["Mickey Mouse", "Donald Duck", "Bugs Bunny", "Snoopy", "Garfield", "Winnie the Pooh", "Pinocchio", "Peter Pan", "Snow White",
+               "Alice in Wonderland", "the Little Mermaid", "Asterix", "Tintin", "Hello Kitty", "Pikachu", "Super Mario", "Sonic the Hedgehog",
+               "Batman", "Superman", "Spider-Man", "Wonder Woman", "Iron Man", "the Hulk", "Captain America", "the Joker", "Darth Vader", "Yoda",
+               "Chewbacca", "C-3PO", "R2-D2", "Gandalf", "Gollum", "Harry Potter", "Sherlock Holmes", "Dracula", "Frankenstein's monster",
+               "Godzilla", "King Kong", "Robin Hood", "Zorro", "James Bond", "Indiana Jones", "Homer Simpson", "Bart Simpson",
+               "SpongeBob SquarePants", "Shrek", "Santa Claus", "the Grinch", "the Easter Bunny"]
+    return figures + characters
+
+
 def nice_scene(label):
     table = {"archaelogical excavation": "archaeological excavation", "artists loft": "artist's loft", "butchers shop": "butcher's shop",
              "carrousel": "carousel", "childs room": "child's room", "kindergarden classroom": "kindergarten classroom", "oilrig": "oil rig",
@@ -582,6 +602,7 @@ def heads(l):
         ("ages", "Ages", "people", ages(l), ["a photo of a {}.", "a portrait of a {}."], *OWN, NOTE),
         ("emotions", "Emotions", "people", emotions(l), t("emotions-fer2013"),
          OPENAI.format("data/prompts.md (FacialEmotionRecognition2013)") + " and hand-written", MIT, NOTE),
+        ("celebrities", "Public figures and characters", "people", celebrities(l), ["a photo of {}.", "a picture of {}."], *OWN, LOOK_ALIKE),
     ]
 
 

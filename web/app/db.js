@@ -9,26 +9,43 @@ const STORES = {
   settings: { keyPath: 'key' },
 };
 const MOST_HISTORY = 200; /* of those that nobody saved */
-const ANSWER_WITHIN_MS = 1500;
+/* What is read is waited for less long than what is written: a busy device may take its time, and writing loses nothing by it. */
+const READ_WITHIN_MS = 1500, READ_AGAIN_WITHIN_MS = 200, WRITE_WITHIN_MS = 8000;
 
-let opening;
-function open() {
-  opening ??= new Promise((resolve, reject) => {
-    setTimeout(() => reject(new Error('the browser\'s database does not answer')), ANSWER_WITHIN_MS);
+let opening, isLate = false, isDead = false;
+function start() {
+  return new Promise((resolve, reject) => {
     const request = indexedDB.open('whatsit', 1);
     request.onupgradeneeded = () => {
       for (const [name, options] of Object.entries(STORES)) request.result.createObjectStore(name, options);
     };
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      [isLate, isDead] = [false, false];
+      resolve(request.result);
+    };
     request.onerror = () => reject(request.error);
     request.onblocked = () => reject(new Error('blocked'));
   });
-  return opening;
+}
+
+async function open(mode) {
+  opening ??= start();
+  opening.catch(() => {});
+  const isReading = mode === 'readonly';
+  const within = isDead ? 0 : isReading ? (isLate ? READ_AGAIN_WITHIN_MS : READ_WITHIN_MS) : WRITE_WITHIN_MS;
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => {
+    isLate = true;
+    if (!isReading) isDead = true;
+    reject(new Error('the browser\'s database does not answer'));
+  }, within)));
+  late.catch(() => {});
+  return Promise.race([opening, late]).finally(() => clearTimeout(timer));
 }
 
 /* Settles when the transaction is over: what it wrote is there for every tab. */
 async function run(store, mode, work) {
-  const db = await open();
+  const db = await open(mode);
   return new Promise((resolve, reject) => {
     const transaction = db.transaction(store, mode);
     const given = {};
