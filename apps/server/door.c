@@ -22,6 +22,7 @@ enum {
         1500, /* for a client to read its last answer, while what it still sends is thrown away */
     DOUBT_MS = 1500, /* after so long it is asked whether whoever sends no more still reads */
     DOUBT_AGAIN_MS = 5000,
+    MAX_THROWN = 1 << 20, /* bytes, of what comes behind the last answer */
     CLOSE_MS = 2000,
     N_COUNTS = 16384,
     PROXY_HEAD = 16
@@ -32,7 +33,7 @@ typedef struct conn {
     int outer, inner; /* -1: none */
     srv_frame frame;
     char *up, *down;
-    size_t n_up, ok_up, n_down;
+    size_t n_up, ok_up, n_down, n_thrown;
     bool has_address, outer_over, inner_over, is_closing, is_dead;
     uint32_t outer_events, inner_events;
     double since_ms, over_ms, doubted_ms, close_by_ms;
@@ -303,7 +304,8 @@ static void pull_outer(srv_door *door, conn *c)
     if (c->is_closing || c->frame.state == SRV_FRAME_WRONG) {
         ssize_t got = recv(c->outer, thrown, sizeof thrown, MSG_DONTWAIT);
         c->outer_over = c->outer_over || got == 0;
-        if (got < 0 && errno != EAGAIN && errno != EINTR) {
+        c->n_thrown += got > 0 ? (size_t)got : 0;
+        if ((got < 0 && errno != EAGAIN && errno != EINTR) || c->n_thrown > MAX_THROWN) {
             end(door, c);
         }
         return;

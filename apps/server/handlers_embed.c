@@ -22,6 +22,7 @@ typedef struct input {
 typedef struct inputs {
     input *items;
     size_t n, n_tokens, n_truncated;
+    bool counts; /* tokens are wanted, for which every text is read a second time */
     wi_image_options reading;
 } inputs;
 
@@ -76,7 +77,7 @@ static wi_status embed_texts(const srv_request *request, srv_model *model, input
         if (status == WI_OK) {
             status =
                 wi_session_encode_texts(session, texts, n, rows, &all->n_truncated, NULL, error);
-            for (size_t i = 0; i < n; i++) {
+            for (size_t i = 0; i < n && all->counts; i++) {
                 all->n_tokens += srv_model_n_tokens(model, texts[i]);
             }
             srv_model_text_end(model, &request->asker, SRV_LANE_SHORT);
@@ -394,6 +395,7 @@ static float *vectors_of(const srv_request *request, const json_t *body, inputs 
                          srv_response *response)
 {
     wi_error error = {0};
+    all->counts = true;
     *model = find_model(request, json_string_value(json_object_get(body, "model")), response);
     if (!*model) {
         return NULL;
