@@ -363,6 +363,41 @@ static void converting_stops_wherever_it_is_asked(void **state)
     wi_engine_close(&engine);
 }
 
+/* Whatever list of texts has a hole is refused by the hole's number. */
+static void missing_texts_are_refused(void **state)
+{
+    (void)state;
+    static const char *const two[] = {"cat", "dog"}, *const hole[] = {"cat", NULL},
+                             *const prompt[] = {"a {}"}, *const no_prompt[] = {NULL};
+    const wi_head_recipe recipes[] = {
+        {.labels = hole, .n_labels = 2},
+        {.labels = two, .groups = hole, .n_labels = 2},
+        {.labels = two, .n_labels = 2, .templates = no_prompt, .n_templates = 1},
+        {.labels = two, .n_labels = 2, .distractors = hole, .n_distractors = 2},
+        {.labels = two, .n_labels = 2, .templates = prompt, .n_templates = 1}};
+    static const char *const says[] = {"label 2 is NULL", "group of label 2 is NULL",
+                                       "template 1 is NULL", "distractor 2 is NULL", NULL};
+    wi_engine *engine = engine_of(1, NULL);
+    wi_model *model = open_model(engine, make_folder(false, 3));
+    wi_session *s = NULL;
+    assert_int_equal(wi_session_open(model, NULL, &s, NULL), WI_OK);
+    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
+        wi_head *head = NULL;
+        wi_error error = {0};
+        wi_head_recipe one = recipes[i];
+        one.name = "x";
+        assert_int_equal(wi_head_build(s, &one, &head, NULL, &error),
+                         says[i] ? WI_ERR_ARG : WI_OK);
+        if (says[i])
+            assert_string_equal(error.message, says[i]);
+        assert_true(!head == !!says[i]);
+        wi_head_close(&head);
+    }
+    wi_session_close(&s);
+    wi_model_close(&model);
+    wi_engine_close(&engine);
+}
+
 /* --- every allocation fails once --- */
 
 typedef struct torture {
@@ -418,6 +453,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_is_noticed, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(one_tower_alone, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(cancelling_leaves_no_file, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(missing_texts_are_refused, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(converting_stops_wherever_it_is_asked, scratch_setup,
                                         scratch_teardown),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, scratch_setup, scratch_teardown),
