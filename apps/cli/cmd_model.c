@@ -159,8 +159,11 @@ static void print_tower(const char *name, const wi_tower_info *tower)
         printf("%-12s none\n", name);
         return;
     }
-    printf("%-12s %s, %u layers of width %u, %u head%s, %s", name, tower->kind, tower->n_layers,
-           tower->width, tower->n_heads, tower->n_heads == 1 ? "" : "s", tower->activation);
+    printf("%-12s %s, %u layers of width %u", name, tower->kind, tower->n_layers, tower->width);
+    if (tower->n_heads > 0) {
+        printf(", %u head%s", tower->n_heads, tower->n_heads == 1 ? "" : "s");
+    }
+    printf(", %s", tower->activation);
     if (tower->patch_px > 0) {
         printf(", patches of %u px", tower->patch_px);
     }
