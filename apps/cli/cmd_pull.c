@@ -289,9 +289,13 @@ static wi_status tell_licence(job *j, wi_error *error)
 {
     char licence[64];
     if (j->alias) {
-        cli_note(j->app, "%s: %s; %.1f %% on ImageNet from words; licence %s, %s", j->name,
-                 j->alias->about, j->alias->accuracy, j->alias->licence,
-                 cli_use_text(j->alias->use));
+        char accuracy[48] = "";
+        if (j->alias->accuracy > 0) {
+            snprintf(accuracy, sizeof accuracy, "%.1f %% on ImageNet from words; ",
+                     j->alias->accuracy);
+        }
+        cli_note(j->app, "%s: %s; %slicence %s, %s", j->name, j->alias->about, accuracy,
+                 j->alias->licence, cli_use_text(j->alias->use));
         return agree(j, j->alias->licence, j->alias->use, error);
     }
     wi_status status = read_card(j, licence, sizeof licence, error);
