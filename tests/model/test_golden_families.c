@@ -22,14 +22,23 @@ enum { N_IMAGES = 6, N_TEXTS = 12 };
 static const struct family {
     const char *name;
     double tolerance;
-} families[] = {
+} golden[] = {
     {"siglip1_hf_b16_f16", 5e-6},         {"siglip1_openclip_so400m14_f16", 5e-6},
     {"siglip2_hf_b16_f16", 5e-6},         {"siglip2_openclip_b32_f16", 5e-6},
     {"chinese_clip_f16", 5e-6},           {"eva02_b16_f16", 5e-6},
     {"convnext_base_w_f16", 2e-5},        {"mobileclip2_s0_f16", 2e-5},
     {"mobileclip2_s0_reparam_f32", 2e-5}, {"mobileclip2_s3_f16", 2e-5},
 };
-enum { N_FAMILIES = sizeof families / sizeof *families };
+/* In this repository (tests/model/data/make_families.py). */
+static const struct family own[] = {{"siglip1", 5e-6}, {"siglip2", 5e-6}, {"chinese_clip", 5e-6}};
+
+typedef struct families {
+    const struct family *list;
+    size_t n;
+    bool are_own;
+} families;
+static const families ours = {own, sizeof own / sizeof *own, true};
+static const families theirs = {golden, sizeof golden / sizeof *golden, false};
 
 static char texts[N_TEXTS][1024];
 
@@ -225,20 +234,22 @@ static void check_model(wi_engine *engine, const char *path, const char *folder,
     wi_model_close(&model);
 }
 
-static bool find_family(const struct family *family, char folder[600])
+static bool find_family(const families *all, size_t i, char folder[600])
 {
     char name[128];
-    snprintf(name, sizeof name, "families/%s", family->name);
-    if (!golden_folder(name, folder, 600))
+    snprintf(name, sizeof name, "families/%s", all->list[i].name);
+    if (all->are_own)
+        snprintf(folder, 600, "%s/tests/model/data/%s", WHATSIT_SOURCE_DIR, name);
+    else if (!golden_folder(name, folder, 600))
         return false;
     load_texts(folder);
     return true;
 }
 
-static void every_family_on_every_isa(void **state)
+static void on_every_isa(void **state)
 {
-    (void)state;
     static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512vnni", "neon", "dotprod"};
+    const families *all = *state;
     char folder[600];
     for (size_t k = 0; k < sizeof isas / sizeof *isas; k++) {
         wi_engine *engine = NULL;
@@ -246,18 +257,17 @@ static void every_family_on_every_isa(void **state)
         if (wi_engine_open(&options, &engine, NULL) != WI_OK)
             continue;
         print_message("--- %s\n", isas[k]);
-        for (size_t i = 0; i < N_FAMILIES; i++) {
-            if (!find_family(&families[i], folder))
+        for (size_t i = 0; i < all->n; i++) {
+            if (!find_family(all, i, folder))
                 skip();
-            check_model(engine, folder, folder, families[i].tolerance);
+            check_model(engine, folder, folder, all->list[i].tolerance);
         }
         wi_engine_close(&engine);
     }
 }
 
-static void converted_families(void **state)
+static void check_converted(const families *all, const char *file)
 {
-    (void)state;
     static const struct {
         wi_weights weights;
         const char *name;
@@ -266,25 +276,38 @@ static void converted_families(void **state)
     wi_engine *engine = NULL;
     assert_int_equal(wi_engine_open(NULL, &engine, NULL), WI_OK);
     for (size_t t = 0; t < 2; t++)
-        for (size_t i = 0; i < N_FAMILIES; i++) {
+        for (size_t i = 0; i < all->n; i++) {
             wi_error error = {0};
             const wi_convert_options options = {.weights = types[t].weights};
-            if (!find_family(&families[i], folder))
+            if (!find_family(all, i, folder))
                 skip();
-            const char *file = scratch_path("converted.gguf");
             if (wi_model_convert(engine, folder, file, &options, &error) != WI_OK)
                 fail_msg("%s", error.message);
             print_message("%s ", types[t].name);
-            check_model(engine, file, folder, t ? NAN : families[i].tolerance);
+            check_model(engine, file, folder, t ? NAN : all->list[i].tolerance);
         }
     wi_engine_close(&engine);
+}
+
+static void ours_converted(void **state)
+{
+    (void)state;
+    check_converted(&ours, scratch_path("converted.gguf"));
+}
+
+static void theirs_converted(void **state)
+{
+    (void)state;
+    check_converted(&theirs, scratch_path("converted.gguf"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_family_on_every_isa),
-        cmocka_unit_test_setup_teardown(converted_families, scratch_setup, scratch_teardown),
+        cmocka_unit_test_prestate(on_every_isa, (void *)(uintptr_t)&ours),
+        cmocka_unit_test_prestate(on_every_isa, (void *)(uintptr_t)&theirs),
+        cmocka_unit_test_setup_teardown(ours_converted, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(theirs_converted, scratch_setup, scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
