@@ -1,19 +1,12 @@
-"""WordNet's concrete nouns, and how close each is to the terms that pictures have taught.
-
-A word that no picture showed is taught to lie where the nearest pictured words lie: a cheetah between
-leopard, lion and cougar. Distance is Lin's, with each synset's information content taken from the
-number of synsets below it (Seco, Veale and Hayes, 2004). Files: data.noun and index.noun of WordNet 3.0.
-"""
+"""WordNet's nouns: senses, what is broader, and how much a synset tells (Seco, Veale and Hayes, 2004: from the number of
+synsets below it). Files: data.noun and index.noun of WordNet 3.0."""
 import re
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 # Lexicographer files: animal, artifact, body, food, object, person, plant.
 CONCRETE = {5, 6, 8, 13, 17, 18, 20}
-NEAREST, SHARPNESS = 12, 0.05
-SAME = 0.85         # closeness from which two words may be said of one thing
 
 
 class WordNet:
@@ -62,73 +55,3 @@ class WordNet:
                            if any(wanted & {x.lower() for x in self.lemmas[a]} for a in self.above(s) - {s})]
                 return (fitting or found)[0]
         return None
-
-
-def usual(word, tokenizer):
-    """Every word of it is one token: the vocabulary was made from picture captions, rare words fall apart."""
-    words = word.split()
-    return (len(words) <= 3 and re.fullmatch(r"[a-z][a-z' -]+", word) is not None
-            and len(tokenizer(word)) - 2 == len(words))
-
-
-def withheld(synset):
-    """Of the never-pictured names that are measured, half are kept out of the dictionary, too."""
-    return zlib.crc32(f"n{synset:08d}".encode()) % 2 == 1
-
-
-class Dictionary:
-    """words      list of nouns that are no term of the pictures' vocabulary
-    broader    [words] list of indices into `terms` (pictured terms that are broader), nearest first
-    nearest    [words, NEAREST] indices into `anchors`; weight [words, NEAREST], rows sum to 1
-    anchors    list of pictured names with a synset
-    kin        [words, anchors + 1] bool: the word may be true of the anchor's pictures; last column: always"""
-
-    def __init__(self, folder, vocabulary, classes, pictured, tokenizer, measured=()):
-        """pictured: class indices with photos; measured: synset offsets, of which half are left out"""
-        net = WordNet(folder)
-        known = {}
-        for k in pictured:
-            c = classes[k]
-            term = vocabulary.terms[vocabulary.name[k]]
-            if term not in known and (s := net.sense(c["name"], c["hypernyms"])):
-                known[term] = s
-        self.anchors = sorted(known)
-        self.words, synsets = [], []
-        left_out = {w.lower() for s in measured if withheld(s) for w in net.lemmas[s]}
-        for lemma, senses in net.senses.items():
-            concrete = [s for s in senses[:3] if net.file[s] in CONCRETE]
-            if concrete and lemma not in vocabulary.index and lemma not in left_out and usual(lemma, tokenizer):
-                self.words.append(lemma)
-                synsets.append(concrete[0])
-        self.broader = [self._broader(net, s, vocabulary.index) for s in synsets]
-        self._compare(net, synsets, [known[a] for a in self.anchors])
-        for i, s in enumerate(synsets):
-            for j, a in enumerate(known[x] for x in self.anchors):
-                self.kin[i, j] |= s in net.above(a) or a in net.above(s)
-
-    @staticmethod
-    def _broader(net, s, index):
-        order = sorted(net.above(s) - {s}, key=lambda a: -net.content[a])
-        return [index[x.lower()] for a in order for x in net.lemmas[a] if x.lower() in index][:3]
-
-    def _compare(self, net, synsets, anchors):
-        """Lin's closeness of every word to every anchor, the nearest few kept."""
-        rows, columns = {}, {}
-        for i, s in enumerate(synsets):
-            for a in net.above(s):
-                rows.setdefault(a, []).append(i)
-        for j, s in enumerate(anchors):
-            for a in net.above(s):
-                columns.setdefault(a, []).append(j)
-        shared = np.zeros((len(synsets), len(anchors)), np.float32)
-        for c in sorted(set(rows) & set(columns), key=net.content.get):
-            shared[np.ix_(rows[c], columns[c])] = net.content[c]
-        own = np.array([net.content[s] for s in synsets], np.float32)
-        other = np.array([net.content[s] for s in anchors], np.float32)
-        lin = 2 * shared / (own[:, None] + other)
-        self.kin = np.concatenate([lin > SAME, np.ones((len(lin), 1), bool)], 1)
-        self.nearest = np.argsort(-lin, axis=1)[:, :NEAREST]
-        top = np.take_along_axis(lin, self.nearest, 1)
-        weight = np.exp((top - top[:, :1]) / SHARPNESS)
-        self.weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
-        self.closeness = top[:, 0]

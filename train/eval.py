@@ -1,132 +1,131 @@
-"""Measures the shipped folder, zero-shot through its text tower, and prints a Markdown table.
+"""Measures what tower.py wrote, in single precision: the card's table, and the everyday head.
 
-    python eval.py --model FOLDER --vocabulary FILE.gz --templates FILE [--data DIR] [--unseen DIR]
-                   [--testset DIR]
+    python eval.py --aligned FILE.pt --vocabulary FILE.gz ... [--test] [--words]
 
---data     packed pictures (data.py): their validation part, set by set
---unseen   photos of names that no training picture bore (unseen.py)
---testset  photos at natural resolution with labels.tsv (file, label, dataset): never trained on
+Without --test only validation pictures are looked at. Fits the logit scale and the threshold of the everyday head, on
+validation pictures; --words prints how each word does. The int8 figures of the card are `whatsit eval`'s (card.py).
 """
-import argparse
-import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
 
-import colours
-from shipped import Shipped
-from tokenizer import Tokenizer
-from train import Pictures, centred, tiny_validation
-
-VALIDATION = ["tinyimagenet", "cifar100", "caltech101", "imagenette", "imagen", "pacs", "shapes",
-              "flowers102", "petbreeds", "clothing", "professions", "trash", "groceries", "scenes", "natural",
-              "birds", "instruments", "oxfordpets", "flying"]
-# Diagnoses are not taught, see the model card.
-NOT_MEASURED = {"xray-test", "xray-train", "pneumoniamnist-test", "pneumoniamnist-train"}
+import everyday
+from export import restore
+from features import Network, square, tensor
+from model import unit
+from space import Corpus, arguments, measure
+from tower import Reader, encoded
 
 
-def ranks(model, images, truth, labels, templates):
-    """Place of the right label for each picture, 0 the first."""
-    head = model.head(labels, templates)
-    cos = F.normalize(model.embed_images(images), dim=-1) @ head.T
-    right = cos[torch.arange(len(truth)), torch.tensor([labels.index(t) for t in truth])]
-    return (cos > right[:, None]).sum(1)
+def f32(x):
+    return torch.from_numpy(np.ascontiguousarray(x[:, 0]).astype(np.float32))
 
 
-def shares(places):
-    return (places < 1).float().mean().item(), (places < 5).float().mean().item()
+def known_kinds(corpus, fits, test):
+    """(embeddings' features, classes) of pictures some label fits, and features of those that none fits"""
+    p, rng = corpus.pictures, np.random.default_rng(0)
+    if test:
+        f, y, _ = corpus.tests.sets["compatible"]
+        f, cls = f, y + corpus.first
+    else:
+        rows = np.nonzero(p.val & (p.cls >= 0))[0]
+        f, cls = p.features[rows], p.cls[rows]
+    ok = fits[cls].any(1)
+    return f[ok], cls[ok]
 
 
-def score(model, images, truth, labels, templates):
-    return shares(ranks(model, images, truth, labels, templates))
-
-
-def row(name, n, labels, top1, top5):
-    chance1, chance5 = 1 / labels, min(5, labels) / labels
-    print(f"| {name} | {n} | {labels} | {100*top1:.1f} | {100*top5:.1f} | {100*chance1:.1f} | "
-          f"{100*chance5:.1f} | {top1/chance1:.1f}x |", flush=True)
-
-
-def validation(model, templates, folder, tiny_per_class):
-    pics = Pictures(folder)
-    for dataset in VALIDATION:
-        if dataset == "tinyimagenet":
-            which, _ = tiny_validation(pics, tiny_per_class)
-        else:
-            which = pics.where(dataset, True)
-        truth = [pics.classes[k]["name"] for k in pics.cls[which]]
-        labels = {c["name"] for c in pics.classes if c["dataset"] == dataset}
-        if dataset == "tinyimagenet":
-            labels &= set(truth)     # the 200 classes proper
-        labels = sorted(labels)
-        top1, top5 = score(model, [pics.image(i) for i in which], truth, labels, templates)
-        row("validation: " + dataset, len(which), len(labels), top1, top5)
-
-
-def colours_told(model, folder):
-    """Which of eleven colours a validation picture has, its name given; then with all hues turned at random."""
-    pics = Pictures(folder)
-    for name, turn in (("colours: as photographed", False), ("colours: hues turned", True)):
-        chosen = colours.pictures_to_ask(pics, colours.asked(pics), model.cfg.image_size, centred, turn)
-        top = colours.right(lambda u8: F.normalize(model.embed_images([Image.fromarray(x) for x in u8]), dim=-1),
-                            lambda texts: F.normalize(model.embed_texts(texts), dim=-1), pics, chosen)
-        row(name, len(chosen), len(colours.COLOURS), *top)
-
-
-def labelled(folder):
-    with open(folder / "labels.tsv", encoding="utf-8") as f:
-        return list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-def unseen(model, templates, folder):
-    """All names are candidates for every picture; the two halves are also counted apart."""
-    rows = labelled(folder)
-    labels = sorted({r["label"] for r in rows})
-    places = ranks(model, [Image.open(folder / r["file"]) for r in rows], [r["label"] for r in rows],
-                   labels, templates)
-    for name, wanted in (("all", "yes no"), ("in the dictionary", "yes"), ("in no text", "no")):
-        part = places[torch.tensor([r["dictionary"] in wanted.split() for r in rows])]
-        row("names never pictured: " + name, len(part), len(labels), *shares(part))
-
-
-def testset(model, templates, folder):
-    sets = {}
-    for r in labelled(folder):
-        if r["dataset"] not in NOT_MEASURED:
-            sets.setdefault(r["dataset"], []).append(r)
-    for name, rows in sorted(sets.items()):
-        labels = sorted({r["label"] for r in rows})
-        images = [Image.open(folder / r["file"]) for r in rows]
-        top1, top5 = score(model, images, [r["label"] for r in rows], labels, templates)
-        row("test: " + name, len(rows), len(labels), top1, top5)
+def unknown_kinds(corpus, labels, test):
+    """Photos of held-out names that no label means: one half to fit by, the other to measure with."""
+    names = sorted(corpus.pictures.held)
+    fits = everyday.truth(labels, [((n,), (), ()) for n in names], corpus.net)
+    food = {line.split("\t")[0] for line in open(Path(__file__).parent / "heldout.txt") if "\tfood101\t" in line or "\tcanteen\t" in line}
+    free = [n for n, x in zip(names, fits) if not x.any() and n not in food]
+    chosen = [n for i, n in enumerate(free) if i % 2 == int(test)]
+    return np.concatenate([np.stack(corpus.pictures.held[n][:12]) for n in chosen]), chosen
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--model", required=True)
-    ap.add_argument("--vocabulary", required=True)
-    ap.add_argument("--templates", type=Path, required=True)
-    ap.add_argument("--data", type=Path)
-    ap.add_argument("--unseen", type=Path)
-    ap.add_argument("--testset", type=Path)
-    ap.add_argument("--tiny-per-class", type=int, default=50)
-    ap.add_argument("--threads", type=int, default=2)
+    ap = arguments()
+    ap.add_argument("--aligned", type=Path, required=True)
+    ap.add_argument("--vocabulary", type=Path, required=True)
+    ap.add_argument("--trunk", type=Path, required=True)
+    ap.add_argument("--test", action="store_true")
+    ap.add_argument("--words", action="store_true")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
-    model = Shipped(a.model, Tokenizer(a.vocabulary))
-    templates = [t for t in a.templates.read_text().split("\n") if t and not t.startswith("#")]
-    print("| set | pictures | labels | top-1 % | top-5 % | chance top-1 % | chance top-5 % | top-1 / chance |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
-    if a.data:
-        validation(model, templates, a.data, a.tiny_per_class)
-        colours_told(model, a.data)
-    if a.unseen:
-        unseen(model, templates, a.unseen)
-    if a.testset:
-        testset(model, templates, a.testset)
+    corpus = Corpus(a)
+    head, tower = restore(torch.load(a.aligned))
+    reader = Reader(a.vocabulary)
+    read = lambda texts: encoded(tower, reader, list(texts))
+    if a.test:
+        print(json.dumps(measure(corpus, head, read, full=True)))
+    labels = everyday.read_list(everyday.REPOSITORY / "models/nano-concepts.txt")
+    h = everyday.head_of(labels, read)
+    groups = sorted({g for g, _ in labels})
+    group = np.array([groups.index(g) for g, _ in labels])
+    fits = everyday.truth(labels, corpus.classes, corpus.net)
+    with torch.no_grad():
+        f, cls = known_kinds(corpus, fits, False)
+        cos = (unit(head(f32(f))) @ h.T).numpy()
+        right = fits[cls]
+        best = None
+        for scale in np.arange(10, 80, 1.0):
+            p = np.exp(scale * (cos - cos.max(1, keepdims=True)))
+            p /= p.sum(1, keepdims=True)
+            loss = -np.log(np.maximum((p * right).sum(1), 1e-9)).mean()
+            said = p.max(1)
+            hit = right[np.arange(len(p)), p.argmax(1)]
+            g = everyday.gap(said, hit)
+            if best is None or loss < best[0]:
+                best = (loss, scale, g, hit.mean())
+        print("everyday, validation: scale %.0f, first right %.1f %%, gap %.1f points" % (best[1], 100 * best[3], 100 * best[2]))
+        scale = best[1]
+        report(head, h, scale, corpus, fits, labels, a)
+        if a.words:
+            words(cos, right, labels)
+        for name, f in sorted(corpus.tests.samples.items()):
+            c = scale * (unit(head(f32(f[None]))) @ h.T)[0]
+            p = torch.softmax(c, -1).numpy()
+            share = np.bincount(group, p, len(groups))
+            top = p.argsort()[::-1][:4]
+            print(f"{name:22s} {groups[share.argmax()]} {share.max():.2f}: " + ", ".join(f"{labels[i][1][0]} {p[i]:.2f}" for i in top)
+                  + f"  cos {c.max() / scale:.2f}")
+
+
+def report(head, h, scale, corpus, fits, labels, a):
+    """Known and unknown pictures: reliability, and where the threshold on the best cosine lies."""
+    probe = lambda f: (unit(head(f32(f))) @ h.T).numpy()
+    prob = lambda cos: np.exp(scale * (cos - cos.max(1, keepdims=True))) / np.exp(scale * (cos - cos.max(1, keepdims=True))).sum(1, keepdims=True)
+    net = Network(a.trunk)
+    rng = np.random.default_rng(5)
+    pictures = everyday.nothing(rng)
+    blank = net(np.stack([tensor(square(im, 224)) for im in pictures]))[:, None]
+    for test in ((False, True) if a.test else (False,)):
+        f, cls = known_kinds(corpus, fits, test)
+        cos = probe(f)
+        p = prob(cos)
+        hit = fits[cls][np.arange(len(p)), p.argmax(1)]
+        u, names = unknown_kinds(corpus, labels, test)
+        cu = probe(u)
+        cb = probe(blank)
+        print("test" if test else "validation", f"known {len(f)}: right {100 * hit.mean():.1f} %, gap {100 * everyday.gap(p.max(1), hit):.1f} points; "
+              f"unknown {len(u)} of {len(names)} kinds above 50 %: {100 * (prob(cu).max(1) > 0.5).mean():.1f} %")
+        for rate in (0.3, 0.4, 0.5):
+            t = np.quantile(cu.max(1), 1 - rate)
+            print(f"  threshold {t:.3f}: known pass {100 * (cos.max(1) >= t).mean():.1f} %, of unknown pass {100 * rate:.0f} %, above 50 % and pass "
+                  f"{100 * ((prob(cu).max(1) > 0.5) & (cu.max(1) >= t)).mean():.1f} %; nothing passes {100 * (cb.max(1) >= t).mean():.0f} %")
+    print("nothing:", ", ".join(f"{labels[i][1][0]} {prob(cb).max(1)[k]:.2f} ({cb.max(1)[k]:.2f})" for k, i in enumerate(cb.argmax(1))))
+
+
+def words(cos, right, labels):
+    top = cos.argmax(1)
+    for j, (g, names) in enumerate(labels):
+        own = right[:, j]
+        wrong = ((top == j) & ~own).sum()
+        if own.any() or wrong:
+            print(f"{own.sum():5d} {100 * (top == j)[own].mean() if own.any() else -1:6.1f} wrong {wrong:4d}  {g}: {'|'.join(names)}")
 
 
 if __name__ == "__main__":

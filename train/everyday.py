@@ -1,0 +1,74 @@
+"""The everyday head, judged on pictures with names: how often it is right, how true its probabilities are, and what it says to
+pictures of nothing that it knows. Used to choose words (validation pictures) and to measure (`--test`).
+"""
+import re
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+
+from data import REPOSITORY
+from model import unit
+from terms import fill, normal
+
+
+def read_list(path):
+    """[(group, [names])]"""
+    group, out = "", []
+    for line in open(path, encoding="utf-8"):
+        line = line.rstrip("\n")
+        if line.startswith("["):
+            group = line[1:-1]
+        elif line and not line.startswith("#"):
+            out.append((group, [x.strip() for x in line.split("\t")[0].split("|")]))
+    return out
+
+
+def templates():
+    path = REPOSITORY / "models/nano-concepts.templates.txt"
+    return [t for t in path.read_text().split("\n") if t and not t.startswith("#")]
+
+
+def head_of(labels, read):
+    """One unit vector a label: the mean of its names' prompts, as the program makes it."""
+    texts = [fill(t, n) for _, names in labels for n in names for t in templates()]
+    z = unit(read(texts))
+    out, at = [], 0
+    for _, names in labels:
+        n = len(names) * len(templates())
+        out.append(z[at:at + n].mean(0))
+        at += n
+    return unit(torch.stack(out))
+
+
+def truth(labels, classes, net):
+    """fits [classes, labels]: the label is true of the class's pictures"""
+    words = [{normal(n) for n in names} for _, names in labels]
+    sense = [{net.sense(n) for n in names} - {None} for _, names in labels]
+    out = np.zeros((len(classes), len(labels)), bool)
+    for k, (names, broader, _) in enumerate(classes):
+        own = {normal(x) for x in (*names, *broader)}
+        s = net.sense(names[0], broader) if names else None
+        above = net.above(s) if s else set()
+        tail = {normal(n).split()[-1] for n in names}
+        for j in range(len(labels)):
+            out[k, j] = bool(words[j] & own or sense[j] & above or words[j] & tail)
+    return out
+
+
+def gap(said, right, bins=10):
+    """Mean difference of said and true over ten bins, weighted by their pictures."""
+    which = np.minimum((said * bins).astype(int), bins - 1)
+    return sum(abs(said[which == b].mean() - right[which == b].mean()) * (which == b).mean() for b in range(bins) if (which == b).any())
+
+
+def nothing(rng):
+    """Pictures of nothing: black, white, grey, noise, blurred walls, gradients."""
+    out = [Image.new("RGB", (320, 240), c) for c in ("black", "white", (128, 128, 128), (60, 70, 90), (200, 190, 170))]
+    for k in range(5):
+        out.append(Image.fromarray(rng.integers(0, 256, (240, 320, 3), np.uint8)))
+        small = Image.fromarray(rng.integers(90 + 10 * k, 130 + 10 * k, (12, 16, 3)).astype(np.uint8))
+        out.append(small.resize((320, 240), Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(8)))
+        row = np.linspace(40 * k, 255, 320)[None, :, None].repeat(240, 0).repeat(3, 2)
+        out.append(Image.fromarray(row.astype(np.uint8)))
+    return out

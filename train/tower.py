@@ -1,0 +1,297 @@
+"""Second stage: the text tower learns the joint space, then picture head and tower together.
+
+    python tower.py read  ... --start SPACE.pt --vocabulary FILE.gz --out READ.pt    texts alone, from the encoder's space
+    python tower.py align ... --start READ.pt  --vocabulary FILE.gz --out ALIGNED.pt pictures and texts
+
+The token table begins as the encoder's embeddings of the tokens' own strings, so that a word that no training text has is
+no blank. Neutral templates ("a photo of a ...") do not move a name: their target is the name's own place.
+"""
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from data import held, imagenet_names
+from model import PictureHead, TextTower, cosine, unit
+from space import Bank, Corpus, Frame, TextMap, arguments, measure
+from terms import DRESSED, PLAIN, fill
+from tokenizer import Tokenizer
+
+
+class Reader:
+    """texts -> ids and end places, padded to the longest"""
+
+    def __init__(self, vocabulary):
+        self.tokenizer, self.known = Tokenizer(vocabulary), {}
+
+    def ids(self, text):
+        if text not in self.known:
+            self.known[text] = np.array(self.tokenizer(text), np.int64)
+        return self.known[text]
+
+    def __call__(self, texts, most=48):
+        rows = [self.ids(t) for t in texts]
+        rows = [r if len(r) <= most else np.concatenate([r[:most - 1], r[-1:]]) for r in rows]
+        ids = np.full((len(rows), max(map(len, rows))), rows[0][-1], np.int64)
+        for i, r in enumerate(rows):
+            ids[i, :len(r)] = r
+        return torch.from_numpy(ids), torch.tensor([len(r) - 1 for r in rows])
+
+
+def encoded(tower, reader, texts, batch=512):
+    """All texts' embeddings, without gradients, in batches of like length."""
+    order = np.argsort([len(reader.ids(t)) for t in texts], kind="stable")
+    out = None
+    with torch.no_grad():
+        for a in range(0, len(texts), batch):
+            z = tower(*reader([texts[i] for i in order[a:a + batch]])).float()
+            out = torch.empty(len(texts), z.shape[1]) if out is None else out
+            out[torch.from_numpy(order[a:a + batch])] = z
+    return out
+
+
+def near(t, y, s=20.0):
+    """How far embeddings are from their targets, by themselves and by what they lie close to."""
+    own = 1 - (t * y).sum(-1).mean()
+    with torch.no_grad():
+        p = torch.softmax(s * y @ y.T, -1)
+    return own * 5 + F.kl_div(torch.log_softmax(s * t @ y.T, -1), p, reduction="batchmean")
+
+
+class Texts:
+    """Everything to read, with its place: names come in templates."""
+
+    def __init__(self, a, text):
+        self.texts, self.part, blocks = [], [], []
+        for k, path in enumerate(sorted(a.lists.glob("*.txt"))):
+            if path.stem == "1-tokens" or not (a.minilm / (path.stem + ".npy")).exists() or path.stem == "0-val":
+                continue
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+            self.texts += lines
+            self.part += [int(path.stem[0])] * len(lines)
+            blocks.append(np.load(a.minilm / (path.stem + ".npy")))
+        self.part = np.array(self.part)
+        with torch.no_grad():
+            u = torch.from_numpy(np.concatenate(blocks).astype(np.float32))
+            kept = a.out.parent / "frame.pt"
+            if not kept.exists():
+                torch.save(Frame(a.width).fit(u[torch.from_numpy(self.part < 3)][::3]).state_dict(), kept)
+            if isinstance(text, Frame):
+                text.load_state_dict(torch.load(kept))
+            self.place = unit(torch.cat([text(x) for x in u.split(4096)]))
+        self.named = np.isin(self.part, (1, 2))
+
+    def draw(self, n, rng, share=None):
+        p = None
+        if share is not None:
+            p = share / share.sum()
+        return rng.choice(len(self.texts), n, replace=False, p=p)
+
+    def prompt(self, i, rng):
+        t = self.texts[i]
+        if self.named[i] and len(t.split()) < 5 and rng.random() < 0.6:
+            pool = PLAIN if rng.random() < 0.6 else DRESSED
+            return fill(pool[rng.integers(len(pool))], t)
+        return t
+
+
+def parameter_groups(tower, lr):
+    table = [tower.token_embedding.weight]
+    flat = [p for n, p in tower.named_parameters() if p.ndim < 2 or "positional" in n]
+    rest = [p for n, p in tower.named_parameters() if p.ndim >= 2 and "positional" not in n and p is not table[0]]
+    return [{"params": table, "lr": lr, "weight_decay": 0.0}, {"params": flat, "lr": lr, "weight_decay": 0.0},
+            {"params": rest, "lr": lr, "weight_decay": 0.05}]
+
+
+def saved(path, state):
+    torch.save(state, str(path) + ".part")
+    os.replace(str(path) + ".part", path)
+
+
+def read(a):
+    rng = np.random.default_rng(2)
+    frame = Frame(a.width)
+    texts, reader = Texts(a, frame), Reader(a.vocabulary)
+    print(len(texts.texts), "texts", flush=True)
+    tower = TextTower(a.width)
+    with torch.no_grad():
+        u = torch.from_numpy(np.load(a.minilm / "1-tokens.npy").astype(np.float32))
+        mean = u.mean(0)
+        _, _, v = torch.linalg.svd((u - mean)[::4], full_matrices=False)
+        x = (u - mean) @ v[:tower.token_embedding.weight.shape[1]].T
+        tower.token_embedding.weight.copy_(x / x.std() * 0.03)
+    step0 = 0
+    opt = torch.optim.AdamW(parameter_groups(tower, a.lr), betas=(0.9, 0.98), fused=True)
+    running = Path(str(a.out) + ".running")
+    if running.exists():
+        state = torch.load(running)
+        tower.load_state_dict(state["tower"])
+        opt.load_state_dict(state["opt"])
+        step0 = state["step"]
+    share = np.select([texts.part == 0, texts.part == 1, texts.part == 2], [1.0, 3.0, 1.5], 0.8)
+    t0, total, last = time.time(), np.zeros(2), time.time()
+    step = step0
+    while step < a.steps:
+        pool = texts.draw(a.batch * 8, rng, share)
+        prompts = [texts.prompt(i, rng) for i in pool]
+        order = np.argsort([len(reader.ids(p)) for p in prompts], kind="stable")
+        for b in rng.permutation(8):
+            rows = order[b * a.batch:(b + 1) * a.batch]
+            for g in opt.param_groups:
+                g["lr"] = a.lr * cosine(step, a.steps)
+            with torch.autocast("cpu", torch.bfloat16):
+                t = tower(*reader([prompts[r] for r in rows]))
+            t, y = unit(t.float()), texts.place[torch.from_numpy(pool[rows])]
+            loss = near(t, y)
+            opt.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
+            opt.step()
+            total += [loss.item(), (t * y).sum(-1).mean().item()]
+            step += 1
+            if step % 50 == 0:
+                print(step, np.round(total / 50, 3), f"{(time.time() - t0) / (step - step0):.2f} s/step", flush=True)
+                total[:] = 0
+        if time.time() - last > 120:
+            saved(running, {"tower": tower.state_dict(), "opt": opt.state_dict(), "step": step})
+            last = time.time()
+    saved(a.out, {"tower": tower.state_dict()})
+    running.unlink(missing_ok=True)
+
+
+def align(a):
+    rng = np.random.default_rng(3)
+    corpus = Corpus(a)
+    p = corpus.pictures
+    start = torch.load(a.start)
+    head = PictureHead(start["width"], torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b), start["more"])
+    head.load_state_dict(start["head"])
+    text = TextMap(Frame(start["width"]))
+    text.load_state_dict(start["text"])
+    texts, reader = Texts(a, text), Reader(a.vocabulary)
+    tower = TextTower(start["width"])
+    tower.load_state_dict(torch.load(a.read)["tower"])
+    with torch.no_grad():
+        tower.text_projection.copy_(tower.text_projection @ text.linear.weight.T)
+    scale = nn.Parameter(start["scale"].clone())
+    slow = [head.keys.weight, head.keys.bias]
+    groups = parameter_groups(tower, a.lr) + [
+        {"params": [q for q in head.parameters() if all(q is not s for s in slow)], "lr": 3 * a.lr, "weight_decay": 0.2},
+        {"params": slow, "lr": a.lr * 0.2, "weight_decay": 0.0}, {"params": [scale], "lr": 3 * a.lr, "weight_decay": 0.0}]
+    opt = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+    base = [g["lr"] for g in opt.param_groups]
+    step = 0
+    running = Path(str(a.out) + ".running")
+    if running.exists():
+        state = torch.load(running)
+        tower.load_state_dict(state["tower"])
+        head.load_state_dict(state["head"])
+        opt.load_state_dict(state["opt"])
+        scale.data.copy_(state["scale"])
+        step = state["step"]
+    terms, fits = corpus.terms, torch.from_numpy(corpus.terms.fits)
+    feats = torch.from_numpy(p.features)
+    fc_w, fc_b = torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b)
+    described = json.loads((a.lists / "described.json").read_text())
+    unseen = sorted(n for n in described if n not in terms.index and n not in held(("none",)))
+    show = lambda: print(step, json.dumps(measure(corpus, head.eval(), lambda x: encoded(tower, reader, list(x)))), flush=True)
+    places = unit(encoded(tower, reader, terms.terms))          # where all terms lie; those of a step are fresh
+    names = torch.tensor([terms.index[n.lower()] for n in imagenet_names()])
+    show() if step else None
+    head.train()
+    sketch = None
+    share = np.select([texts.part == 0, texts.part == 1, texts.part == 2], [0.3, 3.0, 1.5], 0.8)
+    t0, total, last, first = time.time(), np.zeros(5), time.time(), step
+    n, m = a.batch, a.batch // 2
+    while step < a.steps:
+        for g, lr in zip(opt.param_groups, base):
+            g["lr"] = lr * cosine(step, a.steps, 50)
+        i = rng.choice(corpus.captioned, n, replace=False)
+        j = rng.choice(corpus.labelled, m, p=corpus.weight)
+        k = rng.choice(1000, m // 3, replace=False)
+        views = torch.from_numpy(rng.integers(2, size=n + m))
+        f = feats[torch.from_numpy(np.concatenate([i, j])), views].float()
+        s = corpus.steered[torch.from_numpy(k), torch.from_numpy(rng.integers(8, size=len(k)))].float()
+        f = torch.cat([f, s])
+        cls = np.concatenate([p.cls[j], corpus.first + k])
+        chosen = np.array([terms.pick(c, rng) for c in cls])
+        z = unit(head(f, a.drop))
+        caps = [p.captions[x][rng.integers(len(p.captions[x]))] for x in i]
+        prompts = [terms.prompt(t, c, rng, described) for t, c in zip(chosen, cls)]
+        more = rng.choice(len(terms.terms), 96, replace=False)         # other terms, refreshed and moving too
+        keep = texts.draw(128, rng, share)
+        if sketch is None or step % 150 == 0:       # where what names without pictures look like lies, as the tower reads it now
+            e = unit(encoded(tower, reader, [d for x in unseen for d in described[x][:2]]))
+            at = np.cumsum([0] + [len(described[x][:2]) for x in unseen])
+            sketch = unit(torch.stack([e[i0:i1].mean(0) for i0, i1 in zip(at, at[1:])]))
+        new = rng.choice(len(unseen), 64, replace=False)
+        short = prompts + [terms.terms[t] for t in more] + [texts.prompt(x, rng) for x in keep] + [unseen[x] for x in new]
+        with torch.autocast("cpu", torch.bfloat16):
+            order = np.argsort([len(reader.ids(x)) for x in short], kind="stable")
+            parts = [tower(*reader([short[o] for o in order[c:c + 256]])) for c in range(0, len(short), 256)]
+            t_cap = tower(*reader(caps))
+        t_short = torch.empty(len(short), z.shape[1])
+        t_short = unit(torch.cat(parts).float())[torch.from_numpy(np.argsort(order))]
+        t_cap = unit(t_cap.float())
+        ex = scale.exp().clamp(max=100)
+        logits = ex[0] * z[:n] @ t_cap.T
+        y = torch.arange(n)
+        contrast = (F.cross_entropy(logits, y) + F.cross_entropy(logits.T, y)) / 2
+        c = len(cls)
+        fresh = torch.from_numpy(np.concatenate([chosen, more]))
+        table = places.clone()
+        table[fresh] = t_short[:c + len(more)]
+        with torch.no_grad():
+            places[fresh] = unit(0.5 * places[fresh] + 0.5 * t_short[:c + len(more)])
+        own = (z[n:] * t_short[:c]).sum(-1, keepdim=True)
+        wrong = fits[torch.from_numpy(cls)].clone()
+        wrong[torch.arange(c), torch.from_numpy(chosen)] = True
+        logits = ex[1] * torch.cat([own, (z[n:] @ table.T).masked_fill(wrong, -4.0)], 1)
+        naming = F.cross_entropy(logits, torch.zeros(c, dtype=torch.long))
+        with torch.no_grad():
+            target = torch.softmax(f @ fc_w.T + fc_b, -1)
+        sure = target.max(-1)[0]                # what the classifier has no name for teaches little
+        distil = -((target * torch.log_softmax(ex[2] * z @ table[names].T, -1)).sum(-1) * sure).sum() / sure.sum()
+        keeping = near(t_short[c + len(more):-len(new)], texts.place[torch.from_numpy(keep)])
+        keeping = keeping + 2 * (1 - (t_short[-len(new):] * sketch[torch.from_numpy(new)]).sum(-1)).mean()
+        loss = contrast + a.classes * naming + a.distil * distil + a.keep * keeping
+        opt.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(list(tower.parameters()) + list(head.parameters()), 2.0)
+        opt.step()
+        total += [loss.item(), contrast.item(), naming.item(), distil.item(), keeping.item()]
+        step += 1
+        if step % 20 == 0:
+            print(step, np.round(total / 20, 3), f"{(time.time() - t0) / (step - first):.2f} s/step", ex.tolist(), flush=True)
+            total[:] = 0
+        if step % a.show == 0 or step == a.steps:
+            show()
+            head.train()
+        if time.time() - last > 120:
+            saved(running, {"tower": tower.state_dict(), "head": head.state_dict(), "opt": opt.state_dict(), "scale": scale.data, "step": step})
+            last = time.time()
+    saved(a.out, {**start, "tower": tower.state_dict(), "head": head.state_dict(), "scale": scale.detach()})
+    running.unlink(missing_ok=True)
+
+
+def main():
+    ap = arguments()
+    ap.add_argument("task", choices=("read", "align"))
+    ap.add_argument("--start", type=Path, help="of align: what `space` wrote")
+    ap.add_argument("--read", type=Path, help="of align: what `read` wrote")
+    ap.add_argument("--vocabulary", type=Path, required=True)
+    ap.add_argument("--keep", type=float, default=0.3)
+    ap.add_argument("--show", type=int, default=200)
+    a = ap.parse_args()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    (read if a.task == "read" else align)(a)
+
+
+if __name__ == "__main__":
+    main()
