@@ -1,12 +1,16 @@
-"""Which of the shipped lists the model can answer: models/nano-lists.tsv.
+"""Which of the shipped lists the model can answer: models/whatsit-nano-lists.json.
 
-    python lists.py --aligned FILE.pt ... --write ../models/nano-lists.tsv
+    python lists.py --aligned FILE.pt ... --write ../models/whatsit-nano-lists.json
+
+Per list: "mark" (well, some, poor: needs a larger model), "share" of its labels told apart, "photos": of how many labels there
+were pictures, "labels".
 
 Of every list is told which share of its labels the model tells apart. A label of which there are pictures (validation pictures,
 photos of names held out, or features steered towards one of ImageNet's classes) counts with the share of them that it gets
 among the whole list. A label without pictures counts 1/2 when its words stand in captions that were trained on and no other
 label's embedding is nearer than a cosine of 0.8, else nothing: such words are understood, but nobody saw them tried.
 """
+import json
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +25,7 @@ from space import Corpus, arguments
 from terms import common_words, normal
 from tower import Reader, encoded
 
-WELL, PARTLY = 0.6, 0.35
+WELL, SOME = 0.6, 0.35
 
 
 def pictures(corpus, each=12):
@@ -71,16 +75,16 @@ def main():
     head, tower = restore(torch.load(a.aligned))
     reader = Reader(a.vocabulary)
     words, seen = common_words(a.lists), pictures(corpus)
-    lines = ["# How much of each shipped list whatsit-nano can answer (train/lists.py): list, labels, labels with pictures to try,",
-             f"# share of the labels told apart, verdict: well (at least {WELL}), partly (at least {PARTLY}), larger (needs a larger model)."]
+    found = {}
     with torch.no_grad():
         for path in sorted((REPOSITORY / "heads").glob("*.txt")):
             labels = everyday.read_list(path)
             share, tried = share_of(labels, seen, words, head, lambda t: encoded(tower, reader, list(t)))
-            verdict = "well" if share >= WELL else "partly" if share >= PARTLY else "larger"
-            lines.append(f"{path.stem}\t{len(labels)}\t{tried}\t{share:.2f}\t{verdict}")
-            print(lines[-1], flush=True)
-    a.write.write_text("\n".join(lines) + "\n")
+            mark = "well" if share >= WELL else "some" if share >= SOME else "poor"
+            found[path.stem] = {"mark": mark, "share": round(share, 2), "photos": tried, "labels": len(labels)}
+            print(path.stem, found[path.stem], flush=True)
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(of)}" for name, of in found.items())
+    a.write.write_text('{"lists": {\n' + rows + "\n}}\n")
 
 
 if __name__ == "__main__":

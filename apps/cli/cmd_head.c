@@ -1,6 +1,7 @@
 /* Looking at heads: list, show, rm. Making them is in cmd_head_new.c. */
 #include "heads.h"
 #include "output.h"
+#include "paths.h"
 #include "photos.h"
 #include "term.h"
 #include "verbs.h"
@@ -27,8 +28,33 @@ typedef struct entry {
     const char *name, *title, *model, *fingerprint, *kind, *licence, *source, *sensitivity;
     const char *const *labels, *const *groups, *const *templates; /* groups: NULL without any */
     size_t n_labels, n_templates;
+    const json_t *
+        works; /* how the built-in model answers a shipped list, where that was measured; NULL: not known */
     bool shipped;
 } entry;
+
+/* models/whatsit-nano-lists.json: {"lists": {name: {"mark": "well" | "some" | "poor", ...}}}; NULL without one. */
+static json_t *read_works(void)
+{
+    char *path = cli_share_path("models/whatsit-nano-lists.json");
+    json_t *root = path ? json_load_file(path, 0, NULL) : NULL;
+    json_t *lists = json_incref(json_object_get(root, "lists"));
+    json_decref(root);
+    free(path);
+    return lists;
+}
+
+/* For people: what the mark means. */
+static const char *works_words(const json_t *works)
+{
+    const char *mark = json_string_value(json_object_get(works, "mark"));
+    if (!mark) {
+        return "";
+    }
+    return !strcmp(mark, "well")   ? "; works well with the built-in model"
+           : !strcmp(mark, "poor") ? "; needs a larger model"
+                                   : "; works in part with the built-in model";
+}
 
 static json_t *json_strings(const char *const *items, size_t n)
 {
@@ -55,6 +81,9 @@ static json_t *json_entry(const entry *e, bool full)
         json_object_set_new(object, "none_threshold", cli_json_number(info->none_threshold));
         json_object_set_new(object, "none_rate", cli_json_number(info->none_rate));
     }
+    if (object && e->works) {
+        json_object_set_new(object, "works", json_deep_copy(e->works));
+    }
     if (object && full) {
         json_object_set_new(object, "templates", json_strings(e->templates, e->n_templates));
         json_object_set_new(object, "labels", json_strings(e->labels, e->n_labels));
@@ -72,8 +101,9 @@ static void print_entry(const entry *e)
     cli_printable(e->shipped ? e->title : e->model, about, sizeof about);
     int n = (int)cli_columns(name);
     char *namesake = e->shipped ? NULL : cli_shipped_head_path(e->name);
-    printf("  %s%*s %6zu labels  %s%s%s\n", name, n < 22 ? 22 - n : 0, "", e->n_labels,
-           e->shipped ? "" : "for ", about, namesake ? "; hides the shipped head" : "");
+    printf("  %s%*s %6zu labels  %s%s%s%s\n", name, n < 22 ? 22 - n : 0, "", e->n_labels,
+           e->shipped ? "" : "for ", about, namesake ? "; hides the shipped head" : "",
+           works_words(e->works));
     free(namesake);
 }
 
@@ -137,6 +167,7 @@ static int with_list(cli_app *app, const char *path, const char *name,
     wi_label_list_info info;
     int status = cli_recipe_from_file(app, path, &recipe);
     if (status == CLI_OK) {
+        json_t *works = read_works();
         wi_label_list_get_info(recipe.list, &info);
         entry e = {.name = name,
                    .title = info.title,
@@ -151,8 +182,10 @@ static int with_list(cli_app *app, const char *path, const char *name,
                    .n_labels = info.n_labels,
                    .templates = recipe.recipe.templates,
                    .n_templates = recipe.recipe.n_templates,
+                   .works = json_object_get(works, name),
                    .shipped = true};
         use(&e, args);
+        json_decref(works);
     }
     cli_recipe_free(&recipe);
     return status;

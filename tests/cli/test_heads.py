@@ -259,6 +259,16 @@ class Shipped(Case):
         self.assertIn("CC0", self.ok("head", "show", "things").out)
         self.fails("head", "rm", "things", says="shipped")
 
+    def test_what_the_built_in_model_can_answer(self):
+        self.assertNotIn("model", self.ok("head", "list").out.split("Things around the house")[1])
+        for mark, words in (("well", "works well with the built-in model"), ("some", "in part"), ("poor", "needs a larger model")):
+            self.write("share/models/whatsit-nano-lists.json", '{"lists": {"things": {"mark": "%s", "share": 0.5}}}' % mark)
+            self.assertIn(words, self.ok("head", "list").out)
+            (entry,) = self.ok("head", "list", "--json").json()
+            self.assertEqual(entry["works"], {"mark": mark, "share": 0.5})
+        self.write("share/models/whatsit-nano-lists.json", "no JSON")
+        self.assertNotIn("works", self.ok("head", "list", "--json").out)
+
     def test_compiled_once(self):
         first = self.ok(self.picture(), "--as", "things", "--json").json()[0]["heads"]
         (path,) = self.compiled()
