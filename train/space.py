@@ -108,7 +108,7 @@ class Corpus:
         self.fc_w, self.fc_b = fc["w"], fc["b"]
         self.classes = p.classes + thousand(self.net, common_words(a.lists))
         self.first = len(p.classes)                     # number of ImageNet's first class
-        self.terms = Terms(self.classes, self.net)
+        self.terms = Terms(self.classes, self.net, a.out.parent / "fits.npy")
         rng = np.random.default_rng(0)
         self.captioned = np.array([i for i in range(len(p.cls)) if p.captions[i] and not p.val[i]])
         self.labelled = np.array([i for i in range(len(p.cls)) if p.cls[i] >= 0 and not p.val[i]])

@@ -56,7 +56,8 @@ class Terms:
     """terms: list of strings; own [classes]: (names, broader, captions) as indices; fits [classes, terms] bool: the term is
     true of the class, or may be: never a wrong answer for its pictures."""
 
-    def __init__(self, classes, net):
+    def __init__(self, classes, net, kept=None):
+        """kept: a file where `fits` is kept for the next time"""
         self.terms, index = [], {}
 
         def add(t):
@@ -69,6 +70,10 @@ class Terms:
         never = held()
         self.index = index
         self.own = [tuple([add(x) for x in part if normal(x) not in never] for part in c) for c in classes]
+        if kept and kept.exists():
+            self.fits = np.load(kept)
+            if self.fits.shape == (len(classes), len(self.terms)):
+                return
         sense = {}
         for c in classes:
             for n in c[0]:
@@ -98,6 +103,8 @@ class Terms:
                     self.fits[k, t] = True
                 if names[0] in wide[t] or names[0] in same[t]:
                     self.fits[k, t] = True
+        if kept:
+            np.save(kept, self.fits)
 
     def pick(self, k, rng):
         """One term of class k: mostly its name, else a synonym, a broader word or a caption."""

@@ -1,7 +1,8 @@
 """Second stage: the text tower learns the joint space, then picture head and tower together.
 
-    python tower.py read  ... --start SPACE.pt --vocabulary FILE.gz --out READ.pt    texts alone, from the encoder's space
-    python tower.py align ... --start READ.pt  --vocabulary FILE.gz --out ALIGNED.pt pictures and texts
+    python tower.py read  ... --vocabulary FILE.gz --out READ.pt    texts alone, from the encoder's space
+    python tower.py align ... --start SPACE.pt --read READ.pt --vocabulary FILE.gz --out ALIGNED.pt  pictures and texts
+    python tower.py settle ... --start ALIGNED.pt --vocabulary FILE.gz --out SETTLED.pt   the picture head alone, to the end
 
 The token table begins as the encoder's embeddings of the tokens' own strings, so that a word that no training text has is
 no blank. Neutral templates ("a photo of a ...") do not move a name: their target is the name's own place.
@@ -279,10 +280,76 @@ def align(a):
     running.unlink(missing_ok=True)
 
 
+def settle(a):
+    """The tower stays as it is, so that every text is read once and a step is cheap: many captions and all names at a time."""
+    rng = np.random.default_rng(4)
+    corpus = Corpus(a)
+    p, terms = corpus.pictures, corpus.terms
+    start = torch.load(a.start)
+    head = PictureHead(start["width"], torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b), start["more"])
+    head.load_state_dict(start["head"])
+    tower, reader = TextTower(start["width"]), Reader(a.vocabulary)
+    tower.load_state_dict(start["tower"])
+    read = lambda texts: encoded(tower, reader, list(texts))
+    table = sum(unit(read([fill(t, x) for x in terms.terms])) for t in ("{}", "a photo of a {}.", "a close-up photo of a {}."))
+    table = unit(table)
+    flat = [c for i in corpus.captioned for c in p.captions[i][:2]]
+    first = dict(zip(corpus.captioned.tolist(), np.cumsum([0] + [len(p.captions[i][:2]) for i in corpus.captioned])[:-1]))
+    caption = unit(read(flat))
+    print(len(table), "terms,", len(caption), "captions read", flush=True)
+    names = torch.tensor([terms.index[n.lower()] for n in imagenet_names()])
+    scale = nn.Parameter(start["scale"].clone())
+    slow = [head.keys.weight, head.keys.bias]
+    opt = torch.optim.AdamW([
+        {"params": [q for q in head.parameters() if all(q is not s for s in slow)], "lr": a.lr, "weight_decay": 0.2},
+        {"params": slow, "lr": a.lr * 0.1, "weight_decay": 0.0}, {"params": [scale], "lr": a.lr, "weight_decay": 0.0}],
+        betas=(0.9, 0.98), fused=True)
+    base = [g["lr"] for g in opt.param_groups]
+    feats, fits = torch.from_numpy(p.features), torch.from_numpy(terms.fits)
+    fc_w, fc_b = torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b)
+    show = lambda: print(step, json.dumps(measure(corpus, head.eval(), read)), flush=True)
+    t0, total, n, m = time.time(), np.zeros(4), a.batch, a.batch // 2
+    for step in range(1, a.steps + 1):
+        for g, lr in zip(opt.param_groups, base):
+            g["lr"] = lr * cosine(step - 1, a.steps, 20)
+        i = rng.choice(corpus.captioned, n, replace=False)
+        j = rng.choice(corpus.labelled, m, p=corpus.weight)
+        k = rng.choice(1000, m, replace=False)
+        f = feats[torch.from_numpy(np.concatenate([i, j])), torch.from_numpy(rng.integers(2, size=n + m))].float()
+        f = torch.cat([f, corpus.steered[torch.from_numpy(k), torch.from_numpy(rng.integers(8, size=m))].float()])
+        cls = np.concatenate([p.cls[j], corpus.first + k])
+        chosen = torch.tensor([terms.pick(c, rng) for c in cls])
+        z = unit(head(f, a.drop))
+        t = caption[torch.tensor([first[x] + rng.integers(len(p.captions[x][:2])) for x in i])]
+        t = unit(t + 0.3 * t.shape[1] ** -0.5 * torch.randn_like(t))
+        ex, y = scale.exp().clamp(max=100), torch.arange(n)
+        logits = ex[0] * z[:n] @ t.T
+        contrast = (F.cross_entropy(logits, y) + F.cross_entropy(logits.T, y)) / 2
+        wrong = fits[torch.from_numpy(cls)].clone()
+        wrong[torch.arange(len(cls)), chosen] = False
+        naming = F.cross_entropy((ex[1] * z[n:] @ table.T).masked_fill(wrong, -1e4), chosen)
+        with torch.no_grad():
+            target = torch.softmax(f @ fc_w.T + fc_b, -1)
+        sure = target.max(-1)[0]
+        distil = -((target * torch.log_softmax(ex[2] * z @ table[names].T, -1)).sum(-1) * sure).sum() / sure.sum()
+        loss = contrast + a.classes * naming + a.distil * distil
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        total += [loss.item(), contrast.item(), naming.item(), distil.item()]
+        if step % 50 == 0:
+            print(step, np.round(total / 50, 3), f"{(time.time() - t0) / step:.2f} s/step", ex.tolist(), flush=True)
+            total[:] = 0
+        if step % a.show == 0 or step == a.steps:
+            saved(a.out, {**start, "head": head.state_dict(), "scale": scale.detach()})
+            show()
+            head.train()
+
+
 def main():
     ap = arguments()
-    ap.add_argument("task", choices=("read", "align"))
-    ap.add_argument("--start", type=Path, help="of align: what `space` wrote")
+    ap.add_argument("task", choices=("read", "align", "settle"))
+    ap.add_argument("--start", type=Path, help="of align: what `space` wrote; of settle: what `align` wrote")
     ap.add_argument("--read", type=Path, help="of align: what `read` wrote")
     ap.add_argument("--vocabulary", type=Path, required=True)
     ap.add_argument("--keep", type=float, default=0.3)
@@ -290,7 +357,7 @@ def main():
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
-    (read if a.task == "read" else align)(a)
+    {"read": read, "align": align, "settle": settle}[a.task](a)
 
 
 if __name__ == "__main__":
