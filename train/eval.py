@@ -68,6 +68,7 @@ def main():
     ap.add_argument("--trunk", type=Path, required=True)
     ap.add_argument("--test", action="store_true")
     ap.add_argument("--words", action="store_true")
+    ap.add_argument("--picture", type=Path, help="with --test: where the calibration is drawn")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     corpus = Corpus(a)
@@ -121,6 +122,8 @@ def report(head, h, scale, corpus, fits, labels, a):
         cos = probe(f)
         p = prob(cos)
         hit = fits[cls][np.arange(len(p)), p.argmax(1)]
+        if test and a.picture:
+            everyday.picture(p.max(1), hit, a.picture)
         u, names = unknown_kinds(corpus, labels, test, a.features, a.testset)
         cu = probe(u)
         cb = probe(blank)

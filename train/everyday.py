@@ -1,11 +1,9 @@
 """The everyday head, judged on pictures with names: how often it is right, how true its probabilities are, and what it says to
 pictures of nothing that it knows. Used to choose words (validation pictures) and to measure (`--test`).
 """
-import re
-
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from data import REPOSITORY
 from model import unit
@@ -60,6 +58,34 @@ def gap(said, right, bins=10):
     """Mean difference of said and true over ten bins, weighted by their pictures."""
     which = np.minimum((said * bins).astype(int), bins - 1)
     return sum(abs(said[which == b].mean() - right[which == b].mean()) * (which == b).mean() for b in range(bins) if (which == b).any())
+
+
+def picture(said, right, path, bins=10):
+    """Draws what was said against what was true, and how often it was said."""
+    side, edge = 480, 60
+    im = Image.new("RGB", (side + 2 * edge, side + 2 * edge), "white")
+    d = ImageDraw.Draw(im)
+    at = lambda x, y: (edge + x * side, edge + (1 - y) * side)
+    for k in range(bins + 1):
+        d.line([at(k / bins, 0), at(k / bins, 1)], "#e4e4e4")
+        d.line([at(0, k / bins), at(1, k / bins)], "#e4e4e4")
+        if k % 2 == 0:
+            d.text((at(k / bins, 0)[0] - 9, edge + side + 6), f"{100 * k // bins} %", "#333333")
+            d.text((edge - 36, at(0, k / bins)[1] - 6), f"{100 * k // bins} %", "#333333")
+    which = np.minimum((said * bins).astype(int), bins - 1)
+    d.line([at(0, 0), at(1, 1)], "#999999", 2)
+    points = []
+    for b in range(bins):
+        share = (which == b).mean()
+        d.rectangle([*at(b / bins + 0.01, share), *at((b + 1) / bins - 0.01, 0)], "#dbe9dc")
+        if (which == b).sum() >= 5:
+            points.append(at(said[which == b].mean(), right[which == b].mean()))
+    d.line(points, "#1b6e3c", 3)
+    for x, y in points:
+        d.ellipse([x - 5, y - 5, x + 5, y + 5], "#1b6e3c")
+    d.text((edge, 14), "everyday head, ImageNet-compatible photos: how often the first answer was right (line),", "#333333")
+    d.text((edge, 30), "and how many photos (bars), by the probability that was said", "#333333")
+    im.save(path)
 
 
 def nothing(rng):

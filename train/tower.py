@@ -2,7 +2,8 @@
 
     python tower.py read  ... --vocabulary FILE.gz --out READ.pt    texts alone, from the encoder's space
     python tower.py align ... --start SPACE.pt --read READ.pt --vocabulary FILE.gz --out ALIGNED.pt  pictures and texts
-    python tower.py settle ... --start ALIGNED.pt --vocabulary FILE.gz --out SETTLED.pt   the picture head alone, to the end
+    python tower.py settle ... --start ALIGNED.pt --vocabulary FILE.gz --out SETTLED.pt   the picture head alone
+    python tower.py settle --polish ... --start SETTLED.pt --vocabulary FILE.gz --out FILE.pt   and the names once more
 
 The token table begins as the encoder's embeddings of the tokens' own strings, so that a word that no training text has is
 no blank. Neutral templates ("a photo of a ...") do not move a name: their target is the name's own place.
@@ -281,7 +282,8 @@ def align(a):
 
 
 def settle(a):
-    """The tower stays as it is, so that every text is read once and a step is cheap: many captions and all names at a time."""
+    """The tower stays as it is, so that every text is read once and a step is cheap: many captions and all names at a time.
+    With --polish the tower learns too, from names, while its captions are held where they are."""
     rng = np.random.default_rng(4)
     corpus = Corpus(a)
     p, terms = corpus.pictures, corpus.terms
@@ -304,6 +306,9 @@ def settle(a):
         {"params": [q for q in head.parameters() if all(q is not s for s in slow)], "lr": a.lr, "weight_decay": 0.2},
         {"params": slow, "lr": a.lr * 0.1, "weight_decay": 0.0}, {"params": [scale], "lr": a.lr, "weight_decay": 0.0}],
         betas=(0.9, 0.98), fused=True)
+    if a.polish:
+        for group in parameter_groups(tower, 0.2 * a.lr):
+            opt.add_param_group(group)
     base = [g["lr"] for g in opt.param_groups]
     feats, fits = torch.from_numpy(p.features), torch.from_numpy(terms.fits)
     fc_w, fc_b = torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b)
@@ -322,6 +327,22 @@ def settle(a):
         z = unit(head(f, a.drop))
         t = caption[torch.tensor([first[x] + rng.integers(len(p.captions[x][:2])) for x in i])]
         t = unit(t + 0.3 * t.shape[1] ** -0.5 * torch.randn_like(t))
+        held_back = torch.zeros(())
+        if a.polish:
+            more = rng.choice(len(table), 256, replace=False)
+            back = rng.choice(len(flat), 96, replace=False)
+            texts = [terms.prompt(c, k, rng) for c, k in zip(chosen.tolist(), cls)] + [terms.terms[x] for x in more]
+            order = np.argsort([len(reader.ids(x)) for x in texts], kind="stable")
+            with torch.autocast("cpu", torch.bfloat16):
+                fresh = [tower(*reader([texts[o] for o in order[c:c + 256]])) for c in range(0, len(texts), 256)]
+                again = tower(*reader([flat[x] for x in back]))
+            fresh = unit(torch.cat(fresh).float())[torch.from_numpy(np.argsort(order))]
+            held_back = 5 * (1 - (unit(again.float()) * caption[torch.from_numpy(back)]).sum(-1)).mean()
+            where = torch.cat([chosen, torch.from_numpy(more)])
+            kept = table
+            table = kept.clone()
+            table[where] = fresh
+            kept[where] = unit(0.5 * kept[where] + 0.5 * fresh.detach())
         ex, y = scale.exp().clamp(max=100), torch.arange(n)
         logits = ex[0] * z[:n] @ t.T
         contrast = (F.cross_entropy(logits, y) + F.cross_entropy(logits.T, y)) / 2
@@ -332,16 +353,17 @@ def settle(a):
             target = torch.softmax(f @ fc_w.T + fc_b, -1)
         sure = target.max(-1)[0]
         distil = -((target * torch.log_softmax(ex[2] * z @ table[names].T, -1)).sum(-1) * sure).sum() / sure.sum()
-        loss = contrast + a.classes * naming + a.distil * distil
+        loss = contrast + a.classes * naming + a.distil * distil + held_back
         opt.zero_grad()
         loss.backward()
         opt.step()
+        table = kept if a.polish else table
         total += [loss.item(), contrast.item(), naming.item(), distil.item()]
         if step % 50 == 0:
             print(step, np.round(total / 50, 3), f"{(time.time() - t0) / step:.2f} s/step", ex.tolist(), flush=True)
             total[:] = 0
         if step % a.show == 0 or step == a.steps:
-            saved(a.out, {**start, "head": head.state_dict(), "scale": scale.detach()})
+            saved(a.out, {**start, "tower": tower.state_dict(), "head": head.state_dict(), "scale": scale.detach()})
             show()
             head.train()
 
@@ -352,6 +374,7 @@ def main():
     ap.add_argument("--start", type=Path, help="of align: what `space` wrote; of settle: what `align` wrote")
     ap.add_argument("--read", type=Path, help="of align: what `read` wrote")
     ap.add_argument("--vocabulary", type=Path, required=True)
+    ap.add_argument("--polish", action="store_true")
     ap.add_argument("--keep", type=float, default=0.3)
     ap.add_argument("--show", type=int, default=200)
     a = ap.parse_args()
