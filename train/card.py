@@ -18,6 +18,7 @@ from labels import Shards, about, captions, table
 from sources import SOURCES, blob, blobs, git_dir, listing
 
 SETS = ["objects", "pets", "flowers", "groceries", "professions", "clothing", "sketches"]
+SKETCHES = ["a sketch of a {}.", "a drawing of a {}."]      # they are no photos
 
 
 class Program:
@@ -36,7 +37,8 @@ class Program:
         """rows: (path, label) -> (pictures, top-1, top-5, calibration error)"""
         folder = self.a.scratch / "eval"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.txt").write_text("".join(f"# template: {t}\n" for t in templates()) + "\n".join(labels) + "\n")
+        prompts = SKETCHES if name == "sketches" else templates()
+        (folder / f"{name}.txt").write_text("".join(f"# template: {t}\n" for t in prompts) + "\n".join(labels) + "\n")
         (folder / f"{name}.tsv").write_text("".join(f"{p}\t{x}\n" for p, x in rows))
         self("head", "new", "card-" + name, "--labels", folder / f"{name}.txt", "--force")
         out = json.loads(self("eval", "--head", "card-" + name, "--data", folder / f"{name}.tsv", "--json").split("\n")[0])
@@ -73,7 +75,7 @@ def retrieval(a, run):
         parts = []
         for i in range(0, len(items), 500):
             out = a.scratch / "vectors.npy"
-            run("embed", option, *items[i:i + 500], "-o", out, "--force")
+            run("embed", *(x for item in items[i:i + 500] for x in (option, item)), "-o", out, "--force")
             parts.append(np.load(out))
         vectors[kind] = np.concatenate(parts)
     owner = np.repeat(np.arange(len(order)), [len(texts[p][:5]) for p in order])

@@ -67,6 +67,7 @@ def main():
     ap.add_argument("--vocabulary", type=Path, required=True)
     ap.add_argument("--trunk", type=Path, required=True)
     ap.add_argument("--test", action="store_true")
+    ap.add_argument("--scale", type=float, help="this logit scale in place of the one with the least gap")
     ap.add_argument("--words", action="store_true")
     ap.add_argument("--picture", type=Path, help="with --test: where the calibration is drawn")
     a = ap.parse_args()
@@ -77,6 +78,7 @@ def main():
     read = lambda texts: encoded(tower, reader, list(texts))
     if a.test:
         print(json.dumps(measure(corpus, head, read, full=True)))
+        heldout_parts(corpus, head, read)
     labels = everyday.read_list(everyday.REPOSITORY / "models/nano-concepts.txt")
     h = everyday.head_of(labels, read)
     groups = sorted({g for g, _ in labels})
@@ -94,7 +96,7 @@ def main():
             hit = right[np.arange(len(p)), p.argmax(1)]
             rows.append((everyday.gap(p.max(1), hit), scale, loss, hit.mean()))
         print("scale: gap, loss", [(int(r[1]), round(100 * r[0], 1), round(r[2], 2)) for r in rows])
-        best = min(rows)
+        best = min(rows) if not a.scale else next(r for r in rows if r[1] == a.scale)
         print("everyday, validation: scale %.0f, first right %.1f %%, gap %.1f points" % (best[1], 100 * best[3], 100 * best[0]))
         scale = best[1]
         report(head, h, scale, corpus, fits, labels, a)
@@ -135,6 +137,20 @@ def report(head, h, scale, corpus, fits, labels, a):
             print(f"  threshold {t:.3f}: known pass {100 * (cos.max(1) >= t).mean():.1f} %, of unknown pass {100 * rate:.0f} %, above 50 % and pass "
                   f"{100 * ((prob(cu).max(1) > 0.5) & (cu.max(1) >= t)).mean():.1f} %; nothing passes {100 * (cb.max(1) >= t).mean():.0f} %")
     print("nothing:", ", ".join(f"{labels[i][1][0]} {prob(cb).max(1)[k]:.2f} ({cb.max(1)[k]:.2f})" for k, i in enumerate(cb.argmax(1))))
+
+
+def heldout_parts(corpus, head, read):
+    """Names held out, by where they come from and by whether the dictionary has them."""
+    rows = [line.rstrip("\n").split("\t") for line in open(Path(__file__).parent / "heldout.txt", encoding="utf-8") if "\t" in line]
+    about = {r[0]: r[1:] for r in rows}
+    names = sorted(corpus.pictures.held)
+    f = np.concatenate([np.stack(corpus.pictures.held[n][:6]) for n in names])
+    y = np.concatenate([[i] * len(corpus.pictures.held[n][:6]) for i, n in enumerate(names)])
+    with torch.no_grad():
+        right = (unit(head(f32(f))) @ unit(read(names)).T).argmax(1).numpy() == y
+    for part in (1, 0):
+        kinds = np.array([about[names[i]][part] for i in y])
+        print("held out:", ", ".join(f"{k} {100 * right[kinds == k].mean():.1f} % of {(kinds == k).sum()}" for k in sorted(set(kinds))))
 
 
 def words(cos, right, labels):

@@ -8,7 +8,7 @@ were pictures, "labels".
 Of every list is told which share of its labels the model tells apart. A label of which there are pictures (validation pictures,
 photos of names held out, or features steered towards one of ImageNet's classes) counts with the share of them that it gets
 among the whole list. A label without pictures counts 1/2 when its words stand in captions that were trained on and no other
-label's embedding is nearer than a cosine of 0.8, else nothing: such words are understood, but nobody saw them tried.
+label's embedding is nearer than a cosine of 0.95, else nothing: such words are understood, but nobody saw them tried.
 """
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ from space import Corpus, arguments
 from terms import common_words, normal
 from tower import Reader, encoded
 
-WELL, SOME = 0.6, 0.35
+WELL, SOME = 0.55, 0.3
 
 
 def pictures(corpus, each=12):
@@ -60,7 +60,7 @@ def share_of(labels, seen, words, look, read):
             tried += 1
         else:
             known = all(w in words for w in normal(names[0]).replace("-", " ").split())
-            score.append(0.5 if known and close[j].max() < 0.8 else 0.0)
+            score.append(0.5 if known and close[j].max() < 0.95 else 0.0)
     return float(np.mean(score)), tried
 
 
