@@ -25,7 +25,7 @@ from space import Corpus, arguments
 from terms import common_words, normal
 from tower import Reader, encoded
 
-WELL, SOME = 0.55, 0.3
+WELL, SOME = 0.55, 0.2
 
 
 def pictures(corpus, each=12):
