@@ -370,7 +370,12 @@ static bool check_openai(const srv_request *request, const json_t *body, size_t 
     const json_t *format = json_object_get(body, "encoding_format");
     const char *name = json_string_value(format);
     name = name ? name : json_string_value(json_object_get(body, "embedding_type"));
+    const char *modality = json_string_value(json_object_get(body, "modality"));
     *base64 = name && !strcmp(name, "base64");
+    if (modality && strcmp(modality, "text") && strcmp(modality, "image")) {
+        srv_error(request, response, 422, "unsupported", "'modality' is text or image");
+        return false;
+    }
     if (name && strcmp(name, "float") && strcmp(name, "base64")) {
         srv_error(request, response, 400, "arg", "'encoding_format' is float or base64");
         return false;
