@@ -142,11 +142,49 @@ def make_hf(name, seed):
          "image_mean": mean, "image_std": std}, indent=1) + "\n")
 
 
+def write_tokenizer(folder):
+    """48 pieces in the form of our own small SentencePiece vocabulary."""
+    tokenizer = json.loads((HERE.parents[2] / "text/data/unigram/tokenizer.json").read_text())
+    letters = [[chr(97 + i), -3 - i * 0.1] for i in range(26)]
+    starts = [["\u2581" + chr(97 + i), -2.5 - i * 0.1] for i in range(18)]
+    tokenizer["model"]["vocab"] = [["<pad>", 0.0], ["</s>", 0.0], ["<unk>", 0.0], ["\u2581", -2.0]] + letters + starts
+    tokenizer["added_tokens"] = [t for t in tokenizer["added_tokens"] if t["id"] < 3]
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False) + "\n")
+
+
+def make_siglip(name, seed):
+    from transformers import SiglipConfig, SiglipModel
+
+    tower = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = SiglipConfig(
+        text_config={**tower, "vocab_size": 48, "max_position_embeddings": 10, "projection_size": 16},
+        vision_config={**tower, "image_size": 12, "patch_size": 4})
+    model = SiglipModel(config).eval()
+    randomise(model, seed)
+    model = model.double()
+    pixels = torch.randint(0, 256, (2, 12, 12, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    ids = token_ids(10, 48, 1)
+    ids[ids == 0] = 1
+    mean = std = [0.5, 0.5, 0.5]
+    with torch.no_grad():
+        image = model.vision_model(pixel_values=pixel_values(pixels, mean, std)).pooler_output
+        texts = model.text_model(input_ids=ids).pooler_output
+    folder = HERE / name
+    write(folder, "model.safetensors", {k: v.float() if v.is_floating_point() else v for k, v in model.state_dict().items()}, "config.json",
+          json.loads(config.to_json_string()),
+          {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
+    (folder / "preprocessor_config.json").write_text(json.dumps(
+        {"size": {"height": 12, "width": 12}, "resample": 3, "image_mean": mean, "image_std": std,
+         "image_processor_type": "SiglipImageProcessor"}, indent=1) + "\n")
+    write_tokenizer(folder)
+
+
 def main():
-    wanted = sys.argv[1:] or [*OPEN_CLIP, "hf_clip"]
-    for i, name in enumerate([*OPEN_CLIP, "hf_clip"]):
+    makers = {**dict.fromkeys(OPEN_CLIP, make_open_clip), "hf_clip": make_hf, "hf_siglip": make_siglip}
+    wanted = sys.argv[1:] or list(makers)
+    for i, (name, make) in enumerate(makers.items()):
         if name in wanted:
-            (make_hf if name == "hf_clip" else make_open_clip)(name, 100 + i)
+            make(name, 100 + i)
 
 
 if __name__ == "__main__":
