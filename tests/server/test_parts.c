@@ -278,6 +278,52 @@ static void requests_that_are_refused(void **state)
     assert_int_equal(judge(longer, sizeof longer, 0), 431);
 }
 
+/* However the bytes of requests and of half requests are cut, they mean the same; nothing outside them is read. */
+static void pieces_in_any_order(void **state)
+{
+    static const char *const pieces[] = {"GET / HTTP/1.1\r\n",
+                                         "POST /x HTTP/1.1\r\n",
+                                         "Host: a\r\n",
+                                         "Content-Length: 3\r\n",
+                                         "Transfer-Encoding: chunked\r\n",
+                                         "\r\n",
+                                         "abc",
+                                         "3\r\nabc\r\n",
+                                         "0\r\n\r\n",
+                                         "\r",
+                                         "\n",
+                                         ";x",
+                                         ":",
+                                         " ",
+                                         "ffffffff",
+                                         "X: y\r\n"};
+    unsigned seed = 1;
+    (void)state;
+    for (unsigned i = 0; i < 20000; i++) {
+        char made[600];
+        size_t n = 0, passed = 0;
+        for (int k = rand_r(&seed) % 14; k > 0; k--) {
+            const char *piece = pieces[(size_t)rand_r(&seed) % (sizeof pieces / sizeof pieces[0])];
+            memcpy(made + n, piece, strlen(piece));
+            n += strlen(piece);
+        }
+        for (int k = rand_r(&seed) % 3; k > 0 && n > 0; k--) {
+            made[(size_t)rand_r(&seed) % n] = (char)rand_r(&seed);
+        }
+        srv_frame whole = {0}, dripping = {0};
+        size_t done = srv_frame_read(&whole, made, n);
+        for (size_t have = 1; have <= n && dripping.state != SRV_FRAME_WRONG; have++) {
+            char *exact = malloc(have - passed);
+            memcpy(exact, made + passed, have - passed);
+            passed += srv_frame_read(&dripping, exact, have - passed);
+            free(exact);
+        }
+        assert_int_equal(whole.state, dripping.state);
+        assert_int_equal(whole.n_requests, dripping.n_requests);
+        assert_true(whole.state == SRV_FRAME_WRONG || passed == done);
+    }
+}
+
 /* ---- keys ---- */
 
 static void key_texts(void **state)
@@ -388,6 +434,7 @@ int main(void)
         cmocka_unit_test(memory_is_shared),
         cmocka_unit_test(good_requests),
         cmocka_unit_test(requests_that_are_refused),
+        cmocka_unit_test(pieces_in_any_order),
         cmocka_unit_test(addresses),
         cmocka_unit_test(key_texts),
         cmocka_unit_test(costs),
