@@ -1,4 +1,5 @@
 """Models: list, info, convert, verify, and how one is found by name."""
+import json
 import os
 
 import tiny_model
@@ -83,6 +84,29 @@ class Models(Case):
         finally:
             type(self).program = before
         self.assertIn("prefix/share/whatsit/models/whatsit-nano.gguf", os.path.normpath(result.lines()[1].split()[-1]))
+
+
+class Tokenizers(Case):
+    def tokens(self, *path):
+        return os.path.join(Case.source, "tests", "text", "data", *path)
+
+    def test_one_alone(self):
+        for folder, file in (("unigram", "spiece.model"), ("pairs", "tokenizer.model"), ("wordpiece", "vocab.txt")):
+            with open(self.tokens(folder, "tokens.jsonl")) as lines:
+                rows = [json.loads(line) for line in lines][:40]
+            asked = "".join(json.dumps({"text": row["text"]}) + "\n" for row in rows).encode()
+            for path in (self.tokens(folder), self.tokens(folder, file), self.tokens(folder, "tokenizer.json")):
+                answers = self.ok("tokenize", "--tokenizer", path, "--jsonl", stdin=asked).json()
+                self.assertEqual([a["ids"] for a in answers], [row["ids"] for row in rows], path)
+        self.assertEqual(self.ok("tokenize", "--tokenizer", self.tokens("wordpiece"), "", "").lines()[0],
+                         self.ok("tokenize", "--tokenizer", self.tokens("wordpiece", "vocab.txt"), "").lines()[0])
+
+    def test_what_is_none(self):
+        self.fails("tokenize", "--tokenizer", self.dir, "x", says="no tokenizer here")
+        self.fails("tokenize", "--tokenizer", self.write("a.txt", "one\ntwo\n"), "x", says="[CLS]")
+        self.fails("tokenize", "--tokenizer", self.write("t.json", "{}"), "x", says="t.json")
+        self.fails("tokenize", "--tokenizer", self.path("nothing"), "x", says="nothing")
+        self.assertEqual(self.run_cli("tokenize", "--tokenizer", self.dir, "--model", "b32", "x").status, 2)
 
 
 if __name__ == "__main__":
