@@ -106,7 +106,8 @@ static wi_status open_room(job *j, wi_error *error)
 {
     wi_session_options sizes = {.max_images = 8, .max_tokens = j->runtime.info.context_length};
     wi_status status = wi_session_open(j->runtime.model, &sizes, &j->session, error);
-    if (status == WI_OK) {
+    j->side = 1; /* occlusion asks no position of the network and works with every tower */
+    if (status == WI_OK && (j->by_regions || cli_args_has(j->args, "words"))) {
         status = wi_explain_grid(j->session, &j->side, error);
     }
     if (status != WI_OK) {
