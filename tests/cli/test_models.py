@@ -86,6 +86,41 @@ class Models(Case):
         self.assertIn("prefix/share/whatsit/models/whatsit-nano.gguf", os.path.normpath(result.lines()[1].split()[-1]))
 
 
+class OtherFamilies(Case):
+    """SigLIP from the command line: answers one by one, occlusion, a file of its own with its tokenizer."""
+
+    def setUp(self):
+        super().setUp()
+        self.siglip = os.path.join(Case.source, "tests", "model", "data", "families", "siglip2")
+
+    def scores(self, *words):
+        heads = self.ok(self.picture(), "--labels", "cat,dog,tree", "--json", *words).json()[0]["heads"]
+        return {a["label"]: a["score"] for a in heads[0]["answers"]}
+
+    def test_answers_one_by_one_unless_asked_for_one(self):
+        each, one = self.scores("--model", self.siglip), self.scores("--model", self.siglip, "--single")
+        self.assertAlmostEqual(sum(one.values()), 1, places=5)
+        self.assertGreater(abs(sum(each.values()) - 1), 1e-3)
+        for name in each:  # sigmoid(logit) and softmax(logit) of the same logits
+            ratio = each[name] / (1 - each[name]) / one[name]
+            self.assertAlmostEqual(ratio / (each["cat"] / (1 - each["cat"]) / one["cat"]), 1, places=3)
+        self.assertEqual(self.run_cli(self.picture(), "--labels", "a,b", "--single", "--multi").status, 2)
+
+    def test_its_file_brings_the_tokenizer(self):
+        file = self.path("s.gguf")
+        self.ok("model", "convert", self.siglip, "-o", file)
+        self.ok("model", "verify", file)
+        self.assertEqual(self.scores("--model", file), self.scores("--model", self.siglip))
+        self.assertEqual(self.ok("tokenize", "--model", file, "A Photo of a cat").out,
+                         self.ok("tokenize", "--tokenizer", self.siglip, "A Photo of a cat").out)
+
+    def test_explained_by_occlusion_alone(self):
+        self.ok("head", "new", "pets", "--labels", "cat,dog", "--model", self.siglip)
+        words = ("explain", self.picture(), "--as", "pets", "-l", "cat", "--model", self.siglip)
+        self.ok(*words, "-o", self.path("map.png"))
+        self.fails(*words, "-o", self.path("m.png"), "--method", "regions", says="occlusion works")
+
+
 class Tokenizers(Case):
     def tokens(self, *path):
         return os.path.join(Case.source, "tests", "text", "data", *path)
