@@ -43,7 +43,8 @@ typedef struct job {
     cli_head_answers answers[MAX_HEADS];
     size_t n_heads, top;
     size_t n_answered, n_failed;
-    bool grouped; /* a head has groups */
+    bool grouped;  /* a head has groups */
+    bool everyday; /* the head that nobody asked for by name */
     int status;
 } job;
 
@@ -118,6 +119,7 @@ static int open_heads(job *j)
         j->n_heads += status == CLI_OK;
     }
     if (status == CLI_OK && j->n_heads == 0) {
+        j->everyday = true;
         status = cli_head_everyday(&j->runtime, multi, &j->heads[0]);
         j->n_heads += status == CLI_OK;
     }
@@ -174,6 +176,8 @@ static bool answer_one(void *context, const cli_item *item, const float *embeddi
         }
         /* In a table each label's group has its share, also those behind the best. */
         size_t n_groups = is_table ? head->info.n_groups : j->top;
+        /* For a person the broad word stands in the everyday answer itself, when it is the better one. */
+        n_groups = j->everyday && j->format == CLI_TEXT ? 0 : n_groups;
         if (wi_head_answer_groups(head->head, embedding, dim, n_groups, head->groups,
                                   &head->n_groups, &error) != WI_OK) {
             j->status = cli_failed(j->app, item->path, &error);

@@ -1,4 +1,5 @@
 #include "nn/mbconv.h"
+#include "nn/explain.h"
 
 #include "base/error.h"
 #include "kern/half.h"
@@ -807,6 +808,67 @@ static void forward(const void *tower, wi_run *run, void *of_session, const uint
         memcpy(out + i * dim, from + i * ld, dim * sizeof *out);
 }
 
+/* --- looking into it --- */
+
+static uint32_t grid(const void *tower)
+{
+    return last_block(tower)->side_out;
+}
+
+/* The head's map stays in the session's own memory. */
+static size_t hidden_floats(const void *tower)
+{
+    (void)tower;
+    return 1;
+}
+
+/* The pooled features are the mean of the positions': here each position speaks for itself. */
+static void regions(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                    float *hidden, float *rows, float *embedding, float *out)
+{
+    const mbconv *net = tower;
+    memory *m = of_session;
+    const size_t dim = net->embedding_dim, width = net->params.head_width;
+    const float *from = net->params.has_projection ? m->projected : m->pooled;
+    (void)hidden;
+    (void)rows;
+    forward(tower, run, of_session, pixels, 1, embedding);
+    for (size_t i = 0; i < last_pixels(net); i++) {
+        memcpy(m->pooled, m->head + i * head_ld(net), width * sizeof *m->pooled);
+        if (net->params.has_projection)
+            project(net, run, m, 1);
+        memcpy(out + i * dim, from, dim * sizeof *out);
+    }
+}
+
+static wi_unit_plan plan(const void *tower)
+{
+    const mbconv *net = tower;
+    return (wi_unit_plan){1, net->n_blocks, net->params.head_width};
+}
+
+/* What a feature adds by the projection; what the branch makes of it, which is not linear, is left out. */
+static void units(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                  float *hidden, float *rows, float *embedding, float *activation, float *direction)
+{
+    const mbconv *net = tower;
+    memory *m = of_session;
+    const size_t dim = net->embedding_dim, width = net->params.head_width;
+    (void)hidden;
+    forward(tower, run, of_session, pixels, 1, embedding);
+    memcpy(activation, m->pooled, width * sizeof *activation);
+    for (size_t u = 0; u < width; u++) {
+        wi_one_hot(m->pooled, 1, width, head_ld(net), u);
+        if (net->params.has_projection)
+            wi_turn(run, &net->projection, 1, m->pooled, head_ld(net), rows, wi_ld(dim));
+        memcpy(direction + u * dim, net->params.has_projection ? rows : m->pooled,
+               dim * sizeof *direction);
+    }
+}
+
+static const wi_tower_explain explain = {
+    .grid = grid, .hidden_floats = hidden_floats, .regions = regions, .plan = plan, .units = units};
+
 const wi_tower_kind wi_mbconv_kind = {.name = "mbconv",
                                       .role = WI_ROLE_IMAGE,
                                       .fields = fields,
@@ -823,5 +885,6 @@ const wi_tower_kind wi_mbconv_kind = {.name = "mbconv",
                                       .need = need_mbconv,
                                       .take = take,
                                       .prepare = prepare,
-                                      .images = forward};
+                                      .images = forward,
+                                      .explain = &explain};
 _Static_assert(sizeof(wi_mbconv_params) <= WI_TOWER_VALUES, "parameters fit");

@@ -386,8 +386,7 @@ static void missing_texts_are_refused(void **state)
         wi_error error = {0};
         wi_head_recipe one = recipes[i];
         one.name = "x";
-        assert_int_equal(wi_head_build(s, &one, &head, NULL, &error),
-                         says[i] ? WI_ERR_ARG : WI_OK);
+        assert_int_equal(wi_head_build(s, &one, &head, NULL, &error), says[i] ? WI_ERR_ARG : WI_OK);
         if (says[i])
             assert_string_equal(error.message, says[i]);
         assert_true(!head == !!says[i]);

@@ -105,8 +105,8 @@ static void dw_part(const wi_depthwise *d, const dw_source *s, size_t first, siz
             DW_CASE(6)
             DW_CASE(7)
 #undef DW_CASE
-                default : dw_sums(DW_OUTPUTS, d->size, n_groups, d->stride, from, w, scale, bias,
-                                  to, ld_out);
+        default:
+            dw_sums(DW_OUTPUTS, d->size, n_groups, d->stride, from, w, scale, bias, to, ld_out);
         }
     }
 }
