@@ -1,16 +1,16 @@
 #include "nn/convnext.h"
 
 #include "base/error.h"
+#include "nn/depthwise.h"
 #include "nn/pixels.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { STAGES = WI_CONVNEXT_STAGES, STEM_PX = 4, KERNEL = 7, PAD = 3, MLP_RATIO = 4, PITCH = 8 };
-enum { TAPS = KERNEL * PITCH, WEIGHTS = KERNEL * KERNEL, ROWS_PER_JOB = 16 };
+enum { STAGES = WI_CONVNEXT_STAGES, STEM_PX = 4, KERNEL = 7, MLP_RATIO = 4, ROWS_PER_JOB = 16 };
 
 typedef struct block {
-    const float *depthwise, *depthwise_bias; /* [width, 7*7], [width] */
+    wi_channels depthwise;
     wi_norm norm;
     wi_mat fc1, fc2;
     const float *gamma; /* [width] */
@@ -36,11 +36,6 @@ typedef struct memory {
 static size_t side_of(const convnext *c, int stage)
 {
     return (c->params.image_px / STEM_PX) >> stage;
-}
-
-static size_t padded(size_t channels)
-{
-    return wi_div_up(channels, WI_PANEL) * WI_PANEL;
 }
 
 /* --- parameters --- */
@@ -108,14 +103,15 @@ static void open_convnext(const void *values, const wi_tower_setting *setting, v
     for (int s = 0; s < STAGES; s++) {
         c->down_norm[s] = (wi_norm){.eps = p->ln_eps, .n = s ? p->width[s - 1] : 0};
         for (uint32_t i = 0; i < p->blocks[s]; i++)
-            c->blocks[c->n_blocks++].norm = (wi_norm){.eps = p->ln_eps, .n = p->width[s]};
+            c->blocks[c->n_blocks++] =
+                (block){.depthwise = {.width = p->width[s], .size = KERNEL, .stride = 1},
+                        .norm = {.eps = p->ln_eps, .n = p->width[s]}};
     }
 }
 
 static void walk_block(block *b, uint32_t width, const char *prefix, wi_walker *w)
 {
-    wi_walk_vector(w, prefix, "dw", &b->depthwise, width, WEIGHTS);
-    wi_walk_vector(w, prefix, "dw_bias", &b->depthwise_bias, 1, width);
+    wi_walk_channels(w, prefix, "dw", &b->depthwise);
     wi_walk_norm(w, prefix, "ln", &b->norm);
     wi_walk_linear(w, prefix, "fc1", &b->fc1, MLP_RATIO * width, width, true);
     wi_walk_linear(w, prefix, "fc2", &b->fc2, width, MLP_RATIO * width, true);
@@ -161,7 +157,7 @@ static uint64_t macs(const void *tower)
     uint64_t sum = 0;
     for (int s = 0; s < STAGES; s++) {
         const uint64_t pixels = side_of(c, s) * side_of(c, s), w = p->width[s];
-        sum += pixels * p->blocks[s] * w * (WEIGHTS + 2 * MLP_RATIO * w);
+        sum += pixels * p->blocks[s] * w * (KERNEL * KERNEL + 2 * MLP_RATIO * w);
         sum += pixels * w * (s ? 4 * p->width[s - 1] : 3 * STEM_PX * STEM_PX);
     }
     return sum + (uint64_t)p->width[STAGES - 1] * c->embedding_dim;
@@ -212,7 +208,7 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
     const convnext *c = tower;
     const wi_convnext_params *p = &c->params;
     memory *m = to;
-    size_t map, wide, block_number = 0;
+    size_t map, wide;
     map_floats(c, &map, &wide);
     m->x = wi_arena_take(arena, max_images, map * sizeof(float));
     m->h = wi_arena_take(arena, max_images, map * sizeof(float));
@@ -222,25 +218,10 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
     m->projected = wi_arena_take(arena, max_images, wi_ld(c->embedding_dim) * sizeof(float));
     m->pixel_values = wi_arena_take(arena, 3 * 256, sizeof(float));
     m->panels = wi_arena_take(arena, c->n_blocks, sizeof *m->panels);
-    for (int s = 0; s < STAGES; s++)
-        for (uint32_t i = 0; i < p->blocks[s]; i++, block_number++) {
-            float *panels = wi_arena_take(arena, padded(p->width[s]), (TAPS + 1) * sizeof(float));
-            if (m->panels)
-                m->panels[block_number] = panels;
-        }
-}
-
-/* The kernel reads columns, each of seven rows padded to eight; the bias stands behind. */
-static void fill_panels(const block *b, size_t width, float *panels)
-{
-    float *bias = panels + padded(width) * TAPS;
-    memset(panels, 0, padded(width) * (TAPS + 1) * sizeof *panels);
-    for (size_t ch = 0; ch < width; ch++) {
-        float *to = panels + ch / WI_PANEL * WI_PANEL * TAPS + ch % WI_PANEL;
-        for (size_t y = 0; y < KERNEL; y++)
-            for (size_t x = 0; x < KERNEL; x++)
-                to[(x * PITCH + y) * WI_PANEL] = b->depthwise[ch * WEIGHTS + y * KERNEL + x];
-        bias[ch] = b->depthwise_bias[ch];
+    for (uint32_t i = 0; i < c->n_blocks; i++) {
+        float *panels = wi_channels_take(&c->blocks[i].depthwise, arena);
+        if (m->panels)
+            m->panels[i] = panels;
     }
 }
 
@@ -248,38 +229,18 @@ static void prepare(const void *tower, void *of_session)
 {
     const convnext *c = tower;
     memory *m = of_session;
-    size_t n = 0;
     wi_pixel_values(c->mean, c->std, m->pixel_values);
-    for (int s = 0; s < STAGES; s++)
-        for (uint32_t i = 0; i < c->params.blocks[s]; i++, n++)
-            fill_panels(&c->blocks[n], c->params.width[s], m->panels[n]);
+    for (uint32_t i = 0; i < c->n_blocks; i++)
+        wi_channels_prepare(&c->blocks[i].depthwise, m->panels[i]);
 }
 
 /* --- running --- */
 
 typedef struct map_job {
-    wi_run *run;
-    const float *x, *panels, *gamma;
+    const float *x, *gamma;
     float *out;
-    size_t n, side, width, ld;
+    size_t n, width, ld;
 } map_job;
-
-/* One row of pixels of the depthwise convolution. */
-static void depthwise_row(void *context, size_t index, int worker)
-{
-    (void)worker;
-    const map_job *j = context;
-    const size_t y = index % j->side, picture = index / j->side * j->side, n = padded(j->width);
-    const wi_depthwise shape = {
-        KERNEL, 1, PAD, (uint32_t)j->side, (uint32_t)j->side, (uint32_t)(n / WI_PANEL)};
-    const float *rows[KERNEL];
-    for (size_t k = 0; k < KERNEL; k++) {
-        const size_t row = y + k - PAD; /* wraps below zero */
-        rows[k] = row < j->side ? j->x + (picture + row) * j->side * j->ld : NULL;
-    }
-    j->run->kern->depthwise_f32(&shape, rows, j->ld, j->panels, j->panels + n * TAPS, WI_NO_ACT,
-                                j->out + index * j->side * j->ld, j->ld);
-}
 
 static void add_weighed(void *context, size_t index, int worker)
 {
@@ -295,20 +256,12 @@ static void run_block(const block *b, wi_run *run, memory *m, const float *panel
                       size_t side, size_t width)
 {
     const size_t ld = wi_ld(width), wide = wi_ld(MLP_RATIO * width), rows = n * side * side;
-    map_job job = {.run = run,
-                   .x = m->x,
-                   .panels = panels,
-                   .out = m->h,
-                   .side = side,
-                   .width = width,
-                   .ld = ld};
-    wi_pool_run(run->pool, n * side, depthwise_row, &job);
+    wi_channels_run(&b->depthwise, run, panels, m->x, n, side, ld, m->h);
     wi_input in = wi_norm_prepare(run, &b->norm, rows, m->h, ld, &b->fc1, m->h, ld);
     wi_linear(run, &b->fc1, rows, &in, m->wide, wide, (wi_epilogue){.act = WI_GELU});
     in = wi_prepare(run, &b->fc2, rows, m->wide, wide);
     wi_linear(run, &b->fc2, rows, &in, m->h, ld, (wi_epilogue){0});
-    job = (map_job){
-        .run = run, .x = m->h, .gamma = b->gamma, .out = m->x, .n = rows, .width = width, .ld = ld};
+    map_job job = {.x = m->h, .gamma = b->gamma, .out = m->x, .n = rows, .width = width, .ld = ld};
     wi_pool_run(run->pool, wi_div_up(rows, ROWS_PER_JOB), add_weighed, &job);
 }
 
