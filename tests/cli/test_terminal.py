@@ -70,7 +70,7 @@ class Terminal(Case):
         self.assertNotIn("\u2588", text)
 
     def test_progress_goes_to_the_terminal_and_not_into_pipes(self):
-        pictures = [self.picture(i % 6) for i in range(40)]
+        pictures = [self.write(f"{i:02}.png", tiny_model.png(40, 33, i)) for i in range(40)]
         _, text, out = self.on_terminal(*pictures, *LABELS, "--json", out=False)
         self.assertEqual(len(out.splitlines()), 40)
         self.assertNotIn("\x1b", out)
