@@ -97,6 +97,8 @@ static int open_typed_head(job *j, const char *spec, wi_head **out)
     }
     if (status == CLI_OK) {
         cli_head_warn_single(j->app, "--labels", *out);
+    } else {
+        wi_head_close(out); /* it may have been built, and not grouped */
     }
     cli_recipe_free(&recipe);
     return status;

@@ -10,6 +10,7 @@
 #include "services.h"
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct srv_http srv_http;
 
@@ -60,7 +61,7 @@ struct srv_http {
     pthread_t *workers; /* the first of them keeps the door */
     unsigned n_workers;
     srv_door *door_keeper;
-    srv_client **
+    _Atomic(srv_client *) *
         by_fd; /* whose connection that is, from when the door opens it; at least as many as descriptors */
     size_t n_by_fd;
     atomic_uint n_exchanges;

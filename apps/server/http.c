@@ -432,7 +432,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *socket_context = info ? http->by_fd[info->connect_fd] : NULL;
+        *socket_context = info ? atomic_load(&http->by_fd[info->connect_fd]) : NULL;
     } else if (*socket_context) {
         srv_client *client = *socket_context;
         client->is_done = true;
@@ -449,7 +449,7 @@ static bool take_connection(void *context, int fd, srv_client *client)
         close(fd);
         return false;
     }
-    http->by_fd[fd] = client;
+    atomic_store(&http->by_fd[fd], client);
     socklen_t n = client->address.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                                         : sizeof(struct sockaddr_in);
     return MHD_add_connection(http->daemon, fd, (const struct sockaddr *)&client->address, n) ==
@@ -657,7 +657,7 @@ void srv_http_close(srv_http **http)
         MHD_stop_daemon(h->daemon);
     }
     srv_door_close(&h->door_keeper);
-    free(h->by_fd);
+    free((void *)h->by_fd);
     pthread_mutex_destroy(&h->mutex);
     pthread_cond_destroy(&h->work_there);
     pthread_cond_destroy(&h->door.filled);
