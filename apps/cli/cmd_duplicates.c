@@ -24,7 +24,7 @@ static const char *const kind_names[] = {"scene", "near", "equal-pixels", "equal
 
 /* Chosen on made variants of photos (docs/PHOTOS.md): the cosine of two near copies, how much alike their
  * thumbprints are (correlation), and the cosine of two photos of one scene. */
-static const float least_cosine = 0.80f, scene_cosine = 0.90f;
+static const float least_cosine = 0.50f, scene_cosine = 0.90f;
 static const double surely_alike = 0.95, rather_alike = 0.80;
 static const float surely_cosine = 0.95f;
 
@@ -105,7 +105,7 @@ static void enlarge(const uint8_t *look, double zoom, uint8_t *out)
 /* How much alike two photos are, of which one may be cut out of the other's middle. */
 static double likeness(const uint8_t *a, const uint8_t *b)
 {
-    static const double zooms[] = {1.06, 1.12};
+    static const double zooms[] = {1.03, 1.06, 1.11};
     uint8_t larger[CATALOG_LOOK_BYTES];
     double best = correlation(a, b);
     for (size_t i = 0; i < sizeof zooms / sizeof *zooms && best < surely_alike; i++) {
