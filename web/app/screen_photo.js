@@ -187,7 +187,8 @@ function cardFor(photo, name, { hero = false, onanswer = () => {}, where }) {
         sensitivity && h('p', { class: 'note' }, icon('note'), h('span', {}, sensitivity)),
         said(verdictNow),
         verdictNow.why && h('p', { class: 'why' }, verdictNow.why),
-        others(result, verdictNow),
+        /* The everyday answer has the broad word in itself, when it is the better one. */
+        others(name === heads.everyday ? { ...result, groups: [] } : result, verdictNow),
         !hero && h('div', { class: 'row tools' },
           verdictNow.label && button(t('where'), () => where(name, result.answers[0].label), { kind: 'small', name: 'eye' }),
           head.kind !== 'linear' && button(t(verdictNow.sure === 'sure' ? 'wrong' : 'teach'), () => teach(photo, name, near, refresh), { kind: 'small', name: 'teach' })));
