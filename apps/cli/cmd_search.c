@@ -27,7 +27,7 @@ static const cli_option options[] = {
      "landscape portrait square"},
     {"min-px", 0, "N", false, "width and height at least", NULL},
     {"min", 0, "C", false,
-     "how sure it has to be that a photo shows the words, 0 to 1 (default: 0.1; 0 shows the "
+     "how sure it has to be that a photo shows the words, 0 to 1 (default: 0.4; 0 shows the "
      "nearest "
      "whatever they are)",
      NULL},
@@ -130,7 +130,7 @@ static int read_options(searching *s)
         return status;
     }
     s->top = (size_t)top;
-    s->min = min ? strtod(min, &end) : 0.1;
+    s->min = min ? strtod(min, &end) : 0.4;
     if (min && (end == min || *end || !(s->min >= 0 && s->min <= 1))) {
         return cli_usage(args->verb, "--min takes a number from 0 to 1, not '%s'", min);
     }
@@ -425,7 +425,7 @@ static int open_all(searching *s)
     }
     s->dim = s->runtime.info.embedding_dim;
     s->query = calloc(s->dim + 1, sizeof *s->query);
-    if (status == CLI_OK && s->has_words_only && s->min > 0) {
+    if (status == CLI_OK && s->has_words_only) {
         status = cli_background_open(&s->runtime, &s->library, &s->background);
     }
     return status == CLI_OK ? open_head(s) : status;
