@@ -188,7 +188,7 @@ function cardFor(photo, name, { hero = false, onanswer = () => {}, where }) {
         said(verdictNow),
         verdictNow.why && h('p', { class: 'why' }, verdictNow.why),
         /* The everyday answer has the broad word in itself, when it is the better one. */
-        others(name === heads.everyday ? { ...result, groups: [] } : result, verdictNow),
+        others(name === heads.heads.everyday ? { ...result, groups: [] } : result, verdictNow),
         !hero && h('div', { class: 'row tools' },
           verdictNow.label && button(t('where'), () => where(name, result.answers[0].label), { kind: 'small', name: 'eye' }),
           head.kind !== 'linear' && button(t(verdictNow.sure === 'sure' ? 'wrong' : 'teach'), () => teach(photo, name, near, refresh), { kind: 'small', name: 'teach' })));
