@@ -273,7 +273,7 @@ static int digit(char c)
     return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-static bool read_content(const char *path, uint8_t content[CLI_DIGEST])
+bool cli_content_read(const char *path, uint8_t content[CLI_DIGEST])
 {
     char hex[KEY + 1] = "";
     wi_digest *digest = NULL;
@@ -346,7 +346,7 @@ void cli_cache_ask(const cli_cache *cache, const char *path, cli_known *out)
         look_at_place(cache, out);
     }
     if (!out->has_content) {
-        out->has_content = read_content(path, out->content);
+        out->has_content = cli_content_read(path, out->content);
     }
     if (cache && out->has_content) {
         const float *row = look_up(cache, out->content);

@@ -51,4 +51,7 @@ bool cli_cache_is_off(void);
 /* False with errno set. */
 bool cli_cache_switch(bool on);
 
+/* The SHA-256 of a file's bytes: what a photo is, wherever it lies. False when it cannot be read. */
+bool cli_content_read(const char *path, uint8_t content[CLI_DIGEST]);
+
 #endif

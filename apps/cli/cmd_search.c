@@ -174,23 +174,18 @@ static int add_texts(searching *s, const char *const *texts, size_t n, float sig
     return status == WI_OK ? CLI_OK : cli_failed(s->app, NULL, &error);
 }
 
-typedef struct likes {
-    searching *s;
-    size_t n;
-} likes;
-
 static bool take_like(void *context, const cli_item *item, const float *embedding, double encode_ms)
 {
-    likes *l = context;
+    searching *s = context;
     (void)item;
     (void)encode_ms;
     if (embedding) {
         double squares = 0;
-        for (size_t i = 0; i < l->s->dim; i++) {
+        for (size_t i = 0; i < s->dim; i++) {
             squares += (double)embedding[i] * (double)embedding[i];
         }
-        for (size_t i = 0; i < l->s->dim && squares > 0; i++) {
-            l->s->query[i] += (float)((double)embedding[i] / sqrt(squares));
+        for (size_t i = 0; i < s->dim && squares > 0; i++) {
+            s->query[i] += (float)((double)embedding[i] / sqrt(squares));
         }
     }
     return embedding != NULL;
@@ -206,9 +201,7 @@ static int add_likes(searching *s)
         status = cli_list_add(&paths, cli_text("%s", path)) ? CLI_OK : CLI_FAILED;
     }
     if (status == CLI_OK && paths.n > 0) {
-        likes l = {s, 0};
-        cli_encode job = {
-            .runtime = &s->runtime, .paths = &paths, .each = take_like, .context = &l};
+        cli_encode job = {.runtime = &s->runtime, .paths = &paths, .each = take_like, .context = s};
         status = cli_encode_images(&job);
     }
     cli_list_free(&paths);

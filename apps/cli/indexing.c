@@ -1,5 +1,6 @@
 #include "indexing.h"
 #include "../library/metadata.h"
+#include "cache.h"
 #include "encode.h"
 #include "inputs.h"
 #include "term.h"
@@ -7,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* A step that is kept at once: small enough that little is lost, large enough that the disk's wait for
  * it is a small part of the work. */
 enum { STEP_FILES = 256 };
+_Static_assert((int)CLI_DIGEST == (int)CATALOG_SHA_BYTES, "a content is the same everywhere");
 static const double step_ms = 3000;
 
 typedef struct wanted_file {
@@ -105,27 +106,7 @@ static catalog_change *next_change(indexing *x, const wanted_file *file)
 
 static bool hash_file(wanted_file *file)
 {
-    uint8_t buffer[1 << 16];
-    wi_digest *digest = NULL;
-    char hex[65];
-    size_t n;
-    FILE *in = fopen(file->path, "rb");
-    if (in && wi_digest_open(&digest, NULL) == WI_OK) {
-        while ((n = fread(buffer, 1, sizeof buffer, in)) > 0) {
-            wi_digest_update(digest, buffer, n);
-        }
-        file->hashed = !ferror(in);
-        wi_digest_finish(digest, hex);
-        for (size_t i = 0; i < CATALOG_SHA_BYTES; i++) {
-            unsigned byte = 0;
-            sscanf(hex + 2 * i, "%2x", &byte);
-            file->sha[i] = (uint8_t)byte;
-        }
-    }
-    wi_digest_close(&digest);
-    if (in) {
-        fclose(in);
-    }
+    file->hashed = cli_content_read(file->path, file->sha);
     return file->hashed;
 }
 

@@ -569,21 +569,3 @@ wi_status catalog_count(catalog *cat, int64_t model, catalog_counts *out, wi_err
     db_result_free(&result);
     return status;
 }
-
-wi_status catalog_row_of_path(catalog *cat, int64_t model, const char *path, int64_t *row,
-                              wi_error *error)
-{
-    db_result result = {0};
-    const db_value values[] = {db_int(model), path_value(path)};
-    wi_status status = run(cat,
-                           "SELECT row FROM vector JOIN file ON file.content = vector.content"
-                           " WHERE model = $1 AND path = $2",
-                           values, 2, &result, error);
-    if (status == WI_OK && result.n_rows == 0) {
-        status = store_fail(error, WI_ERR_NOT_FOUND, "%.200s: not in the library", path);
-    } else if (status == WI_OK) {
-        *row = db_cell_int(&result, 0, 0);
-    }
-    db_result_free(&result);
-    return status;
-}

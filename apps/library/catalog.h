@@ -135,8 +135,4 @@ typedef struct catalog_counts {
 } catalog_counts;
 wi_status catalog_count(catalog *cat, int64_t model, catalog_counts *out, wi_error *error);
 
-/* The row of a file's content; WI_ERR_NOT_FOUND. */
-wi_status catalog_row_of_path(catalog *cat, int64_t model, const char *path, int64_t *row,
-                              wi_error *error);
-
 #endif
