@@ -157,10 +157,15 @@ static bool take_pair(void *context, uint64_t a, uint64_t b, float cosine)
 
 /* ---- which to keep ---- */
 
+enum { RAW_RANK = 2 };
+
 /* Formats that lose nothing, or that a camera makes, before those that programs make of them. */
 static int format_rank(const char *path)
 {
     static const char *const endings[] = {".png", ".tif", ".tiff", ".bmp"};
+    if (wi_image_name(path, NULL) == WI_NAME_RAW) {
+        return RAW_RANK;
+    }
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         if (cli_ends_with(path, endings[i])) {
             return 1;
@@ -169,12 +174,17 @@ static int format_rank(const char *path)
     return 0;
 }
 
-/* Is a better than b, and why: more pixels, then a format without loss, then more bytes for them. */
+/* Is a better than b, and why: what the camera's sensor saw (of which only the preview's size is known),
+ * more pixels, then a format without loss, then more bytes for them. */
 static bool is_better(const photo *a, const photo *b, const char **why)
 {
     int64_t pa = a->known.width_px * a->known.height_px,
             pb = b->known.width_px * b->known.height_px;
     int fa = format_rank(a->known.paths[0]), fb = format_rank(b->known.paths[0]);
+    if ((fa == RAW_RANK) != (fb == RAW_RANK)) {
+        *why = "raw";
+        return fa == RAW_RANK;
+    }
     if (pa != pb) {
         *why = "largest";
         return pa > pb;

@@ -4,6 +4,7 @@
 #include "heads.h"
 #include "inputs.h"
 #include "output.h"
+#include "party.h"
 #include "term.h"
 #include "verbs.h"
 #include <math.h>
@@ -35,7 +36,7 @@ typedef struct tagging {
     cli_app *app;
     const cli_args *args;
     cli_runtime runtime;
-    cli_list paths;
+    cli_list paths, sorted; /* the same */
     wi_head *heads[MAX_HEADS];
     const char *names[MAX_HEADS];
     size_t n_heads, top;
@@ -113,22 +114,60 @@ static void say(tagging *t, const char *path, const char *target, const metadata
            n == 0 ? (cli_args_has(t->args, "undo") ? " ours taken back" : " no keyword") : "");
 }
 
-static void tag_one(tagging *t, const char *path, const metadata_keyword *keywords, size_t n)
+/* Raw photos are what the camera wrote, and stay so. */
+static bool is_raw(const char *path)
+{
+    return wi_image_name(path, NULL) == WI_NAME_RAW;
+}
+
+static void tag_file(tagging *t, const char *path, const metadata_keyword *keywords, size_t n)
 {
     wi_error error = {0};
     metadata_change change;
-    char *target = t->in_file ? cli_text("%s", path) : sidecar_of(t, path);
+    char *target = t->in_file && !is_raw(path) ? cli_text("%s", path) : sidecar_of(t, path);
     if (!target) {
         cli_error(t->app, "out of memory");
         t->status = CLI_FAILED;
-    } else if (metadata_tag(target, !t->in_file, keywords, n, t->names, t->n_heads, NULL, t->dry,
-                            &change, &error) != WI_OK) {
+    } else if (cli_args_has(t->args, "undo") && !cli_exists(target)) {
+        /* nothing of ours can be there */
+    } else if (metadata_tag(target, strcmp(target, path) != 0, keywords, n, t->names, t->n_heads,
+                            NULL, t->dry, &change, &error) != WI_OK) {
         t->status = cli_failed(t->app, NULL, &error);
     } else {
         t->n_changed += change.n_added + change.n_removed > 0;
         say(t, path, target, keywords, n, &change);
     }
     free(target);
+}
+
+/* Does the photo at path, a companion of another, have a sidecar of its own? */
+static bool has_own_sidecar(const tagging *t, const char *path, const char *photo)
+{
+    char *own = sidecar_of(t, path), *other = t->in_file ? NULL : sidecar_of(t, photo);
+    bool differs = own && !(other && !strcmp(own, other));
+    free(own);
+    free(other);
+    return differs;
+}
+
+/* The photo, and the raw photo that belongs to it: programs that show the one may not show the other. */
+static void tag_one(tagging *t, const char *path, const metadata_keyword *keywords, size_t n)
+{
+    cli_party party;
+    tag_file(t, path, keywords, n);
+    if (!cli_party_find(path, &t->sorted, &party)) {
+        cli_error(t->app, "out of memory");
+        t->status = CLI_FAILED;
+    }
+    for (size_t i = 0; i < party.companions.n; i++) {
+        const char *name = party.companions.items[i];
+        char *raw = cli_text("%.*s%s", (int)(cli_name_of(path) - path), path, name);
+        if (raw && is_raw(name) && has_own_sidecar(t, raw, path)) {
+            tag_file(t, raw, keywords, n);
+        }
+        free(raw);
+    }
+    cli_party_free(&party);
 }
 
 /* The answers of one head that are sure enough; else its group, if the labels together are. */
@@ -202,11 +241,7 @@ static int undo(tagging *t)
         t->names[t->n_heads++] = name;
     }
     for (size_t i = 0; i < t->paths.n && !cli_interrupted() && cli_output_ok(t->app); i++) {
-        char *sidecar = sidecar_of(t, t->paths.items[i]);
-        if (t->in_file || (sidecar && cli_exists(sidecar))) {
-            tag_one(t, t->paths.items[i], NULL, 0);
-        }
-        free(sidecar);
+        tag_one(t, t->paths.items[i], NULL, 0);
     }
     return t->status;
 }
@@ -233,7 +268,11 @@ static int run(cli_app *app, const cli_args *args)
     }
     metadata_start();
     listed = cli_inputs_read(app, args, args->operands, args->n_operands, &t.paths);
-    if (t.paths.n > 0) {
+    for (size_t i = 0; i < t.paths.n && status == CLI_OK; i++) {
+        status = cli_list_add(&t.sorted, cli_text("%s", t.paths.items[i])) ? CLI_OK : CLI_FAILED;
+    }
+    cli_list_sort(&t.sorted);
+    if (t.paths.n > 0 && status == CLI_OK) {
         status = cli_args_has(args, "undo") ? undo(&t) : tag(&t);
         cli_note(app, "keywords of %zu of %zu photos %s", t.n_changed, t.paths.n,
                  t.dry ? "would change" : "changed");
@@ -243,6 +282,7 @@ static int run(cli_app *app, const cli_args *args)
     }
     cli_runtime_close(&t.runtime);
     cli_list_free(&t.paths);
+    cli_list_free(&t.sorted);
     return cli_interrupted() ? CLI_INTERRUPTED : status == CLI_OK ? listed : status;
 }
 
@@ -255,7 +295,10 @@ const cli_verb cli_verb_tag = {
         "XMP, with "
         "--in-file also IPTC keywords. They go to a sidecar beside the photo unless --in-file is "
         "given; then "
-        "the photo is written beside and put in its place, and nothing else in it changes.\n\n"
+        "the photo is written beside and put in its place, and nothing else in it changes. A raw "
+        "photo is never "
+        "written into; one beside its picture gets the same keywords, into a sidecar of its "
+        "own.\n\n"
         "Keywords that people or other programs wrote stay. Ours stand below 'whatsit|HEAD|' in "
         "the "
         "hierarchy and are remembered, so that running it again replaces them and --undo takes "

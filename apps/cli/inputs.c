@@ -8,41 +8,50 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <whatsit/image.h>
 
 enum { MAX_DEPTH = 128 };
 
 /* ---- what a name says ---- */
 
-static bool ends_in(const char *name, const char *const *endings)
+static bool is_excluded(const cli_inputs *in, const char *path, const char *name);
+
+/* Is there a picture in folder of this name with another ending? Then that one is the photo, and this file
+ * (its raw numbers, its film) comes along with it (party.h). */
+static bool is_companion(const cli_inputs *in, const char *folder, const cli_list *names,
+                         const char *name)
 {
-    const char *dot = strrchr(name, '.');
-    for (; dot && *endings; endings++) {
-        if (!strcasecmp(dot + 1, *endings)) {
-            return true;
+    size_t n_stem = (size_t)(strrchr(name, '.') - name) + 1; /* the dot too */
+    bool found = false;
+    for (size_t i = cli_list_lower(names, name, n_stem);
+         i < names->n && !found && !strncmp(names->items[i], name, n_stem); i++) {
+        bool is_read = false;
+        const char *other = names->items[i];
+        if (!strchr(other + n_stem, '.') && wi_image_name(other, &is_read) == WI_NAME_PICTURE &&
+            is_read) {
+            char *path = cli_text("%s/%s", folder, other);
+            found = path && !is_excluded(in, path, other);
+            free(path);
         }
     }
+    return found;
+}
+
+/* Is the name one of a picture that is to be read? What is not is counted. */
+static bool takes_name(cli_inputs *in, const char *folder, const cli_list *names, const char *name)
+{
+    bool is_read = false;
+    wi_name_kind kind = wi_image_name(name, &is_read);
+    bool alone = kind == WI_NAME_PICTURE || (kind != WI_NAME_RAW && kind != WI_NAME_VIDEO) ||
+                 !is_companion(in, folder, names, name);
+    if (is_read && alone) {
+        return true;
+    }
+    in->left_out.n_companions += !alone;
+    in->left_out.n_videos += alone && kind == WI_NAME_VIDEO;
+    in->left_out.n_raw += alone && kind == WI_NAME_RAW;
+    in->left_out.n_others += kind == WI_NAME_PICTURE;
     return false;
-}
-
-static bool is_picture_name(const char *name)
-{
-    static const char *const endings[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "webp",
-                                          "gif", "bmp",  "heic", "heif", "avif", NULL};
-    return ends_in(name, endings);
-}
-
-static void count_other(cli_left_out *out, const char *name)
-{
-    static const char *const videos[] = {"mov", "mp4", "m4v", "avi", "mkv",  "mpg", "mpeg",
-                                         "mts", "3gp", "wmv", "flv", "webm", NULL};
-    static const char *const raw[] = {"cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2",
-                                      "raf", "orf", "rw2", "dng", "pef", "srw", "x3f", "3fr",
-                                      "iiq", "erf", "mrw", "kdc", "rwl", NULL};
-    static const char *const others[] = {"tif", "tiff", "psd", "psb", "jxl", "jp2", "tga",
-                                         "svg", "hif",  "exr", "hdr", "xcf", "ico", NULL};
-    out->n_videos += ends_in(name, videos);
-    out->n_raw += ends_in(name, raw);
-    out->n_others += ends_in(name, others);
 }
 
 /* Where network storage, systems and tools put thumbnails, what was deleted, and pictures of their
@@ -197,7 +206,7 @@ static void enter(cli_inputs *in, const char *folder, const struct stat *above, 
 }
 
 static void walk_entry(cli_inputs *in, const char *folder, const struct stat *info,
-                       const char *name, int depth)
+                       const cli_list *names, const char *name, int depth)
 {
     struct stat inside;
     size_t n = strlen(folder);
@@ -212,7 +221,7 @@ static void walk_entry(cli_inputs *in, const char *folder, const struct stat *in
     } else if (there && S_ISDIR(inside.st_mode)) {
         enter(in, folder, info, path, name, &inside, depth);
         free(path);
-    } else if (is_picture_name(name) && (!there || S_ISREG(inside.st_mode))) {
+    } else if ((!there || S_ISREG(inside.st_mode)) && takes_name(in, folder, names, name)) {
         bool first = cli_seen_first(in->seen, info, name);
         in->n_again += !first;
         /* A dangling link is kept: it is reported when it is opened. */
@@ -222,9 +231,6 @@ static void walk_entry(cli_inputs *in, const char *folder, const struct stat *in
             fail(in, folder, "out of memory");
         }
     } else {
-        if (there && S_ISREG(inside.st_mode)) {
-            count_other(&in->left_out, name);
-        }
         free(path);
     }
 }
@@ -242,7 +248,7 @@ static void walk_folder(cli_inputs *in, const char *folder, const struct stat *i
     cli_list names = {0};
     read_names(in, folder, &names);
     for (size_t i = 0; i < names.n && !cli_interrupted(); i++) {
-        walk_entry(in, folder, info, names.items[i], depth);
+        walk_entry(in, folder, info, &names, names.items[i], depth);
     }
     cli_list_free(&names);
 }
@@ -301,6 +307,8 @@ static void add_count(char *text, size_t n_text, size_t n, const char *one, cons
 static void summary(const cli_left_out *out, char *text, size_t n_text)
 {
     text[0] = '\0';
+    add_count(text, n_text, out->n_companions, "companion of a photo (film, raw)",
+              "companions of photos (films, raw)");
     add_count(text, n_text, out->n_videos, "video", "videos");
     add_count(text, n_text, out->n_raw, "raw photo", "raw photos");
     add_count(text, n_text, out->n_others, "picture of another format",

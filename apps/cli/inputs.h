@@ -1,5 +1,6 @@
 /* The pictures a command line names: files, folders (walked), "-". Each picture and each folder
- * counts once, whichever way it is reached. */
+ * counts once, whichever way it is reached; a raw photo beside its picture of the same name counts as
+ * that one. */
 #ifndef CLI_INPUTS_H
 #define CLI_INPUTS_H
 
@@ -24,6 +25,7 @@ typedef struct cli_left_out {
     size_t n_tool_folders;            /* of other programs */
     char tool_folders[96];            /* the names of some */
     size_t n_videos, n_raw, n_others; /* others: pictures of formats that are not read */
+    size_t n_companions; /* films and raw photos that belong to a picture beside them */
 } cli_left_out;
 
 typedef struct cli_inputs {

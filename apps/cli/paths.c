@@ -63,6 +63,20 @@ size_t cli_list_find(const cli_list *sorted, const char *text)
     return found ? (size_t)(found - sorted->items) : sorted->n;
 }
 
+size_t cli_list_lower(const cli_list *sorted, const char *prefix, size_t n_bytes)
+{
+    size_t low = 0, high = sorted->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strncmp(sorted->items[middle], prefix, n_bytes) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 void cli_list_free(cli_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {

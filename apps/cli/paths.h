@@ -22,6 +22,8 @@ bool cli_list_add(cli_list *list, char *item);
 void cli_list_sort(cli_list *list);
 /* Where text stands in a sorted list; list->n when it does not. */
 size_t cli_list_find(const cli_list *sorted, const char *text);
+/* The first that is not before the n_bytes of prefix: those that begin with them follow. */
+size_t cli_list_lower(const cli_list *sorted, const char *prefix, size_t n_bytes);
 void cli_list_free(cli_list *list);
 
 /* $XDG_DATA_HOME/whatsit/NAME and $XDG_CACHE_HOME/whatsit/NAME; NULL when there is no home folder.

@@ -160,93 +160,6 @@ static char *absolute(const char *path)
     return whole;
 }
 
-/* ---- what belongs to a photo ---- */
-
-static bool is_companion_ending(const char *rest)
-{
-    static const char *const endings[] = {
-        ".xmp", ".aae", ".pp3", ".dop", ".on1", ".thm", ".json", ".supplemental-metadata.json",
-        ".mov", ".mp4", ".cr2", ".cr3", ".crw", ".nef", ".nrw",  ".arw",
-        ".srf", ".sr2", ".raf", ".orf", ".rw2", ".dng", ".pef",  ".srw",
-        ".x3f", ".3fr", ".iiq", ".erf", ".mrw", ".kdc", ".rwl"};
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        if (!strcasecmp(rest, endings[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The names in the folder that was asked for last: photos come folder by folder. */
-static const cli_list *names_in(const char *folder)
-{
-    static char *last;
-    static cli_list names;
-    if (!last || strcmp(last, folder) != 0) {
-        cli_list_free(&names);
-        free(last);
-        last = cli_text("%s", folder);
-        cli_list_names(folder, "", &names);
-        cli_list_sort(&names);
-    }
-    return &names;
-}
-
-/* Bytes of a photo's name before its last dot. */
-static size_t stem_of(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return dot && dot > name ? (size_t)(dot - name) : strlen(name);
-}
-
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-bool cli_party_find(const char *photo, const cli_list *taken, cli_party *out)
-{
-    const char *name = name_of(photo);
-    size_t n_stem = stem_of(name), n_name = strlen(name);
-    char *folder = name == photo ? cli_text(".") : cli_text("%.*s", (int)(name - photo), photo);
-    *out = (cli_party){.from = photo};
-    bool good = folder != NULL;
-    const cli_list *names = good ? names_in(folder) : NULL;
-    size_t low = 0, high = good ? names->n : 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (strncmp(names->items[middle], name, n_stem) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    for (size_t i = low; good && i < names->n && !strncmp(names->items[i], name, n_stem); i++) {
-        const char *other = names->items[i];
-        bool of_name = !strncmp(other, name, n_name) && is_companion_ending(other + n_name);
-        if (!strcmp(other, name) || !(of_name || is_companion_ending(other + n_stem))) {
-            continue;
-        }
-        char *path = cli_text("%.*s%s", (int)(name - photo), photo, other);
-        struct stat info;
-        if (!path) {
-            good = false;
-        } else if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) &&
-                   cli_list_find(taken, path) == taken->n) {
-            good = cli_list_add(&out->companions, cli_text("%s", other));
-        }
-        free(path);
-    }
-    free(folder);
-    return good;
-}
-
-void cli_party_free(cli_party *party)
-{
-    cli_list_free(&party->companions);
-}
-
 /* ---- the log ---- */
 
 /* word: of words; more: nullable */
@@ -393,7 +306,7 @@ static wi_status place_file(cli_placing *p, const char *from, const char *to, wi
 /* What name, the photo's or a companion's, is called under number. The caller frees. */
 static char *target(const char *folder, const char *photo, const char *name, int number)
 {
-    size_t n_photo = strlen(photo), stem = stem_of(photo);
+    size_t n_photo = strlen(photo), stem = cli_stem_of(photo);
     bool of_name = !strncmp(name, photo, n_photo);
     const char *rest = of_name ? name + n_photo : name + stem;
     const char *ending = of_name ? photo + stem : "";
@@ -412,7 +325,7 @@ static answer ask(const cli_placing *p, const char *from, const char *to)
 static answer ask_party(const cli_placing *p, const cli_party *party, const char *folder,
                         int number)
 {
-    const char *photo = name_of(party->from);
+    const char *photo = cli_name_of(party->from);
     char *to = target(folder, photo, photo, number);
     answer found = to ? ask(p, party->from, to) : TAKEN;
     free(to);
@@ -430,7 +343,7 @@ static answer ask_party(const cli_placing *p, const cli_party *party, const char
 static wi_status place_companions(cli_placing *p, const cli_party *party, const char *folder,
                                   int number, wi_error *error)
 {
-    const char *photo = name_of(party->from);
+    const char *photo = cli_name_of(party->from);
     wi_status status = WI_OK;
     for (size_t i = 0; i < party->companions.n && status == WI_OK; i++) {
         const char *name = party->companions.items[i];
@@ -451,7 +364,7 @@ static wi_status place_companions(cli_placing *p, const cli_party *party, const 
 wi_status cli_place_party(cli_placing *p, const cli_party *party, const char *folder,
                           wi_error *error)
 {
-    const char *photo = name_of(party->from);
+    const char *photo = cli_name_of(party->from);
     for (int number = 1; number <= MAX_TRIES; number++) {
         answer found = ask_party(p, party, folder, number);
         if (found == TAKEN) {

@@ -3,21 +3,9 @@
 #ifndef CLI_PLACE_H
 #define CLI_PLACE_H
 
-#include "paths.h"
+#include "party.h"
 
 typedef enum cli_place_how { CLI_PLACE_COPY = 0, CLI_PLACE_LINK, CLI_PLACE_MOVE } cli_place_how;
-
-/* A photo and the files that belong to it, which travel together under one number. */
-typedef struct cli_party {
-    const char *from;    /* the photo */
-    cli_list companions; /* in the photo's folder: names that begin with the photo's, or its stem */
-} cli_party;
-
-/* Files of the photo's folder with its name or stem that are no pictures of their own: edits and
- * notes of other programs (.xmp, .AAE, ...), the film of a live photo, the raw photo.
- * taken: sorted paths of the pictures that travel by themselves. */
-bool cli_party_find(const char *photo, const cli_list *taken, cli_party *out);
-void cli_party_free(cli_party *party);
 
 /* What is under way; zero-initialised but for how, log and into. */
 typedef struct cli_placing {

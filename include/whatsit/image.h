@@ -63,7 +63,17 @@ WI_API uint32_t wi_image_width(const wi_image *image);
 WI_API uint32_t wi_image_height(const wi_image *image);
 /* The format by its first bytes, as wi_image_format names it; NULL when it is none that can be read. */
 WI_API const char *wi_image_probe(const void *bytes, size_t n_bytes);
-/* "jpeg", "png", "webp", "gif", "bmp", "heif", "raw". */
+/* What the ending of a file's name says of it. */
+typedef enum wi_name_kind {
+    WI_NAME_OTHER = 0,
+    WI_NAME_PICTURE,
+    WI_NAME_RAW,    /* of a camera */
+    WI_NAME_VIDEO,  /* also the film of a live photo */
+    WI_NAME_SIDECAR /* notes and edits of a photo (.xmp, .AAE, ...) */
+} wi_name_kind;
+/* is_read (nullable): can this build read such pictures? Upper case is as lower case. */
+WI_API wi_name_kind wi_image_name(const char *name, bool *is_read);
+/* "jpeg", "png", "webp", "gif", "bmp", "heif", "tiff", "jxl", "camera-raw"; "raw": of ready pixels. */
 WI_API const char *wi_image_format(const wi_image *image);
 
 typedef enum wi_resize_mode {

@@ -21,7 +21,7 @@ import numpy as np
 
 from ._core import Model, WhatsitError
 
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".heic", ".avif")
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".heic", ".heif", ".hif", ".avif", ".tif", ".tiff", ".jxl")
 _CHUNK = 256  # pictures in memory at a time
 
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "image/decode.h"
+#include "image/names.h"
 
 wi_status wi_image_from_memory(const void *bytes, size_t n_bytes, const wi_image_options *options,
                                wi_image **out, wi_error *error)
@@ -23,4 +24,13 @@ wi_status wi_image_from_file(const char *path, const wi_image_options *options, 
 const char *wi_image_probe(const void *bytes, size_t n_bytes)
 {
     return bytes && n_bytes > 0 ? wi_decode_probe(bytes, n_bytes) : NULL;
+}
+
+wi_name_kind wi_image_name(const char *name, bool *is_read)
+{
+    bool read = false;
+    wi_name_kind kind = name ? wi_names_kind(name, &read) : WI_NAME_OTHER;
+    if (is_read)
+        *is_read = read;
+    return kind;
 }

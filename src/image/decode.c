@@ -8,13 +8,23 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MAX_FILE_BYTES = 1 << 30, READ_BYTES = 1 << 16 };
 
-static const wi_decoder *const decoders[] = {&wi_decoder_jpeg, &wi_decoder_png, &wi_decoder_webp,
-                                             &wi_decoder_gif,  &wi_decoder_bmp,
+static const wi_decoder *const decoders[] = {
+    &wi_decoder_jpeg, &wi_decoder_png, &wi_decoder_webp, &wi_decoder_gif, &wi_decoder_bmp,
 #if defined(WI_WITH_HEIF)
-                                             &wi_decoder_heif
+    &wi_decoder_heif,
+#endif
+#if defined(WI_WITH_TIFF)
+    &wi_decoder_tiff,
+#endif
+#if defined(WI_WITH_RAW)
+    &wi_decoder_raw,
+#endif
+#if defined(WI_WITH_JXL)
+    &wi_decoder_jxl,
 #endif
 };
 
@@ -39,6 +49,14 @@ static const wi_decoder *decoder_for(const uint8_t *bytes, size_t n_bytes)
     return NULL;
 }
 
+bool wi_decode_has(const char *format)
+{
+    for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++)
+        if (strcmp(decoders[i]->format, format) == 0)
+            return true;
+    return false;
+}
+
 const char *wi_decode_probe(const void *bytes, size_t n_bytes)
 {
     const wi_decoder *decoder = decoder_for(bytes, n_bytes);
@@ -60,24 +78,30 @@ wi_status wi_decode_truncated(wi_image *image, const char *format, uint64_t rows
     return WI_OK;
 }
 
+/* As people call them. */
+static const struct {
+    const char *format, *name;
+} read_names[] = {{"jpeg", "JPEG"},      {"png", "PNG"},    {"webp", "WebP"}, {"gif", "GIF"},
+                  {"bmp", "BMP"},        {"heif", "HEIC"},  {"heif", "AVIF"}, {"tiff", "TIFF"},
+                  {"camera-raw", "RAW"}, {"jxl", "JPEG XL"}};
+
 static wi_status fail_unknown(const uint8_t *bytes, size_t n_bytes, wi_error *error)
 {
     if (n_bytes == 0)
         return wi_fail(error, WI_ERR_FORMAT, "the file is empty");
     const wi_kind *kind = wi_kind_of(bytes, n_bytes);
-    if (kind && kind->is_picture)
+    if (kind && kind->family != WI_FAMILY_OTHER)
         return wi_fail(error, WI_ERR_UNSUPPORTED,
                        "this is %s, which is not read: save it as JPEG or PNG", kind->name);
     if (kind)
         return wi_fail(error, WI_ERR_FORMAT, "not a picture: this is %s", kind->name);
-    return wi_fail(error, WI_ERR_FORMAT,
-                   "not a picture of a known format (JPEG, PNG, WebP, GIF, BMP%s)",
-#if defined(WI_WITH_HEIF)
-                   ", HEIC, AVIF"
-#else
-                   "; built without HEIC and AVIF"
-#endif
-    );
+    char names[128] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof read_names / sizeof read_names[0]; i++)
+        if (wi_decode_has(read_names[i].format) && used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "",
+                                     read_names[i].name);
+    return wi_fail(error, WI_ERR_FORMAT, "not a picture of a known format (%s)", names);
 }
 
 /* What is done to every format's pixels: the ground, the turn, the colours. */

@@ -26,11 +26,14 @@ typedef struct wi_decoder {
 } wi_decoder;
 
 extern const wi_decoder wi_decoder_jpeg, wi_decoder_png, wi_decoder_webp, wi_decoder_gif,
-    wi_decoder_bmp, wi_decoder_heif;
+    wi_decoder_bmp, wi_decoder_heif, wi_decoder_tiff, wi_decoder_jxl, wi_decoder_raw;
 
 /* Every decoder calls this between reading the size and allocating the pixels. */
 wi_status wi_decode_check_size(const wi_encoded *in, const char *format, uint64_t width,
                                uint64_t height, wi_error *error);
+
+/* Is there a decoder of this name in this build? */
+bool wi_decode_has(const char *format);
 
 /* The format by the first bytes; NULL when no decoder knows it. */
 const char *wi_decode_probe(const void *bytes, size_t n_bytes);

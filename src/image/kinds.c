@@ -14,27 +14,30 @@ typedef struct signature {
 } signature;
 
 #define AT(place, text) place, text, sizeof text - 1
-#define PICTURE(name) {name, true}
-#define OTHER(name) {name, false}
+#define PICTURE(name) {name, WI_FAMILY_PICTURE}
+#define TIFF(name) {name, WI_FAMILY_TIFF}
+#define RAW(name) {name, WI_FAMILY_RAW}
+#define JXL(name) {name, WI_FAMILY_JXL}
+#define OTHER(name) {name, WI_FAMILY_OTHER}
 
 /* The first that fits counts: longer ones stand before their beginnings. */
 static const signature signatures[] = {
-    {AT(0, "FUJIFILMCCD-RAW"), PICTURE("a RAW photo of Fujifilm")},
-    {AT(4, "ftypcrx "), PICTURE("a RAW photo of Canon (CR3)")},
-    {AT(6, "HEAPCCDR"), PICTURE("a RAW photo of Canon (CRW)")},
-    {AT(0, "IIRO"), PICTURE("a RAW photo of Olympus")},
-    {AT(0, "IIRS"), PICTURE("a RAW photo of Olympus")},
-    {AT(0, "MMOR"), PICTURE("a RAW photo of Olympus")},
-    {AT(0, "IIU\0"), PICTURE("a RAW photo of Panasonic or Leica")},
-    {AT(0, "\0MRM"), PICTURE("a RAW photo of Minolta")},
-    {AT(0, "FOVb"), PICTURE("a RAW photo of Sigma")},
-    {AT(0, "II+\0"), PICTURE("a TIFF picture")},
-    {AT(0, "MM\0+"), PICTURE("a TIFF picture")},
+    {AT(0, "FUJIFILMCCD-RAW"), RAW("a RAW photo of Fujifilm")},
+    {AT(4, "ftypcrx "), RAW("a RAW photo of Canon (CR3)")},
+    {AT(6, "HEAPCCDR"), RAW("a RAW photo of Canon (CRW)")},
+    {AT(0, "IIRO"), RAW("a RAW photo of Olympus")},
+    {AT(0, "IIRS"), RAW("a RAW photo of Olympus")},
+    {AT(0, "MMOR"), RAW("a RAW photo of Olympus")},
+    {AT(0, "IIU\0"), RAW("a RAW photo of Panasonic or Leica")},
+    {AT(0, "\0MRM"), RAW("a RAW photo of Minolta")},
+    {AT(0, "FOVb"), RAW("a RAW photo of Sigma")},
+    {AT(0, "II+\0"), TIFF("a TIFF picture")},
+    {AT(0, "MM\0+"), TIFF("a TIFF picture")},
     {AT(0, "II\xBC"), PICTURE("a JPEG XR picture")},
     {AT(0, "8BPS"), PICTURE("a Photoshop document")},
     {AT(0, "gimp xcf"), PICTURE("a GIMP document")},
-    {AT(0, "\xFF\x0A"), PICTURE("a JPEG XL picture")},
-    {AT(4, "JXL \r\n\x87\n"), PICTURE("a JPEG XL picture")},
+    {AT(0, "\xFF\x0A"), JXL("a JPEG XL picture")},
+    {AT(4, "JXL \r\n\x87\n"), JXL("a JPEG XL picture")},
     {AT(4, "jP  \r\n\x87\n"), PICTURE("a JPEG 2000 picture")},
     {AT(0, "\xFF\x4F\xFF\x51"), PICTURE("a JPEG 2000 picture")},
     {AT(0, "\0\0\1\0"), PICTURE("an icon (ICO)")},
@@ -100,7 +103,7 @@ static const signature signatures[] = {
      OTHER("a pointer of Git LFS: fetch the file with 'git lfs pull'")},
 };
 
-static const wi_kind tiff = PICTURE("a TIFF picture"), dng = PICTURE("a RAW photo (DNG)"),
+static const wi_kind tiff = TIFF("a TIFF picture"), dng = RAW("a RAW photo (DNG)"),
                      svg = PICTURE("an SVG drawing"), pnm = PICTURE("a PNM picture"),
                      web_page = OTHER("a web page"), xml = OTHER("an XML text"),
                      json = OTHER("a JSON text"), mpeg_stream = OTHER("a video (MPEG stream)");
@@ -112,16 +115,16 @@ typedef struct maker {
     wi_kind kind;
 } maker;
 
-static const maker makers[] = {{"Canon", PICTURE("a RAW photo of Canon (CR2)")},
-                               {"NIKON", PICTURE("a RAW photo of Nikon")},
-                               {"SONY", PICTURE("a RAW photo of Sony")},
-                               {"PENTAX", PICTURE("a RAW photo of Pentax")},
-                               {"RICOH", PICTURE("a RAW photo of Pentax")},
-                               {"SAMSUNG", PICTURE("a RAW photo of Samsung")},
-                               {"Hasselblad", PICTURE("a RAW photo of Hasselblad")},
-                               {"Phase One", PICTURE("a RAW photo of Phase One")},
-                               {"EASTMAN KODAK", PICTURE("a RAW photo of Kodak")},
-                               {"Kodak", PICTURE("a RAW photo of Kodak")}};
+static const maker makers[] = {{"Canon", RAW("a RAW photo of Canon (CR2)")},
+                               {"NIKON", RAW("a RAW photo of Nikon")},
+                               {"SONY", RAW("a RAW photo of Sony")},
+                               {"PENTAX", RAW("a RAW photo of Pentax")},
+                               {"RICOH", RAW("a RAW photo of Pentax")},
+                               {"SAMSUNG", RAW("a RAW photo of Samsung")},
+                               {"Hasselblad", RAW("a RAW photo of Hasselblad")},
+                               {"Phase One", RAW("a RAW photo of Phase One")},
+                               {"EASTMAN KODAK", RAW("a RAW photo of Kodak")},
+                               {"Kodak", RAW("a RAW photo of Kodak")}};
 
 static uint32_t number(const uint8_t *at, size_t n, bool big_endian)
 {

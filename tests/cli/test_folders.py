@@ -93,12 +93,36 @@ class Folders(Case):
 
     def test_what_is_no_picture_is_counted(self):
         self.photo("d/1.png")
-        for name in ("a.MOV", "b.mp4", "c.CR2", "d.nef", "e.txt"):
+        for name in ("a.MOV", "b.mp4", "c.psd", "d.tga", "e.txt"):
             self.write(os.path.join("d", name), b"x")
         err = self.names(self.path("d"))[1].err
         self.assertIn("2 videos", err)
-        self.assertIn("2 raw photos", err)
+        self.assertIn("2 pictures of other formats", err)
         self.assertEqual(self.names(self.path("d"), "--quiet")[1].err, "")
+
+    def test_what_belongs_to_a_photo_counts_with_it(self):
+        for name in ("d/1.png", "d/2.png"):
+            self.photo(name)
+        for name in ("1.MOV", "1.CR2", "1.xmp", "1.AAE", "3.mov", "1.png.xmp"):
+            self.write(os.path.join("d", name), b"x")
+        names, result = self.names(self.path("d"))
+        self.assertEqual(names, ["d/1.png", "d/2.png"])
+        self.assertIn("left out: 2 companions of photos (films, raw), 1 video", result.err)
+        # Without its picture a raw photo stands for itself.
+        err = self.names(self.path("d"), "--exclude", "1.png")[1].err
+        self.assertNotIn("companions", err)
+        self.assertIn("1.CR2" if "1.CR2" in err else "1 raw photo", err)
+
+    def test_files_of_photographers(self):
+        shelf = os.path.join(self.source, "tests", "image", "photographers")
+        for name in ("rgb.tif", "lossless.jxl", "preview.dng"):
+            self.write(os.path.join("d", name), open(os.path.join(shelf, name), "rb").read())
+        os.rename(self.path("d", "preview.dng"), self.path("d", "preview.DNG"))
+        self.photo("d/1.png")
+        names, result = self.names(self.path("d"))
+        if "left out" in result.err:
+            self.skipTest("built without some of libtiff, libjxl, libraw: " + result.err)
+        self.assertEqual(set(names), {"d/1.png", "d/rgb.tif", "d/lossless.jxl", "d/preview.DNG"})
 
     def test_a_library_of_photos(self):
         for name in ("originals/A/1.png", "resources/derivatives/A/1_small.png", "database/x.png"):

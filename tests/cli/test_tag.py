@@ -42,6 +42,23 @@ class Tag(Case):
         out = subprocess.run(["exiv2", f"-P{family}kv", path], stdout=subprocess.PIPE, text=True, check=False).stdout
         return sorted(" ".join(line.split(None, 1)) for line in out.splitlines())
 
+    def test_raw_beside_its_picture(self):
+        raw = self.write(os.path.join("photos", "dog.DNG"), b"the sensor's numbers")
+        lines = self.ok("tag", self.folder, "--as", "kind", "--top", "1", "--json", "--in-file").json()
+        self.assertEqual([line["target"] for line in lines], [self.photo, raw + ".xmp"])
+        self.assertEqual(lines[0]["keywords"], lines[1]["keywords"])
+        self.assertEqual(self.read(raw), b"the sensor's numbers")
+        # A sidecar of both's stem is the one of both.
+        self.ok("tag", self.folder, "--undo", "--in-file")
+        self.assertFalse(lines[1]["keywords"][0]["keyword"].encode() in self.read(raw + ".xmp")
+                         if os.path.exists(raw + ".xmp") else False)
+        shutil.rmtree(self.folder)
+        os.makedirs(self.folder)
+        self.write(os.path.join("photos", "dog.jpg"), self.bytes)
+        self.write(os.path.join("photos", "dog.DNG"), b"x")
+        lines = self.ok("tag", self.folder, "--as", "kind", "--top", "1", "--json", "--sidecar", "base").json()
+        self.assertEqual([line["target"] for line in lines], [os.path.join(self.folder, "dog.xmp")])
+
     def test_sidecar_and_undo(self):
         said = self.tag()
         sidecar = self.photo + ".xmp"

@@ -2,7 +2,8 @@
 """Makes the pictures of this folder and what Pillow makes of them (Pillow 9.4.0 with libjpeg-turbo, libwebp).
 
 Everything here is computed from formulas below; no foreign picture is used. Licence: Apache-2.0, as the
-repository. Usage: make.py (writes beside itself). The HEIC and AVIF files come from make_heif.c.
+repository. Usage: make.py (writes beside itself). The HEIC and AVIF files come from make_heif.c,
+those of photographers (TIFF, JPEG XL, DNG) are in ../photographers.
 """
 import hashlib, io, json, os, struct, zlib
 
