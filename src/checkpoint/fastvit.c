@@ -521,8 +521,21 @@ static uint32_t read_stages(const wi_source *source, wi_fastvit_params *p)
     return s;
 }
 
-void wi_fastvit_read(wi_config *config, const wi_json *vision_cfg, wi_source *source,
-                     uint32_t *image_px)
+/* S3 and S4 have OpenAI's colours, the smaller ones 0..1.
+ * Source: open_clip 3.3.0 pretrained.py */
+static wi_preprocess usual_preprocess(const char *timm_name, uint32_t image_px)
+{
+    wi_preprocess how = wi_preprocess_openai(image_px);
+    how.interpolation = WI_BILINEAR;
+    if (!strstr(timm_name, "mci3") && !strstr(timm_name, "mci4"))
+        for (int c = 0; c < 3; c++) {
+            how.mean[c] = 0.0f;
+            how.std[c] = 1.0f;
+        }
+    return how;
+}
+
+void wi_fastvit_read(wi_config *config, const wi_json *vision_cfg, wi_source *source)
 {
     wi_fastvit_params p = {.image_px = wi_config_side(config, vision_cfg, "image_size", 256)};
     const uint32_t n_stages = read_stages(source, &p);
@@ -536,7 +549,8 @@ void wi_fastvit_read(wi_config *config, const wi_json *vision_cfg, wi_source *so
                        proj);
     if (n_stages == 0 || p.final_width == 0 || p.final_squeeze == 0)
         wi_config_fail(config, WI_ERR_FORMAT, "the weights beside it are not those of FastViT");
-    *image_px = p.image_px;
+    source->params.preprocess =
+        usual_preprocess(wi_config_string(config, vision_cfg, "timm_model_name", ""), p.image_px);
     wi_tower_params_set(&source->params.tower[WI_ROLE_IMAGE], &wi_fastvit_kind, &p);
     source->place_image = place;
     source->harmless_image = harmless;

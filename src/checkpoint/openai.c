@@ -449,13 +449,13 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     bool quick = wi_config_bool(&config, model, "quick_gelu", false);
     wi_activation activation = quick ? WI_ACT_QUICK_GELU : WI_ACT_GELU;
     params->embedding_dim = wi_config_u32(&config, model, "embed_dim", 512);
-    uint32_t image_px = 0;
-    if (wi_source_has_prefix(source, "visual.") &&
-        !wi_timm_read(&config, vision, source, &image_px))
-        image_px = read_vision(&config, vision, activation, &params->tower[WI_ROLE_IMAGE]);
+    if (!wi_source_has_prefix(source, "visual."))
+        params->preprocess = wi_preprocess_openai(0);
+    else if (!wi_timm_read(&config, vision, source))
+        params->preprocess = wi_preprocess_openai(
+            read_vision(&config, vision, activation, &params->tower[WI_ROLE_IMAGE]));
     if (wi_source_has_prefix(source, source->text_prefix[0] ? "text." : "transformer."))
         read_text(&config, text, activation, &params->tower[WI_ROLE_TEXT]);
-    params->preprocess = wi_preprocess_openai(image_px);
     wi_source_open_clip_preprocess(&config, wi_json_get(json, "preprocess_cfg"),
                                    &params->preprocess);
     return config.status;
@@ -515,7 +515,8 @@ static wi_status read_config_file(wi_source *source, const char *folder, const c
         status = read_config(source, path, json, error);
     const bool silent = !wi_json_get(json, "model_cfg") && !wi_json_get(json, "preprocess_cfg");
     wi_json_free(&json);
-    if (status == WI_OK && !*done && silent && source->params.tower[WI_ROLE_IMAGE].kind)
+    if (status == WI_OK && !*done && silent && source->params.tower[WI_ROLE_IMAGE].kind &&
+        !source->place_image)
         status = guess_preprocess(source, path, error);
     return status;
 }

@@ -89,13 +89,19 @@ static const wi_source_names hf_names = {place_hf, harmless_hf};
 /* ---- names of open_clip and timm ---- */
 
 static const wi_rename timm_modules[] = {
-    {"patch", "patch_embed.proj"},     {"ln_post", "norm"},
-    {"pool.q", "attn_pool.q"},         {"pool.o", "attn_pool.proj"},
-    {"pool.ln", "attn_pool.norm"},     {"pool.fc1", "attn_pool.mlp.fc1"},
-    {"pool.fc2", "attn_pool.mlp.fc2"}, {NULL, NULL},
+    {"patch", "patch_embed.proj"},
+    {"ln_post", "norm"},
+    {"pool.q", "attn_pool.q"},
+    {"pool.o", "attn_pool.proj"},
+    {"pool.ln", "attn_pool.norm"},
+    {"pool.fc1", "attn_pool.mlp.fc1"},
+    {"pool.fc2", "attn_pool.mlp.fc2"},
+    {"ln_pre", "norm_pre"},
+    {"proj", "head"},
+    {NULL, NULL},
 };
 static const wi_rename timm_whole[] = {
-    {"pos", "pos_embed"}, {"pool.probe", "attn_pool.latent"}, {NULL, NULL}};
+    {"class", "cls_token"}, {"pos", "pos_embed"}, {"pool.probe", "attn_pool.latent"}, {NULL, NULL}};
 static const wi_rename timm_blocks[] = {
     {"ln1", "norm1"},   {"ln2", "norm2"},   {"o", "attn.proj"},
     {"fc1", "mlp.fc1"}, {"fc2", "mlp.fc2"}, {NULL, NULL},
@@ -105,7 +111,7 @@ static const wi_rename text_blocks[] = {
     {"fc1", "mlp.c_fc"}, {"fc2", "mlp.c_proj"}, {NULL, NULL},
 };
 
-static void place_timm(const wi_ours *ours, wi_place *out)
+void wi_siglip_place_timm(const wi_ours *ours, wi_place *out)
 {
     const char *theirs;
     if (ours->block >= 0 && slice_of(ours->module, "", &out->slice)) {
@@ -150,7 +156,7 @@ static void place_open_clip(const wi_source *source, const wi_ours *ours, wi_pla
 {
     (void)source;
     if (ours->tower == 'v')
-        place_timm(ours, out);
+        wi_siglip_place_timm(ours, out);
     else
         place_text(ours, out);
 }
@@ -166,8 +172,7 @@ static const wi_source_names open_clip_names = {place_open_clip, harmless_open_c
 
 /* ---- what both share ---- */
 
-/* Squashed, -1..1. */
-static wi_preprocess usual_preprocess(uint32_t image_px)
+wi_preprocess wi_siglip_preprocess(uint32_t image_px)
 {
     return (wi_preprocess){.size_px = image_px,
                            .mode = WI_RESIZE_SQUASH,
@@ -233,7 +238,8 @@ static void read_blocks(wi_config *config, const wi_json *json, wi_block_params 
 static void read_hf_vision(wi_config *config, const wi_json *json, wi_params *params)
 {
     wi_vit_map_params p = {.image_px = wi_config_side(config, json, "image_size", 224),
-                           .patch_px = wi_config_side(config, json, "patch_size", 16)};
+                           .patch_px = wi_config_side(config, json, "patch_size", 16),
+                           .has_patch_bias = true};
     read_blocks(config, json, &p.blocks);
     p.pool_heads = p.blocks.n_heads;
     p.pool_mlp_width = p.blocks.mlp_width;
@@ -242,7 +248,7 @@ static void read_hf_vision(wi_config *config, const wi_json *json, wi_params *pa
     if (!wi_config_bool(config, json, "vision_use_head", true))
         wi_config_fail(config, WI_ERR_UNSUPPORTED, "'vision_use_head' false is not supported");
     params->embedding_dim = p.blocks.width;
-    params->preprocess = usual_preprocess(p.image_px);
+    params->preprocess = wi_siglip_preprocess(p.image_px);
     wi_tower_params_set(&params->tower[WI_ROLE_IMAGE], &wi_vit_map_kind, &p);
 }
 
@@ -370,8 +376,9 @@ static void read_timm_vision(wi_config *config, const wi_json *json, wi_source *
                    .activation = tanh ? WI_ACT_GELU_TANH : WI_ACT_GELU,
                    .ln_eps = 1e-6f},
         .pool_heads = width / head_dim,
-        .pool_mlp_width = side_of(source, "visual.trunk.attn_pool.mlp.fc1.weight", 0)};
-    source->params.preprocess = usual_preprocess(p.image_px);
+        .pool_mlp_width = side_of(source, "visual.trunk.attn_pool.mlp.fc1.weight", 0),
+        .has_patch_bias = true};
+    source->params.preprocess = wi_siglip_preprocess(p.image_px);
     wi_tower_params_set(&source->params.tower[WI_ROLE_IMAGE], &wi_vit_map_kind, &p);
 }
 

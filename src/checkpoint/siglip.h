@@ -15,4 +15,9 @@ wi_status wi_siglip_read_hf(wi_source *source, const char *folder, const char *p
 wi_status wi_siglip_read_open_clip(wi_source *source, const char *folder, const char *path,
                                    const wi_json *json, wi_error *error);
 
+/* For relatives: pixels squashed to a square and in -1..1; the names of timm's vision transformers with
+ * an attention-pooling head, below "visual.trunk.". */
+wi_preprocess wi_siglip_preprocess(uint32_t image_px);
+void wi_siglip_place_timm(const wi_ours *ours, wi_place *out);
+
 #endif

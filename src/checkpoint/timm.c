@@ -2,8 +2,10 @@
 
 #include "base/error.h"
 #include "checkpoint/fastvit.h"
+#include "checkpoint/siglip.h"
 #include "nn/convnext.h"
 #include "nn/vit.h"
+#include "nn/vit_map.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +35,14 @@ static uint32_t count(const wi_source *source, const char *prefix, const char *s
         if (n > WI_MAX_LAYERS || !side_of(source, name, 0))
             return n;
     }
+}
+
+/* The number behind the last "_" of a name. */
+static uint32_t named_px(const char *name)
+{
+    const char *at = strrchr(name, '_');
+    unsigned px = 0;
+    return at && sscanf(at + 1, "%4u", &px) == 1 ? px : 224;
 }
 
 static const char *part_of(const wi_ours *ours)
@@ -76,18 +86,14 @@ static void place_eva(const wi_ours *ours, wi_place *out)
     }
 }
 
-static void read_eva(wi_config *config, const wi_json *json, wi_source *source, uint32_t *image_px)
+static void read_eva(wi_config *config, const wi_json *json, wi_source *source)
 {
     const char *name = wi_config_string(config, json, "timm_model_name", "");
-    const char *at = strrchr(name, '_');
-    unsigned named_px = 224;
-    if (at)
-        (void)sscanf(at + 1, "%4u", &named_px);
     const uint32_t width = side_of(source, "patch_embed.proj.weight", 0);
     /* No shape tells it. timm's EVA02 have 64 from the tiny one (192) on; what is narrower than any of
      * them is somebody's trial, where 32 is usual. */
     const uint32_t head_dim = width >= 192 ? 64 : 32;
-    wi_vit_params p = {.image_px = wi_config_side(config, json, "image_size", named_px),
+    wi_vit_params p = {.image_px = wi_config_side(config, json, "image_size", named_px(name)),
                        .patch_px = side_of(source, "patch_embed.proj.weight", 3),
                        .blocks = {.width = width,
                                   .n_layers = count(source, "blocks.", ".norm1.weight"),
@@ -105,9 +111,64 @@ static void read_eva(wi_config *config, const wi_json *json, wi_source *source, 
     if (strcmp(pool, "token") != 0 || wi_config_string(config, json, "timm_proj", "")[0])
         wi_config_fail(config, WI_ERR_UNSUPPORTED,
                        "open_clip options 'timm_pool=%.20s' and 'timm_proj' of %.60s", pool, name);
-    *image_px = p.image_px;
+    source->params.preprocess = wi_preprocess_openai(p.image_px);
     wi_tower_params_set(&source->params.tower[WI_ROLE_IMAGE], &wi_vit_rope_kind, &p);
     source->place_image = place_eva;
+}
+
+/* ---- PE-Core ---- */
+
+/* What timm's names say and no shape tells. Heads are 64 wide but for the largest, whose patches are
+ * counted from 0. Source: timm 1.0.31 eva.py vit_pe_core_*; open_clip 3.3.0 pretrained.py */
+static const struct {
+    const char *begins;
+    uint32_t head_dim, rope_grid, rope_from;
+} pe_sizes[] = {{"vit_pe_core_tiny_", 64, 24, 1},
+                {"vit_pe_core_small_", 64, 24, 1},
+                {"vit_pe_core_base_", 64, 14, 1},
+                {"vit_pe_core_large_", 64, 24, 1},
+                {"vit_pe_core_gigantic_", 96, 32, 0}};
+enum { PE_POOL_HEADS = 8 };
+
+static void read_pe(wi_config *config, const wi_json *json, wi_source *source)
+{
+    const char *name = wi_config_string(config, json, "timm_model_name", ""),
+               *pool = wi_config_string(config, json, "timm_pool", "");
+    const size_t n_sizes = sizeof pe_sizes / sizeof *pe_sizes;
+    const uint32_t width = side_of(source, "patch_embed.proj.weight", 0);
+    size_t size = 0;
+    while (size < n_sizes && !begins_with(name, pe_sizes[size].begins))
+        size++;
+    if (size == n_sizes || strcmp(pool, "map") != 0 ||
+        wi_config_string(config, json, "timm_proj", "")[0]) {
+        wi_config_fail(config, WI_ERR_UNSUPPORTED,
+                       "open_clip options 'timm_pool=%.20s' and 'timm_proj' of %.60s", pool, name);
+        return;
+    }
+    if (width % pe_sizes[size].head_dim)
+        wi_config_fail(config, WI_ERR_UNSUPPORTED, "%.60s of width %u: its heads are %u wide", name,
+                       width, pe_sizes[size].head_dim);
+    const wi_vit_map_params p = {
+        .image_px = wi_config_side(config, json, "image_size", named_px(name)),
+        .patch_px = side_of(source, "patch_embed.proj.weight", 3),
+        .blocks = {.width = width,
+                   .n_layers = count(source, "blocks.", ".norm1.weight"),
+                   .n_heads = width / pe_sizes[size].head_dim,
+                   .mlp_width = side_of(source, "blocks.0.mlp.fc1.weight", 0),
+                   .activation = WI_ACT_GELU,
+                   .ln_eps = 1e-5f},
+        .pool_heads = PE_POOL_HEADS,
+        .pool_mlp_width = side_of(source, "attn_pool.mlp.fc1.weight", 0),
+        .has_class = side_of(source, "cls_token", 2) != 0,
+        .has_pre_ln = true,
+        .rope_grid = pe_sizes[size].rope_grid,
+        .rope_from = pe_sizes[size].rope_from,
+        .rope_column_first = true,
+        .has_projection = true};
+    source->params.preprocess = wi_siglip_preprocess(p.image_px);
+    source->params.preprocess.interpolation = WI_BILINEAR;
+    wi_tower_params_set(&source->params.tower[WI_ROLE_IMAGE], &wi_vit_map_kind, &p);
+    source->place_image = wi_siglip_place_timm;
 }
 
 /* ---- ConvNeXt ---- */
@@ -154,8 +215,7 @@ static void place_convnext_mlp(const wi_ours *ours, wi_place *out)
     place_next(ours, true, out);
 }
 
-static void read_convnext(wi_config *config, const wi_json *json, wi_source *source,
-                          uint32_t *image_px)
+static void read_convnext(wi_config *config, const wi_json *json, wi_source *source)
 {
     const char *name = wi_config_string(config, json, "timm_model_name", ""),
                *proj = wi_config_string(config, json, "timm_proj", "linear");
@@ -179,28 +239,28 @@ static void read_convnext(wi_config *config, const wi_json *json, wi_source *sou
                        "open_clip options 'timm_proj=%.20s', 'timm_pool' and 'timm_proj_bias' of "
                        "%.60s",
                        proj, name);
-    *image_px = p.image_px;
+    source->params.preprocess = wi_preprocess_openai(p.image_px);
     wi_tower_params_set(&source->params.tower[WI_ROLE_IMAGE], &wi_convnext_kind, &p);
     source->place_image = mlp ? place_convnext_mlp : place_convnext;
 }
 
 /* ---- which ---- */
 
-bool wi_timm_read(wi_config *config, const wi_json *vision_cfg, wi_source *source,
-                  uint32_t *image_px)
+bool wi_timm_read(wi_config *config, const wi_json *vision_cfg, wi_source *source)
 {
+    static const struct {
+        const char *begins;
+        void (*read)(wi_config *config, const wi_json *json, wi_source *source);
+    } families[] = {{"eva02_base_patch", read_eva},
+                    {"eva02_large_patch", read_eva},
+                    {"vit_pe_core_", read_pe},
+                    {"fastvit_mci", wi_fastvit_read},
+                    {"convnext_", read_convnext}};
     const char *name = wi_config_string(config, vision_cfg, "timm_model_name", "");
-    if (begins_with(name, "eva02_base_patch") || begins_with(name, "eva02_large_patch")) {
-        read_eva(config, vision_cfg, source, image_px);
-        return true;
-    }
-    if (begins_with(name, "fastvit_mci")) {
-        wi_fastvit_read(config, vision_cfg, source, image_px);
-        return true;
-    }
-    if (begins_with(name, "convnext_")) {
-        read_convnext(config, vision_cfg, source, image_px);
-        return true;
-    }
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (begins_with(name, families[i].begins)) {
+            families[i].read(config, vision_cfg, source);
+            return true;
+        }
     return false;
 }

@@ -7,8 +7,8 @@
 #include "checkpoint/layout.h"
 
 /* False when the configuration's timm_model_name is of no family that is known here. Else reads it
- * (mistakes go to config), sets the image tower, source->place_image and *image_px. */
-bool wi_timm_read(wi_config *config, const wi_json *vision_cfg, wi_source *source,
-                  uint32_t *image_px);
+ * (mistakes go to config) and sets the image tower, source->place_image and the preprocessing that the
+ * family's published weights have. */
+bool wi_timm_read(wi_config *config, const wi_json *vision_cfg, wi_source *source);
 
 #endif

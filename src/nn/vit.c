@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "nn/pixels.h"
+#include "nn/rope.h"
 
-#include <math.h>
 #include <string.h>
 
 /* --- parameters --- */
@@ -146,30 +146,17 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
                        : NULL;
 }
 
-/* The first half of a head's lanes turns by the row, the second by the column; the class token does
- * not turn. Everything in f32, as the original's table.
- * Source: timm 1.0.31 pos_embed_sincos.py build_rotary_pos_embed, EVA-02 (arXiv:2303.11331). */
-static void fill_rope(const wi_vit *vit, float *rope)
-{
-    const size_t d = vit->params.blocks.width / vit->params.blocks.n_heads, g = wi_vit_grid(vit);
-    for (size_t t = 0; t < wi_vit_tokens(vit); t++)
-        for (size_t pair = 0; pair < d / 2; pair++) {
-            const size_t place = pair < d / 4 ? (t - 1) / g : (t - 1) % g;
-            const float at = (float)place / (float)g * (float)vit->params.rope_grid;
-            const float band = powf(10000.0f, (float)(pair % (d / 4)) / (float)(d / 4));
-            const float angle = t ? at * (1.0f / band) : 0.0f;
-            rope[t * d + 2 * pair] = cosf(angle);
-            rope[t * d + 2 * pair + 1] = sinf(angle);
-        }
-}
-
 static void prepare(const void *tower, void *of_session)
 {
     const wi_vit *vit = tower;
     wi_vit_memory *memory = of_session;
     wi_pixel_values(vit->mean, vit->std, memory->pixel_values);
     if (memory->rope)
-        fill_rope(vit, memory->rope);
+        wi_rope_fill(&(wi_rope){.grid = wi_vit_grid(vit),
+                                .head_dim = vit->params.blocks.width / vit->params.blocks.n_heads,
+                                .n_lead = 1,
+                                .reference = vit->params.rope_grid},
+                     memory->rope);
 }
 
 /* --- running --- */

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "nn/pixels.h"
+#include "nn/rope.h"
 
 #include <string.h>
 
@@ -9,11 +10,13 @@ typedef struct vit_map {
     wi_vit_map_params params;
     uint32_t embedding_dim;
     float mean[3], std[3];
-    wi_mat patch;          /* [width, 3*patch*patch], inputs in (channel, row, column) order */
-    const float *position; /* [tokens, width] */
+    wi_mat patch;             /* [width, 3*patch*patch], inputs in (channel, row, column) order */
+    const float *class_token; /* [width], or NULL */
+    const float *position;    /* [tokens, width] */
+    wi_norm pre_norm, post_norm;
     wi_stack stack;
-    wi_norm post_norm;
     wi_map_head head;
+    wi_mat projection; /* [embedding, width] */
     wi_block blocks[];
 } vit_map;
 
@@ -21,7 +24,9 @@ typedef struct vit_map_memory {
     wi_stack_memory stack;
     wi_map_head_memory head;
     float *pooled;       /* [max_images, width] */
+    float *projected;    /* [max_images, embedding], where there is a projection */
     float *pixel_values; /* [3][256]: normalised value of each byte */
+    float *rope;         /* [tokens, head dim] (stack.h), or NULL */
 } vit_map_memory;
 
 static size_t grid(const vit_map *v)
@@ -31,7 +36,12 @@ static size_t grid(const vit_map *v)
 
 static size_t n_tokens(const vit_map *v)
 {
-    return grid(v) * grid(v);
+    return grid(v) * grid(v) + v->params.has_class;
+}
+
+static size_t head_dim(const wi_vit_map_params *p)
+{
+    return p->blocks.width / p->blocks.n_heads;
 }
 
 /* --- parameters --- */
@@ -44,6 +54,13 @@ static const wi_field fields[] = {
     WI_U32(KEY("pool_heads"), wi_vit_map_params, pool_heads, WI_MAX_HEADS, WI_FIELD_REQUIRED, 0),
     WI_U32(KEY("pool_mlp_width"), wi_vit_map_params, pool_mlp_width, 8 * WI_MAX_WIDTH,
            WI_FIELD_REQUIRED, 0),
+    WI_BOOL(KEY("class_token"), wi_vit_map_params, has_class, 0, false),
+    WI_BOOL(KEY("patch_bias"), wi_vit_map_params, has_patch_bias, WI_FIELD_IMPLIED, true),
+    WI_BOOL(KEY("pre_ln"), wi_vit_map_params, has_pre_ln, WI_FIELD_IMPLIED, false),
+    WI_U32(KEY("rope_grid"), wi_vit_map_params, rope_grid, WI_MAX_IMAGE_PX, 0, 0),
+    WI_U32(KEY("rope_from"), wi_vit_map_params, rope_from, 1, 0, 0),
+    WI_BOOL(KEY("rope_column_first"), wi_vit_map_params, rope_column_first, 0, false),
+    WI_BOOL(KEY("projection"), wi_vit_map_params, has_projection, WI_FIELD_IMPLIED, false),
     {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
 
 static wi_status check(const void *values, wi_error *error)
@@ -59,7 +76,11 @@ static wi_status check(const void *values, wi_error *error)
         return wi_fail(error, WI_ERR_FORMAT,
                        "pooling head: %u heads and %u hidden of a width of %u", p->pool_heads,
                        p->pool_mlp_width, p->blocks.width);
-    return wi_block_params_check(&p->blocks, "image tower", error);
+    const wi_status status = wi_block_params_check(&p->blocks, "image tower", error);
+    if (status == WI_OK && p->rope_grid && head_dim(p) % 4)
+        return wi_fail(error, WI_ERR_FORMAT, "image tower: rope over heads of %zu numbers",
+                       head_dim(p));
+    return status;
 }
 
 static void describe(const void *values, wi_tower_facts *out)
@@ -89,7 +110,7 @@ static void open_vit(const void *values, const wi_tower_setting *setting, void *
     memcpy(v->mean, setting->mean, sizeof v->mean);
     memcpy(v->std, setting->std, sizeof v->std);
     const wi_block_params *p = &v->params.blocks;
-    v->post_norm = (wi_norm){.eps = p->ln_eps, .n = p->width};
+    v->pre_norm = v->post_norm = (wi_norm){.eps = p->ln_eps, .n = p->width};
     wi_stack_open(p, v->blocks, &v->stack);
     wi_map_head_open(p->width, v->params.pool_heads, v->params.pool_mlp_width, p->activation,
                      p->ln_eps, &v->head);
@@ -100,23 +121,30 @@ static void walk(void *tower, wi_walker *w)
     vit_map *v = tower;
     const wi_vit_map_params *p = &v->params;
     const uint32_t width = p->blocks.width, patch_px = p->patch_px;
-    if (v->embedding_dim != width && w->status == WI_OK)
+    if (!p->has_projection && v->embedding_dim != width && w->status == WI_OK)
         w->status = wi_fail(w->error, WI_ERR_FORMAT,
                             "image tower: embeddings of %u from a pooling head of width %u",
                             v->embedding_dim, width);
-    wi_walk_linear(w, "v.", "patch", &v->patch, width, 3 * patch_px * patch_px, true);
+    wi_walk_linear(w, "v.", "patch", &v->patch, width, 3 * patch_px * patch_px, p->has_patch_bias);
+    if (p->has_class)
+        wi_walk_vector(w, "v.", "class", &v->class_token, 1, width);
     wi_walk_vector(w, "v.", "pos", &v->position, (uint32_t)n_tokens(v), width);
+    if (p->has_pre_ln)
+        wi_walk_norm(w, "v.", "ln_pre", &v->pre_norm);
     wi_stack_walk(&v->stack, "v", w);
     wi_walk_norm(w, "v.", "ln_post", &v->post_norm);
     wi_map_head_walk(&v->head, w);
+    if (p->has_projection)
+        wi_walk_projection(w, "v.", "proj", &v->projection, v->embedding_dim, width, true);
 }
 
 static uint64_t macs(const void *tower)
 {
     const vit_map *v = tower;
     const uint64_t t = n_tokens(v), w = v->params.blocks.width;
-    return t * w * v->patch.k + t * wi_stack_macs(&v->stack) +
-           2 * t * t * w * v->params.blocks.n_layers + wi_map_head_macs(&v->head, t);
+    return (t - v->params.has_class) * w * v->patch.k + t * wi_stack_macs(&v->stack) +
+           2 * t * t * w * v->params.blocks.n_layers + wi_map_head_macs(&v->head, t) +
+           (v->params.has_projection ? w * v->embedding_dim : 0);
 }
 
 /* --- memory --- */
@@ -128,6 +156,8 @@ static void need_vit(const void *tower, size_t max_images, wi_run_need *need)
     wi_need_mat(need, &v->patch, rows);
     wi_stack_need(&v->stack, rows, n_tokens(v), false, need);
     wi_map_head_need(&v->head, max_images, n_tokens(v), need);
+    if (v->params.has_projection)
+        wi_need_mat(need, &v->projection, max_images);
 }
 
 static void take(const void *tower, size_t max_images, size_t n_threads, void *to, wi_arena *arena)
@@ -142,32 +172,66 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
     wi_map_head_take(&v->head, max_images, n_tokens(v), &memory->head, arena);
     memory->pooled =
         wi_arena_take(arena, max_images, wi_ld(v->params.blocks.width) * sizeof(float));
+    memory->projected =
+        v->params.has_projection
+            ? wi_arena_take(arena, max_images, wi_ld(v->embedding_dim) * sizeof(float))
+            : NULL;
     memory->pixel_values = wi_arena_take(arena, 3 * 256, sizeof(float));
+    memory->rope = v->params.rope_grid
+                       ? wi_arena_take(arena, n_tokens(v), head_dim(&v->params) * sizeof(float))
+                       : NULL;
 }
 
-static void prepare(const void *tower, void *memory)
+static void prepare(const void *tower, void *of_session)
 {
     const vit_map *v = tower;
-    wi_pixel_values(v->mean, v->std, ((vit_map_memory *)memory)->pixel_values);
+    vit_map_memory *memory = of_session;
+    wi_pixel_values(v->mean, v->std, memory->pixel_values);
+    if (memory->rope)
+        wi_rope_fill(&(wi_rope){.grid = grid(v),
+                                .head_dim = head_dim(&v->params),
+                                .n_lead = v->params.has_class,
+                                .reference = v->params.rope_grid,
+                                .from = v->params.rope_from,
+                                .column_first = v->params.rope_column_first},
+                     memory->rope);
 }
 
 /* --- running --- */
 
-/* x[n*tokens, width] = patch embeddings plus positions. */
+/* x[n*tokens, width] = class token, where there is one, and patch embeddings, plus positions. */
 static void embed(const vit_map *v, wi_run *run, vit_map_memory *memory, const uint8_t *pixels,
                   size_t n)
 {
     wi_stack_memory *m = &memory->stack;
-    const size_t width = v->params.blocks.width, ld = wi_ld(width), tokens = n_tokens(v);
+    const size_t width = v->params.blocks.width, ld = wi_ld(width), tokens = n_tokens(v),
+                 lead = v->params.has_class, patches = tokens - lead;
     wi_pixel_patches(memory->pixel_values, pixels, n, v->params.image_px, v->params.patch_px,
                      m->mlp, m->ld_mlp);
-    wi_input in = wi_prepare(run, &v->patch, n * tokens, m->mlp, m->ld_mlp);
-    wi_linear(run, &v->patch, n * tokens, &in, m->x, ld, (wi_epilogue){0});
-    for (size_t i = 0; i < n * tokens; i++) {
-        const float *position = v->position + i % tokens * width;
-        for (size_t j = 0; j < width; j++)
-            m->x[i * ld + j] += position[j];
+    wi_input in = wi_prepare(run, &v->patch, n * patches, m->mlp, m->ld_mlp);
+    wi_linear(run, &v->patch, n * patches, &in, m->h, ld, (wi_epilogue){0});
+    for (size_t b = 0; b < n; b++)
+        for (size_t t = 0; t < tokens; t++) {
+            const float *from = t < lead ? v->class_token : m->h + (b * patches + t - lead) * ld;
+            for (size_t i = 0; i < width; i++)
+                m->x[(b * tokens + t) * ld + i] = from[i] + v->position[t * width + i];
+        }
+    if (v->params.has_pre_ln)
+        wi_norm_rows(run, &v->pre_norm, n * tokens, m->x, ld, m->x, ld);
+}
+
+/* The head's result, or its projection. */
+static void answer(const vit_map *v, wi_run *run, vit_map_memory *memory, size_t n, float *out)
+{
+    const size_t dim = v->embedding_dim, ld = wi_ld(v->params.blocks.width), ld_out = wi_ld(dim);
+    if (v->params.has_projection) {
+        const wi_input in = wi_prepare(run, &v->projection, n, memory->pooled, ld);
+        wi_linear(run, &v->projection, n, &in, memory->projected, ld_out, (wi_epilogue){0});
     }
+    for (size_t b = 0; b < n; b++)
+        memcpy(out + b * dim,
+               v->params.has_projection ? memory->projected + b * ld_out : memory->pooled + b * ld,
+               dim * sizeof *out);
 }
 
 static void images(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
@@ -177,15 +241,14 @@ static void images(const void *tower, wi_run *run, void *of_session, const uint8
     vit_map_memory *memory = of_session;
     float *x = memory->stack.x;
     const size_t tokens = n_tokens(v), width = v->params.blocks.width, ld = wi_ld(width);
-    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens};
+    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens, .rope = memory->rope};
     embed(v, run, memory, pixels, n);
     wi_stack_run(&v->stack, run, &memory->stack, &reach, 0, v->params.blocks.n_layers,
                  "vision/hidden");
     wi_norm_rows(run, &v->post_norm, n * tokens, x, ld, x, ld);
     wi_map_head_run(&v->head, run, &memory->head, x, n, tokens, memory->pooled, ld);
     wi_tap(run, "vision/pooled", 0, memory->pooled, n, width, ld);
-    for (size_t b = 0; b < n; b++)
-        memcpy(out + b * width, memory->pooled + b * ld, width * sizeof *out);
+    answer(v, run, memory, n, out);
 }
 
 const wi_tower_kind wi_vit_map_kind = {.name = "vit_map",

@@ -159,7 +159,7 @@ static void all_originals(void **state)
         }
     closedir(dir);
     print_message("%zu originals, at most %.1e of an embedding's length away\n", n, worst_of_all);
-    assert_true(n >= 11);
+    assert_true(n >= 13);
 }
 
 int main(void)

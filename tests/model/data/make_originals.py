@@ -48,7 +48,7 @@ def randomise(model, seed):
     generator = torch.Generator().manual_seed(seed)
     fixed = {"logit_scale", "logit_bias"}
     for name, tensor in list(model.named_parameters()) + list(model.named_buffers()):
-        if name.split(".")[-1] in fixed or not tensor.is_floating_point() or "attn_mask" in name:
+        if name.split(".")[-1] in fixed or not tensor.is_floating_point() or "attn_mask" in name or "rope." in name:
             continue
         noise = torch.randn(tensor.shape, generator=generator)
         with torch.no_grad():
@@ -142,6 +142,31 @@ def make_hf(name, seed):
          "image_mean": mean, "image_std": std}, indent=1) + "\n")
 
 
+def make_pe(name, seed):
+    """PE-Core: timm's image tower beside open_clip's text tower, as timm/PE-Core-S-16-384 has them."""
+    import timm
+    from open_clip.model import CLIPTextCfg, _build_text_tower
+
+    embed, px, timm_name = 24, 15, "vit_pe_core_small_patch16_384"
+    trunk = timm.create_model(timm_name, num_classes=embed, global_pool="map", img_size=px, patch_size=4, embed_dim=64,
+                              num_heads=1, depth=2, mlp_ratio=0.5, attn_pool_mlp_ratio=0.5)
+    text = _build_text_tower(embed, CLIPTextCfg(**TEXT), quick_gelu=False)
+    model = torch.nn.ModuleDict({"visual": torch.nn.ModuleDict({"trunk": trunk}), "text": text}).eval()
+    randomise(model, seed)
+    model = model.double()
+    config = {"embed_dim": embed, "custom_text": True, "text_cfg": TEXT,
+              "vision_cfg": {"image_size": px, "timm_model_name": timm_name, "timm_model_pretrained": False,
+                             "timm_pool": "map", "timm_proj": None}}
+    pixels = torch.randint(0, 256, (2, px, px, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    ids = token_ids(TEXT["context_length"], TEXT["vocab_size"], TEXT["vocab_size"] - 1)
+    half = (0.5, 0.5, 0.5)
+    with torch.no_grad():
+        image, texts = trunk(pixel_values(pixels, half, half)), text(ids)
+    write(HERE / name, "open_clip_model.safetensors", {k: v.float() for k, v in model.state_dict().items() if "attn_mask" not in k},
+          "open_clip_config.json", config,
+          {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
+
+
 def write_tokenizer(folder):
     """48 pieces in the form of our own small SentencePiece vocabulary."""
     tokenizer = json.loads((HERE.parents[2] / "text/data/unigram/tokenizer.json").read_text())
@@ -180,7 +205,8 @@ def make_siglip(name, seed):
 
 
 def main():
-    makers = {**dict.fromkeys(OPEN_CLIP, make_open_clip), "hf_clip": make_hf, "hf_siglip": make_siglip}
+    makers = {**dict.fromkeys(OPEN_CLIP, make_open_clip), "hf_clip": make_hf, "hf_siglip": make_siglip,
+              "open_clip_pe_core": make_pe}
     wanted = sys.argv[1:] or list(makers)
     for i, (name, make) in enumerate(makers.items()):
         if name in wanted:
