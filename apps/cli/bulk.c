@@ -22,43 +22,6 @@ typedef struct bulk {
     size_t n_parts, n_skipped, all_out, all_bad; /* of the run */
 } bulk;
 
-/* ---- lists ---- */
-
-int cli_bulk_read_list(cli_app *app, const cli_args *args, cli_list *paths)
-{
-    const char *name = cli_args_value(args, "files-from");
-    int end = cli_args_has(args, "null") ? '\0' : '\n';
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t n;
-    int status = CLI_OK;
-    if (!name) {
-        return CLI_OK;
-    }
-    FILE *file = strcmp(name, "-") ? fopen(name, "rb") : stdin;
-    if (!file) {
-        cli_error(app, "%s: cannot open: %s", name, strerror(errno));
-        return CLI_FAILED;
-    }
-    while (status == CLI_OK && (n = getdelim(&line, &room, end, file)) > 0) {
-        n -= line[n - 1] == (char)end;
-        n -= end == '\n' && n > 0 && line[n - 1] == '\r';
-        if (n > 0 && !cli_list_add(paths, cli_text("%.*s", (int)n, line))) {
-            cli_error(app, "out of memory");
-            status = CLI_FAILED;
-        }
-    }
-    if (status == CLI_OK && ferror(file)) {
-        cli_error(app, "%s: cannot read: %s", name, strerror(errno));
-        status = CLI_FAILED;
-    }
-    free(line);
-    if (file != stdin) {
-        fclose(file);
-    }
-    return status;
-}
-
 /* ---- one part ---- */
 
 /* DIR/KIND/KIND_NNNN.ENDING; the caller frees. */

@@ -2,7 +2,7 @@
 #ifndef CLI_BULK_H
 #define CLI_BULK_H
 
-#include "paths.h"
+#include "listed.h"
 #include "runtime.h"
 
 /* The rows of a verb's options that cli_bulk reads. */
@@ -22,18 +22,7 @@
          "with --into: only each N-th part, beginning with part I (from 0)",                       \
          NULL},                                                                                    \
         {"part-size", 0, "N", false, "with --into: pictures of a part (default: 10000)", NULL},    \
-        {"files-from",                                                                             \
-         0,                                                                                        \
-         "FILE",                                                                                   \
-         false,                                                                                    \
-         "pictures named in a file, one a line; '-': standard input",                              \
-         "@file"},                                                                                 \
-    {                                                                                              \
-        "null", '0', NULL, false, "with --files-from: names end with a zero byte", NULL            \
-    }
-
-/* Adds what --files-from names. CLI_FAILED after saying what is wrong. */
-int cli_bulk_read_list(cli_app *app, const cli_args *args, cli_list *paths);
+        CLI_LISTED_OPTIONS
 
 /* Embeds paths part by part, in this order, into --into. Every part counts all its pictures:
  * n_in = n_out + n_bad, in DIR/manifest/manifest_NNNN.json, which is written last.

@@ -3,6 +3,7 @@
 #include "groups.h"
 #include "heads.h"
 #include "inputs.h"
+#include "listed.h"
 #include "output.h"
 #include "term.h"
 #include "verbs.h"
@@ -28,6 +29,7 @@ static const cli_option options[] = {
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
     CLI_INPUTS_OPTIONS,
+    CLI_LISTED_OPTIONS,
     {"fresh", 0, NULL, false, "compute everything anew, without the cache", NULL},
     {0},
 };
@@ -75,6 +77,9 @@ static int check_usage(job *j)
     }
     if (cli_args_count(args, "as") + 1 > MAX_HEADS) {
         return cli_usage(args->verb, "at most %d heads at once", MAX_HEADS - 1);
+    }
+    if (args->n_operands == 0 && !cli_args_has(args, "files-from")) {
+        return cli_usage(args->verb, "needs an IMAGE, or --files-from FILE");
     }
     size_t n_stdin = 0;
     for (size_t i = 0; i < args->n_operands; i++) {
@@ -229,10 +234,8 @@ static int answer_all(job *j)
     cli_write_header(j->format, j->grouped);
     int status = cli_encode_images(&encode);
     cli_cache_close(&cache);
-    /* Who reads on learns that these were all. */
     if (j->format == CLI_JSON && j->n_failed > 0 && !cli_interrupted()) {
-        cli_json_line(json_pack("{s:I,s:I}", "answered", (json_int_t)j->n_answered, "failed",
-                                (json_int_t)j->n_failed));
+        cli_json_line(cli_json_total(j->n_answered, j->n_failed));
     }
     return status;
 }
@@ -256,6 +259,8 @@ static int run(cli_app *app, const cli_args *args)
         return status;
     }
     j.status = cli_inputs_read(app, args, args->operands, args->n_operands, &j.paths);
+    int listed = cli_listed_read(app, args, &j.paths);
+    j.status = j.status == CLI_OK ? listed : j.status;
     if (j.paths.n > 0) {
         status = cli_runtime_open(app, args, WI_TOWERS_BOTH, &j.runtime);
         if (status == CLI_OK) {
@@ -298,7 +303,7 @@ const cli_verb cli_verb_classify = {
         "curl -s https://example.org/cat.jpg | whatsit -\n"
         "    a picture from another program\n",
     .complete = "@file",
-    .min_operands = 1,
+    .min_operands = 0, /* --files-from names them too */
     .max_operands = SIZE_MAX,
     .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,

@@ -37,7 +37,7 @@ typedef struct job {
     char *names;        /* where the rows of a table are named; NULL: nowhere */
     cli_list paths;
     const char **texts;
-    size_t n_texts, dim, n_images_done;
+    size_t n_texts, dim, n_images_done, n_failed;
     cli_runtime runtime;
     float *image, *text; /* [paths.n, dim], [n_texts, dim] */
     cli_save save;       /* jsonl */
@@ -113,16 +113,20 @@ static json_t *json_vector(const float *x, size_t n)
     return array;
 }
 
-/* {"image":...,"embedding":[...]} or {"text":...} */
-static void write_line(job *j, const char *key, const char *value, const float *embedding)
+static void write_json(job *j, json_t *line)
 {
-    json_t *line = cli_json_with_path(
-        key, value, json_pack("{s:o}", "embedding", json_vector(embedding, j->dim)));
     j->out_of_memory = j->out_of_memory || !line;
     json_dumpf(line, j->save.stream, JSON_COMPACT | JSON_REAL_PRECISION(9));
     fputc('\n', j->save.stream);
     cli_save_ok(&j->save);
     json_decref(line);
+}
+
+/* {"image":...,"embedding":[...]} or {"text":...} */
+static void write_line(job *j, const char *key, const char *value, const float *embedding)
+{
+    write_json(j, cli_json_with_path(
+                      key, value, json_pack("{s:o}", "embedding", json_vector(embedding, j->dim))));
 }
 
 /* Rows of pictures that could not be read stay NaN, so that rows and inputs stay in step. Lines
@@ -145,6 +149,9 @@ static bool take_image(void *context, const cli_item *item, const float *embeddi
     }
     if (embedding) {
         write_line(j, "image", item->path, row);
+    } else {
+        j->n_failed++;
+        write_json(j, cli_json_failed(item->path, &item->error));
     }
     return cli_save_ok(&j->save);
 }
@@ -299,6 +306,9 @@ static int encode_and_write(job *j)
     if (images == CLI_INTERRUPTED || texts != CLI_OK) {
         return texts;
     }
+    if (j->format == JSONL && j->n_failed > 0) {
+        write_json(j, cli_json_total(j->paths.n - j->n_failed, j->n_failed));
+    }
     int written = write_output(j);
     return written != CLI_OK ? written : images;
 }
@@ -326,7 +336,7 @@ static int run_bulk(cli_app *app, const cli_args *args)
                              others[i]);
         }
     }
-    int listed = read_inputs(&j), status = cli_bulk_read_list(app, args, &j.paths);
+    int listed = read_inputs(&j), status = cli_listed_read(app, args, &j.paths);
     if (status == CLI_OK && j.paths.n == 0) {
         cli_error(app, "there are no pictures to embed");
         status = CLI_FAILED;

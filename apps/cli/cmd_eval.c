@@ -10,7 +10,8 @@
 
 static const cli_option options[] = {
     {"head", 'a', "HEAD", true, "a head to measure: a name or a head file", "@head"},
-    {"data", 'd', "DIR|TSV", false, "a folder per label, or a table of path, tab, label", "@file"},
+    {"data", 'd', "DIR|TABLE", false,
+     "a folder per label, or a table of path, tab, label (in a .csv: path, comma, label)", "@file"},
     {"model", 'm', "MODEL", true, "a model to measure with (default: as usual)", "@model"},
     {"unknown", 'u', "PHOTOS", true, "photos that no label fits: is it noticed?", "@file"},
     {"report", 'r', "FILE.html", false, "write a page with the confusion pictures", "@file"},

@@ -10,7 +10,8 @@
 #include <string.h>
 
 static const cli_option train_options[] = {
-    {"data", 'd', "DIR|TSV", false, "a folder per label, or a table of path, tab, label", "@file"},
+    {"data", 'd', "DIR|TABLE", false,
+     "a folder per label, or a table of path, tab, label (in a .csv: path, comma, label)", "@file"},
     {"strength", 'C', "C", false, "how closely to fit (default: chosen by cross-validation)", NULL},
     {"balanced", 0, NULL, false, "labels count the same, however many photos each has", NULL},
     CLI_GROUP_OPTION,

@@ -1,5 +1,6 @@
 /* Which picture fits a text best? The way CLIP chose among generated pictures. */
 #include "inputs.h"
+#include "listed.h"
 #include "output.h"
 #include "term.h"
 #include "vectors.h"
@@ -17,6 +18,7 @@ static const cli_option options[] = {
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
     {"names", 0, NULL, false, "paths only, one a line", NULL},
     CLI_INPUTS_OPTIONS,
+    CLI_LISTED_OPTIONS,
     {0},
 };
 
@@ -111,11 +113,21 @@ static void write_one(const cli_args *args, cli_format format, const char *path,
     }
 }
 
-static int rank_and_write(const cli_runtime *runtime, const cli_args *args, cli_format format,
-                          size_t top, const cli_list *paths)
+static void write_failure(void *context, const char *path, const wi_error *error)
+{
+    const cli_runtime *runtime = context;
+    if (!cli_json_failure(path, error)) {
+        cli_error(runtime->app, "%s: out of memory", path);
+    }
+}
+
+static int rank_and_write(cli_runtime *runtime, const cli_args *args, cli_format format, size_t top,
+                          const cli_list *paths)
 {
     cli_vectors v = {0};
     cli_vectors_options how = {.image = cli_picture_options(args), .args = args};
+    how.failed = format == CLI_JSON && !cli_args_has(args, "names") ? write_failure : NULL;
+    how.context = runtime;
     float *wanted = calloc(runtime->info.embedding_dim + 1, sizeof *wanted);
     int status = wanted ? add_texts(runtime, args, "text", 1, wanted) : CLI_FAILED, read = CLI_OK;
     if (status == CLI_OK) {
@@ -133,6 +145,9 @@ static int rank_and_write(const cli_runtime *runtime, const cli_args *args, cli_
         }
         for (size_t i = 0; best && i < n && i < top && cli_output_ok(runtime->app); i++) {
             write_one(args, format, paths->items[best[i].index], i + 1, best[i].score);
+        }
+        if (how.failed && v.n_good < v.n) {
+            cli_json_line(cli_json_total(v.n_good, v.n - v.n_good));
         }
         free(best);
     }
@@ -154,10 +169,15 @@ static int run(cli_app *app, const cli_args *args)
     if (status == CLI_OK && !cli_args_has(args, "text")) {
         status = cli_usage(args->verb, "needs --text TEXT");
     }
+    if (status == CLI_OK && args->n_operands == 0 && !cli_args_has(args, "files-from")) {
+        status = cli_usage(args->verb, "needs an IMAGE, or --files-from FILE");
+    }
     if (status != CLI_OK) {
         return status;
     }
     listed = cli_inputs_read(app, args, args->operands, args->n_operands, &paths);
+    status = cli_listed_read(app, args, &paths);
+    listed = listed == CLI_OK ? status : listed;
     status = paths.n > 0 ? cli_runtime_open(app, args, WI_TOWERS_BOTH, &runtime) : CLI_FAILED;
     if (status == CLI_OK) {
         status = rank_and_write(&runtime, args, format, (size_t)top, &paths);
@@ -178,7 +198,7 @@ const cli_verb cli_verb_rank = {
                 "whatsit rank --text \"a beach\" --not \"people\" ~/Pictures --top 20 --names\n"
                 "    paths for another program\n",
     .complete = "@file",
-    .min_operands = 1,
+    .min_operands = 0, /* --files-from names them too */
     .max_operands = SIZE_MAX,
     .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,

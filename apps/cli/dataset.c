@@ -221,22 +221,61 @@ static bool is_header(const char *first, const char *second)
     return known && (!strcmp(second, "label") || !strcmp(second, "class"));
 }
 
-/* line: path<TAB>label[<TAB>...], without its end. */
+/* Ends the first field of a line of CSV ("" in quotes are one) in its place; the rest of the line, or
+ * NULL: there is no other field. *bad: quotes are not closed, or something follows them. */
+static char *end_field(char *field, bool *bad)
+{
+    char *to = field, *from = field;
+    bool quoted = *from == '"';
+    for (from += quoted; *from && (quoted || *from != ','); from++) {
+        if (quoted && *from == '"') {
+            if (from[1] != '"') {
+                quoted = false;
+                from++;
+                *bad = *bad || (*from != ',' && *from != '\0');
+                break;
+            }
+            from++;
+        }
+        *to++ = *from;
+    }
+    *bad = *bad || quoted;
+    char *rest = *from ? from + 1 : NULL;
+    *to = '\0';
+    return rest;
+}
+
+/* path,label[,...] with fields as CSV writes them; NULL: it is no such line. */
+static char *split_csv(char *line)
+{
+    bool bad = false;
+    char *label = end_field(line, &bad);
+    if (label && !bad) {
+        end_field(label, &bad);
+    }
+    return bad ? NULL : label;
+}
+
+/* line: path<TAB>label[<TAB>...], without its end; with commas in a table named .csv. */
 static int add_line(cli_app *app, const char *table, size_t number, char *line, cli_dataset *out)
 {
     if (number == 1 && !strncmp(line, "\xef\xbb\xbf", 3)) {
         line += 3;
     }
-    char *label = strchr(line, '\t');
     if (!line[0] || line[0] == '#') {
         return CLI_OK;
     }
+    bool csv = cli_ends_with(table, ".csv");
+    char *label = csv ? split_csv(line) : strchr(line, '\t');
     if (!label) {
-        cli_error(app, "%s: line %zu: not a path, a tab and a label", table, number);
+        cli_error(app, "%s: line %zu: not a path, a %s and a label", table, number,
+                  csv ? "comma" : "tab");
         return CLI_FAILED;
     }
-    *label++ = '\0';
-    label[strcspn(label, "\t")] = '\0';
+    if (!csv) {
+        *label++ = '\0';
+        label[strcspn(label, "\t")] = '\0';
+    }
     if (number == 1 && is_header(line, label)) {
         return CLI_OK;
     }
@@ -289,7 +328,9 @@ int cli_dataset_open(cli_app *app, const cli_args *args, const char *path, cli_d
                                               : read_table(app, path, out);
     free(inside);
     if (out->paths.n == 0 && status == CLI_OK) {
-        cli_error(app, "%s: no labelled photos: a folder per label, or a table of path, tab, label",
+        cli_error(app,
+                  "%s: no labelled photos: a folder per label, or a table of path, tab, label "
+                  "(.csv: comma)",
                   path);
         status = CLI_FAILED;
     }

@@ -70,12 +70,23 @@ json_t *cli_json_with_path(const char *key, const char *path, json_t *rest)
     return object;
 }
 
+json_t *cli_json_failed(const char *image, const wi_error *error)
+{
+    return cli_json_with_path("image", image,
+                              json_pack("{s:{s:s,s:o}}", "error", "code",
+                                        wi_status_name(error->status), "message",
+                                        cli_json_text(error->message)));
+}
+
 bool cli_json_failure(const char *image, const wi_error *error)
 {
-    return cli_json_line(cli_json_with_path("image", image,
-                                            json_pack("{s:{s:s,s:o}}", "error", "code",
-                                                      wi_status_name(error->status), "message",
-                                                      cli_json_text(error->message))));
+    return cli_json_line(cli_json_failed(image, error));
+}
+
+json_t *cli_json_total(size_t n_answered, size_t n_failed)
+{
+    return json_pack("{s:I,s:I}", "answered", (json_int_t)n_answered, "failed",
+                     (json_int_t)n_failed);
 }
 
 json_t *cli_json_number(double value)

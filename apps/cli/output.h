@@ -45,9 +45,15 @@ void cli_write_tsv(FILE *out, const char *text);
 /* {KEY: path, ...rest}. Where the path is no UTF-8, "path_bytes" tells its bytes as %XX. Steals rest
  * (NULL: memory is out, returns NULL). */
 json_t *cli_json_with_path(const char *key, const char *path, json_t *rest);
-/* {"image":...,"error":{"code","message"}} for a picture that gave no answer. False when memory is
+/* {"image":...,"error":{"code","message"}} for a picture that gave no answer; NULL when memory is
  * out. */
+json_t *cli_json_failed(const char *image, const wi_error *error);
+/* The same as a line on standard output. False when memory is out. */
 bool cli_json_failure(const char *image, const wi_error *error);
+
+/* {"answered":n,"failed":n}, the last line where pictures failed: who reads learns that these were
+ * all. */
+json_t *cli_json_total(size_t n_answered, size_t n_failed);
 
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *cli_json_text(const char *text);

@@ -101,15 +101,43 @@ void cli_note(cli_app *app, const char *format, ...)
     va_end(arguments);
 }
 
+/* Control characters of a path are '?' in messages. */
+static bool is_same_text(const char *message, const char *path, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)path[i];
+        if (message[i] != (c < 0x20 || c == 0x7f ? '?' : path[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What a message says behind the path that it begins with, whole or as "..." and its end; all of it
+ * where it begins otherwise. */
+static const char *without_path(const char *message, const char *path)
+{
+    size_t n = strlen(path), n_dots = strncmp(message, "...", 3) ? 0 : 3;
+    for (size_t skipped = 0; skipped < (n_dots ? n : 1); skipped++) {
+        size_t n_end = n - skipped;
+        const char *end = message + n_dots;
+        if (n_end + 1 < strlen(end) && end[n_end] == ':' && end[n_end + 1] == ' ' &&
+            is_same_text(end, path + skipped, n_end)) {
+            return end + n_end + 2;
+        }
+    }
+    return message;
+}
+
 int cli_failed(cli_app *app, const char *prefix, const wi_error *error)
 {
     if (error->status == WI_ERR_CANCELLED || cli_interrupted()) {
         cli_progress_clear(app);
         return CLI_INTERRUPTED;
     }
-    /* Messages about files begin with the path already. */
-    if (prefix && strncmp(error->message, prefix, strlen(prefix))) {
-        cli_error(app, "%s: %s", prefix, error->message);
+    /* Messages about files begin with the path already, which may be cut there. */
+    if (prefix) {
+        cli_error(app, "%s: %s", prefix, without_path(error->message, prefix));
     } else {
         cli_error(app, "%s", error->message);
     }

@@ -6,6 +6,7 @@
 
 typedef struct work {
     cli_vectors *out;
+    const cli_vectors_options *options;
     size_t n_done;
 } work;
 
@@ -20,6 +21,8 @@ static bool take(void *context, const cli_item *item, const float *embedding, do
         w->out->good[index] = true;
         w->out->n_good++;
         w->out->n_cached += item->known.row != NULL;
+    } else if (w->options->failed) {
+        w->options->failed(w->options->context, item->path, &item->error);
     }
     return true;
 }
@@ -29,7 +32,7 @@ int cli_vectors_open(const cli_runtime *runtime, const cli_list *paths,
 {
     size_t n = paths->n, dim = runtime->info.embedding_dim;
     *out = (cli_vectors){.n = n, .dim = dim};
-    work w = {.out = out};
+    work w = {.out = out, .options = options};
     out->rows = calloc(n + 1, dim * sizeof *out->rows);
     out->good = calloc(n + 1, sizeof *out->good);
     out->content = calloc(n + 1, sizeof *out->content);

@@ -17,6 +17,9 @@ typedef struct cli_vectors_options {
     wi_image_options image;
     const cli_args *args; /* nullable: of --isa */
     bool no_cache;        /* neither read nor write it: for measuring */
+    /* Nullable: called for each photo that could not be read, in order. */
+    void (*failed)(void *context, const char *path, const wi_error *error);
+    void *context;
 } cli_vectors_options;
 
 /* Owns: the caller frees with cli_vectors_free, also after failure. CLI_OK; CLI_FAILED when some

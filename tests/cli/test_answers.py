@@ -47,6 +47,15 @@ class Formats(Case):
             self.assertAlmostEqual(item["score"], math.exp(item["logit"] - top) / total, places=5)
             self.assertLessEqual(abs(item["cosine"]), 1.0001)
 
+    def test_pictures_named_in_a_file(self):
+        direct = self.ok(self.picture(0), self.picture(1), "--labels", LABELS, "--csv").out
+        names = f"{self.picture(0)}\r\n\n{self.picture(1)}\n".encode()
+        self.assertEqual(self.ok("--files-from", "-", "--labels", LABELS, "--csv", stdin=names).out, direct)
+        zero = self.write("zero", names.replace(b"\r\n\n", b"\0").replace(b"\n", b"\0"))
+        self.assertEqual(self.ok("--files-from", zero, "--null", "--labels", LABELS, "--csv").out, direct)
+        self.fails("--files-from", self.path("none"), "--labels", LABELS, says="cannot open")
+        self.wrong("--labels", LABELS, says="needs an IMAGE")
+
     def test_warnings_of_a_broken_picture(self):
         cut = os.path.join(self.source, "tests/image/conditions/no_end.jpg")
         result = self.ok(cut, self.picture(), "--labels", LABELS, "--json")

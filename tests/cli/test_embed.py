@@ -77,7 +77,11 @@ class Embed(Case):
         self.assertTrue(all(math.isnan(x) for x in rows[1]))
         self.assertFalse(any(math.isnan(x) for x in rows[0] + rows[2]))
         result = self.fails("embed", self.picture(0), bad, self.picture(1))
-        self.assertEqual([line["image"] for line in result.json()], [self.picture(0), self.picture(1)])
+        lines = result.json()
+        self.assertEqual([line["image"] for line in lines if "embedding" in line], [self.picture(0), self.picture(1)])
+        (failed,) = [line for line in lines if "error" in line]
+        self.assertEqual((failed["image"], failed["error"]["code"]), (bad, "format"))
+        self.assertEqual(lines[-1], {"answered": 2, "failed": 1})
 
     def test_folder_and_pixels(self):
         for i in range(3):

@@ -32,6 +32,21 @@ class Rank(Case):
         self.wrong("rank", *self.photos, says="--text")
         result = self.fails("rank", "--text", "x", self.photos[0], self.path("gone.png"), "--names", says="gone.png")
         self.assertEqual(result.lines(), [self.photos[0]])
+        self.wrong("rank", "--text", "x", says="needs an IMAGE, or --files-from")
+
+    def test_record_of_each_failed_file(self):
+        cut = self.write("cut.png", open(self.photos[0], "rb").read()[:40])
+        result = self.run_cli("rank", "--text", "x", cut, self.photos[0], self.path("gone.png"), "--json")
+        lines = result.json()
+        self.assertEqual((result.status, len(result.error_lines())), (1, 2))
+        self.assertEqual([line["image"] for line in lines if "error" in line], [cut, self.path("gone.png")])
+        self.assertEqual([line["image"] for line in lines if "rank" in line], [self.photos[0]])
+        self.assertEqual(lines[-1], {"answered": 1, "failed": 2})
+
+    def test_listed(self):
+        names = self.write("names", "\n".join(self.photos).encode())
+        direct = self.ok("rank", "--text", "x", *self.photos, "--csv").out
+        self.assertEqual(self.ok("rank", "--text", "x", "--files-from", names, "--csv").out, direct)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,16 @@ class Train(Case):
             report = self.ok("head", "train", "x", "--data", data, "--json", "--force").json()[0]
             self.assertEqual([entry["label"] for entry in report["labels"]], ["\u8272 blue", "\u8272 red"])
 
+    def test_table_of_a_spreadsheet(self):
+        pictures.write_folders(self, "data", {"red": 4, "blue": 4})
+        os.rename(self.path("data", "blue"), self.path("data", "blue, dark"))
+        rows = "".join(f'red/{i}.png,"the ""red"" one",4\r\n"blue, dark/{i}.png",blue\r\n' for i in range(4))
+        report = self.ok("head", "train", "x", "--data", self.write("data/t.csv", "\ufeffpath,label,more\r\n" + rows),
+                         "--json").json()[0]
+        self.assertEqual([entry["label"] for entry in report["labels"]], ["blue", 'the "red" one'])
+        for bad in ('a.png red\n', '"a.png,red\n', '"a.png"x,red\n', 'a.png,"red\n'):
+            self.fails("head", "train", "y", "--data", self.write("bad.csv", bad), says="line 1: not a path, a comma")
+
     def test_folders_without_pictures_are_no_labels(self):
         self.write("data/notes/readme.txt", "nothing to see")
         result = self.train("--json")

@@ -98,6 +98,11 @@ class Meant(Case):
         self.ok("head", "rm", "pets")
         self.assertNotIn("hides", self.ok("head", "list").out)
 
+    def test_odd_paths_are_said_once(self):
+        path = self.write("two\nlines.png", b"x" * 100)
+        line = self.fails(path, "--labels", "a,b", says="not a picture").err
+        self.assertEqual(line.count("lines.png"), 1, line)
+
     def test_long_paths_keep_the_reason(self):
         folder = self.path(*["a long name of a folder " * 8] * 3)
         os.makedirs(folder)
@@ -105,7 +110,8 @@ class Meant(Case):
             path = os.path.join(folder, name)
             if data:
                 self.write(path, data)
-            self.fails(path, "--labels", "a,b", says=says)
+            line = self.fails(path, "--labels", "a,b", says=says).err
+            self.assertEqual(line.count(name), 1, line)
         self.fails(self.picture(), "--labels", os.path.join(folder, "no.txt"), says="No such file or directory")
         self.fails("model", "convert", self.model, "-o", os.path.join(folder, "none", "x.gguf"), says="No such file")
         self.fails("model", "info", os.path.join(folder, "x.gguf"), says="no such file")

@@ -1,0 +1,19 @@
+/* Pictures that a file names, one a line. */
+#ifndef CLI_LISTED_H
+#define CLI_LISTED_H
+
+#include "args.h"
+#include "paths.h"
+
+/* The rows of a verb's options that cli_listed_read reads. */
+#define CLI_LISTED_OPTIONS                                                                         \
+    {"files-from", 0, "FILE", false, "pictures named in a file, one a line; '-': standard input",  \
+     "@file"},                                                                                     \
+    {                                                                                              \
+        "null", '0', NULL, false, "with --files-from: names end with a zero byte", NULL            \
+    }
+
+/* Adds what --files-from names. CLI_FAILED after saying what is wrong. */
+int cli_listed_read(cli_app *app, const cli_args *args, cli_list *paths);
+
+#endif
