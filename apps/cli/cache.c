@@ -5,6 +5,9 @@
  * vector, 16 digits of a checksum. files.bin: a place, as its identity and how the photo is read, its
  * content's digest, width and height, a checksum. */
 #include "cache.h"
+#ifdef WHATSIT_LIBRARY
+#include "indexed.h"
+#endif
 #include "paths.h"
 #include "term.h"
 #include <errno.h>
@@ -42,6 +45,9 @@ struct cli_cache {
     uint64_t reading; /* the same as a number */
     bool with_size;
     uint8_t *record;
+#ifdef WHATSIT_LIBRARY
+    cli_libraries *libraries; /* what was indexed; NULL: nothing, or read in another way */
+#endif
 };
 
 static uint64_t hash(const void *bytes, size_t n)
@@ -216,6 +222,13 @@ cli_cache *cli_cache_open(const cli_runtime *runtime, const cli_args *args,
     if (cache && cache->vectors.fd < 0) {
         cli_cache_close(&cache);
     }
+#ifdef WHATSIT_LIBRARY
+    static const wi_image_options as_indexed = {0};
+    if (cache && how->ignore_exif == as_indexed.ignore_exif && how->exact == as_indexed.exact &&
+        how->alpha == as_indexed.alpha && how->strict == as_indexed.strict) {
+        cache->libraries = cli_libraries_open(runtime);
+    }
+#endif
     free(folder);
     free(files);
     free(path);
@@ -245,6 +258,9 @@ void cli_cache_close(cli_cache **cache)
     }
     close_records(&(*cache)->vectors);
     close_records(&(*cache)->places);
+#ifdef WHATSIT_LIBRARY
+    cli_libraries_close(&(*cache)->libraries);
+#endif
     free((*cache)->record);
     free(*cache);
     *cache = NULL;
@@ -336,6 +352,24 @@ static void look_at_place(const cli_cache *cache, cli_known *out)
     }
 }
 
+#ifdef WHATSIT_LIBRARY
+/* What is there is not kept once more. */
+static bool look_into_libraries(const cli_cache *cache, const char *path, cli_known *out)
+{
+    const catalog_stamp now = {(int64_t)out->identity.n_bytes, (int64_t)out->identity.mtime_ns,
+                               (int64_t)out->identity.inode};
+    catalog_known known;
+    if (!cli_libraries_ask(cache->libraries, path, &now, &known, &out->row)) {
+        return false;
+    }
+    memcpy(out->content, known.sha, CLI_DIGEST);
+    out->width_px = (uint32_t)known.width_px;
+    out->height_px = (uint32_t)known.height_px;
+    out->has_content = out->by_place = out->is_kept = true;
+    return true;
+}
+#endif
+
 void cli_cache_ask(const cli_cache *cache, const char *path, cli_known *out)
 {
     *out = (cli_known){0};
@@ -345,6 +379,11 @@ void cli_cache_ask(const cli_cache *cache, const char *path, cli_known *out)
     if (cache) {
         look_at_place(cache, out);
     }
+#ifdef WHATSIT_LIBRARY
+    if (cache && !out->has_content && look_into_libraries(cache, path, out)) {
+        return;
+    }
+#endif
     if (!out->has_content) {
         out->has_content = cli_content_read(path, out->content);
     }

@@ -349,6 +349,35 @@ wi_status catalog_find_content(catalog *cat, const uint8_t sha[CATALOG_SHA_BYTES
     return status;
 }
 
+wi_status catalog_find_file(catalog *cat, int64_t model, const char *path, catalog_known *out,
+                            wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {db_int(model), path_value(path)};
+    wi_status status =
+        run(cat,
+            "SELECT file.n_bytes, mtime_ns, inode, sha, width, height, coalesce(row, -1) FROM file"
+            " JOIN content ON content.id = file.content LEFT JOIN vector ON vector.model = $1 AND"
+            " vector.content = file.content WHERE path = $2",
+            values, 2, &result, error);
+    if (status == WI_OK && result.n_rows == 0) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "%.150s: is not in the library", path);
+    }
+    if (status == WI_OK) {
+        const db_value *sha = db_cell(&result, 0, 3);
+        *out = (catalog_known){.stamp = {db_cell_int(&result, 0, 0), db_cell_int(&result, 0, 1),
+                                         db_cell_int(&result, 0, 2)},
+                               .width_px = db_cell_int(&result, 0, 4),
+                               .height_px = db_cell_int(&result, 0, 5),
+                               .row = db_cell_int(&result, 0, 6)};
+        if (sha->n_bytes == CATALOG_SHA_BYTES) {
+            memcpy(out->sha, sha->bytes, CATALOG_SHA_BYTES);
+        }
+    }
+    db_result_free(&result);
+    return status;
+}
+
 static wi_status put_content(catalog *cat, const catalog_change *change, int64_t *id,
                              wi_error *error)
 {

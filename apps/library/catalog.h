@@ -70,6 +70,17 @@ wi_status catalog_files(catalog *cat, int64_t root, int64_t model, catalog_file 
                         wi_error *error);
 void catalog_free_files(catalog_file *files, size_t n);
 
+/* What is known of the file at a path. */
+typedef struct catalog_known {
+    catalog_stamp stamp;
+    uint8_t sha[CATALOG_SHA_BYTES];
+    int64_t width_px, height_px;
+    int64_t row; /* of the model's index; -1: it has none */
+} catalog_known;
+/* WI_ERR_NOT_FOUND when no file at this path is known. */
+wi_status catalog_find_file(catalog *cat, int64_t model, const char *path, catalog_known *out,
+                            wi_error *error);
+
 /* Is there a content of so many bytes? Then it is worth hashing a new file before it is decoded. */
 wi_status catalog_has_size(catalog *cat, int64_t n_bytes, bool *out, wi_error *error);
 

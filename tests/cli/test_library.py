@@ -54,6 +54,28 @@ class Library(Case):
         for one, other in zip(ranked, searched):
             self.assertAlmostEqual(one["score"], other["score"], places=2)
 
+    def test_what_was_indexed_is_not_read_again(self):
+        places = [self.place(p) for p in self.places]
+        before = self.ok("rank", "--text", "a thing", *places, "--json").json()
+        shutil.rmtree(self.path("home", ".cache"))
+        self.index(self.photos)
+        for place in places:  # no picture any more, and unchanged for whoever looks at size, time and inode
+            info = os.stat(place)
+            with open(place, "r+b") as file:
+                file.write(b"x" * info.st_size)
+            os.utime(place, ns=(info.st_atime_ns, info.st_mtime_ns))
+        after = self.ok("rank", "--text", "a thing", *places, "--json").json()
+        self.assertEqual([line["image"] for line in after], [line["image"] for line in before])
+        for one, other in zip(before, after):
+            self.assertAlmostEqual(one["score"], other["score"], places=3)
+        self.assertEqual(len(self.ok(self.photos, "--labels", "a,b", "--json").json()), 4)
+        self.ok("head", "new", "two", "--labels", "a,b")
+        self.ok("sort", "--as", "two", self.photos, "--into", self.path("sorted"), "--go")
+        # Read in another way, they are read.
+        self.assertNotEqual(self.run_cli("rank", "--text", "a thing", *places, "--no-exif").status, 0)
+        os.utime(places[0])
+        self.assertIn(places[0], self.run_cli("rank", "--text", "a thing", *places).err)
+
     def test_moved_renamed_copied_changed_and_gone(self):
         self.index(self.photos)
         os.rename(self.place("a.png"), self.place("deep/renamed.png"))
