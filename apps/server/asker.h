@@ -10,6 +10,7 @@
 
 typedef struct srv_asker {
     bool is_guest;   /* without a key, from elsewhere: has a budget */
+    bool gives_way;  /* its work is done by what gives way to everything else (burden.h) */
     uint64_t client; /* stands for a key or an address; 0: the server itself */
     const atomic_bool
         *gone; /* true once nobody waits for the answer any more; NULL: somebody does */

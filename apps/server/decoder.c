@@ -13,32 +13,28 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-    MAX_PROCESSES = 64,
+    MAX_PROCESSES = 160,
     WALL_SECONDS = 120, /* of a picture, however little of a core it gets */
     BIG_BYTES = 1 << 20,
     LOOK_MS = 200,
     START_MS = 10000,
-    UNCONFINED = 3, /* how a process ends that could not give everything up */
-    NICE = 15       /* of processes for costly pictures */
+    UNCONFINED = 3 /* how a process ends that could not give everything up */
 };
 /* Seconds: what costs more is decoded by processes of their own, which give way to everything else, so that cheap
  * pictures never wait behind costly ones. */
 #define COSTLY_S 0.2
 #define QUANTUM_MS 20.0
-/* So is whatever comes from a client whose pictures have used more than so many seconds lately, of which this many a
- * second are forgotten. */
-#define HEAVY_S 2.0
-#define FORGOTTEN_S 0.25
-#define MOST_REMEMBERED_S 20.0
 
-enum { CHEAP = 0, COSTLY, N_CLASSES };
+enum { CHEAP = SRV_DECODING_CHEAP, COSTLY = SRV_DECODING_COSTLY, N_CLASSES = SRV_N_DECODING };
+
+/* Of the processes, for whoever looks at them. */
+static const char *const names[N_CLASSES] = {"whatsit-cheap", "whatsit-heavy", "whatsit-costly"};
 
 /* What both sides see of one process; the file and the pixels follow. */
 typedef struct shared {
@@ -69,14 +65,18 @@ struct srv_decoder {
     srv_decoder_options options;
     wi_engine *engine; /* of one thread, for its kernels */
     slot slots[MAX_PROCESSES];
-    unsigned n_slots, n_cheap; /* the first of them are for cheap pictures */
-    pid_t keeper;              /* the process that forks the others and forks them anew */
+    unsigned first[N_CLASSES + 1]; /* of each class's processes; at last how many there are */
+    pid_t keeper;                  /* the process that forks the others and forks them anew */
     srv_gate *gates[N_CLASSES];
     srv_limits *budgets; /* of guests; NULL: they have none */
-    srv_limits *recent;  /* what each client has used lately */
     atomic_uint_fast64_t n_deaths, n_pictures[N_CLASSES], busy_us[N_CLASSES];
     char kind[120];
 };
+
+static unsigned n_slots(const srv_decoder *decoder)
+{
+    return decoder->first[N_CLASSES];
+}
 
 static uint8_t *file_of(const slot *s)
 {
@@ -154,14 +154,19 @@ static pid_t start_process(srv_decoder *decoder, size_t index)
         signal(SIGALRM, SIG_DFL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         signal(SIGPROF, SIG_DFL);
-        for (size_t i = 0; i < decoder->n_slots; i++) {
+        for (size_t i = 0; i < n_slots(decoder); i++) {
             if (i != index) { /* nothing of other people's pictures */
                 close(decoder->slots[i].theirs);
                 munmap(decoder->slots[i].memory, decoder->slots[i].n_memory);
             }
         }
-        if (index >= decoder->n_cheap) {
-            setpriority(PRIO_PROCESS, 0, NICE);
+        int class = CHEAP;
+        while (index >= decoder->first[class + 1]) {
+            class ++;
+        }
+        prctl(PR_SET_NAME, names[class]);
+        if (class != CHEAP) {
+            srv_give_way();
         }
         shared *memory = decoder->slots[index].memory;
         memory->in_force = srv_sandbox_enter(decoder->options.max_pixels, &memory->failed);
@@ -184,7 +189,7 @@ static void end_process(int number, siginfo_t *info, void *context)
     int index = info->si_value.sival_int;
     (void)number;
     (void)context;
-    if (index >= 0 && (unsigned)index < kept->n_slots && kept->slots[index].child > 0) {
+    if (index >= 0 && (unsigned)index < n_slots(kept) && kept->slots[index].child > 0) {
         kill(kept->slots[index].child, SIGKILL);
     }
 }
@@ -198,10 +203,10 @@ static void keep(srv_decoder *decoder)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    for (size_t i = 0; i < decoder->n_slots; i++) {
+    for (size_t i = 0; i < n_slots(decoder); i++) {
         close(decoder->slots[i].ours);
     }
-    for (size_t i = 0; i < decoder->n_slots; i++) {
+    for (size_t i = 0; i < n_slots(decoder); i++) {
         decoder->slots[i].child = start_process(decoder, i);
     }
     for (;;) {
@@ -213,7 +218,7 @@ static void keep(srv_decoder *decoder)
         if (child > 0 && WIFEXITED(how) && WEXITSTATUS(how) == UNCONFINED) {
             usleep(LOOK_MS * 1000); /* the next one may fare no better */
         }
-        for (size_t i = 0; child > 0 && i < decoder->n_slots; i++) {
+        for (size_t i = 0; child > 0 && i < n_slots(decoder); i++) {
             slot *s = &decoder->slots[i];
             if (s->child == child) {
                 reply answer = {.turn = atomic_load(&s->memory->turn), .status = -1};
@@ -252,7 +257,7 @@ static wi_status check_confined(srv_decoder *decoder, wi_error *error)
 {
     unsigned in_force = ~0u;
     char missing[120];
-    for (unsigned i = 0; i < decoder->n_slots; i++) {
+    for (unsigned i = 0; i < n_slots(decoder); i++) {
         struct pollfd fd = {.fd = decoder->slots[i].ours, .events = POLLIN};
         reply ready;
         if (poll(&fd, 1, START_MS) != 1 ||
@@ -274,17 +279,17 @@ static wi_status check_confined(srv_decoder *decoder, wi_error *error)
 
 static wi_status open_gates(srv_decoder *decoder, wi_error *error)
 {
-    wi_status status = srv_limits_open(&decoder->recent, error);
-    if (status == WI_OK && decoder->options.guest_seconds > 0) {
+    wi_status status = WI_OK;
+    if (decoder->options.guest_seconds > 0) {
         status = srv_limits_open(&decoder->budgets, error);
     }
     for (int class = 0; class < N_CLASSES && status == WI_OK; class ++) {
-        unsigned n = class == CHEAP ? decoder->n_cheap : decoder->n_slots - decoder->n_cheap;
+        unsigned n = decoder->first[class + 1] - decoder->first[class];
         const srv_gate_options gate = {
             .n_inside = n,
             .n_each = class == CHEAP && n > 1 ? n - 1 : n, /* one is left for somebody else */
-            .max_waiting =
-                class == CHEAP ? decoder->options.max_waiting : decoder->options.max_costly_waiting,
+            .max_waiting = class == COSTLY ? decoder->options.max_costly_waiting
+                                           : decoder->options.max_waiting,
             .max_each = decoder->options.max_waiting,
             .quantum = QUANTUM_MS,
         };
@@ -296,7 +301,7 @@ static wi_status open_gates(srv_decoder *decoder, wi_error *error)
 static wi_status start_keeper(srv_decoder *decoder, wi_error *error)
 {
     bool good = true;
-    for (size_t i = 0; good && i < decoder->n_slots; i++) {
+    for (size_t i = 0; good && i < n_slots(decoder); i++) {
         good = open_slot(decoder, &decoder->slots[i]);
     }
     if (good) {
@@ -327,9 +332,11 @@ wi_status srv_decoder_open(const srv_decoder_options *options, srv_decoder **out
     }
     decoder->options = *options;
     strcpy(decoder->kind, "none");
-    unsigned n = options->n_processes, n_costly = (n + 1) / 2;
-    decoder->n_cheap = n + n_costly > MAX_PROCESSES ? MAX_PROCESSES - n_costly : n;
-    decoder->n_slots = decoder->n_cheap + n_costly;
+    unsigned n =
+        options->n_processes < MAX_PROCESSES * 2 / 5 ? options->n_processes : MAX_PROCESSES * 2 / 5;
+    decoder->first[CHEAP + 1] = n;
+    decoder->first[COSTLY] = 2 * n;
+    decoder->first[N_CLASSES] = 2 * n + (n + 1) / 2;
     for (size_t i = 0; i < MAX_PROCESSES; i++) {
         decoder->slots[i].ours = decoder->slots[i].theirs = -1;
     }
@@ -372,7 +379,6 @@ void srv_decoder_close(srv_decoder **decoder)
         srv_gate_close(&(*decoder)->gates[class]);
     }
     srv_limits_close(&(*decoder)->budgets);
-    srv_limits_close(&(*decoder)->recent);
     wi_engine_close(&(*decoder)->engine);
     free(*decoder);
     *decoder = NULL;
@@ -397,11 +403,9 @@ void srv_decoder_measure(srv_decoder *decoder, srv_decoder_figures *out)
 /* A free one: its gate lets no more in than there are. */
 static slot *borrow(srv_decoder *decoder, int class)
 {
-    unsigned i = class == CHEAP ? 0 : decoder->n_cheap;
+    unsigned i = decoder->first[class];
     while (atomic_exchange(&decoder->slots[i].busy, true)) {
-        i = i + 1 < (class == CHEAP ? decoder->n_cheap : decoder->n_slots) ? i + 1
-            : class == CHEAP                                               ? 0
-                                                                           : decoder->n_cheap;
+        i = i + 1 < decoder->first[class + 1] ? i + 1 : decoder->first[class];
     }
     return &decoder->slots[i];
 }
@@ -532,21 +536,16 @@ static void charge(srv_decoder *decoder, const srv_asker *asker, int class, doub
     double rate = decoder->options.guest_seconds;
     atomic_fetch_add(&decoder->n_pictures[class], 1);
     atomic_fetch_add(&decoder->busy_us[class], (uint64_t)(ms * 1e3));
-    snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
-    srv_limits_charge(decoder->recent, name, FORGOTTEN_S, MOST_REMEMBERED_S, ms / 1e3);
+    srv_burden_add(decoder->options.burden, asker->client, ms / 1e3);
     if (decoder->budgets && asker->is_guest) {
+        snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
         srv_limits_charge(decoder->budgets, name, rate, 60 * rate, ms / 1e3);
     }
 }
 
-static int class_of(srv_decoder *decoder, const srv_asker *asker, const srv_cost *cost)
+static int class_of(const srv_asker *asker, const srv_cost *cost)
 {
-    char name[40];
-    snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
-    bool heavy =
-        asker->is_guest && srv_limits_level(decoder->recent, name, FORGOTTEN_S, MOST_REMEMBERED_S) <
-                               MOST_REMEMBERED_S - HEAVY_S;
-    return heavy || cost->seconds > COSTLY_S ? COSTLY : CHEAP;
+    return cost->seconds > COSTLY_S ? COSTLY : asker->gives_way ? SRV_DECODING_HEAVY : CHEAP;
 }
 
 bool srv_decode_is_quick(const void *bytes, size_t n_bytes)
@@ -566,7 +565,7 @@ wi_status srv_decode(srv_decoder *decoder, const srv_asker *asker, const void *b
         return store_fail(error, WI_ERR_FORMAT, "empty");
     }
     const srv_cost cost = srv_cost_of(bytes, n_bytes);
-    int class = class_of(decoder, asker, &cost);
+    int class = class_of(asker, &cost);
     wi_status status = check_cost(decoder, asker, &cost, error);
     status = status ? status : srv_gate_enter(decoder->gates[class], asker, error);
     if (status != WI_OK) {

@@ -6,6 +6,7 @@
 
 #include "../store/fail.h"
 #include "asker.h"
+#include "burden.h"
 #include <whatsit/image.h>
 
 typedef struct srv_decoder srv_decoder;
@@ -18,6 +19,7 @@ typedef struct srv_decoder_options {
     bool no_sandbox;      /* decode in this process */
     const char *isa;      /* of the kernels that resize; NULL: the best */
     double max_seconds;   /* of one core, of one picture */
+    srv_burden *burden;   /* what clients' pictures cost is added here; borrowed; NULL: nowhere */
     double
         guest_seconds; /* of decoding a second that an asker without a key may use; 0: any number */
     size_t max_waiting,
@@ -42,12 +44,17 @@ const char *srv_decoder_kind(const srv_decoder *decoder);
 /* Will it be there soon, or after many others? */
 bool srv_decode_is_quick(const void *bytes, size_t n_bytes);
 
+/* Each class of pictures has processes of its own: cheap ones; cheap ones of clients that give way (asker.h), and those
+ * that take long, whose processes give way to everything else. */
+enum { SRV_DECODING_CHEAP = 0, SRV_DECODING_HEAVY, SRV_DECODING_COSTLY, SRV_N_DECODING };
+
 typedef struct srv_decoder_figures {
-    uint64_t n_deaths;      /* decodings that ended their process */
-    uint64_t n_pictures[2]; /* cheap ones, and costly ones */
-    double seconds[2];
-    size_t n_waiting[2];
-    double age_s[2]; /* of the one that has waited longest */
+    uint64_t n_deaths; /* decodings that ended their process */
+    /* of each class */
+    uint64_t n_pictures[SRV_N_DECODING];
+    double seconds[SRV_N_DECODING];
+    size_t n_waiting[SRV_N_DECODING];
+    double age_s[SRV_N_DECODING]; /* of the one that has waited longest */
 } srv_decoder_figures;
 
 void srv_decoder_measure(srv_decoder *decoder, srv_decoder_figures *out);

@@ -4,7 +4,6 @@
 #include "clock.h"
 #include "fair.h"
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -27,7 +26,7 @@ typedef struct waiter {
 typedef struct runner {
     srv_encoder *encoder;
     pthread_t thread;
-    bool uses_tower;
+    const wi_model *tower; /* NULL: not joined */
     wi_session *session;
     uint8_t *pixels;
     float *embeddings;
@@ -45,11 +44,9 @@ struct srv_encoder {
     bool is_gathering, is_wide, stop;
     runner *runners;
     unsigned n_runners, n_started;
-    pthread_mutex_t tower_mutex;
-    wi_model *tower;
-    unsigned n_users;
     wi_session *wide; /* of the engine's threads; whoever is wide uses it */
-    atomic_bool is_open;
+    pthread_mutex_t wide_mutex;
+    unsigned n_joined;
     atomic_uint_fast64_t n_batches, n_images, busy_us;
 };
 
@@ -63,38 +60,34 @@ static void close_runner(runner *r)
     free(r->embeddings);
     r->pixels = NULL;
     r->embeddings = NULL;
-    if (!r->uses_tower) {
+    if (!r->tower) {
         return;
     }
-    r->uses_tower = false;
-    pthread_mutex_lock(&e->tower_mutex);
-    if (--e->n_users == 0) {
-        e->is_open = false;
+    r->tower = NULL;
+    pthread_mutex_lock(&e->wide_mutex);
+    if (--e->n_joined == 0) {
         wi_session_close(&e->wide);
-        wi_model_close(&e->tower);
-        malloc_trim(0);
     }
-    pthread_mutex_unlock(&e->tower_mutex);
+    pthread_mutex_unlock(&e->wide_mutex);
+    srv_tower_leave(e->options.tower);
 }
 
 static wi_status join_tower(runner *r, bool wide, wi_error *error)
 {
     srv_encoder *e = r->encoder;
-    const wi_session_options how = {.max_images = e->n_runners, .max_tokens = 1};
-    wi_status status = WI_OK;
-    pthread_mutex_lock(&e->tower_mutex);
-    if (!e->tower) {
-        status = e->options.open_tower(e->options.context, &e->tower, error);
+    const wi_session_options how = {
+        .max_images = e->n_runners, .max_tokens = 1, .engine = e->options.engine};
+    const bool joins = !r->tower;
+    wi_status status = joins ? srv_tower_join(e->options.tower, &r->tower, error) : WI_OK;
+    if (status != WI_OK) {
+        return status;
     }
-    if (status == WI_OK && !r->uses_tower) {
-        r->uses_tower = true;
-        e->n_users++;
-        e->is_open = true;
+    pthread_mutex_lock(&e->wide_mutex);
+    e->n_joined += joins;
+    if (wide && !e->wide) {
+        status = wi_session_open(r->tower, &how, &e->wide, error);
     }
-    if (status == WI_OK && wide && !e->wide) {
-        status = wi_session_open(e->tower, &how, &e->wide, error);
-    }
-    pthread_mutex_unlock(&e->tower_mutex);
+    pthread_mutex_unlock(&e->wide_mutex);
     return status;
 }
 
@@ -106,7 +99,7 @@ static wi_status open_runner(runner *r, bool wide, wi_error *error)
         .max_images = (uint32_t)e->most_each, .max_tokens = 1, .one_thread = true};
     wi_status status = join_tower(r, wide, error);
     if (status == WI_OK && !wide && !r->session) {
-        status = wi_session_open(e->tower, &how, &r->session, error);
+        status = wi_session_open(r->tower, &how, &r->session, error);
     }
     r->pixels = r->pixels ? r->pixels : malloc(most * e->picture_bytes);
     r->embeddings = r->embeddings ? r->embeddings : malloc(most * e->dim * sizeof(float));
@@ -139,10 +132,13 @@ static void encode_batch(runner *r, waiter **items, size_t n, bool wide)
         for (size_t i = 0; i < n; i++) {
             memcpy(items[i]->embedding, r->embeddings + i * e->dim, e->dim * sizeof(float));
         }
+        const double seconds = (srv_clock_ms() - start) / 1e3 * (wide ? e->n_runners : 1);
         atomic_fetch_add(&e->n_batches, 1);
         atomic_fetch_add(&e->n_images, n);
-        atomic_fetch_add(&e->busy_us,
-                         (uint64_t)((srv_clock_ms() - start) * 1e3) * (wide ? e->n_runners : 1));
+        atomic_fetch_add(&e->busy_us, (uint64_t)(seconds * 1e6));
+        for (size_t i = 0; i < n; i++) {
+            srv_burden_add(e->options.burden, items[i]->turn.client, seconds / (double)n);
+        }
     }
     for (size_t i = 0; i < n; i++) {
         items[i]->status = status;
@@ -230,6 +226,9 @@ static void *run(void *context)
     runner *r = context;
     srv_encoder *e = r->encoder;
     waiter *items[MAX_BATCH];
+    if (e->options.gives_way) {
+        srv_give_way();
+    }
     pthread_mutex_lock(&e->mutex);
     while (!e->stop || n_waiting(e) > 0) {
         bool wide = false;
@@ -303,7 +302,6 @@ void srv_encoder_measure(srv_encoder *e, srv_encoder_figures *out)
     out->n_batches = e->n_batches;
     out->n_images = e->n_images;
     out->seconds = (double)e->busy_us / 1e6;
-    out->is_open = e->is_open;
 }
 
 /* ---- starting ---- */
@@ -348,7 +346,7 @@ wi_status srv_encoder_start(const srv_encoder_options *options, srv_encoder **ou
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&e->mutex, NULL);
-    pthread_mutex_init(&e->tower_mutex, NULL);
+    pthread_mutex_init(&e->wide_mutex, NULL);
     pthread_cond_init(&e->turn, &monotonic);
     pthread_cond_init(&e->arrived, &monotonic);
     pthread_condattr_destroy(&monotonic);
@@ -376,7 +374,7 @@ void srv_encoder_stop(srv_encoder **encoder)
         pthread_join(e->runners[i].thread, NULL);
     }
     pthread_mutex_destroy(&e->mutex);
-    pthread_mutex_destroy(&e->tower_mutex);
+    pthread_mutex_destroy(&e->wide_mutex);
     pthread_cond_destroy(&e->turn);
     pthread_cond_destroy(&e->arrived);
     srv_fair_close(&e->waiting);

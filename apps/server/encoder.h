@@ -7,19 +7,23 @@
 
 #include "../store/fail.h"
 #include "asker.h"
+#include "burden.h"
+#include "tower.h"
 #include <whatsit/whatsit.h>
 
 typedef struct srv_encoder srv_encoder;
 
-/* What the encoder must know of the model: how large its pictures and vectors are, and how its tower is opened. */
+/* What the encoder must know of the model: how large its pictures and vectors are, and its tower. */
 typedef struct srv_encoder_options {
     uint32_t image_px, dim;
     unsigned n_threads, max_batch, max_queue, batch_wait_ms, idle_s;
-    wi_status (*open_tower)(void *context, wi_model **out, wi_error *error);
-    void *context;
+    srv_tower *tower;        /* borrowed */
+    const wi_engine *engine; /* whose threads encode few pictures; borrowed */
+    srv_burden *burden; /* what clients' pictures cost is added here; borrowed; NULL: nowhere */
+    bool gives_way;     /* its threads give way to all others */
 } srv_encoder_options;
 
-/* Starts the threads; the tower is opened by the first picture and closed when it has been idle.
+/* Starts the threads; the tower is joined at the first picture and left when they have been idle.
  * Owns: the caller stops *out. */
 wi_status srv_encoder_start(const srv_encoder_options *options, srv_encoder **out, wi_error *error);
 /* Finishes what waits. */
@@ -38,7 +42,6 @@ typedef struct srv_encoder_figures {
     uint64_t n_batches, n_images;
     double seconds; /* that cores worked on them */
     size_t n_waiting;
-    bool is_open;
 } srv_encoder_figures;
 
 void srv_encoder_measure(srv_encoder *encoder, srv_encoder_figures *out);

@@ -40,6 +40,22 @@ typedef struct srv_queue {
     srv_exchange *first, *last;
 } srv_queue;
 
+/* Threads that do one kind of work, so that none waits behind another kind. */
+enum {
+    SRV_CREW_USUAL = 0,
+    SRV_CREW_SLOW,  /* for clients who have cost much, and for what will; gives way to all others */
+    SRV_CREW_LIGHT, /* for requests that touch neither pictures nor words */
+    SRV_N_CREWS
+};
+
+typedef struct srv_crew {
+    srv_http *http;
+    srv_fair *work; /* turns between clients */
+    pthread_cond_t work_there;
+    unsigned n_wanted, n_threads;
+    pthread_t *threads;
+} srv_crew;
+
 struct srv_stream;
 
 struct srv_http {
@@ -53,13 +69,12 @@ struct srv_http {
     /* workers */
     pthread_mutex_t mutex;
     srv_queue door;
-    srv_fair *work; /* turns between clients */
-    pthread_cond_t work_there;
+    pthread_t door_thread;
+    bool has_door_thread;
+    srv_crew crews[SRV_N_CREWS];
     srv_exchange *oldest, *newest; /* what waits for work, in the order in which it came */
     unsigned n_running;            /* of the work */
     bool stop;
-    pthread_t *workers; /* the first of them keeps the door */
-    unsigned n_workers;
     srv_door *door_keeper;
     _Atomic(srv_client *) *
         by_fd; /* whose connection that is, from when the door opens it; at least as many as descriptors */
@@ -82,6 +97,8 @@ bool srv_workers_take(srv_http *http, srv_exchange *exchange);
 /* The same for a look at the key alone, which comes back as at_door with the refusal, if it is one. A thread of its
  * own does it: it neither waits behind pictures, nor do the threads that read wait for the database. */
 bool srv_workers_look(srv_http *http, srv_exchange *exchange);
+/* How many wait for a thread. Called with the mutex held. */
+size_t srv_workers_waiting(const srv_http *http);
 /* Finishes what is queued. */
 void srv_workers_stop(srv_http *http);
 

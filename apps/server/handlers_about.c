@@ -47,7 +47,7 @@ static void write_models(const srv_models *models, FILE *out)
         srv_model *model;
         for (size_t i = 0; (model = srv_models_at(models, i)); i++) {
             srv_encoder_figures figures;
-            srv_encoder_measure(srv_model_encoder(model), &figures);
+            srv_model_measure(model, &figures);
             unsigned towers = srv_model_towers_open(model);
             double values[] = {(double)figures.n_batches, (double)figures.n_images, figures.seconds,
                                (double)figures.n_waiting, (double)((towers & 1u) + (towers >> 1))};
@@ -59,12 +59,12 @@ static void write_models(const srv_models *models, FILE *out)
 
 static void write_decoding(const srv_decoder_figures *f, FILE *out)
 {
-    static const char *const classes[] = {"cheap", "costly"};
+    static const char *const classes[SRV_N_DECODING] = {"cheap", "heavy", "costly"};
     static const char *const names[] = {"decoded_pictures_total", "decoding_seconds_total",
                                         "decoding_waiting", "decoding_oldest_seconds"};
     for (size_t kind = 0; kind < sizeof names / sizeof names[0]; kind++) {
         fprintf(out, "# TYPE whatsit_%s %s\n", names[kind], kind < 2 ? "counter" : "gauge");
-        for (size_t class = 0; class < 2; class ++) {
+        for (size_t class = 0; class < SRV_N_DECODING; class ++) {
             const double values[] = {(double)f->n_pictures[class], f->seconds[class],
                                      (double)f->n_waiting[class], f->age_s[class]};
             fprintf(out, "whatsit_%s{class=\"%s\"} %.15g\n", names[kind], classes[class],

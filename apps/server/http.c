@@ -599,7 +599,6 @@ wi_status srv_http_open(srv_services *services, void (*tick)(void *), void *cont
     http->tick = tick;
     http->tick_context = context;
     pthread_mutex_init(&http->mutex, NULL);
-    pthread_cond_init(&http->work_there, NULL);
     pthread_cond_init(&http->door.filled, NULL);
     pthread_mutex_init(&http->streams_mutex, NULL);
     status = status ? status : srv_workers_start(http, error);
@@ -626,7 +625,7 @@ uint16_t srv_http_port(const srv_http *http)
 void srv_http_get_load(srv_http *http, srv_http_load *out)
 {
     pthread_mutex_lock(&http->mutex);
-    out->n_waiting = (unsigned)srv_fair_waiting(http->work);
+    out->n_waiting = (unsigned)srv_workers_waiting(http);
     out->age_s = http->oldest ? (srv_clock_ms() - http->oldest->queued_ms) / 1e3 : 0;
     out->n_running = http->n_running;
     pthread_mutex_unlock(&http->mutex);
@@ -659,7 +658,6 @@ void srv_http_close(srv_http **http)
     srv_door_close(&h->door_keeper);
     free((void *)h->by_fd);
     pthread_mutex_destroy(&h->mutex);
-    pthread_cond_destroy(&h->work_there);
     pthread_cond_destroy(&h->door.filled);
     pthread_mutex_destroy(&h->streams_mutex);
     free(h);

@@ -1,4 +1,5 @@
 #include "jobs.h"
+#include "burden.h"
 #include "clock.h"
 #include "recipes.h"
 #include <errno.h>
@@ -104,7 +105,7 @@ static bool may_replace(srv_jobs *jobs, const store_job *job, const char *name, 
 static wi_status make(run *r, const json_t *request, char **result, wi_error *error)
 {
     const srv_jobs_options *with = &r->jobs->with;
-    const srv_asker asker = {.client = srv_client_of(r->job->owner)};
+    const srv_asker asker = {.client = srv_client_of(r->job->owner), .gives_way = true};
     const char *name = json_string_value(json_object_get(request, "name"));
     wi_progress progress = {.report = report, .context = r};
     wi_head_keeper keeper = {
@@ -189,6 +190,7 @@ static void *work(void *context)
 {
     srv_jobs *jobs = context;
     const srv_jobs_options *with = &jobs->with;
+    srv_give_way();
     while (!stopping(jobs)) {
         store_job job = {0};
         int64_t now = store_now_ms();

@@ -50,6 +50,28 @@ void srv_pairs_free(srv_pairs *pairs)
     *pairs = (srv_pairs){0};
 }
 
+static size_t count_commas(const void *text, size_t n_bytes)
+{
+    size_t n = 0;
+    const char *at = text, *end = at + n_bytes;
+    while (at < end && (at = memchr(at, ',', (size_t)(end - at)))) {
+        n++;
+        at++;
+    }
+    return n;
+}
+
+size_t srv_request_n_words(const srv_request *request)
+{
+    const char *type = srv_pairs_get(&request->headers, "Content-Type");
+    size_t n = 0;
+    for (size_t i = 0; i < request->query.n; i++) {
+        n += count_commas(request->query.items[i].value, strlen(request->query.items[i].value));
+    }
+    bool is_json = type && !strncasecmp(type, "application/json", 16);
+    return n + (is_json ? count_commas(request->body, request->n_body) : 0);
+}
+
 bool srv_request_take(srv_request *request, size_t n_bytes)
 {
     bool taken = srv_memory_take(request->services->memory, request->asker.client, n_bytes);

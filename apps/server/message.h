@@ -61,6 +61,8 @@ typedef struct srv_request {
 void srv_request_free(srv_request *request);
 /* Memory for the request's life, from the server's bounded share; false: not now (503). */
 bool srv_request_take(srv_request *request, size_t n_bytes);
+/* Of how many words or texts it speaks, about, as the commas of its JSON and query tell. */
+size_t srv_request_n_words(const srv_request *request);
 /* UTF-8 without NUL. */
 bool srv_text_ok(const char *text);
 /* Who owns what it makes: a key, "" (this machine), "~..." (an address). */

@@ -17,8 +17,15 @@
 
 #define TEXT_QUANTUM_MS 20.0
 
+/* Work on texts of one kind: one thread at a time, in turns between clients. */
+typedef struct lane {
+    srv_gate *gate;
+    double begun_ms;
+    wi_session *session;
+} lane;
+
 struct srv_model {
-    wi_engine *engine;
+    srv_engines with;
     const srv_config *config;
     atomic_uint n_users;
     srv_model_about about;
@@ -26,13 +33,12 @@ struct srv_model {
     int fd;         /* of a file; -1: a folder */
     uint64_t stamp; /* of what was opened */
     char held[40];  /* a path that leads to fd; "": towers are opened by path */
-    srv_encoder *encoder;
-    /* text tower: model guarded by text_mutex, a lane's session by its lane's mutex */
+    srv_tower *tower;
+    srv_encoder *encoders[2]; /* the usual one, and the one that gives way */
+    /* text tower: model guarded by text_mutex, a lane's session by its gate */
     pthread_mutex_t text_mutex;
-    srv_gate *lanes[SRV_N_LANES]; /* one thread at a time, in turns between clients */
-    double lane_begun_ms[SRV_N_LANES];
+    lane lanes[2 * SRV_N_LANES]; /* and once more for those whose work gives way */
     wi_model *text;
-    wi_session *sessions[SRV_N_LANES];
     unsigned n_text_users;
     double text_used_ms;
 };
@@ -101,8 +107,8 @@ static wi_status open_tower(srv_model *model, uint32_t tower, wi_model **out, wi
                           "the files of the model '%.100s' have changed: reload the server",
                           model->name);
     }
-    return wi_model_open(model->engine, model->held[0] ? model->held : model->path, &options, out,
-                         error);
+    return wi_model_open(model->with.usual, model->held[0] ? model->held : model->path, &options,
+                         out, error);
 }
 
 static wi_status open_image_tower(void *context, wi_model **out, wi_error *error)
@@ -115,8 +121,8 @@ static wi_status open_image_tower(void *context, wi_model **out, wi_error *error
 /* Called with text_mutex held and no users. */
 static void close_text(srv_model *model)
 {
-    for (size_t i = 0; i < SRV_N_LANES; i++) {
-        wi_session_close(&model->sessions[i]);
+    for (size_t i = 0; i < 2 * SRV_N_LANES; i++) {
+        wi_session_close(&model->lanes[i].session);
     }
     if (model->text) {
         wi_model_close(&model->text);
@@ -124,42 +130,51 @@ static void close_text(srv_model *model)
     }
 }
 
-wi_status srv_model_text_begin(srv_model *model, const srv_asker *asker, srv_lane lane,
+static lane *lane_of(srv_model *model, const srv_asker *asker, srv_lane kind)
+{
+    return &model->lanes[kind + (asker->gives_way ? SRV_N_LANES : 0)];
+}
+
+wi_status srv_model_text_begin(srv_model *model, const srv_asker *asker, srv_lane kind,
                                wi_session **session, wi_error *error)
 {
-    wi_session_options how = {.max_images = 1,
-                              .max_tokens = lane == SRV_LANE_SHORT ? 1024 : 2048,
-                              .one_thread = lane == SRV_LANE_SHORT};
-    wi_status status = srv_gate_enter(model->lanes[lane], asker, error);
+    const wi_session_options how = {.max_images = 1,
+                                    .max_tokens = kind == SRV_LANE_SHORT ? 1024 : 2048,
+                                    .one_thread = kind == SRV_LANE_SHORT,
+                                    .engine =
+                                        asker->gives_way ? model->with.slow : model->with.usual};
+    lane *l = lane_of(model, asker, kind);
+    wi_status status = srv_gate_enter(l->gate, asker, error);
     if (status != WI_OK) {
         return status;
     }
-    model->lane_begun_ms[lane] = srv_clock_ms();
+    l->begun_ms = srv_clock_ms();
     pthread_mutex_lock(&model->text_mutex);
     if (!model->text) {
         status = open_tower(model, WI_TOWER_TEXT, &model->text, error);
     }
-    if (status == WI_OK && !model->sessions[lane]) {
-        status = wi_session_open(model->text, &how, &model->sessions[lane], error);
+    if (status == WI_OK && !l->session) {
+        status = wi_session_open(model->text, &how, &l->session, error);
     }
     model->n_text_users += status == WI_OK;
     model->text_used_ms = srv_clock_ms();
     pthread_mutex_unlock(&model->text_mutex);
     if (status != WI_OK) {
-        srv_gate_leave(model->lanes[lane], asker, 0);
+        srv_gate_leave(l->gate, asker, 0);
         return status;
     }
-    *session = model->sessions[lane];
+    *session = l->session;
     return WI_OK;
 }
 
-void srv_model_text_end(srv_model *model, const srv_asker *asker, srv_lane lane)
+void srv_model_text_end(srv_model *model, const srv_asker *asker, srv_lane kind)
 {
+    lane *l = lane_of(model, asker, kind);
     pthread_mutex_lock(&model->text_mutex);
     model->n_text_users--;
     model->text_used_ms = srv_clock_ms();
     pthread_mutex_unlock(&model->text_mutex);
-    srv_gate_leave(model->lanes[lane], asker, srv_clock_ms() - model->lane_begun_ms[lane]);
+    srv_gate_leave(l->gate, asker, srv_clock_ms() - l->begun_ms);
 }
 
 size_t srv_model_n_tokens(srv_model *model, const char *text)
@@ -212,7 +227,7 @@ static wi_status describe(srv_model *model, const char *name, wi_error *error)
 {
     wi_model *opened = NULL;
     wi_model_info info;
-    wi_status status = wi_model_open(model->engine, model->path, NULL, &opened, error);
+    wi_status status = wi_model_open(model->with.usual, model->path, NULL, &opened, error);
     if (status == WI_OK) {
         status = wi_model_get_info(opened, &info, error);
     }
@@ -271,21 +286,28 @@ static void hold_file(srv_model *model)
     }
 }
 
-static wi_status start_encoder(srv_model *model, wi_error *error)
+static wi_status start_encoders(srv_model *model, wi_error *error)
 {
     const srv_config *config = model->config;
-    const srv_encoder_options options = {
+    srv_encoder_options options = {
         .image_px = model->about.image_px,
         .dim = model->about.dim,
-        .n_threads = (unsigned)wi_engine_threads(model->engine),
+        .n_threads = (unsigned)wi_engine_threads(model->with.usual),
         .max_batch = config->max_batch,
         .max_queue = config->max_queue,
         .batch_wait_ms = config->batch_wait_ms,
         .idle_s = config->idle_s,
-        .open_tower = open_image_tower,
-        .context = model,
+        .burden = model->with.burden,
     };
-    return srv_encoder_start(&options, &model->encoder, error);
+    const srv_tower_options tower = {.open = open_image_tower, .context = model};
+    options.tower = model->tower = srv_tower_new(&tower);
+    wi_status status = model->tower ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    for (int slow = 0; slow < 2 && status == WI_OK; slow++) {
+        options.gives_way = slow;
+        options.engine = slow ? model->with.slow : model->with.usual;
+        status = srv_encoder_start(&options, &model->encoders[slow], error);
+    }
+    return status;
 }
 
 static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_error *error)
@@ -304,7 +326,7 @@ static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_err
     }
     if (status == WI_OK) {
         hold_file(model);
-        status = start_encoder(model, error);
+        status = start_encoders(model, error);
     }
     return status;
 }
@@ -313,7 +335,7 @@ static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_err
 static wi_status open_lanes(srv_model *model, wi_error *error)
 {
     wi_status status = WI_OK;
-    for (size_t i = 0; i < SRV_N_LANES && status == WI_OK; i++) {
+    for (size_t i = 0; i < 2 * SRV_N_LANES && status == WI_OK; i++) {
         const srv_gate_options gate = {
             .n_inside = 1,
             .n_each = 1,
@@ -321,19 +343,19 @@ static wi_status open_lanes(srv_model *model, wi_error *error)
             .max_each = model->config->n_workers / 2 + 1,
             .quantum = TEXT_QUANTUM_MS,
         };
-        status = srv_gate_open(&gate, &model->lanes[i], error);
+        status = srv_gate_open(&gate, &model->lanes[i].gate, error);
     }
     return status;
 }
 
-wi_status srv_model_open(wi_engine *engine, const srv_config *config, const srv_named_path *from,
-                         srv_model **out, wi_error *error)
+wi_status srv_model_open(const srv_engines *engines, const srv_config *config,
+                         const srv_named_path *from, srv_model **out, wi_error *error)
 {
     srv_model *model = calloc(1, sizeof *model);
     if (!model) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    model->engine = engine;
+    model->with = *engines;
     model->config = config;
     model->n_users = 1;
     model->fd = -1;
@@ -356,7 +378,10 @@ srv_model *srv_model_hold(srv_model *model)
 
 static void close_model(srv_model *model)
 {
-    srv_encoder_stop(&model->encoder);
+    for (int i = 0; i < 2; i++) {
+        srv_encoder_stop(&model->encoders[i]);
+    }
+    srv_tower_free(&model->tower);
     close_text(model);
     if (model->fd >= 0) {
         close(model->fd);
@@ -367,8 +392,8 @@ static void close_model(srv_model *model)
     free(model->source);
     free(model->format);
     pthread_mutex_destroy(&model->text_mutex);
-    for (size_t i = 0; i < SRV_N_LANES; i++) {
-        srv_gate_close(&model->lanes[i]);
+    for (size_t i = 0; i < 2 * SRV_N_LANES; i++) {
+        srv_gate_close(&model->lanes[i].gate);
     }
     free(model);
 }
@@ -391,12 +416,23 @@ unsigned srv_model_towers_open(srv_model *model)
     pthread_mutex_lock(&model->text_mutex);
     unsigned open = model->text ? WI_TOWER_TEXT : 0;
     pthread_mutex_unlock(&model->text_mutex);
-    srv_encoder_figures figures;
-    srv_encoder_measure(model->encoder, &figures);
-    return open | (figures.is_open ? WI_TOWER_IMAGE : 0);
+    return open | (srv_tower_is_open(model->tower) ? WI_TOWER_IMAGE : 0);
 }
 
-srv_encoder *srv_model_encoder(srv_model *model)
+srv_encoder *srv_model_encoder(srv_model *model, const srv_asker *asker)
 {
-    return model->encoder;
+    return model->encoders[asker->gives_way];
+}
+
+void srv_model_measure(srv_model *model, srv_encoder_figures *out)
+{
+    *out = (srv_encoder_figures){0};
+    for (int i = 0; i < 2; i++) {
+        srv_encoder_figures one;
+        srv_encoder_measure(model->encoders[i], &one);
+        out->n_batches += one.n_batches;
+        out->n_images += one.n_images;
+        out->seconds += one.seconds;
+        out->n_waiting += one.n_waiting;
+    }
 }

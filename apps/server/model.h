@@ -10,6 +10,13 @@
 
 typedef struct srv_model srv_model;
 
+/* What models compute with; borrowed. */
+typedef struct srv_engines {
+    wi_engine *usual;
+    wi_engine *slow;    /* whose threads give way to all others */
+    srv_burden *burden; /* what work on pictures costs is added here */
+} srv_engines;
+
 /* What does not change; strings live as long as the model. */
 typedef struct srv_model_about {
     const char *name, *path, *licence, *source, *format, *weights;
@@ -24,10 +31,10 @@ typedef struct srv_model_about {
     char file_sha256[65];
 } srv_model_about;
 
-/* Opens both towers once to read what they are. engine, config: borrowed for the model's life.
+/* Opens both towers once to read what they are. engines, config: borrowed for the model's life.
  * Owns: counted; *out has one user. */
-wi_status srv_model_open(wi_engine *engine, const srv_config *config, const srv_named_path *from,
-                         srv_model **out, wi_error *error);
+wi_status srv_model_open(const srv_engines *engines, const srv_config *config,
+                         const srv_named_path *from, srv_model **out, wi_error *error);
 srv_model *srv_model_hold(srv_model *model);
 /* The last user closes it: nothing is under way then. */
 void srv_model_release(srv_model **model);
@@ -39,8 +46,10 @@ int srv_model_file(const srv_model *model);
 const srv_model_about *srv_model_describe(const srv_model *model);
 /* WI_TOWER_...: what is held now; 0 after idling. */
 unsigned srv_model_towers_open(srv_model *model);
-/* What pictures are embedded with. */
-srv_encoder *srv_model_encoder(srv_model *model);
+/* What the asker's pictures are embedded with: of those whose work gives way there are others. */
+srv_encoder *srv_model_encoder(srv_model *model, const srv_asker *asker);
+/* Of all of them together. */
+void srv_model_measure(srv_model *model, srv_encoder_figures *out);
 
 /* Work on texts: each kind waits for its own kind only, in turns between clients. */
 typedef enum srv_lane { SRV_LANE_SHORT = 0, SRV_LANE_HEADS, SRV_LANE_JOBS, SRV_N_LANES } srv_lane;

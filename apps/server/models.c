@@ -14,7 +14,7 @@ struct srv_models {
 };
 
 struct srv_catalog {
-    wi_engine *engine;
+    srv_engines engines;
     const srv_config *config;
     pthread_mutex_t mutex; /* guards which set is that of now */
     srv_models *now;
@@ -53,14 +53,14 @@ static srv_models *new_set(const srv_config *config)
     return models;
 }
 
-wi_status srv_catalog_open(wi_engine *engine, const srv_config *config, srv_catalog **out,
+wi_status srv_catalog_open(const srv_engines *engines, const srv_config *config, srv_catalog **out,
                            wi_error *error)
 {
     srv_catalog *catalog = calloc(1, sizeof *catalog);
     srv_models *models = new_set(config);
     wi_status status = catalog && models ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
     for (size_t i = 0; status == WI_OK && i < config->n_models; i++) {
-        status = srv_model_open(engine, config, &config->models[i], &models->items[i], error);
+        status = srv_model_open(engines, config, &config->models[i], &models->items[i], error);
         models->n += status == WI_OK;
     }
     if (status == WI_OK) {
@@ -71,7 +71,7 @@ wi_status srv_catalog_open(wi_engine *engine, const srv_config *config, srv_cata
         free(catalog);
         return status;
     }
-    catalog->engine = engine;
+    catalog->engines = *engines;
     catalog->config = config;
     pthread_mutex_init(&catalog->mutex, NULL);
     catalog->now = models;
@@ -119,7 +119,7 @@ wi_status srv_catalog_reload(srv_catalog *catalog, wi_error *error)
         wi_error why = {0};
         wi_status opened = srv_model_is_current(old->items[i])
                                ? WI_OK
-                               : srv_model_open(catalog->engine, catalog->config,
+                               : srv_model_open(&catalog->engines, catalog->config,
                                                 &catalog->config->models[i], &item, &why);
         models->items[models->n++] = item ? item : srv_model_hold(old->items[i]);
         if (opened != WI_OK && status == WI_OK) {

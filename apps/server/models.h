@@ -10,7 +10,7 @@ typedef struct srv_catalog srv_catalog; /* which set is that of now */
 
 /* Opens what the configuration names. engine, config: borrowed.
  * Errors: those of opening; WI_ERR_ARG: an alias of no model */
-wi_status srv_catalog_open(wi_engine *engine, const srv_config *config, srv_catalog **out,
+wi_status srv_catalog_open(const srv_engines *engines, const srv_config *config, srv_catalog **out,
                            wi_error *error);
 void srv_catalog_close(srv_catalog **catalog);
 /* The set of now; give it back. */

@@ -226,7 +226,7 @@ wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_as
     if (!pixels) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
-    srv_encoder *encoder = srv_model_encoder(model);
+    srv_encoder *encoder = srv_model_encoder(model, asker);
     /* A batch waits a moment for what will be there soon, and not for what takes long. */
     bool quick = srv_decode_is_quick(bytes, n_bytes);
     if (quick) {

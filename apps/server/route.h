@@ -8,7 +8,8 @@ enum {
     SRV_OPEN = 1,       /* needs no key, costs nothing */
     SRV_INLINE = 2,     /* answered at once by the thread that reads: must not wait */
     SRV_MAKES_HEAD = 4, /* costs one of the key's heads */
-    SRV_CHANGES = 8     /* not for keys that may only look */
+    SRV_CHANGES = 8,    /* not for keys that may only look */
+    SRV_LIGHT = 16      /* never works on pictures or words: does not wait behind what does */
 };
 
 typedef void srv_handler(srv_request *request, srv_response *response);

@@ -1,5 +1,6 @@
 #include "server.h"
 #include "access.h"
+#include "burden.h"
 #include "clock.h"
 #include "decoder.h"
 #include "heads.h"
@@ -11,6 +12,7 @@
 #include "models.h"
 #include "web.h"
 #include <malloc.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +27,7 @@ enum { MAX_INPUT_PX = 1024, QUIET_POLLS = 12 };
 
 struct srv_server {
     srv_config config;
-    wi_engine *engine;
+    wi_engine *engine, *slow_engine; /* the threads of the second give way to all others */
     srv_services parts;
     char name[33]; /* of this server among others: random */
 };
@@ -47,6 +49,33 @@ static wi_status open_memory(srv_server *server, wi_error *error)
     return server->parts.memory ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
 }
 
+/* Threads begin as slow as the one that begins them, which then ends. */
+typedef struct opening {
+    const wi_engine_options *options;
+    wi_engine **out;
+    wi_status status;
+    wi_error *error;
+} opening;
+
+static void *open_engine(void *context)
+{
+    opening *o = context;
+    srv_give_way();
+    o->status = wi_engine_open(o->options, o->out, o->error);
+    return NULL;
+}
+
+static wi_status open_slow(srv_server *server, const wi_engine_options *options, wi_error *error)
+{
+    pthread_t thread;
+    opening o = {.options = options, .out = &server->slow_engine, .error = error};
+    if (pthread_create(&thread, NULL, open_engine, &o) != 0) {
+        return store_fail(error, WI_ERR_NOMEM, "cannot start a thread");
+    }
+    pthread_join(thread, NULL);
+    return o.status;
+}
+
 static wi_status open_parts(srv_server *server, wi_error *error)
 {
     const srv_config *config = &server->config;
@@ -56,10 +85,13 @@ static wi_status open_parts(srv_server *server, wi_error *error)
     status = status ? status : store_open(config->database, &parts->store, error);
     status = status ? status : srv_health_open(parts->store, parts->log, &parts->health, error);
     status = status ? status : wi_engine_open(&engine, &server->engine, error);
+    status = status ? status : open_slow(server, &engine, error);
     status = status ? status : open_memory(server, error);
     status = status ? status : srv_metrics_open(&parts->metrics, error);
     status = status ? status : srv_access_open(config, parts->store, &parts->access, error);
-    status = status ? status : srv_catalog_open(server->engine, config, &parts->catalog, error);
+    const srv_engines engines = {
+        .usual = server->engine, .slow = server->slow_engine, .burden = parts->burden};
+    status = status ? status : srv_catalog_open(&engines, config, &parts->catalog, error);
     status = status ? status
                     : srv_heads_open(server->engine, config, parts->store, parts->memory,
                                      &parts->heads, error);
@@ -107,7 +139,9 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
         .max_waiting = config->n_workers,
         .max_costly_waiting = config->n_workers * 3 / 4 + 1,
     };
-    wi_status status = srv_decoder_open(&decoding, &server->parts.decoder, error);
+    wi_status status = srv_burden_open(config->n_decoders, &server->parts.burden, error);
+    decoding.burden = server->parts.burden;
+    status = status ? status : srv_decoder_open(&decoding, &server->parts.decoder, error);
     if (status == WI_OK) {
         status = open_parts(server, error);
     }
@@ -193,10 +227,12 @@ void srv_server_close(srv_server **server)
     srv_access_close(&s->parts.access);
     srv_metrics_close(&s->parts.metrics);
     srv_memory_close(&s->parts.memory);
+    wi_engine_close(&s->slow_engine);
     wi_engine_close(&s->engine);
     srv_health_close(&s->parts.health);
     store_close(&s->parts.store);
     srv_decoder_close(&s->parts.decoder);
+    srv_burden_close(&s->parts.burden);
     srv_log_close(&s->parts.log);
     free(s);
     *server = NULL;

@@ -18,6 +18,7 @@ struct srv_web;
 struct srv_http;
 struct srv_health;
 struct srv_log;
+struct srv_burden;
 
 typedef struct srv_services {
     const struct srv_config *config;
@@ -28,6 +29,7 @@ typedef struct srv_services {
     struct srv_heads *heads;
     struct srv_jobs *jobs;
     struct srv_decoder *decoder;
+    struct srv_burden *burden;
     struct srv_metrics *metrics;
     struct srv_health *health;
     struct srv_log *log;

@@ -13,12 +13,14 @@ typedef struct wi_session wi_session;
 /* All working memory is taken here, sized for batches of max_images pictures (0: 1) and max_tokens
  * text tokens (0: 512) at a time; no allocation happens while encoding. one_thread: all work is done on the
  * thread that calls, none on the engine's others; a session on each core encodes many small batches faster
- * than all cores together one after the other.
+ * than all cores together one after the other. engine (NULL: the model's): whose threads share the work; it must
+ * outlive the session.
  * Owns: the caller closes *out; the model is borrowed. Threads: one call per session at a time. */
 typedef struct wi_session_options {
     uint32_t max_images;
     uint32_t max_tokens;
     bool one_thread;
+    const wi_engine *engine;
 } wi_session_options;
 WI_API wi_status wi_session_open(const wi_model *model, const wi_session_options *options,
                                  wi_session **out, wi_error *error);

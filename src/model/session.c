@@ -68,7 +68,8 @@ wi_status wi_ses_open(const wi_model *model, uint32_t towers, const wi_session_o
     s->max_tokens = s->max_tokens < context ? context : s->max_tokens;
     s->run.kern = &model->engine->kern;
     wi_status status = options->one_thread ? wi_pool_open(1, &s->own_pool, error) : WI_OK;
-    s->run.pool = s->own_pool ? s->own_pool : model->engine->pool;
+    const wi_engine *engine = options->engine ? options->engine : model->engine;
+    s->run.pool = s->own_pool ? s->own_pool : engine->pool;
     if (status == WI_OK)
         status = open_memory(s, towers, error);
     if (status == WI_OK)

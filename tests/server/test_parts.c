@@ -1,10 +1,12 @@
 /* Parts of the server alone: turns between clients, addresses that proxies tell, what pictures will cost. */
+#include "../../apps/server/burden.h"
 #include "../../apps/server/cost.h"
 #include "../../apps/server/fair.h"
 #include "../../apps/server/forwarded.h"
 #include "../../apps/server/frame.h"
 #include "../../apps/server/keys.h"
 #include "../../apps/server/memory.h"
+#include "../../apps/server/message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,10 +15,12 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- fair ---- */
 
@@ -425,6 +429,75 @@ static void costs(void **state)
     free(file);
 }
 
+/* ---- burden ---- */
+
+static void who_has_cost_much(void **state)
+{
+    srv_burden *burden = NULL;
+    (void)state;
+    assert_int_equal(srv_burden_open(2, &burden, NULL), WI_OK);
+    srv_burden_add(burden, 1, 0.1);
+    srv_burden_add(burden, 2, 100);
+    srv_burden_add(burden, 0, 100);
+    srv_burden_add(NULL, 2, 100);
+    assert_false(srv_burden_is_heavy(burden, 1));
+    assert_true(srv_burden_is_heavy(burden, 2));
+    assert_false(srv_burden_is_heavy(burden, 3));
+    assert_false(srv_burden_is_heavy(burden, 0)); /* the server itself */
+    assert_false(srv_burden_is_heavy(NULL, 2));
+    for (unsigned i = 0; i < 1000; i++) {
+        srv_burden_add(burden, 1, 0.1);
+    }
+    assert_true(srv_burden_is_heavy(burden, 1));
+    srv_burden_close(&burden);
+}
+
+static void *niceness(void *context)
+{
+    *(int *)context = getpriority(PRIO_PROCESS, 0);
+    return NULL;
+}
+
+static void *give_way(void *context)
+{
+    pthread_t one;
+    int *niced = context;
+    srv_give_way();
+    niceness(&niced[0]);
+    assert_int_equal(pthread_create(&one, NULL, niceness, &niced[1]), 0);
+    return (void *)(intptr_t)pthread_join(one, NULL);
+}
+
+/* A thread that gives way, and those that it begins; no others. */
+static void threads_that_give_way(void **state)
+{
+    pthread_t thread;
+    int niced[2] = {0}, own = getpriority(PRIO_PROCESS, 0);
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, give_way, niced), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(niced[0] >= 15 && niced[1] == niced[0]);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), own);
+    assert_true(srv_thread_seconds() > 0);
+}
+
+static void words_of_requests(void **state)
+{
+    static char body[] = "{\"labels\":[\"a\",\"b\",\"c\"],\"image\":\"\"}";
+    srv_request request = {.body = (uint8_t *)body, .n_body = sizeof body - 1};
+    (void)state;
+    assert_int_equal(srv_request_n_words(&request), 0); /* may be a picture */
+    assert_true(srv_pairs_add(&request.headers, "content-type", "application/json; charset=utf-8"));
+    assert_int_equal(srv_request_n_words(&request), 3);
+    assert_true(srv_pairs_add(&request.query, "labels", "a,b,,"));
+    assert_true(srv_pairs_add(&request.query, "empty", NULL));
+    assert_int_equal(srv_request_n_words(&request), 6);
+    request.n_body = 0;
+    assert_int_equal(srv_request_n_words(&request), 3);
+    srv_pairs_free(&request.headers);
+    srv_pairs_free(&request.query);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +511,9 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(key_texts),
         cmocka_unit_test(costs),
+        cmocka_unit_test(who_has_cost_much),
+        cmocka_unit_test(threads_that_give_way),
+        cmocka_unit_test(words_of_requests),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
