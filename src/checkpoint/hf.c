@@ -176,17 +176,18 @@ static void read_vision(wi_config *config, const wi_json *json, wi_params *param
     wi_tower_params_set(&params->tower[WI_ROLE_IMAGE], &wi_vit_kind, &vit);
 }
 
-static void read_text(wi_config *config, const wi_json *json, wi_params *params)
+static void read_text(wi_config *config, const wi_json *json, bool metaclip2, wi_params *params)
 {
     wi_text_params text = {0};
     read_blocks(config, json, 512, 8, &text.blocks);
     text.context_length = wi_config_u32(config, json, "max_position_embeddings", 77);
     text.vocabulary_size = wi_config_u32(config, json, "vocab_size", 49408);
-    /* 2 is what old configurations say and never meant: they pool at the largest id. */
-    int64_t end = wi_config_i64(config, json, "eos_token_id", 2);
+    int64_t end = wi_config_i64(config, json, "eos_token_id", metaclip2 ? 49407 : 2);
     if (end < 0 || end > INT32_MAX)
         wi_config_fail(config, WI_ERR_FORMAT, "'eos_token_id' is out of range");
-    text.end_token = end == 2 ? wi_clip_end_token(text.vocabulary_size) : (uint32_t)end;
+    /* 2 is what CLIP's old configurations say and never meant: they pool at the largest id. */
+    text.end_token =
+        end == 2 && !metaclip2 ? wi_clip_end_token(text.vocabulary_size) : (uint32_t)end;
     wi_tower_params_set(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &text);
 }
 
@@ -197,14 +198,24 @@ static const wi_json *tower_config(const wi_json *json, const char *key, const c
     return wi_json_count(dict) ? dict : wi_json_get(json, key);
 }
 
+/* CLIP's towers under CLIP's names, with the tokenizer of many languages beside them.
+ * Source: transformers 5.24 modeling_metaclip_2.py */
+static bool is_metaclip2(const wi_json *json)
+{
+    const char *type = wi_json_string(wi_json_get(json, "model_type"));
+    return type && strcmp(type, "metaclip_2") == 0;
+}
+
 static void check_family(wi_config *config, const wi_json *json)
 {
     const char *type = wi_config_string(config, json, "model_type", "clip");
     if (strcmp(type, "clip") != 0 && strcmp(type, "clip_text_model") != 0 &&
-        strcmp(type, "clip_vision_model") != 0)
+        strcmp(type, "clip_vision_model") != 0 && !is_metaclip2(json))
         wi_config_fail(
             config, WI_ERR_UNSUPPORTED,
-            "models of the family '%s' are not supported; CLIP, Chinese-CLIP and SigLIP are", type);
+            "models of the family '%s' are not supported; CLIP, MetaCLIP 2, Chinese-CLIP "
+            "and SigLIP are",
+            type);
 }
 
 wi_status wi_source_check_family(const char *folder, wi_error *error)
@@ -246,7 +257,7 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     if (has_vision)
         read_vision(&config, vision, params);
     if (has_text)
-        read_text(&config, text, params);
+        read_text(&config, text, is_metaclip2(json), params);
     if (config.status == WI_OK && !has_vision && !has_text)
         wi_config_fail(&config, WI_ERR_FORMAT,
                        "the weights beside it are not those of a CLIP model");
@@ -282,6 +293,7 @@ wi_status wi_source_read_hf(wi_source *source, const char *folder, wi_error *err
         status = wi_chinese_read(source, folder, path, json, error);
     else if (status == WI_OK)
         status = read_config(source, path, json, error);
+    source->other_tokenizer = status == WI_OK && is_metaclip2(json);
     wi_json_free(&json);
     free(path);
     if (siglip || chinese)
@@ -293,6 +305,7 @@ wi_status wi_source_read_hf(wi_source *source, const char *folder, wi_error *err
     if (status == WI_OK)
         status = wi_source_bind(source, &names, error);
     if (status == WI_OK && source->params.tower[WI_ROLE_TEXT].kind)
-        status = wi_source_read_merges(source, folder, error);
+        status = source->other_tokenizer ? wi_source_read_tokenizer(source, folder, error)
+                                         : wi_source_read_merges(source, folder, error);
     return status;
 }

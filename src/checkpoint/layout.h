@@ -13,9 +13,9 @@
 
 enum {
     WI_SOURCE_MAX_SHARDS = 256,
-    WI_SOURCE_MAX_CONFIG = 1 << 20,  /* bytes */
-    WI_SOURCE_MAX_INDEX = 16 << 20,  /* bytes */
-    WI_SOURCE_MAX_TOKENS = 64 << 20, /* bytes of tokenizer.json or merges.txt */
+    WI_SOURCE_MAX_CONFIG = 1 << 20,   /* bytes */
+    WI_SOURCE_MAX_INDEX = 16 << 20,   /* bytes */
+    WI_SOURCE_MAX_TOKENS = 160 << 20, /* bytes of tokenizer.json or merges.txt: XLM-V's are 60 MB */
     WI_SOURCE_MAX_NAME = 160
 };
 
@@ -49,6 +49,7 @@ struct wi_source {
     void (*place_image)(const struct wi_ours *ours, struct wi_place *out);
     bool (*harmless_image)(const char *stored_name); /* of such a tower; NULL: nothing is */
     const char *text_prefix; /* open_clip: "" or "text." before the text tower's names */
+    bool other_tokenizer;    /* the folder's own, not CLIP's (other merges are CLIP's still) */
     bool fc_swapped[2]; /* clip.cpp: fc1 is called ffn_up in the image tower, in the text tower */
     const char *config; /* a well-known configuration that the caller named, or NULL */
     char *label;        /* what messages call the checkpoint: the path as given */

@@ -7,6 +7,7 @@
 #include "checkpoint/config.h"
 #include "checkpoint/known.h"
 #include "checkpoint/layout.h"
+#include "checkpoint/longclip.h"
 #include "checkpoint/siglip.h"
 #include "checkpoint/timm.h"
 #include "nn/resnet.h"
@@ -109,6 +110,8 @@ static void place_openai(const wi_source *source, const wi_ours *ours, wi_place 
     }
     const char *prefix = vision ? "visual." : source->text_prefix;
     const char *whole = wi_rename_find(vision ? vision_names : text_names, ours->module);
+    if (!vision && strcmp(ours->module, "pos") == 0 && wi_longclip_has_two(source))
+        whole = WI_LONGCLIP_POSITIONS;
     if (ours->stage < 0 && ours->block >= 0) {
         place_block(prefix, ours, out);
     } else if (whole) {
@@ -136,6 +139,11 @@ static bool harmless(const wi_source *source, const char *name)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (strcmp(name, numbers[i]) == 0)
             return true;
+    const size_t n_prefix = strlen(source->text_prefix);
+    if (strncmp(name, source->text_prefix, n_prefix) == 0 && wi_longclip_has_two(source) &&
+        (strcmp(name + n_prefix, "positional_embedding") == 0 ||
+         strcmp(name + n_prefix, "positional_embedding_res") == 0))
+        return true;
     if (source->harmless_image && source->harmless_image(name))
         return true;
     return wi_source_is_buffer(name);
@@ -371,9 +379,8 @@ static void read_text(wi_config *config, const wi_json *json, wi_activation acti
                       wi_tower_params *out)
 {
     static const char *const options[][2] = {
-        {"hf_model_name", NULL},    {"hf_tokenizer_name", NULL},  {"tokenizer_kwargs", NULL},
-        {"embed_cls", NULL},        {"scaled_cosine_attn", NULL}, {"use_pad_mask", NULL},
-        {"correct_cls_mask", NULL},
+        {"hf_model_name", NULL}, {"embed_cls", NULL},        {"scaled_cosine_attn", NULL},
+        {"use_pad_mask", NULL},  {"correct_cls_mask", NULL}, {"tokenizer_mode", NULL},
     };
     static const char *const pools[] = {"argmax", "eos", "first", "last"};
     static const wi_text_pool pool_of[] = {WI_TEXT_END, WI_TEXT_END, WI_TEXT_FIRST, WI_TEXT_LAST};
@@ -437,6 +444,7 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
                              wi_error *error)
 {
     static const char *const options[][2] = {{"multimodal_cfg", NULL}};
+    static const char *const tokenizer_options[][2] = {{"tokenizer_kwargs", NULL}};
     wi_config config = {path, WI_OK, error};
     wi_params *params = &source->params;
     const wi_json *model = wi_json_get(json, "model_cfg") ? wi_json_get(json, "model_cfg") : json;
@@ -454,8 +462,12 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     else if (!wi_timm_read(&config, vision, source))
         params->preprocess = wi_preprocess_openai(
             read_vision(&config, vision, activation, &params->tower[WI_ROLE_IMAGE]));
-    if (wi_source_has_prefix(source, source->text_prefix[0] ? "text." : "transformer."))
+    if (wi_source_has_prefix(source, source->text_prefix[0] ? "text." : "transformer.")) {
         read_text(&config, text, activation, &params->tower[WI_ROLE_TEXT]);
+        source->other_tokenizer = wi_json_get(text, "hf_tokenizer_name") != NULL;
+        if (!source->other_tokenizer)
+            refuse(&config, text, tokenizer_options, 1);
+    }
     wi_source_open_clip_preprocess(&config, wi_json_get(json, "preprocess_cfg"),
                                    &params->preprocess);
     return config.status;
@@ -521,13 +533,13 @@ static wi_status read_config_file(wi_source *source, const char *folder, const c
     return status;
 }
 
-/* OpenAI's own state dicts carry three numbers that open_clip's do not; only theirs are told by
- * shapes. */
+/* OpenAI's own state dicts carry three numbers that open_clip's do not, LongCLIP's a second table of
+ * positions; only theirs are told by shapes. */
 static wi_status read_shapes(wi_source *source, wi_error *error)
 {
     wi_stored stored;
     if (!wi_source_find(source, "input_resolution", &stored) &&
-        !wi_source_find(source, "vocab_size", &stored))
+        !wi_source_find(source, "vocab_size", &stored) && !wi_longclip_has_two(source))
         return wi_fail(
             error, WI_ERR_UNSUPPORTED,
             "%s: activation, heads, pooling and preprocessing cannot be told from weights: "
@@ -575,9 +587,12 @@ wi_status wi_source_read_openai(wi_source *source, const char *folder, const cha
     if (status == WI_OK)
         status = wi_openai_scalars(source, error);
     if (status == WI_OK)
+        status = wi_longclip_merge(source, error);
+    if (status == WI_OK)
         status = wi_source_bind(source, &names, error);
     if (status == WI_OK && folder && source->params.tower[WI_ROLE_TEXT].kind)
-        status = wi_source_read_merges(source, folder, error);
+        status = source->other_tokenizer ? wi_source_read_tokenizer(source, folder, error)
+                                         : wi_source_read_merges(source, folder, error);
     return status;
 }
 

@@ -28,7 +28,7 @@ typedef struct reading {
     wi_draft draft;
     wi_json *json;      /* tokenizer.json, when that is the file */
     wi_json *config;    /* tokenizer_config.json or NULL */
-    wi_json *open_clip; /* open_clip_config.json or NULL */
+    wi_json *open_clip; /* open_clip's configuration or NULL */
 } reading;
 
 static wi_status read_json(const char *folder, const char *name, size_t max_bytes, wi_json **out,
@@ -42,21 +42,26 @@ static wi_status read_json(const char *folder, const char *name, size_t max_byte
     return status;
 }
 
+/* A whole configuration, or a bare one of open_clip's model_configs. */
+static const wi_json *text_cfg(const reading *r)
+{
+    const wi_json *model = wi_json_get(r->open_clip, "model_cfg");
+    return wi_json_get(model ? model : r->open_clip, "text_cfg");
+}
+
 static wi_status read_configs(reading *r, wi_error *error)
 {
     wi_status status = WI_OK;
     if (wi_source_file_exists(r->folder, "tokenizer_config.json"))
         status =
             read_json(r->folder, "tokenizer_config.json", WI_SOURCE_MAX_INDEX, &r->config, error);
-    if (status == WI_OK && wi_source_file_exists(r->folder, "open_clip_config.json"))
-        status = read_json(r->folder, "open_clip_config.json", WI_SOURCE_MAX_CONFIG, &r->open_clip,
-                           error);
+    static const char *const names[] = {"open_clip_config.json", "config.json"};
+    for (size_t i = 0; i < 2 && status == WI_OK && !text_cfg(r); i++) {
+        wi_json_free(&r->open_clip);
+        if (wi_source_file_exists(r->folder, names[i]))
+            status = read_json(r->folder, names[i], WI_SOURCE_MAX_CONFIG, &r->open_clip, error);
+    }
     return status;
-}
-
-static const wi_json *text_cfg(const reading *r)
-{
-    return wi_json_get(wi_json_get(r->open_clip, "model_cfg"), "text_cfg");
 }
 
 /* open_clip names the tokenizer of another package, or has CLIP's own. */
@@ -203,8 +208,19 @@ static wi_status bert_rules(reading *r, wi_error *error)
     return status;
 }
 
+/* The end marker of CLIPA's texts is taken away again: it counts, but 0 stands in its place.
+ * Source: open_clip 3.3.0 tokenizer.py HFTokenizer, strip_sep_token */
+static void strip_end(reading *r)
+{
+    wi_vocab_head *h = &r->draft.head;
+    for (size_t i = 0; i < r->draft.n_pieces; i++)
+        if (r->draft.pieces[i].id == (uint32_t)h->end)
+            r->draft.pieces[i].id = 0;
+    h->end = 0;
+}
+
 /* Source: open_clip 3.3.0 tokenizer.py HFTokenizer, get_clean_fn */
-static wi_status clean_up(const reading *r, wi_vocab_head *h, wi_error *error)
+static wi_status clean_up(reading *r, wi_vocab_head *h, wi_error *error)
 {
     static const char *const names[] = {
         [WI_CLEAN_LOWER] = "lower",
@@ -213,10 +229,14 @@ static wi_status clean_up(const reading *r, wi_vocab_head *h, wi_error *error)
     };
     const wi_json *more = wi_json_get(text_cfg(r), "tokenizer_kwargs");
     const char *clean = wi_json_string(wi_json_get(more, "clean"));
+    bool strips = false;
     for (wi_json_member m = wi_json_first(more); m.key; m = wi_json_next(more, m))
-        if (strcmp(m.key, "clean") != 0)
+        if (strcmp(m.key, "clean") != 0 &&
+            !(strcmp(m.key, "strip_sep_token") == 0 && wi_json_boolean(m.value, &strips)))
             return wi_fail(error, WI_ERR_UNSUPPORTED,
                            "open_clip option 'tokenizer_kwargs.%.60s' is not supported", m.key);
+    if (strips && h->end >= 0)
+        strip_end(r);
     h->clean = clean ? WI_CLEAN_NONE : WI_CLEAN_WHITESPACE;
     for (uint32_t i = WI_CLEAN_LOWER; clean && i < WI_N_CLEANS; i++)
         if (strcmp(clean, names[i]) == 0)

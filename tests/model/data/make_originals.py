@@ -167,6 +167,34 @@ def make_pe(name, seed):
           {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
 
 
+def make_longclip(name, seed):
+    """LongCLIP's own file: OpenAI's names without a configuration, and two tables of positions."""
+    import open_clip
+
+    context = 26
+    model = open_clip.CLIP(16, {**VISION, "head_width": 16}, {**TEXT, "heads": 1, "context_length": context}, quick_gelu=True).eval()
+    randomise(model, seed)
+    first = model.positional_embedding.detach().clone()
+    rest = torch.randn(first.shape, generator=torch.Generator().manual_seed(seed)).mul(0.3).half().float()
+    # model_longclip.py: x + positional_embedding * mask1 + positional_embedding_res * mask2
+    mask = torch.zeros(context, 1)
+    mask[:20] = 1
+    with torch.no_grad():
+        model.positional_embedding.copy_(first * mask + rest * (1 - mask))
+    model = model.double()
+    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    pixels = torch.randint(0, 256, (2, 12, 12, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    ids = token_ids(context, TEXT["vocab_size"], TEXT["vocab_size"] - 1)
+    with torch.no_grad():
+        image, texts = model.encode_image(pixel_values(pixels, mean, std)), model.encode_text(ids)
+    state = {k: v.float() for k, v in model.state_dict().items() if "attn_mask" not in k}
+    state["positional_embedding"], state["positional_embedding_res"] = first, rest
+    folder = HERE / name
+    write(folder, "model.safetensors", state, "about.json", {"by": "make_originals.py"},
+          {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
+    (folder / "about.json").unlink()
+
+
 def write_tokenizer(folder):
     """48 pieces in the form of our own small SentencePiece vocabulary."""
     tokenizer = json.loads((HERE.parents[2] / "text/data/unigram/tokenizer.json").read_text())
@@ -206,7 +234,7 @@ def make_siglip(name, seed):
 
 def main():
     makers = {**dict.fromkeys(OPEN_CLIP, make_open_clip), "hf_clip": make_hf, "hf_siglip": make_siglip,
-              "open_clip_pe_core": make_pe}
+              "open_clip_pe_core": make_pe, "longclip": make_longclip}
     wanted = sys.argv[1:] or list(makers)
     for i, (name, make) in enumerate(makers.items()):
         if name in wanted:
