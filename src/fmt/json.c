@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 /* The library recurses while parsing, so nesting is counted before it sees the text. */
@@ -31,6 +32,8 @@ static bool too_deep(const char *text, size_t n_bytes)
     return false;
 }
 
+#define MOST_EXACT 9007199254740992.0 /* 2^53: a double holds every integer up to here */
+
 wi_status wi_json_parse(const char *file, const void *bytes, size_t n_bytes, wi_json **out,
                         wi_error *error)
 {
@@ -39,6 +42,9 @@ wi_status wi_json_parse(const char *file, const void *bytes, size_t n_bytes, wi_
                        WI_JSON_MAX_DEPTH);
     json_error_t why = {0}; /* the library sets its code only with a text */
     json_t *root = json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES, &why);
+    /* Tokenizers' configurations say a length of 10^30 for "none": then every number is a double. */
+    if (!root && *why.text && json_error_code(&why) == json_error_numeric_overflow)
+        root = json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &why);
     if (!root) {
         /* Where memory is out, the library mostly stops without a word. */
         if (json_error_code(&why) == json_error_out_of_memory || !*why.text)
@@ -109,9 +115,13 @@ const char *wi_json_string(const wi_json *value)
 
 bool wi_json_integer(const wi_json *value, int64_t *out)
 {
-    if (!json_is_integer(value))
+    const double number = json_number_value(value);
+    if (json_is_integer(value))
+        *out = json_integer_value(value);
+    else if (json_is_real(value) && number == trunc(number) && fabs(number) <= MOST_EXACT)
+        *out = (int64_t)number;
+    else
         return false;
-    *out = json_integer_value(value);
     return true;
 }
 

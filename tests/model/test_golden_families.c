@@ -33,8 +33,12 @@ typedef struct families {
     bool are_own;
 } families;
 /* In this repository (tests/model/data/make_families.py). */
-static families ours = {.list = {{"siglip1", 5e-6}, {"siglip2", 5e-6}, {"chinese_clip", 5e-6}},
-                        .n = 3,
+static families ours = {.list = {{"siglip1", 5e-6},
+                                 {"siglip2", 5e-6},
+                                 {"chinese_clip", 5e-6},
+                                 {"metaclip2", 5e-6},
+                                 {"clipa", 5e-6}},
+                        .n = 5,
                         .are_own = true};
 static families theirs; /* whatever models of both towers lie in the reference data */
 
