@@ -3,7 +3,8 @@
  *
  * Bare state dicts (`_conv_stem.weight`, ...) are trunks: their embedding is the mean of the head's
  * channels, their classifier is left aside. Behind `visual.` the trunk has a projection
- * (`visual.projection`, and `visual.branch.fc1`, `.fc2` where there is a branch) and usually a text tower
+ * (`visual.projection`, `visual.branch.fc1`, `.fc2` where there is a branch, `visual.look.query`, `.place`,
+ * `.out` where heads look at places) and usually a text tower
  * under OpenAI's names beside it. Sizes come from the tensors; strides are nowhere in them, so that they
  * are the configuration's, or those of the published networks where there is none. */
 #include "nn/mbconv.h"
@@ -31,9 +32,11 @@ bool wi_source_is_mbconv(const wi_source *source)
 /* --- names --- */
 
 static const wi_rename modules[] = {
-    {"stem", "_conv_stem"},    {"stem.bn", "_bn0"},    {"head", "_conv_head"},
-    {"head.bn", "_bn1"},       {"proj", "projection"}, {"branch1", "branch.fc1"},
-    {"branch2", "branch.fc2"}, {NULL, NULL},
+    {"stem", "_conv_stem"},    {"stem.bn", "_bn0"},
+    {"head", "_conv_head"},    {"head.bn", "_bn1"},
+    {"proj", "projection"},    {"branch1", "branch.fc1"},
+    {"branch2", "branch.fc2"}, {"look_query", "look.query"},
+    {"look_out", "look.out"},  {NULL, NULL},
 };
 static const wi_rename block_modules[] = {
     {"expand", "_expand_conv"},
@@ -55,7 +58,9 @@ static void place(const wi_source *source, const wi_ours *ours, wi_place *out)
         return;
     }
     const char *prefix = prefix_of(source), *part = wi_rename_find(parts, ours->part);
-    if (ours->block >= 0)
+    if (strcmp(ours->module, "look_place") == 0)
+        snprintf(out->name, sizeof out->name, "%slook.place", prefix);
+    else if (ours->block >= 0)
         snprintf(out->name, sizeof out->name, "%s_blocks.%d.%s.%s", prefix, ours->block,
                  wi_rename_find(block_modules, ours->module), part);
     else
@@ -184,6 +189,7 @@ static void read_projection(const wi_source *source, wi_config *config, const wi
     p->has_projection_bias =
         !p->has_projection || wi_source_side(source, prefix, "projection.bias", 0) > 0;
     params->embedding_dim = p->has_projection ? dim : p->head_width;
+    p->look_heads = wi_source_side(source, prefix, "look.query.weight", 0);
     p->branch_width = wi_source_side(source, prefix, "branch.fc1.weight", 0);
     p->has_branch_bias = wi_source_side(source, prefix, "branch.fc2.bias", 0) > 0;
     if (!p->branch_width)

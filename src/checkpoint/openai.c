@@ -53,6 +53,7 @@ static const wi_rename vision_names[] = {
 static const wi_rename text_names[] = {
     {"tok", "token_embedding.weight"},
     {"pos", "positional_embedding"},
+    {"widen", "token_projection.weight"},
     {"proj", "text_projection"},
     {NULL, NULL},
 };
@@ -242,6 +243,7 @@ wi_text_params wi_openai_text(const wi_source *source)
     text.context_length = side_of(source, prefix, "positional_embedding", 0);
     text.vocabulary_size = side_of(source, prefix, "token_embedding.weight", 0);
     text.end_token = wi_clip_end_token(text.vocabulary_size);
+    text.table_width = side_of(source, prefix, "token_projection.weight", 1);
     return text;
 }
 
@@ -467,6 +469,11 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
         source->other_tokenizer = wi_json_get(text, "hf_tokenizer_name") != NULL;
         if (!source->other_tokenizer)
             refuse(&config, text, tokenizer_options, 1);
+    }
+    wi_text_params tower;
+    if (wi_tower_params_get(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &tower)) {
+        tower.table_width = side_of(source, source->text_prefix, "token_projection.weight", 1);
+        wi_tower_params_set(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &tower);
     }
     wi_source_open_clip_preprocess(&config, wi_json_get(json, "preprocess_cfg"),
                                    &params->preprocess);

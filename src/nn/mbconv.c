@@ -30,6 +30,8 @@ typedef struct mbconv {
     float mean[3], std[3];
     wi_conv stem;
     wi_mat head, projection, branch1, branch2;
+    wi_mat look_query, look_out; /* [heads, channels], [embedding, heads * channels] */
+    const float *look_place;     /* [heads, places] */
     uint32_t n_blocks;
     block blocks[];
 } mbconv;
@@ -45,6 +47,8 @@ typedef struct memory {
     float *pooled;       /* [max pictures, head width] */
     float *branch;       /* [max pictures, branch width] */
     float *projected;    /* [max pictures, embedding] */
+    float *look;         /* [places, pool heads], and behind it one head's places */
+    float *seen;         /* [max pictures, pool heads * channels] */
     float *pixel_values; /* [3][256] */
     float *stem;         /* the stem's panels with their inputs in (column, row, channel) order */
     unsigned char
@@ -76,6 +80,7 @@ static const wi_field fields[] = {
     WI_U32(KEY("branch_activation"), wi_mbconv_params, branch_act, WI_N_BRANCH_ACTS - 1, 0,
            WI_BRANCH_GELU),
     WI_BOOL(KEY("branch_bias"), wi_mbconv_params, has_branch_bias, 0, false),
+    WI_U32(KEY("look_heads"), wi_mbconv_params, look_heads, WI_MBCONV_LOOK_HEADS, 0, 0),
     {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
 
 static wi_status check_stage(const wi_mbconv_params *p, uint32_t s, wi_error *error)
@@ -110,11 +115,15 @@ static wi_status check(const void *values, wi_error *error)
         wi_out_of_range(p->head_width, WI_MAX_WIDTH) || p->branch_width > WI_MAX_WIDTH)
         return wi_fail(error, WI_ERR_FORMAT, "stem, head or branch width: %u, %u, %u channels",
                        p->stem_width, p->head_width, p->branch_width);
-    if (p->branch_width && !p->has_projection)
-        return wi_fail(error, WI_ERR_FORMAT, "a branch without the projection that it adds to");
+    if ((p->branch_width || p->look_heads) && !p->has_projection)
+        return wi_fail(error, WI_ERR_FORMAT,
+                       "a branch or looking heads without the projection that they add to");
     if (p->blocks[0] != 1)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "the first stage has %u blocks; 1 is supported",
                        p->blocks[0]);
+    if (p->stride[0] == 1 && p->width[0] == p->stem_width) /* the stem's rows are not kept */
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "the first block adds its input to its output; this is not supported");
     for (uint32_t s = 0; s < WI_MBCONV_STAGES && p->blocks[s]; s++) {
         const wi_status status = check_stage(p, s, error);
         if (status != WI_OK)
@@ -179,6 +188,11 @@ static const block *last_block(const mbconv *net)
     return &net->blocks[net->n_blocks - 1];
 }
 
+static uint32_t last_places(const mbconv *net)
+{
+    return last_block(net)->side_out * last_block(net)->side_out;
+}
+
 static void pointwise(wi_walker *w, const char *prefix, const char *name, wi_mat *mat, uint32_t n,
                       uint32_t k, double norm_eps, const wi_mat *from)
 {
@@ -225,6 +239,13 @@ static void walk(void *tower, wi_walker *w)
         wi_walk_projection(w, "v.", "branch2", &net->branch2, net->embedding_dim, p->branch_width,
                            p->has_branch_bias);
     }
+    if (p->look_heads) {
+        const uint32_t channels = last_block(net)->out;
+        wi_walk_projection(w, "v.", "look_query", &net->look_query, p->look_heads, channels, false);
+        wi_walk_vector(w, "v.", "look_place", &net->look_place, p->look_heads, last_places(net));
+        wi_walk_linear(w, "v.", "look_out", &net->look_out, net->embedding_dim,
+                       p->look_heads * channels, false);
+    }
 }
 
 static uint64_t macs(const void *tower)
@@ -243,6 +264,7 @@ static uint64_t macs(const void *tower)
     const uint64_t last = last_block(net)->side_out;
     n += last * last * last_block(net)->out * p->head_width;
     n += p->has_projection ? (uint64_t)p->head_width * net->embedding_dim : 0;
+    n += (uint64_t)p->look_heads * last_block(net)->out * (2 * last * last + net->embedding_dim);
     return n + (uint64_t)p->branch_width * (p->head_width + net->embedding_dim);
 }
 
@@ -392,6 +414,11 @@ static size_t head_ld(const mbconv *net)
     return wi_ld(net->params.head_width);
 }
 
+static size_t seen_ld(const mbconv *net)
+{
+    return wi_ld((size_t)net->params.look_heads * last_block(net)->out);
+}
+
 static void need_mbconv(const void *tower, size_t max_pictures, wi_run_need *need)
 {
     const mbconv *net = tower;
@@ -406,6 +433,10 @@ static void need_mbconv(const void *tower, size_t max_pictures, wi_run_need *nee
     if (net->params.branch_width) {
         wi_need_mat(need, &net->branch1, max_pictures);
         wi_need_mat(need, &net->branch2, max_pictures);
+    }
+    if (net->params.look_heads) {
+        wi_need_mat(need, &net->look_query, last_pixels(net));
+        wi_need_mat(need, &net->look_out, max_pictures);
     }
 }
 
@@ -457,6 +488,11 @@ static void take(const void *tower, size_t max_pictures, size_t n_threads, void 
     m->pooled = wi_arena_take(arena, max_pictures, head_ld(net) * sizeof(float));
     m->branch = wi_arena_take(arena, max_pictures, wi_ld(net->params.branch_width) * sizeof(float));
     m->projected = wi_arena_take(arena, max_pictures, wi_ld(net->embedding_dim) * sizeof(float));
+    if (net->params.look_heads) {
+        const size_t heads = net->params.look_heads;
+        m->look = wi_arena_take(arena, last_pixels(net), (wi_ld(heads) + 1) * sizeof(float));
+        m->seen = wi_arena_take(arena, max_pictures, seen_ld(net) * sizeof(float));
+    }
     m->pixel_values = wi_arena_take(arena, 3 * 256, sizeof(float));
     m->stem =
         wi_arena_take(arena, panels_of(net->params.stem_width) * WI_PANEL, 27 * sizeof(float));
@@ -763,7 +799,39 @@ static void pool_head(const mbconv *net, wi_run *run, memory *m, size_t picture,
         pooled[c] /= (float)pixels;
 }
 
-/* projected[n] = W f + b + V act(U f + c). */
+/* seen[picture]: for each head the mean of x over the places it looks at. */
+static void look(const mbconv *net, wi_run *run, memory *m, size_t picture, float *x)
+{
+    const uint32_t channels = last_block(net)->out;
+    const size_t places = last_pixels(net), ld = ld_map(channels);
+    const size_t heads = net->params.look_heads, ld_look = wi_ld(heads);
+    float *weights = m->look + places * ld_look, *seen = m->seen + picture * seen_ld(net);
+    float *first = x + picture * places * ld;
+    const wi_input in = wi_prepare(run, &net->look_query, places, first, ld);
+    wi_linear(run, &net->look_query, places, &in, m->look, ld_look, (wi_epilogue){0});
+    memset(seen, 0, seen_ld(net) * sizeof *seen);
+    for (size_t h = 0; h < heads; h++) {
+        for (size_t i = 0; i < places; i++)
+            weights[i] = m->look[i * ld_look + h] + net->look_place[h * places + i];
+        run->kern->softmax(places, 1.0f, weights);
+        for (size_t i = 0; i < places; i++)
+            for (size_t c = 0; c < channels; c++)
+                seen[h * channels + c] += weights[i] * first[i * ld + c];
+    }
+}
+
+/* projected[n] += O r. */
+static void add_seen(const mbconv *net, wi_run *run, memory *m, size_t n)
+{
+    const size_t ld = wi_ld(net->embedding_dim);
+    if (!net->params.look_heads)
+        return;
+    const wi_input in = wi_prepare(run, &net->look_out, n, m->seen, seen_ld(net));
+    wi_linear(run, &net->look_out, n, &in, m->projected, ld,
+              (wi_epilogue){.after = m->projected, .ld_after = ld});
+}
+
+/* projected[n] = W f + b + V act(U f + c) + O r. */
 static void project(const mbconv *net, wi_run *run, memory *m, size_t n)
 {
     static const wi_act acts[] = {WI_GELU, WI_RELU, WI_NO_ACT};
@@ -771,6 +839,7 @@ static void project(const mbconv *net, wi_run *run, memory *m, size_t n)
     const size_t ld = wi_ld(net->embedding_dim), ld_branch = wi_ld(p->branch_width);
     wi_input in = wi_prepare(run, &net->projection, n, m->pooled, head_ld(net));
     wi_linear(run, &net->projection, n, &in, m->projected, ld, (wi_epilogue){0});
+    add_seen(net, run, m, n);
     if (!p->branch_width)
         return;
     in = wi_prepare(run, &net->branch1, n, m->pooled, head_ld(net));
@@ -800,6 +869,8 @@ static void forward(const void *tower, wi_run *run, void *of_session, const uint
     }
     for (size_t i = 0; i < n; i++)
         pool_head(net, run, m, i, x);
+    for (size_t i = 0; net->params.look_heads && i < n; i++)
+        look(net, run, m, i, x);
     if (net->params.has_projection)
         project(net, run, m, n);
     const float *from = net->params.has_projection ? m->projected : m->pooled;
@@ -822,6 +893,15 @@ static size_t hidden_floats(const void *tower)
     return 1;
 }
 
+/* What the looking heads see when they look at place i alone. */
+static void look_at(const mbconv *net, memory *m, size_t i)
+{
+    const uint32_t channels = last_block(net)->out;
+    const float *x = m->maps[(net->n_blocks - 1) % 2] + i * ld_map(channels);
+    for (size_t h = 0; h < net->params.look_heads; h++)
+        memcpy(m->seen + h * channels, x, channels * sizeof *x);
+}
+
 /* The pooled features are the mean of the positions': here each position speaks for itself. */
 static void regions(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
                     float *hidden, float *rows, float *embedding, float *out)
@@ -835,6 +915,7 @@ static void regions(const void *tower, wi_run *run, void *of_session, const uint
     forward(tower, run, of_session, pixels, 1, embedding);
     for (size_t i = 0; i < last_pixels(net); i++) {
         memcpy(m->pooled, m->head + i * head_ld(net), width * sizeof *m->pooled);
+        look_at(net, m, i);
         if (net->params.has_projection)
             project(net, run, m, 1);
         memcpy(out + i * dim, from, dim * sizeof *out);
@@ -847,7 +928,8 @@ static wi_unit_plan plan(const void *tower)
     return (wi_unit_plan){1, net->n_blocks, net->params.head_width};
 }
 
-/* What a feature adds by the projection; what the branch makes of it, which is not linear, is left out. */
+/* What a feature adds by the projection; what the branch makes of it, which is not linear, and what the
+ * looking heads see are left out. */
 static void units(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
                   float *hidden, float *rows, float *embedding, float *activation, float *direction)
 {

@@ -7,7 +7,8 @@
 typedef struct text_tower {
     wi_text_params params;
     uint32_t embedding_dim;
-    wi_table tokens;       /* [vocabulary, width] */
+    wi_table tokens;       /* [vocabulary, row_width()] */
+    wi_mat widen;          /* [width, table_width]: a low-rank table's other factor */
     const float *position; /* [context, width] */
     const float *type;     /* [width], added to every token; BERT's */
     wi_norm token_norm;    /* of what enters the blocks; BERT's */
@@ -27,6 +28,7 @@ typedef struct text_memory {
     uint32_t *row;       /* of each prompt among the rows of the last layer */
     uint32_t *n_keys;    /* of each prompt: its tokens without padding */
     uint32_t **path;     /* per thread: [context_length] */
+    float *rows;         /* [max_nodes, table_width], what enters `widen` */
     float *projected;
 } text_memory;
 
@@ -47,6 +49,7 @@ static const wi_field fields[] = {
     WI_U32(KEY("pool"), wi_text_params, pool, WI_N_TEXT_POOLS - 1, 0, WI_TEXT_END),
     WI_U32(KEY("projection"), wi_text_params, projection, WI_N_TEXT_PROJECTIONS - 1, 0,
            WI_TEXT_LINEAR),
+    WI_U32(KEY("table_width"), wi_text_params, table_width, WI_MAX_WIDTH, 0, 0),
     {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
 
 static wi_status check(const void *values, wi_error *error)
@@ -98,12 +101,20 @@ static void open_text(const void *values, const wi_tower_setting *setting, void 
     wi_stack_open(p, net->blocks, &net->stack);
 }
 
+/* Numbers of a row of the token table. */
+static uint32_t row_width(const text_tower *net)
+{
+    return net->params.table_width ? net->params.table_width : net->params.blocks.width;
+}
+
 static void walk(void *tower, wi_walker *w)
 {
     text_tower *net = tower;
     const wi_text_params *p = &net->params;
     const uint32_t width = p->blocks.width;
-    wi_walk_table(w, "t.", "tok", &net->tokens, p->vocabulary_size, width);
+    wi_walk_table(w, "t.", "tok", &net->tokens, p->vocabulary_size, row_width(net));
+    if (p->table_width)
+        wi_walk_projection(w, "t.", "widen", &net->widen, width, p->table_width, false);
     wi_walk_vector(w, "t.", "pos", &net->position, p->context_length, width);
     if (p->bert) {
         wi_walk_vector(w, "t.", "type", &net->type, 1, width);
@@ -131,6 +142,8 @@ static void need_text(const void *tower, size_t max_nodes, wi_run_need *need)
     wi_stack_need(&net->stack, max_nodes, net->params.context_length, is_tree, need);
     if (net->params.projection != WI_TEXT_NO_PROJECTION)
         wi_need_mat(need, &net->projection, max_nodes);
+    if (net->params.table_width)
+        wi_need_mat(need, &net->widen, max_nodes);
 }
 
 static void take(const void *tower, size_t max_nodes, size_t n_threads, void *to, wi_arena *arena)
@@ -153,6 +166,9 @@ static void take(const void *tower, size_t max_nodes, size_t n_threads, void *to
     }
     wi_stack_take(&net->stack, max_nodes, max_nodes, 0, &memory->stack, arena);
     memory->projected = wi_arena_take(arena, max_nodes, wi_ld(net->embedding_dim) * sizeof(float));
+    if (net->params.table_width)
+        memory->rows =
+            wi_arena_take(arena, max_nodes, wi_ld(net->params.table_width) * sizeof(float));
 }
 
 /* --- which tokens --- */
@@ -288,31 +304,43 @@ static tree line_up_masked(const wi_text_params *p, text_memory *memory, const w
 
 /* --- running --- */
 
+/* The token's row of the table. */
+static void read_row(const text_tower *net, const wi_run *run, size_t token, float *x)
+{
+    const wi_table *table = &net->tokens;
+    const size_t n = row_width(net);
+    switch (table->type) {
+    case WI_MAT_F32:
+        memcpy(x, (const float *)table->rows + token * n, n * sizeof *x);
+        break;
+    case WI_MAT_F16:
+        run->kern->widen_f16(n, (const uint16_t *)table->rows + token * n, x);
+        break;
+    case WI_MAT_BF16:
+        run->kern->widen_bf16(n, (const uint16_t *)table->rows + token * n, x);
+        break;
+    case WI_MAT_S8:
+        for (size_t j = 0; j < n; j++)
+            x[j] = table->scale[token] * (float)((const int8_t *)table->rows)[token * n + j];
+        break;
+    }
+}
+
 /* x[node] = token embedding + positional embedding. */
-static void embed(const text_tower *net, const wi_run *run, text_memory *memory, size_t n_nodes)
+static void embed(const text_tower *net, wi_run *run, text_memory *memory, size_t n_nodes)
 {
     const size_t width = net->params.blocks.width, ld = wi_ld(width);
-    const wi_table *table = &net->tokens;
+    const size_t ld_row = wi_ld(row_width(net));
+    float *rows = net->params.table_width ? memory->rows : memory->stack.x;
+    for (size_t i = 0; i < n_nodes; i++)
+        read_row(net, run, (size_t)memory->token[i], rows + i * ld_row);
+    if (net->params.table_width) {
+        const wi_input in = wi_prepare(run, &net->widen, n_nodes, rows, ld_row);
+        wi_linear(run, &net->widen, n_nodes, &in, memory->stack.x, ld, (wi_epilogue){0});
+    }
     for (size_t i = 0; i < n_nodes; i++) {
-        const size_t token = (size_t)memory->token[i];
         const float *position = net->position + memory->depth[i] * width;
         float *x = memory->stack.x + i * ld;
-        switch (table->type) {
-        case WI_MAT_F32:
-            memcpy(x, (const float *)table->rows + token * width, width * sizeof *x);
-            break;
-        case WI_MAT_F16:
-            run->kern->widen_f16(width, (const uint16_t *)table->rows + token * width, x);
-            break;
-        case WI_MAT_BF16:
-            run->kern->widen_bf16(width, (const uint16_t *)table->rows + token * width, x);
-            break;
-        case WI_MAT_S8:
-            for (size_t j = 0; j < width; j++)
-                x[j] =
-                    table->scale[token] * (float)((const int8_t *)table->rows)[token * width + j];
-            break;
-        }
         for (size_t j = 0; net->type && j < width; j++)
             x[j] += net->type[j];
         for (size_t j = 0; j < width; j++)

@@ -42,6 +42,8 @@ typedef struct wi_text_params {
     bool bert; /* BERT's: sees all but padding; embeddings are normalised, the end is not */
     wi_text_pool pool;
     wi_text_projection projection;
+    uint32_t
+        table_width; /* of the token table's rows, which a matrix brings to the tower's width; 0: no matrix */
 } wi_text_params;
 
 extern const wi_tower_kind wi_text_kind;

@@ -21,6 +21,7 @@ typedef struct plan {
     uint32_t block[MAX_BLOCKS][4];
     const char *branch; /* its activation, or NULL: no branch */
     bool projection;
+    uint32_t look_heads;
 } plan;
 
 static const plan plans[] = {
@@ -30,9 +31,11 @@ static const plan plans[] = {
      6,
      {{8, 1, 3, 1}, {12, 6, 5, 2}, {12, 6, 5, 1}, {20, 3, 7, 2}, {20, 3, 7, 1}, {28, 2, 3, 1}},
      "softmax",
-     true},
-    {64, 32, 4, {{16, 1, 3, 1}, {24, 6, 3, 2}, {24, 6, 3, 1}, {40, 6, 5, 2}}, "gelu", true},
-    {32, 16, 3, {{16, 1, 5, 2}, {16, 4, 3, 1}, {16, 4, 3, 1}}, NULL, false},
+     true,
+     3},
+    {64, 32, 4, {{16, 1, 3, 1}, {24, 6, 3, 2}, {24, 6, 3, 1}, {40, 6, 5, 2}}, "gelu", true, 0},
+    {32, 16, 3, {{16, 1, 5, 2}, {16, 4, 3, 1}, {16, 4, 3, 1}}, NULL, false, 0},
+    {48, 24, 3, {{16, 1, 3, 1}, {20, 4, 3, 2}, {20, 4, 3, 1}}, NULL, true, 17},
 };
 enum { N_PLANS = sizeof plans / sizeof *plans };
 
@@ -103,6 +106,14 @@ static void add_conv(tensors *t, const char *conv, const char *norm, uint32_t ou
     add(t, 0.8f, 0.5f, out, 0, 0, "%s.running_var", norm);
 }
 
+static uint32_t last_side(const plan *p)
+{
+    uint32_t side = (p->image_px + 1) / 2;
+    for (uint32_t i = 0; i < p->n_blocks; i++)
+        side = (side + p->block[i][3] - 1) / p->block[i][3];
+    return side;
+}
+
 static void make_tensors(const plan *p, tensors *t)
 {
     const char *prefix = p->projection ? "visual." : "";
@@ -136,6 +147,11 @@ static void make_tensors(const plan *p, tensors *t)
         add(t, 0, 0.2f, BRANCH, HEAD, 0, "visual.branch.fc1.weight");
         add(t, 0, 0.2f, BRANCH, 0, 0, "visual.branch.fc1.bias");
         add(t, 0, 0.5f, DIM, BRANCH, 0, "visual.branch.fc2.weight");
+    }
+    if (p->look_heads) {
+        add(t, 0, 1.0f, p->look_heads, in, 0, "visual.look.query.weight");
+        add(t, 0, 2.0f, p->look_heads, last_side(p) * last_side(p), 0, "visual.look.place");
+        add(t, 0, 0.1f, DIM, p->look_heads * in, 0, "visual.look.out.weight");
     }
 }
 
@@ -260,6 +276,31 @@ static void project(const tensors *t, const plan *p, const double *f, double *ou
                       (strcmp(p->branch, "softmax") == 0 ? sum : 1);
 }
 
+/* out += what each head sees: the mean of x, weighed by the softmax over places of q x + p. */
+static void add_seen(const tensors *t, const plan *p, const map *x, double *out)
+{
+    const uint32_t places = x->side * x->side, channels = x->channels, heads = p->look_heads;
+    const float *query = find(t, "visual.look.query.weight"), *at = find(t, "visual.look.place");
+    const float *o = find(t, "visual.look.out.weight");
+    for (uint32_t h = 0; h < heads; h++) {
+        double weight[32 * 32], all = 0;
+        assert_true(places <= 32 * 32);
+        for (uint32_t i = 0; i < places; i++) {
+            weight[i] = (double)at[h * places + i];
+            for (uint32_t c = 0; c < channels; c++)
+                weight[i] += (double)query[h * channels + c] * x->x[c * places + i];
+            all += weight[i] = exp(weight[i]);
+        }
+        for (uint32_t c = 0; c < channels; c++) {
+            double seen = 0;
+            for (uint32_t i = 0; i < places; i++)
+                seen += weight[i] / all * x->x[c * places + i];
+            for (uint32_t k = 0; k < DIM; k++)
+                out[k] += (double)o[(k * heads + h) * channels + c] * seen;
+        }
+    }
+}
+
 static void plain_forward(const tensors *t, const plan *p, const uint8_t *pixels, double *out)
 {
     const char *prefix = p->projection ? "visual." : "";
@@ -285,12 +326,14 @@ static void plain_forward(const tensors *t, const plan *p, const uint8_t *pixels
         for (uint32_t i = 0; i < h.side * h.side; i++)
             f[c] += h.x[c * h.side * h.side + i] / (h.side * h.side);
     }
-    free(y.x);
-    free(h.x);
     if (p->projection)
         project(t, p, f, out);
     else
         memcpy(out, f, sizeof f);
+    if (p->look_heads)
+        add_seen(t, p, &y, out);
+    free(y.x);
+    free(h.x);
 }
 
 /* --- tests --- */
@@ -508,6 +551,10 @@ static void what_is_not_known_is_refused(void **state)
         if (strcmp(t.names[i], "visual._blocks.2._bn1.running_var") == 0)
             strcpy(t.names[i], "visual._blocks.2._se_reduce.weight");
     expect_refusal(write_folder(&plans[1], &t, NULL), "visual._blocks.2._bn1.running_var");
+    free_tensors(&t);
+    const plan adds = {32, 16, 2, {{16, 1, 3, 1}, {24, 4, 3, 2}}, NULL, true, 0};
+    make_tensors(&adds, &t);
+    expect_refusal(write_folder(&adds, &t, NULL), "adds its input");
     free_tensors(&t);
 }
 

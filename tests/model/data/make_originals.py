@@ -115,6 +115,39 @@ def make_open_clip(name, seed):
           {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
 
 
+def make_low_rank(name, seed):
+    """open_clip_quickgelu's text tower, its token table of rank 6 and stored as two factors, which is ours:
+    computed here as CLIP's model.py defines it."""
+    from safetensors.torch import load_file
+
+    of = HERE / "open_clip_quickgelu"
+    w = {k: v.double() for k, v in load_file(of / "open_clip_model.safetensors").items()}
+    inputs = load_file(of / "expected.safetensors")
+    generator = torch.Generator().manual_seed(seed)
+    width, heads = TEXT["width"], TEXT["heads"]
+    rows = torch.randn(TEXT["vocab_size"], 6, generator=generator).half()
+    widen = (torch.randn(width, 6, generator=generator) / 6 ** 0.5).half()
+    norm = lambda x, p: torch.nn.functional.layer_norm(x, (width,), w[p + ".weight"], w[p + ".bias"])
+    ids = inputs["input_ids"].long()
+    x = (rows.double() @ widen.double().T)[ids] + w["positional_embedding"]
+    for i in range(TEXT["layers"]):
+        p = f"transformer.resblocks.{i}."
+        q, k, v = (norm(x, p + "ln_1") @ w[p + "attn.in_proj_weight"].T + w[p + "attn.in_proj_bias"]).view(
+            *ids.shape, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+        s = q @ k.transpose(-1, -2) / (width // heads) ** 0.5
+        s = s.masked_fill(torch.ones(s.shape[-2:], dtype=torch.bool).triu(1), float("-inf"))
+        a = (torch.softmax(s, -1) @ v).transpose(1, 2).flatten(2)
+        x = x + a @ w[p + "attn.out_proj.weight"].T + w[p + "attn.out_proj.bias"]
+        h = norm(x, p + "ln_2") @ w[p + "mlp.c_fc.weight"].T + w[p + "mlp.c_fc.bias"]
+        x = x + (h * torch.sigmoid(1.702 * h)) @ w[p + "mlp.c_proj.weight"].T + w[p + "mlp.c_proj.bias"]
+    ends = norm(x, "ln_final")[torch.arange(len(ids)), ids.argmax(1)]
+    state = {**w, "token_embedding.weight": rows, "token_projection.weight": widen}
+    state = {k: v.float() for k, v in state.items() if not k.startswith("visual.")}
+    config = json.loads((of / "open_clip_config.json").read_text())
+    write(HERE / name, "open_clip_model.safetensors", state, "open_clip_config.json", config,
+          {"input_ids": inputs["input_ids"], "text_embeds": (ends @ w["text_projection"]).float()})
+
+
 def make_hf(name, seed):
     from transformers import CLIPConfig, CLIPModel
 
@@ -234,7 +267,7 @@ def make_siglip(name, seed):
 
 def main():
     makers = {**dict.fromkeys(OPEN_CLIP, make_open_clip), "hf_clip": make_hf, "hf_siglip": make_siglip,
-              "open_clip_pe_core": make_pe, "longclip": make_longclip}
+              "open_clip_pe_core": make_pe, "longclip": make_longclip, "low_rank_table": make_low_rank}
     wanted = sys.argv[1:] or list(makers)
     for i, (name, make) in enumerate(makers.items()):
         if name in wanted:
