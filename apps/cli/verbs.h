@@ -21,6 +21,7 @@ extern const cli_verb cli_verb_model_info;
 extern const cli_verb cli_verb_model_convert;
 extern const cli_verb cli_verb_model_verify;
 extern const cli_verb cli_verb_eval;
+extern const cli_verb cli_verb_describe;
 extern const cli_verb cli_verb_explain;
 extern const cli_verb cli_verb_rank;
 extern const cli_verb cli_verb_sort;

@@ -12,7 +12,7 @@ extern "C" {
 
 typedef struct wi_model wi_model;
 
-enum { WI_TOWER_IMAGE = 1, WI_TOWER_TEXT = 2, WI_TOWERS_BOTH = 3 };
+enum { WI_TOWER_IMAGE = 1, WI_TOWER_TEXT = 2, WI_TOWERS_BOTH = 3, WI_TOWER_DECODER = 4 };
 
 typedef enum wi_weights {
     WI_WEIGHTS_AUTO = 0, /* as stored */
@@ -70,7 +70,9 @@ typedef struct wi_model_info {
     float logit_bias;
     bool sigmoid; /* trained with SigLIP's loss */
     wi_preprocess preprocess;
-    wi_tower_info image, text;
+    wi_tower_info image, text, decoder;
+    const char
+        *reads; /* of a decoder: the fingerprint of the model whose pictures it describes, or "" */
     uint64_t file_bytes;
 } wi_model_info;
 

@@ -3,6 +3,7 @@
 #ifndef WHATSIT_WHATSIT_H
 #define WHATSIT_WHATSIT_H
 
+#include <whatsit/describe.h>
 #include <whatsit/digest.h>
 #include <whatsit/engine.h>
 #include <whatsit/explain.h>

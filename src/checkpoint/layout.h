@@ -138,6 +138,9 @@ wi_status wi_source_read_clipcpp(wi_source *source, wi_error *error);
 wi_status wi_source_read_mbconv(wi_source *source, const char *folder, const char *config_path,
                                 wi_error *error);
 bool wi_source_is_mbconv(const wi_source *source);
+/* A decoder of sentences. config_path NULL: as it is made by default. */
+wi_status wi_source_read_describer(wi_source *source, const char *config_path, wi_error *error);
+bool wi_source_is_describer(const wi_source *source);
 
 /* OpenAI's names, for layouts that share a part of them: where a tensor of the text tower is stored,
  * that tower's parameters from its shapes, logit_scale and logit_bias. */

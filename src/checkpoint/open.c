@@ -92,6 +92,8 @@ static wi_status fill_from_source(wi_model *model, wi_source *source, wi_pack_ty
         status = wi_pack(model->engine, source, type, &model->net, &model->owned, progress, error);
     if (status == WI_OK && model->params.tower[WI_ROLE_TEXT].kind)
         status = take_tokenizer(model, source, error);
+    if (status == WI_OK && model->params.tower[WI_ROLE_DECODER].kind && !model->tokenizer.kind)
+        model->tokenizer = wi_bpe_tokenizer(wi_bpe_clip());
     if (status == WI_OK)
         status = wi_mdl_note_weights(model, error);
     return status;

@@ -357,13 +357,15 @@ static bool has_hf_names(const wi_source *source)
            wi_source_has_prefix(source, "text_model.");
 }
 
-static wi_status read_mbconv(wi_source *source, const char *folder, bool has_config,
-                             wi_error *error)
+/* Layouts of ours, whose names say which they are. */
+static wi_status read_own(wi_source *source, const char *folder, bool has_config, wi_error *error)
 {
     char *path = has_config ? wi_source_path(folder, "config.json") : NULL;
     if (has_config && !path)
         return wi_fail_nomem(error, strlen(folder), "a file name");
-    wi_status status = wi_source_read_mbconv(source, folder, path, error);
+    wi_status status = wi_source_is_mbconv(source)
+                           ? wi_source_read_mbconv(source, folder, path, error)
+                           : wi_source_read_describer(source, path, error);
     free(path);
     return status;
 }
@@ -417,8 +419,8 @@ static wi_status read_by_names(wi_source *source, const char *folder, const char
                                wi_error *error)
 {
     bool openai = has_openai_names(source), config = wi_source_file_exists(folder, "config.json");
-    if (wi_source_is_mbconv(source))
-        return read_mbconv(source, folder, config, error);
+    if (wi_source_is_mbconv(source) || wi_source_is_describer(source))
+        return read_own(source, folder, config, error);
     if (openai && !config_name && config) {
         bool found = false;
         const wi_status status = is_open_clip_config(folder, "config.json", &found, error);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 typedef struct counting {
-    uint64_t image, text;
+    uint64_t image, text, decoder;
 } counting;
 
 static wi_status count_part(void *context, const wi_part *part, wi_error *error)
@@ -13,7 +13,7 @@ static wi_status count_part(void *context, const wi_part *part, wi_error *error)
     counting *c = context;
     const bool biased = part->kind != WI_PART_VECTOR && part->has_bias;
     const uint64_t n = wi_part_elements(part) + (biased ? part->n : 0);
-    *(part->name[0] == 'v' ? &c->image : &c->text) += n;
+    *(part->name[0] == 'v' ? &c->image : part->name[0] == 't' ? &c->text : &c->decoder) += n;
     return WI_OK;
 }
 
@@ -38,7 +38,7 @@ static wi_tower_info tower_info(const wi_model *model, wi_role role, uint64_t n_
 wi_status wi_mdl_info(const wi_model *model, wi_model_info *out, wi_error *error)
 {
     const wi_params *p = &model->params;
-    counting c = {0, 0};
+    counting c = {0, 0, 0};
     const wi_tower_facts image = wi_tower_facts_of(&p->tower[WI_ROLE_IMAGE]),
                          text = wi_tower_facts_of(&p->tower[WI_ROLE_TEXT]);
     wi_model_info info = {.name = model->name,
@@ -60,6 +60,8 @@ wi_status wi_mdl_info(const wi_model *model, wi_model_info *out, wi_error *error
         return status;
     info.image = tower_info(model, WI_ROLE_IMAGE, c.image);
     info.text = tower_info(model, WI_ROLE_TEXT, c.text);
+    info.decoder = tower_info(model, WI_ROLE_DECODER, c.decoder);
+    info.reads = p->reads;
     memcpy(info.fingerprint, model->fingerprint, sizeof info.fingerprint);
     *out = info;
     return WI_OK;

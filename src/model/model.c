@@ -58,6 +58,12 @@ wi_status wi_mdl_require_towers(const wi_model *model, uint32_t towers, wi_error
 {
     const bool image = model->params.tower[WI_ROLE_IMAGE].kind != NULL,
                text = model->params.tower[WI_ROLE_TEXT].kind != NULL;
+    if (!image && !text && towers & (WI_TOWER_IMAGE | WI_TOWER_TEXT))
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "%s is a describer: it goes with a model, by 'whatsit describe'",
+                       model->name);
+    if (towers & WI_TOWER_DECODER && !model->params.tower[WI_ROLE_DECODER].kind)
+        return wi_fail(error, WI_ERR_UNSUPPORTED, "%s is no describer", model->name);
     if ((towers & WI_TOWER_IMAGE && !image) || (towers & WI_TOWER_TEXT && !text))
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s has no %s tower", model->name,
                        image ? "text" : "image");

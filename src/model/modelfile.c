@@ -202,7 +202,8 @@ static wi_status bind_all(wi_model *model, wi_error *error)
         status = wi_net_walk(&model->net, bind_part, model->gguf, error);
     if (status == WI_OK)
         status = wi_net_check(&model->net, error);
-    if (status == WI_OK && model->params.tower[WI_ROLE_TEXT].kind)
+    if (status == WI_OK &&
+        (model->params.tower[WI_ROLE_TEXT].kind || model->params.tower[WI_ROLE_DECODER].kind))
         status = bind_tokenizer(model->gguf, &model->tokenizer, error);
     if (status == WI_OK)
         status = wi_mdl_note_weights(model, error);

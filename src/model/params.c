@@ -73,8 +73,9 @@ static wi_status check_tower(const wi_tower_params *tower, wi_error *error)
 wi_status wi_params_check(const wi_params *params, wi_error *error)
 {
     const wi_tower_params *image = &params->tower[WI_ROLE_IMAGE],
-                          *text = &params->tower[WI_ROLE_TEXT];
-    if (!image->kind && !text->kind)
+                          *text = &params->tower[WI_ROLE_TEXT],
+                          *decoder = &params->tower[WI_ROLE_DECODER];
+    if (!image->kind && !text->kind && !decoder->kind)
         return bad(error, "model", "has neither an image tower nor a text tower");
     if (wi_out_of_range(params->embedding_dim, WI_MAX_EMBEDDING))
         return wi_fail(error, WI_ERR_FORMAT, "embedding width: %u is not supported",
@@ -84,6 +85,8 @@ wi_status wi_params_check(const wi_params *params, wi_error *error)
         status = check_preprocess(&params->preprocess, wi_params_image_px(params), error);
     if (status == WI_OK)
         status = check_tower(text, error);
+    if (status == WI_OK)
+        status = check_tower(decoder, error);
     if (status == WI_OK && !(isfinite(params->logit_scale) && params->logit_scale > 0))
         status = bad(error, "logit scale", "is not a positive number");
     if (status == WI_OK && !isfinite(params->logit_bias))

@@ -12,7 +12,10 @@ typedef struct frame_row {
     wi_field_type type;
 } frame_row;
 
-static const char *const kind_keys[WI_N_ROLES] = {"whatsit.image.kind", "whatsit.text.kind"};
+static const char *const kind_keys[WI_N_ROLES] = {"whatsit.image.kind", "whatsit.text.kind",
+                                                  "whatsit.decoder.kind"};
+/* The fingerprint of the model whose grid a decoder reads. */
+static const char reads_key[] = "whatsit.reads";
 static const char text_present[] = "whatsit.text.present";
 
 #define IMAGE(name) "whatsit.image." name
@@ -175,6 +178,8 @@ static wi_status read_kind(const wi_gguf *gguf, wi_role role, const wi_tower_kin
         *out = wi_tower_kind_named(role, name.data, name.n_bytes);
         return *out ? WI_OK : unknown_kind(role, error);
     }
+    if (role == WI_ROLE_DECODER)
+        return WI_OK;
     wi_status status = WI_OK;
     if (role == WI_ROLE_IMAGE)
         status = wi_gguf_u32(gguf, kind_keys[role], &number, error);
@@ -198,10 +203,11 @@ static wi_status check_known(const wi_gguf *gguf, wi_params *params, wi_error *e
         if (key.n_bytes < 8 || memcmp(key.data, "whatsit.", 8) != 0)
             continue;
         snprintf(name, sizeof name, "%.*s", key.n_bytes < 120 ? (int)key.n_bytes : 120, key.data);
-        bool known = strcmp(name, "whatsit.version") == 0 ||
-                     strcmp(name, "whatsit.fingerprint") == 0 ||
-                     strcmp(name, kind_keys[WI_ROLE_TEXT]) == 0 || in_rows(frame, N_FRAME, name) ||
-                     in_rows(beside, N_BESIDE, name);
+        bool known =
+            strcmp(name, "whatsit.version") == 0 || strcmp(name, "whatsit.fingerprint") == 0 ||
+            strcmp(name, kind_keys[WI_ROLE_TEXT]) == 0 ||
+            strcmp(name, kind_keys[WI_ROLE_DECODER]) == 0 || strcmp(name, reads_key) == 0 ||
+            in_rows(frame, N_FRAME, name) || in_rows(beside, N_BESIDE, name);
         for (size_t l = 0; l < n_lists && !known; l++)
             known = find_field(lists[l].fields, name) != NULL;
         if (!known)
@@ -210,6 +216,23 @@ static wi_status check_known(const wi_gguf *gguf, wi_params *params, wi_error *e
                            name);
     }
     return WI_OK;
+}
+
+static wi_status read_reads(const wi_gguf *gguf, char reads[65], wi_error *error)
+{
+    wi_gguf_text text;
+    if (!wi_gguf_has(gguf, reads_key))
+        return WI_OK;
+    const wi_status status = wi_gguf_string(gguf, reads_key, &text, error);
+    if (status != WI_OK)
+        return status;
+    if (text.n_bytes != 64)
+        return wi_fail(error, WI_ERR_FORMAT, "%s is not 64 hex digits", reads_key);
+    memcpy(reads, text.data, 64);
+    reads[64] = '\0';
+    return strspn(reads, "0123456789abcdef") == 64
+               ? WI_OK
+               : wi_fail(error, WI_ERR_FORMAT, "%s is not 64 hex digits", reads_key);
 }
 
 wi_status wi_params_read(const wi_gguf *gguf, wi_params *out, wi_error *error)
@@ -230,6 +253,8 @@ wi_status wi_params_read(const wi_gguf *gguf, wi_params *out, wi_error *error)
         status = read_fields(gguf, &lists[i], error);
     if (status == WI_OK)
         status = check_known(gguf, &params, error);
+    if (status == WI_OK)
+        status = read_reads(gguf, params.reads, error);
     if (status == WI_OK)
         status = wi_params_check(&params, error);
     if (status == WI_OK)
@@ -292,7 +317,7 @@ static void put_kind(wi_gguf_writer *writer, const wi_params *params, wi_role ro
         wi_gguf_put_string(writer, kind_keys[role], kind->name);
     if (role == WI_ROLE_TEXT)
         wi_gguf_put_bool(writer, text_present, kind != NULL);
-    else if (!by_name)
+    else if (!by_name && role == WI_ROLE_IMAGE)
         wi_gguf_put_u32(writer, kind_keys[role], kind ? kind->number : 0);
 }
 
@@ -304,6 +329,8 @@ void wi_params_write(wi_gguf_writer *writer, const wi_params *params)
     wi_gguf_put_u32(writer, "whatsit.version", is_first(params) ? WI_FILE_OLDEST : WI_FILE_NEWEST);
     for (int role = 0; role < WI_N_ROLES; role++)
         put_kind(writer, params, (wi_role)role);
+    if (params->reads[0])
+        wi_gguf_put_string(writer, reads_key, params->reads);
     for (size_t i = 0; i < n; i++)
         for (const wi_field *f = lists[i].fields; f->key; f++)
             if ((f->flags & (WI_FIELD_FIRST | WI_FIELD_REQUIRED)) ||
@@ -375,6 +402,12 @@ void wi_params_hash(const wi_params *params, wi_sha256 *sha)
     for (size_t i = 0; i < N_FRAME; i++)
         hash_row(sha, &frame[i], params, lists, n);
     hash_text(sha, "\n");
+    if (params->tower[WI_ROLE_DECODER].kind) {
+        hash_kind(sha, params->tower[WI_ROLE_DECODER].kind);
+        hash_text(sha, " reads ");
+        hash_text(sha, params->reads);
+        hash_text(sha, "\n");
+    }
     for (size_t l = 0; l < n; l++)
         for (const wi_field *f = lists[l].fields; f->key; f++) {
             if ((f->flags & WI_FIELD_IMPLIED) || in_rows(frame, N_FRAME, f->key) ||

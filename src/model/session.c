@@ -13,7 +13,7 @@ static void take(wi_session *s, wi_arena *arena)
     wi_run_need need = {0, 0, 0};
     for (int role = 0; role < WI_N_ROLES; role++) {
         const wi_tower *tower = &s->model->net.tower[role];
-        const size_t most = role == WI_ROLE_IMAGE ? s->max_images : s->max_tokens;
+        const size_t most = role == WI_ROLE_TEXT ? s->max_tokens : s->max_images;
         if (!s->memory[role])
             continue;
         tower->kind->need(tower->self, most, &need);
@@ -43,7 +43,7 @@ static wi_status allocate(wi_session *s, wi_error *error)
 
 static wi_status open_memory(wi_session *s, uint32_t towers, wi_error *error)
 {
-    static const uint32_t bits[WI_N_ROLES] = {WI_TOWER_IMAGE, WI_TOWER_TEXT};
+    static const uint32_t bits[WI_N_ROLES] = {WI_TOWER_IMAGE, WI_TOWER_TEXT, WI_TOWER_DECODER};
     for (int role = 0; role < WI_N_ROLES; role++) {
         const wi_tower_kind *kind = s->model->net.tower[role].kind;
         if (!(towers & bits[role]) || !kind)
@@ -112,6 +112,25 @@ wi_status wi_ses_images(wi_session *s, const uint8_t *pixels, size_t n, float *o
         done += batch;
     }
     return WI_OK;
+}
+
+void wi_ses_sight(const wi_session *s, size_t index, float *grid, float *pooled)
+{
+    const wi_tower *tower = &s->model->net.tower[WI_ROLE_IMAGE];
+    tower->kind->sight->copy(tower->self, s->memory[WI_ROLE_IMAGE], index, grid, pooled);
+}
+
+void wi_ses_look(wi_session *s, const float *grid, const float *pooled, size_t n)
+{
+    const wi_tower *tower = &s->model->net.tower[WI_ROLE_DECODER];
+    tower->kind->decode->look(tower->self, &s->run, s->memory[WI_ROLE_DECODER], grid, pooled, n);
+}
+
+float *wi_ses_step(wi_session *s, const wi_decode_row *rows, size_t n, uint32_t *first)
+{
+    const wi_tower *tower = &s->model->net.tower[WI_ROLE_DECODER];
+    return tower->kind->decode->step(tower->self, &s->run, s->memory[WI_ROLE_DECODER], rows, n,
+                                     first);
 }
 
 /* --- texts --- */

@@ -22,6 +22,15 @@ wi_status wi_ses_open(const wi_model *model, uint32_t towers, const wi_session_o
 void wi_ses_close(wi_session **session);
 wi_status wi_ses_images(wi_session *session, const uint8_t *pixels, size_t n, float *out,
                         wi_error *error);
+/* What a decoder is shown of picture `index` of the batch that wi_ses_images encoded last (n <=
+ * max_images). The image tower has a sight. */
+void wi_ses_sight(const wi_session *session, size_t index, float *grid, float *pooled);
+
+/* Decoding, one step after the other, with a session of a decoder (nn/tower.h: wi_tower_decode).
+ * n <= max_images. */
+void wi_ses_look(wi_session *session, const float *grid, const float *pooled, size_t n);
+float *wi_ses_step(wi_session *session, const wi_decode_row *rows, size_t n, uint32_t *first);
+
 wi_status wi_ses_texts(wi_session *session, const char *const *texts, size_t n, float *out,
                        size_t *n_truncated, const wi_progress *progress, wi_error *error);
 

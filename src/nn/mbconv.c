@@ -948,6 +948,31 @@ static void units(const void *tower, wi_run *run, void *of_session, const uint8_
     }
 }
 
+/* --- what a decoder sees --- */
+
+static wi_sight_shape sight_shape(const void *tower)
+{
+    const mbconv *net = tower;
+    return (wi_sight_shape){(uint32_t)last_pixels(net), last_block(net)->out,
+                            net->params.head_width};
+}
+
+/* The last block's output and what the head made of it stay where they are until the next picture. */
+static void copy_sight(const void *tower, const void *of_session, size_t picture, float *places,
+                       float *pooled)
+{
+    const mbconv *net = tower;
+    const memory *m = of_session;
+    const block *last = last_block(net);
+    const size_t ld = ld_map(last->out), n = last_pixels(net);
+    const float *map = m->maps[(net->n_blocks - 1) % 2] + picture * n * ld;
+    for (size_t i = 0; i < n; i++)
+        memcpy(places + i * last->out, map + i * ld, last->out * sizeof *places);
+    memcpy(pooled, m->pooled + picture * head_ld(net), net->params.head_width * sizeof *pooled);
+}
+
+static const wi_tower_sight sight = {.shape = sight_shape, .copy = copy_sight};
+
 static const wi_tower_explain explain = {
     .grid = grid, .hidden_floats = hidden_floats, .regions = regions, .plan = plan, .units = units};
 
@@ -968,5 +993,6 @@ const wi_tower_kind wi_mbconv_kind = {.name = "mbconv",
                                       .take = take,
                                       .prepare = prepare,
                                       .images = forward,
-                                      .explain = &explain};
+                                      .explain = &explain,
+                                      .sight = &sight};
 _Static_assert(sizeof(wi_mbconv_params) <= WI_TOWER_VALUES, "parameters fit");

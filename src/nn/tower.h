@@ -15,7 +15,7 @@
 #include "nn/part.h"
 #include "nn/run.h"
 
-typedef enum wi_role { WI_ROLE_IMAGE = 0, WI_ROLE_TEXT, WI_N_ROLES } wi_role;
+typedef enum wi_role { WI_ROLE_IMAGE = 0, WI_ROLE_TEXT, WI_ROLE_DECODER, WI_N_ROLES } wi_role;
 
 /* The ids of one text. Ids are below the vocabulary's size. */
 typedef struct wi_prompt {
@@ -33,7 +33,7 @@ typedef struct wi_tower_setting {
 typedef struct wi_tower_facts {
     uint32_t image_px, patch_px;
     uint32_t context_length, vocabulary_size;
-    int32_t end_token;
+    int32_t start_token, end_token; /* start: of decoders */
     uint32_t width, n_layers, n_heads, mlp_width;
     const char *activation;
 } wi_tower_facts;
@@ -59,6 +59,51 @@ typedef struct wi_tower_explain {
                   float *hidden, float *rows, float *embedding, float *activation,
                   float *direction);
 } wi_tower_explain;
+
+/* What a decoder is shown of a picture: rows of channels by place, top left first, and one row for the
+ * whole; pooled 0: there is none. */
+typedef struct wi_sight_shape {
+    uint32_t n_places, channels, pooled;
+} wi_sight_shape;
+
+/* What an image tower lets a decoder see. */
+typedef struct wi_tower_sight {
+    wi_sight_shape (*shape)(const void *tower);
+    /* Of a picture of the batch that `images` ran over last: grid[n_places, channels],
+     * pooled[pooled]. */
+    void (*copy)(const void *tower, const void *memory, size_t picture, float *grid, float *pooled);
+} wi_tower_sight;
+
+/* One token that continues a sentence about a picture. */
+typedef struct wi_decode_row {
+    int32_t token;
+    uint32_t picture; /* of those that were looked at */
+    uint32_t before;  /* the node of the token before, WI_DECODE_FIRST: none */
+} wi_decode_row;
+#define WI_DECODE_FIRST UINT32_MAX
+
+/* Sentences side by side about one picture, at most. */
+enum { WI_DECODE_ROWS = 8 };
+
+/* A decoder: which token may come next, one step after the other. Every token that was ever stepped to
+ * is a node of a tree and keeps its keys and values, so that sentences share what they begin with, and
+ * to go on from another one copies nothing. */
+typedef struct wi_tower_decode {
+    wi_sight_shape (*sees)(const void *tower);
+    /* Looks at n pictures, <= the memory's max: grid[n, n_places, channels], pooled[n, pooled].
+     * Forgets all nodes. */
+    void (*look)(const void *tower, wi_run *run, void *memory, const float *grid,
+                 const float *pooled, size_t n);
+    /* logits[n, vocabulary_size], rows of wi_ld(vocabulary_size) floats, in the decoder's memory; they
+     * are the caller's until the next step. Row i becomes node *first + i. n <= WI_DECODE_ROWS * max; no sentence is longer
+     * than the context, and no more tokens are stepped to than fill it for all rows. */
+    float *(*step)(const void *tower, wi_run *run, void *memory, const wi_decode_row *rows,
+                   size_t n, uint32_t *first);
+    /* [vocabulary_size], ascending: what each token is to the tokenizer. */
+    const float *(*ids)(const void *tower);
+    /* [*n, 3]: where the decoder wavers between the first two tokens, it says the third. */
+    const float *(*hedges)(const void *tower, size_t *n);
+} wi_tower_decode;
 
 typedef struct wi_tower_kind {
     const char *name; /* in files and in what users see: "vit" */
@@ -102,6 +147,8 @@ typedef struct wi_tower_kind {
     size_t (*texts)(const void *tower, wi_run *run, void *memory, const wi_prompt *prompts,
                     size_t n, float *out);
     const wi_tower_explain *explain; /* NULL: cannot be looked into */
+    const wi_tower_sight *sight;     /* image towers; NULL: no decoder can read it */
+    const wi_tower_decode *decode;   /* decoders; their memory's max counts pictures */
 } wi_tower_kind;
 
 /* All kinds; the last is NULL. The list stands in towers.c alone. */

@@ -4,8 +4,7 @@
 
 /* A new kind: its file, and a line here. */
 extern const wi_tower_kind wi_vit_kind, wi_vit_rope_kind, wi_vit_map_kind, wi_resnet_kind,
-    wi_mbconv_kind, wi_convnext_kind, wi_fastvit_kind, wi_text_kind;
+    wi_mbconv_kind, wi_convnext_kind, wi_fastvit_kind, wi_text_kind, wi_decoder_kind;
 const wi_tower_kind *const wi_tower_kinds[] = {
-    &wi_vit_kind,     &wi_vit_rope_kind, &wi_vit_map_kind,
-    &wi_resnet_kind,  &wi_mbconv_kind,   &wi_convnext_kind,
-    &wi_fastvit_kind, &wi_text_kind,     NULL};
+    &wi_vit_kind,      &wi_vit_rope_kind, &wi_vit_map_kind, &wi_resnet_kind,  &wi_mbconv_kind,
+    &wi_convnext_kind, &wi_fastvit_kind,  &wi_text_kind,    &wi_decoder_kind, NULL};

@@ -25,14 +25,15 @@ static void fill(const wi_field *fields, void *values)
         static const struct {
             const char *end;
             double number;
-        } usual[] = {{".size_px", 64},  {"patch_px", 16},       {".width", 64},
-                     {".layers", 2},    {".heads", 4},          {"mlp_width", 128},
-                     {"ln_eps", 0.5},   {"context_length", 16}, {"vocabulary_size", 512},
-                     {"end_token", 7},  {"embedding_dim", 32},  {"logit_scale", 100},
-                     {"stage1", 1},     {"stage2", 1},          {"stage3", 1},
-                     {"stage4", 1},     {"std0", 0.5},          {"std1", 0.5},
-                     {"std2", 0.5},     {"pool_heads", 4},      {"stem_width", 8},
-                     {"head_width", 16}};
+        } usual[] = {{".size_px", 64},   {"patch_px", 16},       {".width", 64},
+                     {".layers", 2},     {".heads", 4},          {"mlp_width", 128},
+                     {"ln_eps", 0.5},    {"context_length", 16}, {"vocabulary_size", 512},
+                     {"end_token", 7},   {"embedding_dim", 32},  {"logit_scale", 100},
+                     {"stage1", 1},      {"stage2", 1},          {"stage3", 1},
+                     {"stage4", 1},      {"std0", 0.5},          {"std1", 0.5},
+                     {"std2", 0.5},      {"pool_heads", 4},      {"stem_width", 8},
+                     {"head_width", 16}, {"start_token", 6},     {"channels", 8},
+                     {".places", 9},     {".pooled", 16},        {"pooled_rows", 2}};
         const size_t n_key = strlen(f->key);
         for (size_t u = 0; u < sizeof usual / sizeof *usual; u++) {
             const size_t n = strlen(usual[u].end);
@@ -64,12 +65,14 @@ static void fill_stages(const wi_field *fields, void *values)
 
 /* A model of one image kind and one text kind that passes its checks; false when this test does not
  * know how to make one of them (it then says so and leaves the kind to its own tests). */
-static bool make(const wi_tower_kind *image, const wi_tower_kind *text, wi_params *out)
+static bool make_all(const wi_tower_kind *image, const wi_tower_kind *text,
+                     const wi_tower_kind *decoder, wi_params *out)
 {
     *out = wi_params_default();
     fill(wi_params_fields, out);
     out->tower[WI_ROLE_IMAGE].kind = image;
     out->tower[WI_ROLE_TEXT].kind = text;
+    out->tower[WI_ROLE_DECODER].kind = decoder;
     for (int role = 0; role < WI_N_ROLES; role++)
         if (out->tower[role].kind) {
             fill(out->tower[role].kind->fields, out->tower[role].values);
@@ -82,6 +85,11 @@ static bool make(const wi_tower_kind *image, const wi_tower_kind *text, wi_param
     print_message("%s and %s: %s\n", image ? image->name : "none", text ? text->name : "none",
                   error.message);
     return false;
+}
+
+static bool make(const wi_tower_kind *image, const wi_tower_kind *text, wi_params *out)
+{
+    return make_all(image, text, NULL, out);
 }
 
 static void hash(const wi_params *params, uint8_t digest[32])
@@ -177,8 +185,9 @@ static void every_field_goes_through_a_file(void **state)
     for (size_t k = 0; wi_tower_kinds[k]; k++) {
         const wi_tower_kind *kind = wi_tower_kinds[k];
         wi_params base;
-        if (!make(kind->role == WI_ROLE_IMAGE ? kind : NULL,
-                  kind->role == WI_ROLE_TEXT ? kind : NULL, &base))
+        if (!make_all(kind->role == WI_ROLE_IMAGE ? kind : NULL,
+                      kind->role == WI_ROLE_TEXT ? kind : NULL,
+                      kind->role == WI_ROLE_DECODER ? kind : NULL, &base))
             continue;
         const wi_params back = through_a_file(&base);
         expect_equal(&base, &back, "nothing");

@@ -1,0 +1,61 @@
+/* Describing pictures in words: a decoder that reads what a model's image tower sees. */
+#ifndef WHATSIT_DESCRIBE_H
+#define WHATSIT_DESCRIBE_H
+
+#include <whatsit/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct wi_describer wi_describer;
+
+enum { WI_DESCRIBE_MAX_BEAM = 8, WI_CAPTION_BYTES = 512 };
+
+/* The working memory of one thread that describes, taken here for max_images pictures (0: 1) at a time.
+ * model: whose image tower sees; decoder: a describer's file, opened as a model. one_thread: as in
+ * wi_session_options.
+ * Owns: the caller closes *out; both models are borrowed. Threads: one call per describer at a time.
+ * Errors: WI_ERR_MISMATCH when the decoder was made for another model; WI_ERR_UNSUPPORTED when decoder
+ *     is none, or the image tower shows no grid; WI_ERR_LIMIT, WI_ERR_NOMEM */
+typedef struct wi_describer_options {
+    uint32_t max_images;
+    bool one_thread;
+} wi_describer_options;
+WI_API wi_status wi_describer_open(const wi_model *model, const wi_model *decoder,
+                                   const wi_describer_options *options, wi_describer **out,
+                                   wi_error *error);
+WI_API void wi_describer_close(wi_describer **describer);
+
+typedef struct wi_describe_options {
+    uint32_t n_captions; /* of each picture, 1..8; 0: 1 */
+    uint32_t beam;       /* sentences followed at a time, n_captions..8; 0: 3, or n_captions */
+    uint32_t max_tokens; /* to be found; 0: as many as the decoder has room for */
+    float power; /* sentences compare by logprob / tokens^power; 0: 0.7; below 0: by logprob */
+    const char *about; /* nullable: the words that every caption begins with */
+} wi_describe_options;
+
+typedef struct wi_caption {
+    char text[WI_CAPTION_BYTES]; /* UTF-8 as far as the decoder's tokens are; no full stop */
+    float logprob;   /* of the tokens found, natural logarithm; those of `about` are not counted */
+    float mean_prob; /* their geometric mean */
+    uint32_t n_tokens; /* found, the end among them */
+    bool sure; /* mean_prob reaches what the decoder's makers found that true captions reach */
+} wi_caption;
+
+/* Captions of n pictures, best first.
+ * Shapes: pixels[n,size,size,3] u8 as wi_image_preprocess writes them; out[n,n_captions]; n_out[n]: how
+ *     many there are, at least one; embeddings (nullable): [n,embedding_dim], as
+ *     wi_session_encode_images gives them
+ * Exact:  results do not depend on n or on the number of threads; nothing is allocated once `about` is
+ *     read
+ * Errors: WI_ERR_ARG for options out of range; WI_ERR_FORMAT when about is not UTF-8; WI_ERR_UNSUPPORTED
+ *     for a word in it that the decoder does not know; WI_ERR_LIMIT when it leaves no room */
+WI_API wi_status wi_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
+                             const wi_describe_options *options, wi_caption *out, size_t *n_out,
+                             float *embeddings, wi_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,30 @@
+#include "model/describer.h"
+
+#include "base/error.h"
+
+wi_status wi_describer_open(const wi_model *model, const wi_model *decoder,
+                            const wi_describer_options *options, wi_describer **out,
+                            wi_error *error)
+{
+    const wi_describer_options defaults = {0};
+    if (!model || !decoder || !out)
+        return wi_fail(error, WI_ERR_ARG,
+                       "wi_describer_open: a model, a decoder and a place are needed");
+    return wi_dsc_open(model, decoder, options ? options : &defaults, out, error);
+}
+
+void wi_describer_close(wi_describer **describer)
+{
+    wi_dsc_close(describer);
+}
+
+wi_status wi_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
+                      const wi_describe_options *options, wi_caption *out, size_t *n_out,
+                      float *embeddings, wi_error *error)
+{
+    const wi_describe_options defaults = {0};
+    if (!describer || (n && (!pixels || !out || !n_out)))
+        return wi_fail(error, WI_ERR_ARG, "wi_describe: a NULL argument");
+    return wi_dsc_describe(describer, pixels, n, options ? options : &defaults, out, n_out,
+                           embeddings, error);
+}

@@ -1,0 +1,31 @@
+/* A decoder of sentences: a causal transformer over tokens that also attends to a picture's grid.
+ *
+ *     memory = norm(grid rows W_g + place; pooled W_p in n rows)
+ *     x = token + position; each block: x += self(ln1 x); x += cross(ln2 x, memory); x += mlp(ln3 x)
+ *     logits = token table . ln x + bias
+ *
+ * The token table is stored once, as a matrix, and serves both ends. The vocabulary is a part of a
+ * tokenizer's: tensor d.ids says which ids.
+ * Source: "Attention Is All You Need" (arXiv:1706.03762), pre-norm; "Show, Attend and Tell"
+ * (arXiv:1502.03044) for what is attended to */
+#ifndef WI_NN_DECODER_H
+#define WI_NN_DECODER_H
+
+#include "nn/tower.h"
+
+typedef struct wi_decoder_params {
+    uint32_t width, n_layers, n_heads, mlp_width;
+    wi_activation activation;
+    float ln_eps;
+    uint32_t context_length, vocabulary_size, start_token, end_token;
+    uint32_t n_places, channels; /* of the grid */
+    uint32_t pooled, pooled_rows;
+    uint32_t n_hedges;
+    float hedge; /* the share of two tokens' probability below which the third is said */
+    float
+        least_mean; /* a sentence whose tokens are less probable in the (geometric) mean is unsure */
+} wi_decoder_params;
+
+extern const wi_tower_kind wi_decoder_kind;
+
+#endif
