@@ -4,6 +4,8 @@ steadily, and in turn nobody else, or one address that does the worst that its l
 
     bench/hostile.py PROGRAM MODEL PHOTO [--rounds N] [--seconds S] [--kinds A,B]
 
+tests/server/test_mixed.py sends all of it at once, mixed.
+
 Prints JSON lines: for each kind of abuse the good clients' median and 99th percentile, and their ratios to the quiet
 turns of the same rounds. Loses nothing: every good request must be answered with 200, or it says so."""
 import argparse
@@ -11,6 +13,7 @@ import http.client
 import json
 import multiprocessing
 import os
+import random
 import re
 import socket
 import struct
@@ -20,7 +23,8 @@ import threading
 import time
 import zlib
 
-ABUSER = "203.0.113.66"
+ABUSER = "203.0.113.66"  # each process of abuse may have another
+KEY = None  # of the one who has a key
 GOOD_A_SECOND = 10
 
 
@@ -44,9 +48,10 @@ def picture(side):
     return PICTURES[side]
 
 
-def post(port, path, body, address=ABUSER, timeout=120, kind=None):
+def post(port, path, body, address=None, timeout=120, kind=None, key=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-    headers = {"X-Forwarded-For": address, **({"Content-Type": kind} if kind else {})}
+    headers = {"X-Forwarded-For": address or ABUSER, **({"Content-Type": kind} if kind else {}),
+               **({"Authorization": "Bearer " + key} if key else {})}
     try:
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
@@ -61,10 +66,17 @@ def head(path, length, *more):
                          *more]) + "\r\n\r\n").encode()
 
 
-def abuse(kind, port, until):
-    """In a process of its own, which stands for another machine: it takes no core from those who are measured."""
+def abuse(kind, port, until, address=ABUSER, key=None):
+    """In a process of its own, which stands for another machine: it takes no core from those who are measured. Goes on
+    while the server is away."""
+    global ABUSER, KEY
+    ABUSER, KEY = address, key
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    KINDS[kind](port, until)
+    while time.monotonic() < until:
+        try:
+            KINDS[kind](port, until)
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.1)
 
 
 def slow_pictures(port, until):
@@ -138,7 +150,44 @@ def bodies(port, until):
         time.sleep(0.1)
 
 
-KINDS = {f.__name__: f for f in (slow_pictures, medium_pictures, left_behind, words, heads, garbage_keys, connections, bodies)}
+def many_pictures(port, until):
+    """With a key whose plan sets no rate: as many small pictures as it can."""
+    small = picture(300)
+    while time.monotonic() < until:
+        post(port, "/v1/classify?labels=a,b", small, key=KEY)
+
+
+def broken_pictures(port, until):
+    source, whole = random.Random(1), picture(300)
+    while time.monotonic() < until:
+        broken = bytearray(whole)
+        for _ in range(source.randrange(1, 20)):
+            broken[source.randrange(len(broken))] = source.randrange(256)
+        post(port, "/v1/classify?labels=a,b", bytes(broken[:source.randrange(1, len(broken))]))
+
+
+def no_http(port, until):
+    source = random.Random(1)
+    begins = (b"", b"GET / HTTP/1.1\r\n", b"POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", b"\x16\x03\x01")
+    while time.monotonic() < until:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as sock:
+            sock.sendall(source.choice(begins) + source.randbytes(source.randrange(400)))
+        time.sleep(0.01)
+
+
+def drips(port, until):
+    """A hundred requests that come byte by byte."""
+    socks = [socket.create_connection(("127.0.0.1", port), timeout=2) for _ in range(100)]
+    for sock in socks:
+        sock.sendall(head("/v1/classify?labels=a,b", 100))
+    while time.monotonic() < until:
+        for sock in socks:
+            sock.sendall(b"x")
+        time.sleep(0.5)
+
+
+KINDS = {f.__name__: f for f in (slow_pictures, medium_pictures, left_behind, words, heads, garbage_keys, connections,
+                                    bodies, many_pictures, broken_pictures, no_http, drips)}
 
 
 def good(port, photo, seconds, statuses):
@@ -168,11 +217,11 @@ def percentile(times, share):
     return sorted(times)[min(len(times) - 1, int(len(times) * share))]
 
 
-def turn(port, photo, seconds, kind, statuses):
+def turn(port, photo, seconds, kind, statuses, key=None):
     abusers = []
     if kind:
         until = time.monotonic() + seconds
-        abusers = [multiprocessing.Process(target=abuse, args=(kind, port, until)) for _ in range(4)]
+        abusers = [multiprocessing.Process(target=abuse, args=(kind, port, until, ABUSER, key)) for _ in range(4)]
         for abuser in abusers:
             abuser.start()
         time.sleep(1)
@@ -197,7 +246,10 @@ def main():
     picture(7000), picture(3800)
     times, statuses = {kind: [] for kind in kinds}, {}
     with tempfile.TemporaryDirectory(prefix="whatsit-hostile-") as folder:
-        server = subprocess.Popen([options.program, "serve", "--listen", "127.0.0.1:0", "--db", os.path.join(folder, "s.db"),
+        database = os.path.join(folder, "s.db")
+        key = subprocess.run([options.program, "keys", "new", "busy", "--rate", "-1", "--requests", "-1", "--db", database], check=True,
+                             capture_output=True, text=True).stdout.strip()
+        server = subprocess.Popen([options.program, "serve", "--listen", "127.0.0.1:0", "--db", database,
                                    "--model", options.model, "--anonymous"], stderr=subprocess.PIPE, text=True)
         port = int(re.search(r":(\d+) ", server.stderr.readline()).group(1))
         threading.Thread(target=server.stderr.read, daemon=True).start()
@@ -205,7 +257,7 @@ def main():
             good(port, photo, 2, {})
             for _ in range(options.rounds):
                 for kind in kinds:
-                    times[kind] += turn(port, photo, options.seconds, kind, statuses.setdefault(kind, {}))
+                    times[kind] += turn(port, photo, options.seconds, kind, statuses.setdefault(kind, {}), key)
                     time.sleep(1)
         finally:
             server.terminate()
