@@ -153,6 +153,12 @@ static bool read_form(srv_request *request, asked *a, srv_response *response)
     }
     for (size_t i = 0; names[i]; i++) {
         char *value = field(&a->parts, names[i]);
+        if (value && srv_pairs_get(&request->query, names[i])) {
+            srv_error(request, response, 422, "twice", "'%s' is in the query and in the form",
+                      names[i]);
+            free(value);
+            return false;
+        }
         bool added = !value || srv_pairs_add(&request->query, names[i], value);
         free(value);
         if (!added) {

@@ -38,7 +38,7 @@ static void free_inputs(inputs *all)
 static bool add_input(inputs *all, const char *text, const char *image, wi_error *error)
 {
     if (all->n == MAX_INPUTS) {
-        store_fail(error, WI_ERR_LIMIT, "more than %d inputs", MAX_INPUTS);
+        store_fail(error, WI_ERR_ARG, "more than %d inputs", MAX_INPUTS);
         return false;
     }
     if (!all->items) {
