@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "nn/depthwise.h"
+#include "nn/explain.h"
 #include "nn/pixels.h"
 
 #include <stdio.h>
@@ -344,6 +345,75 @@ static void images(const void *tower, wi_run *run, void *of_session, const uint8
     project(c, run, m, n, out);
 }
 
+/* --- looking inside --- */
+
+static uint32_t grid(const void *tower)
+{
+    return (uint32_t)side_of(tower, STAGES - 1);
+}
+
+static size_t hidden_floats(const void *tower)
+{
+    (void)tower;
+    return 1; /* nothing is kept */
+}
+
+/* The end of the network, of each position of the last map by itself. */
+static void regions(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                    float *hidden, float *rows, float *embedding, float *out)
+{
+    (void)hidden;
+    (void)rows;
+    const convnext *c = tower;
+    memory *m = of_session;
+    const size_t width = c->params.width[STAGES - 1], ld = wi_ld(width),
+                 n = (size_t)grid(c) * grid(c);
+    images(c, run, m, pixels, 1, embedding);
+    for (size_t t = 0; t < n; t++) {
+        memcpy(m->pooled, m->x + t * ld, width * sizeof *m->pooled);
+        project(c, run, m, 1, out + t * c->embedding_dim);
+    }
+}
+
+/* The hidden numbers of the head where there are some, else the channels of the last map. */
+static wi_unit_plan plan(const void *tower)
+{
+    const wi_convnext_params *p = &((const convnext *)tower)->params;
+    return (wi_unit_plan){1, STAGES, p->head_hidden ? p->head_hidden : p->width[STAGES - 1]};
+}
+
+static void units(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                  float *hidden, float *rows, float *embedding, float *activation, float *direction)
+{
+    (void)hidden;
+    (void)rows;
+    const convnext *c = tower;
+    memory *m = of_session;
+    const size_t width = c->params.width[STAGES - 1], dim = c->embedding_dim,
+                 n_units = plan(c).n_units;
+    float *one = c->params.head_hidden ? m->hidden : m->pooled;
+    wi_entering e = {&c->head, activation};
+    run->watch = c->params.head_hidden ? wi_entering_watch : NULL;
+    run->tap_context = &e;
+    images(c, run, m, pixels, 1, embedding);
+    run->watch = NULL;
+    run->tap_context = NULL;
+    if (!c->params.head_hidden) {
+        average(m, 1, (size_t)grid(c) * grid(c), width); /* what stood there was normalised */
+        memcpy(activation, m->pooled, width * sizeof *activation);
+    }
+    for (size_t u = 0; u < n_units; u++) {
+        wi_one_hot(one, 1, n_units, wi_ld(n_units), u);
+        if (!c->params.head_hidden)
+            wi_through_norm(&c->head_norm, NULL, one, 1, wi_ld(n_units));
+        wi_turn(run, &c->head, 1, one, wi_ld(n_units), m->projected, wi_ld(dim));
+        memcpy(direction + u * dim, m->projected, dim * sizeof *direction);
+    }
+}
+
+static const wi_tower_explain explanation = {
+    .grid = grid, .hidden_floats = hidden_floats, .regions = regions, .plan = plan, .units = units};
+
 const wi_tower_kind wi_convnext_kind = {.name = "convnext",
                                         .role = WI_ROLE_IMAGE,
                                         .fields = fields,
@@ -358,5 +428,6 @@ const wi_tower_kind wi_convnext_kind = {.name = "convnext",
                                         .need = need_convnext,
                                         .take = take,
                                         .prepare = prepare,
-                                        .images = images};
+                                        .images = images,
+                                        .explain = &explanation};
 _Static_assert(sizeof(wi_convnext_params) <= WI_TOWER_VALUES, "parameters fit");

@@ -3,6 +3,7 @@
 #define WI_NN_EXPLAIN_H
 
 #include "nn/run.h"
+#include "nn/weights.h"
 
 #include <string.h>
 
@@ -28,6 +29,40 @@ static inline void wi_copy_rows(float *to, size_t ld_to, const float *from, size
 {
     for (size_t i = 0; i < n; i++)
         memcpy(to + i * ld_to, from + i * ld, width * sizeof *to);
+}
+
+/* A norm before the end is linear but for its common factor: it takes the mean out and weighs. scale:
+ * by which each number is weighed before it, or NULL. x[m, norm->n], in place. */
+static inline void wi_through_norm(const wi_norm *norm, const float *scale, float *x, size_t m,
+                                   size_t ld)
+{
+    for (size_t i = 0; i < m; i++) {
+        float *row = x + i * ld;
+        double sum = 0.0;
+        for (size_t j = 0; scale && j < norm->n; j++)
+            row[j] *= scale[j];
+        for (size_t j = 0; j < norm->n; j++)
+            sum += (double)row[j];
+        const float mean = (float)(sum / norm->n);
+        for (size_t j = 0; j < norm->n; j++)
+            row[j] = (row[j] - mean) * norm->w[j];
+    }
+}
+
+/* Keeps the first row of what enters one matrix: to[k]. */
+typedef struct wi_entering {
+    const wi_mat *mat;
+    float *to;
+} wi_entering;
+
+static inline void wi_entering_watch(void *context, const wi_mat *mat, const float *x, size_t rows,
+                                     size_t ld)
+{
+    const wi_entering *e = context;
+    (void)rows;
+    (void)ld;
+    if (mat == e->mat)
+        memcpy(e->to, x, mat->k * sizeof *x);
 }
 
 /* Keeps what one tap shows: to[rows, ld_to]. */

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "nn/attention.h"
 #include "nn/depthwise.h"
+#include "nn/explain.h"
 #include "nn/pixels.h"
 
 #include <math.h>
@@ -550,13 +551,11 @@ static void run_stage(const fastvit *f, wi_run *run, memory *m, size_t n, int s)
     wi_tap(run, "vision/stage", s, m->x, n * side * side, st->width, ld);
 }
 
-static void images(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
-                   size_t n, float *out)
+/* m->x = the last map, m->pooled[n] its mean over each picture. */
+static void see(const fastvit *f, wi_run *run, memory *m, const uint8_t *pixels, size_t n)
 {
-    const fastvit *f = tower;
-    memory *m = of_session;
-    const size_t width = f->params.final_width, dim = f->embedding_dim, ld = wi_ld(width);
-    const size_t side = side_of(f, f->n_stages - 1), rows = n * side * side, ld_out = wi_ld(dim);
+    const size_t width = f->params.final_width, ld = wi_ld(width),
+                 side = side_of(f, f->n_stages - 1), rows = n * side * side;
     run_stem(f, run, m, pixels, n);
     for (int s = 0; s < f->n_stages; s++)
         run_stage(f, run, m, n, s);
@@ -567,11 +566,77 @@ static void images(const void *tower, wi_run *run, void *of_session, const uint8
     for_rows(run, gelu_row, &job);
     average(m, m->x, n, side * side, width);
     wi_tap(run, "vision/pooled", 0, m->pooled, n, width, ld);
+}
+
+static void images(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                   size_t n, float *out)
+{
+    const fastvit *f = tower;
+    memory *m = of_session;
+    const size_t dim = f->embedding_dim, ld = wi_ld(f->params.final_width), ld_out = wi_ld(dim);
+    see(f, run, m, pixels, n);
     const wi_input in = wi_prepare(run, &f->head, n, m->pooled, ld);
     wi_linear(run, &f->head, n, &in, m->projected, ld_out, (wi_epilogue){0});
     for (size_t b = 0; b < n; b++)
         memcpy(out + b * dim, m->projected + b * ld_out, dim * sizeof *out);
 }
+
+/* --- looking inside --- */
+
+static uint32_t grid(const void *tower)
+{
+    const fastvit *f = tower;
+    return (uint32_t)side_of(f, f->n_stages - 1);
+}
+
+static size_t hidden_floats(const void *tower)
+{
+    (void)tower;
+    return 1; /* nothing is kept */
+}
+
+/* The embedding is the mean of these: behind the last map stands nothing but a matrix. */
+static void regions(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                    float *hidden, float *rows, float *embedding, float *out)
+{
+    (void)hidden;
+    const fastvit *f = tower;
+    memory *m = of_session;
+    const size_t dim = f->embedding_dim, ld = wi_ld(f->params.final_width),
+                 n = (size_t)grid(f) * grid(f);
+    images(f, run, m, pixels, 1, embedding);
+    const wi_input in = wi_prepare(run, &f->head, n, m->x, ld);
+    wi_linear(run, &f->head, n, &in, rows, wi_ld(dim), (wi_epilogue){0});
+    wi_copy_rows(out, dim, rows, wi_ld(dim), n, dim);
+}
+
+static wi_unit_plan plan(const void *tower)
+{
+    const fastvit *f = tower;
+    return (wi_unit_plan){1, (uint32_t)f->n_stages, f->params.final_width};
+}
+
+/* The channels of the last map, each by its mean. */
+static void units(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                  float *hidden, float *rows, float *embedding, float *activation, float *direction)
+{
+    (void)hidden;
+    const fastvit *f = tower;
+    memory *m = of_session;
+    const size_t width = f->params.final_width, ld = wi_ld(width), dim = f->embedding_dim,
+                 batch = (size_t)grid(f) * grid(f);
+    images(f, run, m, pixels, 1, embedding);
+    memcpy(activation, m->pooled, width * sizeof *activation);
+    for (size_t u = 0; u < width; u += batch) {
+        const size_t n = width - u < batch ? width - u : batch;
+        wi_one_hot(m->h, n, width, ld, u);
+        wi_turn(run, &f->head, n, m->h, ld, rows, wi_ld(dim));
+        wi_copy_rows(direction + u * dim, dim, rows, wi_ld(dim), n, dim);
+    }
+}
+
+static const wi_tower_explain explanation = {
+    .grid = grid, .hidden_floats = hidden_floats, .regions = regions, .plan = plan, .units = units};
 
 const wi_tower_kind wi_fastvit_kind = {.name = "fastvit",
                                        .role = WI_ROLE_IMAGE,
@@ -587,5 +652,6 @@ const wi_tower_kind wi_fastvit_kind = {.name = "fastvit",
                                        .need = need_fastvit,
                                        .take = take,
                                        .prepare = prepare,
-                                       .images = images};
+                                       .images = images,
+                                       .explain = &explanation};
 _Static_assert(sizeof(wi_fastvit_params) <= WI_TOWER_VALUES, "parameters fit");

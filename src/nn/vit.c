@@ -247,8 +247,11 @@ void wi_vit_forward(const void *tower, wi_run *run, void *of_session, const uint
     .bytes = bytes, .open = open_vit, .walk = walk, .macs = macs,                                  \
     .memory_bytes = sizeof(wi_vit_memory), .need = need_vit, .take = take, .prepare = prepare,     \
     .images = wi_vit_forward
-const wi_tower_kind wi_vit_rope_kind = {
-    .name = "vit_rope", .fields = rope_fields, .check = check_rope, SHARED};
+const wi_tower_kind wi_vit_rope_kind = {.name = "vit_rope",
+                                        .fields = rope_fields,
+                                        .check = check_rope,
+                                        .explain = &wi_vit_explain,
+                                        SHARED};
 const wi_tower_kind wi_vit_kind = {.name = "vit",
                                    .number = 1,
                                    .fields = fields,

@@ -23,7 +23,7 @@ typedef struct wi_vit_params {
     uint32_t rope_grid;
 } wi_vit_params;
 
-/* The second one is for what explanations do not know: turned queries, gated blocks. */
+/* The second one has turned queries and gated blocks, which files of the first do not speak of. */
 extern const wi_tower_kind wi_vit_kind, wi_vit_rope_kind;
 extern const wi_tower_explain wi_vit_explain;
 

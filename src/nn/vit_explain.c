@@ -74,23 +74,6 @@ static void keep_activations(void *context, const wi_mat *mat, const float *x, s
     }
 }
 
-/* The last norm is linear but for its common factor: it takes the mean out and weighs. What a block
- * adds is weighed before it, where the network does so. */
-static void through_norm(const wi_norm *norm, const float *scale, float *x, size_t m, size_t ld)
-{
-    for (size_t i = 0; i < m; i++) {
-        float *row = x + i * ld;
-        double sum = 0.0;
-        for (size_t j = 0; scale && j < norm->n; j++)
-            row[j] *= scale[j];
-        for (size_t j = 0; j < norm->n; j++)
-            sum += (double)row[j];
-        const float mean = (float)(sum / norm->n);
-        for (size_t j = 0; j < norm->n; j++)
-            row[j] = (row[j] - mean) * norm->w[j];
-    }
-}
-
 static void units(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
                   float *hidden, float *rows, float *embedding, float *activation, float *direction)
 {
@@ -116,7 +99,7 @@ static void units(const void *tower, wi_run *run, void *of_session, const uint8_
             const size_t m = p.n_units - u < batch ? p.n_units - u : batch;
             wi_one_hot(memory->mlp, m, p.n_units, wide, u);
             wi_turn(run, &block->fc2, m, memory->mlp, wide, memory->h, ld);
-            through_norm(&vit->post_norm, block->scale2, memory->h, m, ld);
+            wi_through_norm(&vit->post_norm, block->scale2, memory->h, m, ld);
             wi_turn(run, &vit->projection, m, memory->h, ld, rows, ld_rows);
             wi_copy_rows(direction + ((size_t)i * p.n_units + u) * dim, dim, rows, ld_rows, m, dim);
         }

@@ -1,6 +1,7 @@
 #include "nn/vit_map.h"
 
 #include "base/error.h"
+#include "nn/explain.h"
 #include "nn/pixels.h"
 #include "nn/rope.h"
 
@@ -156,8 +157,9 @@ static void need_vit(const void *tower, size_t max_images, wi_run_need *need)
     wi_need_mat(need, &v->patch, rows);
     wi_stack_need(&v->stack, rows, n_tokens(v), false, need);
     wi_map_head_need(&v->head, max_images, n_tokens(v), need);
+    wi_need_mat(need, &v->head.fc2, n_tokens(v)); /* explanations: as many units at a time */
     if (v->params.has_projection)
-        wi_need_mat(need, &v->projection, max_images);
+        wi_need_mat(need, &v->projection, rows);
 }
 
 static void take(const void *tower, size_t max_images, size_t n_threads, void *to, wi_arena *arena)
@@ -168,7 +170,8 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
     size_t rows = 0;
     if (!wi_size_mul(max_images, n_tokens(v), &rows))
         arena->overflow = true;
-    wi_stack_take(&v->stack, rows, 0, v->patch.k, &memory->stack, arena);
+    const size_t wide = v->patch.k > v->head.mlp_width ? v->patch.k : v->head.mlp_width;
+    wi_stack_take(&v->stack, rows, 0, wide, &memory->stack, arena);
     wi_map_head_take(&v->head, max_images, n_tokens(v), &memory->head, arena);
     memory->pooled =
         wi_arena_take(arena, max_images, wi_ld(v->params.blocks.width) * sizeof(float));
@@ -251,6 +254,83 @@ static void images(const void *tower, wi_run *run, void *of_session, const uint8
     answer(v, run, memory, n, out);
 }
 
+/* --- looking inside --- */
+
+static uint32_t grid_of(const void *tower)
+{
+    return (uint32_t)grid(tower);
+}
+
+static size_t hidden_floats(const void *tower)
+{
+    const vit_map *v = tower;
+    return n_tokens(v) * wi_ld(v->params.blocks.width);
+}
+
+/* The last block with each token attending to itself alone; then the head looks at each by itself. */
+static void regions(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                    float *hidden, float *rows, float *embedding, float *out)
+{
+    (void)rows;
+    const vit_map *v = tower;
+    vit_map_memory *memory = of_session;
+    float *x = memory->stack.x;
+    const size_t width = v->params.blocks.width, ld = wi_ld(width), n = n_tokens(v),
+                 lead = v->params.has_class;
+    wi_capture c = {"vision/hidden", (int)v->params.blocks.n_layers - 1, hidden, 0};
+    run->tap = wi_capture_tap;
+    run->tap_context = &c;
+    images(v, run, memory, pixels, 1, embedding);
+    run->tap = NULL;
+    run->tap_context = NULL;
+    wi_copy_rows(x, ld, hidden, ld, n, width);
+    wi_stack_alone(&v->stack, run, &memory->stack, n);
+    wi_norm_rows(run, &v->post_norm, n, x, ld, x, ld);
+    for (size_t t = lead; t < n; t++) {
+        wi_map_head_run(&v->head, run, &memory->head, x + t * ld, 1, 1, memory->pooled, ld);
+        answer(v, run, memory, 1, out + (t - lead) * v->embedding_dim);
+    }
+}
+
+static wi_unit_plan plan(const void *tower)
+{
+    const vit_map *v = tower;
+    return (wi_unit_plan){1, v->params.blocks.n_layers, v->head.mlp_width};
+}
+
+/* The units of the head's MLP: nothing but a matrix stands behind them. */
+static void units(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
+                  float *hidden, float *rows, float *embedding, float *activation, float *direction)
+{
+    (void)hidden;
+    const vit_map *v = tower;
+    vit_map_memory *memory = of_session;
+    wi_stack_memory *m = &memory->stack;
+    const size_t ld = wi_ld(v->params.blocks.width), dim = v->embedding_dim, ld_rows = wi_ld(dim),
+                 n_units = v->head.mlp_width, batch = n_tokens(v);
+    wi_entering e = {&v->head.fc2, activation};
+    run->watch = wi_entering_watch;
+    run->tap_context = &e;
+    images(v, run, memory, pixels, 1, embedding);
+    run->watch = NULL;
+    run->tap_context = NULL;
+    for (size_t u = 0; u < n_units; u += batch) {
+        const size_t n = n_units - u < batch ? n_units - u : batch;
+        wi_one_hot(m->mlp, n, n_units, m->ld_mlp, u);
+        wi_turn(run, &v->head.fc2, n, m->mlp, m->ld_mlp, m->h, ld);
+        if (v->params.has_projection)
+            wi_turn(run, &v->projection, n, m->h, ld, rows, ld_rows);
+        wi_copy_rows(direction + u * dim, dim, v->params.has_projection ? rows : m->h,
+                     v->params.has_projection ? ld_rows : ld, n, dim);
+    }
+}
+
+static const wi_tower_explain explanation = {.grid = grid_of,
+                                             .hidden_floats = hidden_floats,
+                                             .regions = regions,
+                                             .plan = plan,
+                                             .units = units};
+
 const wi_tower_kind wi_vit_map_kind = {.name = "vit_map",
                                        .role = WI_ROLE_IMAGE,
                                        .fields = fields,
@@ -265,5 +345,6 @@ const wi_tower_kind wi_vit_map_kind = {.name = "vit_map",
                                        .need = need_vit,
                                        .take = take,
                                        .prepare = prepare,
-                                       .images = images};
+                                       .images = images,
+                                       .explain = &explanation};
 _Static_assert(sizeof(wi_vit_map_params) <= WI_TOWER_VALUES, "parameters fit");

@@ -6,7 +6,7 @@
 
 Each folder of originals/ holds a checkpoint as people have it, with seeded random weights, and
 expected.safetensors: pixels u8 [n,px,px,3], input_ids i32 [n,context] with padding, image_embeds and
-text_embeds f32, before normalisation, computed in float64 by the original from the stored weights.
+text_embeds f32, before normalisation, regions f32 [n,places,dim] of some (each place's own embedding), computed in float64 by the original from the stored weights.
 """
 import copy
 import json
@@ -175,29 +175,71 @@ def make_hf(name, seed):
          "image_mean": mean, "image_std": std}, indent=1) + "\n")
 
 
-def make_pe(name, seed):
-    """PE-Core: timm's image tower beside open_clip's text tower, as timm/PE-Core-S-16-384 has them."""
+# name: (timm's name, what makes it small, side, timm_pool, timm_proj, mean and std of pixels)
+HALF, OPENAI = ((0.5,) * 3,) * 2, ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+TIMM = {
+    "open_clip_pe_core": ("vit_pe_core_small_patch16_384", dict(img_size=15, patch_size=4, embed_dim=64, num_heads=1, depth=2,
+                          mlp_ratio=0.5, attn_pool_mlp_ratio=0.5), 15, "map", None, HALF),
+    "open_clip_eva02": ("eva02_base_patch16_clip_224", dict(img_size=15, patch_size=4, embed_dim=64, num_heads=2, depth=2,
+                        mlp_ratio=0.6), 15, "token", None, OPENAI),
+    "open_clip_convnext": ("convnext_base", dict(depths=(1, 2, 1, 1), dims=(8, 16, 24, 40)), 64, "", "linear", OPENAI),
+    "open_clip_fastvit": ("fastvit_mci0", dict(layers=(1, 2, 1, 1), embed_dims=(8, 16, 32, 64)), 64, "avg", None,
+                          ((0.0,) * 3, (1.0,) * 3)),
+}
+
+
+def regions_of(trunk, head, values):
+    """Each place's own embedding: what follows the last mixing of places, of that place alone."""
+    if hasattr(trunk, "final_conv"):  # FastViT: only a mean and a matrix stand behind
+        x = trunk.forward_features(values).flatten(2).transpose(1, 2)
+        return trunk.head.fc(x)
+    if hasattr(trunk, "stages"):  # ConvNeXt
+        x = trunk.forward_features(values)
+        places = x.flatten(2).transpose(1, 2).flatten(0, 1)[:, :, None, None]
+        return head(trunk.forward_head(places)).unflatten(0, (len(x), -1))
+    x, rope = trunk._pos_embed(trunk.patch_embed(values))
+    x = trunk.norm_pre(x)
+    for block in trunk.blocks[:-1]:
+        x = block(x, rope=rope)
+    last = trunk.blocks[-1]
+    y = last.norm1(x)
+    v = last.attn.qkv(y).chunk(3, -1)[2] if last.attn.qkv is not None else last.attn.v_proj(y)
+    x = x + last.attn.proj(last.attn.norm(v))
+    x = trunk.norm(x + last.mlp(last.norm2(x)))[:, trunk.num_prefix_tokens:]
+    if trunk.attn_pool is not None:
+        x = trunk.attn_pool(x.flatten(0, 1)[:, None]).unflatten(0, x.shape[:2])
+    return trunk.head(trunk.fc_norm(x))
+
+
+def make_timm(name, seed):
+    """An image tower of timm's beside open_clip's text tower."""
     import timm
     from open_clip.model import CLIPTextCfg, _build_text_tower
 
-    embed, px, timm_name = 24, 15, "vit_pe_core_small_patch16_384"
-    trunk = timm.create_model(timm_name, num_classes=embed, global_pool="map", img_size=px, patch_size=4, embed_dim=64,
-                              num_heads=1, depth=2, mlp_ratio=0.5, attn_pool_mlp_ratio=0.5)
+    timm_name, small, px, pool, proj, (mean, std) = TIMM[name]
+    embed = 24
+    trunk = timm.create_model(timm_name, num_classes=0 if proj else embed, **({"global_pool": pool} if pool else {}), **small)
+    parts = {"trunk": trunk}
+    if proj:
+        parts["head"] = torch.nn.ModuleDict({"proj": torch.nn.Linear(trunk.num_features, embed, bias=False)})
     text = _build_text_tower(embed, CLIPTextCfg(**TEXT), quick_gelu=False)
-    model = torch.nn.ModuleDict({"visual": torch.nn.ModuleDict({"trunk": trunk}), "text": text}).eval()
+    model = torch.nn.ModuleDict({"visual": torch.nn.ModuleDict(parts), "text": text}).eval()
     randomise(model, seed)
     model = model.double()
     config = {"embed_dim": embed, "custom_text": True, "text_cfg": TEXT,
               "vision_cfg": {"image_size": px, "timm_model_name": timm_name, "timm_model_pretrained": False,
-                             "timm_pool": "map", "timm_proj": None}}
+                             "timm_pool": pool, "timm_proj": proj}}
     pixels = torch.randint(0, 256, (2, px, px, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     ids = token_ids(TEXT["context_length"], TEXT["vocab_size"], TEXT["vocab_size"] - 1)
-    half = (0.5, 0.5, 0.5)
     with torch.no_grad():
-        image, texts = trunk(pixel_values(pixels, half, half)), text(ids)
-    write(HERE / name, "open_clip_model.safetensors", {k: v.float() for k, v in model.state_dict().items() if "attn_mask" not in k},
-          "open_clip_config.json", config,
-          {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float()})
+        values = pixel_values(pixels, mean, std)
+        image, texts = trunk(values), text(ids)
+        image = parts["head"]["proj"](image) if proj else image
+        regions = regions_of(trunk, parts["head"]["proj"] if proj else None, values)
+    state = {k: v.float() if v.is_floating_point() else v for k, v in model.state_dict().items() if "attn_mask" not in k}
+    write(HERE / name, "open_clip_model.safetensors", state, "open_clip_config.json", config,
+          {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float(),
+           "regions": regions.float()})
 
 
 def make_longclip(name, seed):
@@ -267,7 +309,8 @@ def make_siglip(name, seed):
 
 def main():
     makers = {**dict.fromkeys(OPEN_CLIP, make_open_clip), "hf_clip": make_hf, "hf_siglip": make_siglip,
-              "open_clip_pe_core": make_pe, "longclip": make_longclip, "low_rank_table": make_low_rank}
+              "open_clip_pe_core": make_timm, "longclip": make_longclip, "low_rank_table": make_low_rank,
+              **dict.fromkeys(TIMM, make_timm)}
     wanted = sys.argv[1:] or list(makers)
     for i, (name, make) in enumerate(makers.items()):
         if name in wanted:
