@@ -124,6 +124,14 @@ static json_t *vector_text(const float *embedding, size_t dim)
     return value;
 }
 
+/* Any answer but 2xx makes Immich give the whole address up for a while, and one broken photo would stop all others: an
+ * answer without "clip" fails the job of that photo alone. */
+static bool is_pictures_fault(wi_status status)
+{
+    return status == WI_ERR_FORMAT || status == WI_ERR_UNSUPPORTED || status == WI_ERR_ARG ||
+           status == WI_ERR_LIMIT;
+}
+
 /* Adds "clip" and the picture's size to the answer; false: answered with an error. */
 static bool predict_picture(const srv_request *request, srv_model *model, const srv_part *image,
                             json_t *body, srv_response *response)
@@ -140,6 +148,12 @@ static bool predict_picture(const srv_request *request, srv_model *model, const 
         json_object_set_new(body, "clip", vector_text(embedding, dim));
         json_object_set_new(body, "imageHeight", json_integer((json_int_t)picture.height_px));
         json_object_set_new(body, "imageWidth", json_integer((json_int_t)picture.width_px));
+    } else if (is_pictures_fault(status)) {
+        srv_header(response, "X-No-Vector", "1");
+        srv_log_say(request->services->log, SRV_LOG_WARN, "immich",
+                    "a photo was answered without a vector, so that Immich keeps this address: %s",
+                    error.message);
+        status = WI_OK;
     } else {
         srv_picture_error(request, response, image->bytes, image->n_bytes, &error);
     }

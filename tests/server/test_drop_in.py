@@ -93,7 +93,8 @@ def test_other_forms(room):
 
 
 def test_immich_form(room):
-    ask = room.serve("--alias", "ViT-B-32__openai=tiny").client().call
+    server = room.serve("--alias", "ViT-B-32__openai=tiny")
+    ask = server.client().call
     assert ask("GET", "/ping", expect=200).body == b"pong"
     assert ask("GET", "/", expect=200).json == {"message": "Immich ML"}
 
@@ -112,6 +113,10 @@ def test_immich_form(room):
     assert predict({"clip": {}}, 422).json == {"detail": "Invalid request format."}
     assert predict({"clip": {"visual": {"modelName": "x"}}}, 500, [("image", room.picture)]).json == {
         "detail": "Failed to load model 'x'"}
+    for broken in (b"no picture at all", room.picture[:20], b""):  # its job fails, and no other one does
+        said = predict({"clip": {"visual": name}}, 200, [("image", broken)])
+        assert said.json == {} and said.headers["X-No-Vector"] == "1", said.body
+    assert "a photo was answered without a vector" in server.said()
     ask("POST", "/predict", b"{}", {"Content-Type": "application/json"}, 422)
     # what is not here is answered so that Immich goes on with what is
     faces = {"facial-recognition": {"detection": {"modelName": "buffalo_l"}, "recognition": {"modelName": "buffalo_l"}}}
