@@ -11,20 +11,26 @@
 #include <string.h>
 #include <whatsit/train.h>
 
-enum { MAX_HEADS = 16, MAX_TOP = 1000, DEFAULT_TOP = 5 };
+enum { MAX_HEADS = 16, MAX_TOP = 1000, DEFAULT_TOP = 5, MAX_PICTURES = 64 };
+
+typedef struct picture {
+    const uint8_t *bytes;
+    size_t n_bytes;
+    uint8_t *decoded; /* owned */
+} picture;
 
 /* What is asked, from wherever it was written. */
 typedef struct asked {
     srv_model *model;
-    const uint8_t *bytes; /* of the picture */
-    size_t n_bytes, top;
+    picture pictures[MAX_PICTURES];
+    size_t n_pictures, top;
+    bool many; /* the answer is a list */
     char *heads[MAX_HEADS];
     size_t n_heads;
     json_t *words; /* labels, templates, multi: a head of this request alone; NULL: none */
     bool explain;
     wi_image_options reading;
     json_t *body; /* holds what the above points to */
-    uint8_t *decoded;
     srv_parts parts;
 } asked;
 
@@ -35,7 +41,9 @@ static void free_asked(asked *a)
     }
     json_decref(a->words);
     json_decref(a->body);
-    free(a->decoded);
+    for (size_t i = 0; i < a->n_pictures; i++) {
+        free(a->pictures[i].decoded);
+    }
     srv_parts_free(&a->parts);
 }
 
@@ -118,7 +126,8 @@ static const char *const form_names[] = {"image",    "file",    "head",    "top"
                                          "template", "multi",   "explain", "model", "exact",
                                          "strict",   "no_exif", "alpha",   NULL};
 static const srv_field json_fields[] = {
-    {"image", SRV_TEXT},
+    {"image", SRV_TEXT | SRV_NULL},
+    {"images", SRV_TEXTS | SRV_NULL},
     {"head", SRV_TEXT | SRV_TEXTS | SRV_NULL},
     {"top", SRV_NUMBER | SRV_NULL},
     {"labels", SRV_LIST | SRV_NULL},
@@ -139,6 +148,36 @@ static bool check_form(const srv_request *request, const srv_parts *parts, srv_r
         good = srv_name_check(request, parts->items[i].name, form_names, "field", response);
     }
     return good;
+}
+
+static bool has_room(const srv_request *request, const asked *a, srv_response *response)
+{
+    if (a->n_pictures == MAX_PICTURES) {
+        srv_error(request, response, 400, "arg", "more than %d pictures", MAX_PICTURES);
+        return false;
+    }
+    return true;
+}
+
+/* Every field 'image' of a form is a picture. */
+static bool add_parts(const srv_request *request, asked *a, srv_response *response)
+{
+    for (size_t i = 0; i < a->parts.n; i++) {
+        const srv_part *part = &a->parts.items[i];
+        if (strcmp(part->name, "image") && strcmp(part->name, "file")) {
+            continue;
+        }
+        if (!has_room(request, a, response)) {
+            return false;
+        }
+        a->pictures[a->n_pictures++] = (picture){part->bytes, part->n_bytes, NULL};
+    }
+    if (a->n_pictures == 0) {
+        srv_error(request, response, 400, "no_picture", "the form has no field 'image'");
+        return false;
+    }
+    a->many = a->n_pictures > 1;
+    return true;
 }
 
 static bool read_form(srv_request *request, asked *a, srv_response *response)
@@ -166,15 +205,7 @@ static bool read_form(srv_request *request, asked *a, srv_response *response)
             return false;
         }
     }
-    const srv_part *image = srv_parts_find(&a->parts, "image");
-    image = image ? image : srv_parts_find(&a->parts, "file");
-    if (!image) {
-        srv_error(request, response, 400, "no_picture", "the form has no field 'image'");
-        return false;
-    }
-    a->bytes = image->bytes;
-    a->n_bytes = image->n_bytes;
-    return read_fields(request, a, response);
+    return add_parts(request, a, response) && read_fields(request, a, response);
 }
 
 static bool read_json_heads(asked *a, const json_t *head)
@@ -188,9 +219,37 @@ static bool read_json_heads(asked *a, const json_t *head)
     return one ? add_heads(a, one) : good && (!head || json_is_array(head));
 }
 
+/* 'image' as base64, or several in 'images'. */
+static bool add_packed(const srv_request *request, asked *a, srv_response *response)
+{
+    const json_t *image = json_object_get(a->body, "image");
+    const json_t *images = json_object_get(a->body, "images");
+    a->many = json_array_size(images) > 0;
+    if (json_is_string(image) == a->many) {
+        srv_error(request, response, 400, "no_picture",
+                  "'image' must be the picture as base64, or 'images' a list of them");
+        return false;
+    }
+    for (size_t i = 0; i < (a->many ? json_array_size(images) : 1); i++) {
+        const char *text = json_string_value(a->many ? json_array_get(images, i) : image);
+        picture p = {0};
+        wi_error error = {0};
+        if (!has_room(request, a, response)) {
+            return false;
+        }
+        if (srv_base64(text, &p.decoded, &p.n_bytes, &error) != WI_OK) {
+            srv_error(request, response, 400, "bad_base64", "'%s': %s",
+                      a->many ? "images" : "image", error.message);
+            return false;
+        }
+        p.bytes = p.decoded;
+        a->pictures[a->n_pictures++] = p;
+    }
+    return true;
+}
+
 static bool read_json(srv_request *request, asked *a, srv_response *response)
 {
-    wi_error error = {0};
     a->body = srv_body_json(request, response);
     if (!a->body ||
         !srv_fields_check(request, a->body, json_fields, sizeof json_fields / sizeof json_fields[0],
@@ -198,17 +257,10 @@ static bool read_json(srv_request *request, asked *a, srv_response *response)
         !read_fields(request, a, response)) {
         return false;
     }
-    const char *image = json_string_value(json_object_get(a->body, "image"));
     const json_t *top = json_object_get(a->body, "top");
-    if (!image) {
-        srv_error(request, response, 400, "no_picture", "'image' must be the picture as base64");
+    if (!add_packed(request, a, response)) {
         return false;
     }
-    if (srv_base64(image, &a->decoded, &a->n_bytes, &error) != WI_OK) {
-        srv_error(request, response, 400, "bad_base64", "'image': %s", error.message);
-        return false;
-    }
-    a->bytes = a->decoded;
     if (!json_is_null(json_object_get(a->body, "head")) &&
         !read_json_heads(a, json_object_get(a->body, "head"))) {
         srv_error(request, response, 400, "arg", "'head' is a name or a list of at most %d",
@@ -242,9 +294,8 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
     bool good = srv_is_multipart(request)                  ? read_form(request, a, response)
                 : srv_is_type(request, "application/json") ? read_json(request, a, response)
                                                            : read_fields(request, a, response);
-    if (!a->bytes) {
-        a->bytes = request->body;
-        a->n_bytes = request->n_body;
+    if (a->n_pictures == 0) {
+        a->pictures[a->n_pictures++] = (picture){request->body, request->n_body, NULL};
     }
     const char *name = srv_pairs_get(&request->query, "model");
     name = name ? name : json_string_value(json_object_get(a->body, "model"));
@@ -376,41 +427,87 @@ static wi_status open_heads(const srv_request *request, const asked *a, srv_head
     return status;
 }
 
-static void answer(const srv_request *request, const asked *a, srv_head **heads, size_t n,
-                   srv_response *response)
+/* What each head says to a picture, and the picture itself. */
+static wi_status answer_heads(const asked *a, srv_head **heads, size_t n, const float *embedding,
+                              const srv_decoded *seen, json_t **out, wi_error *error)
 {
     const srv_model_about *about = srv_model_describe(a->model);
-    wi_error error = {0};
-    srv_decoded picture;
-    float *embedding = malloc(about->dim * sizeof *embedding);
-    wi_status status = embedding ? srv_embed_picture(request->services->decoder, a->model,
-                                                     &request->asker, a->bytes, a->n_bytes,
-                                                     &a->reading, embedding, &picture, &error)
-                                 : store_fail(&error, WI_ERR_NOMEM, "out of memory");
-    if (status != WI_OK) {
-        srv_picture_error(request, response, a->bytes, a->n_bytes, &error);
-        free(embedding);
-        return;
-    }
+    wi_status status = WI_OK;
     json_t *results = json_array();
     for (size_t i = 0; i < n && status == WI_OK; i++) {
         json_t *result = NULL;
-        status = answer_head(srv_head_of(heads[i]), embedding, about->dim, a, &result, &error);
+        status = answer_head(srv_head_of(heads[i]), embedding, about->dim, a, &result, error);
         json_array_append_new(results, result);
     }
-    free(embedding);
     if (status != WI_OK) {
         json_decref(results);
+        return status;
+    }
+    *out = json_pack("{s:{s:i,s:i,s:s},s:o}", "picture", "width", (int)seen->width_px, "height",
+                     (int)seen->height_px, "format", seen->format, "results", results);
+    if (seen->n_warnings > 0) {
+        json_object_set_new(*out, "warnings", srv_warnings_json(seen));
+    }
+    return WI_OK;
+}
+
+/* NULL: response says why. */
+static json_t *answer_picture(const srv_request *request, const asked *a, const picture *p,
+                              srv_head **heads, size_t n, srv_response *response)
+{
+    wi_error error = {0};
+    srv_decoded seen;
+    json_t *out = NULL;
+    float *embedding = malloc(srv_model_describe(a->model)->dim * sizeof *embedding);
+    wi_status status =
+        embedding ? srv_embed_picture(request->services->decoder, a->model, &request->asker,
+                                      p->bytes, p->n_bytes, &a->reading, embedding, &seen, &error)
+                  : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    if (status != WI_OK) {
+        srv_picture_error(request, response, p->bytes, p->n_bytes, &error);
+    } else if (answer_heads(a, heads, n, embedding, &seen, &out, &error) != WI_OK) {
         srv_error_of(request, response, &error);
+    }
+    free(embedding);
+    return out;
+}
+
+/* One picture that cannot be read is said to be so in its place; what would go wrong with all of them ends it. */
+static void answer_many(const srv_request *request, const asked *a, srv_head **heads, size_t n,
+                        srv_response *response)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < a->n_pictures; i++) {
+        srv_response why;
+        srv_response_init(&why);
+        json_t *one = answer_picture(request, a, &a->pictures[i], heads, n, &why);
+        if (!one && (why.status >= 500 || why.status == 429)) {
+            srv_response_free(response);
+            *response = why;
+            json_decref(list);
+            return;
+        }
+        json_array_append_new(list, one ? one : json_loadb(why.body, why.n_body, 0, NULL));
+        srv_response_free(&why);
+    }
+    srv_json(response, 200,
+             json_pack("{s:s,s:o}", "model", srv_model_describe(a->model)->name, "pictures", list));
+}
+
+static void answer(const srv_request *request, const asked *a, srv_head **heads, size_t n,
+                   srv_response *response)
+{
+    if (a->many) {
+        answer_many(request, a, heads, n, response);
         return;
     }
-    json_t *body = json_pack("{s:s,s:{s:i,s:i,s:s},s:o}", "model", about->name, "picture", "width",
-                             (int)picture.width_px, "height", (int)picture.height_px, "format",
-                             picture.format, "results", results);
-    if (picture.n_warnings > 0) {
-        json_object_set_new(body, "warnings", srv_warnings_json(&picture));
+    json_t *one = answer_picture(request, a, &a->pictures[0], heads, n, response);
+    if (one) {
+        json_t *whole = json_pack("{s:s}", "model", srv_model_describe(a->model)->name);
+        json_object_update(whole, one);
+        json_decref(one);
+        srv_json(response, 200, whole);
     }
-    srv_json(response, 200, body);
 }
 
 void srv_handle_classify(srv_request *request, srv_response *response)

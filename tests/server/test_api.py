@@ -61,6 +61,28 @@ def test_ways_to_read_a_picture(room):
     assert ways[0] == ways[1] != ways[2] == ways[3]
 
 
+def test_several_pictures(room):
+    """One request, several pictures: each is answered in its place, and a broken one harms no other."""
+    ask = room.serve().client().call
+    one = ask("POST", "/v1/classify?head=fruits", room.picture, expect=200).json
+    body, kind = multipart([("head", b"fruits")], [("image", room.picture), ("image", b"no picture"), ("image", room.picture)])
+    many = ask("POST", "/v1/classify", body, {"Content-Type": kind}, 200).json
+    wanted = {key: one[key] for key in ("picture", "results")}
+    assert many["model"] == one["model"] and many["pictures"][0] == many["pictures"][2] == wanted, many
+    assert many["pictures"][1]["error"]["code"] == "not_a_picture", many
+    packed = {"images": [text_of(room.picture)] * 2, "head": "fruits", "image": None}
+    assert ask("POST", "/v1/classify", packed, expect=200).json["pictures"] == [wanted] * 2
+    assert len(ask("POST", "/v1/classify", {"images": [text_of(room.picture)]}, expect=200).json["pictures"]) == 1
+    ask("POST", "/v1/classify", {**packed, "image": text_of(room.picture)}, expect=400)
+    ask("POST", "/v1/classify", {"images": []}, expect=400)
+    ask("POST", "/v1/classify", {"images": [text_of(room.picture), "*"]}, expect=400)
+    ask("POST", "/v1/classify", {"images": [text_of(room.picture)] * 65}, expect=400)
+    body, kind = multipart([], [("image", room.picture)] * 65)
+    ask("POST", "/v1/classify", body, {"Content-Type": kind}, 400)
+    body, kind = multipart([("head", b"fruits")], [("image", room.picture)])
+    assert ask("POST", "/v1/classify?head=nouns", body, {"Content-Type": kind}, 422).json["error"]["code"] == "twice"
+
+
 def test_bad_requests(room):
     ask = room.serve("--max-body", "1", "--max-pixels", "1").client().call
     for body, status in ((b"", 400), (b"hello, this is no picture at all", 415), (room.picture[:200], 400),
@@ -483,5 +505,5 @@ def test_idle(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_classify, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_jobs_go_on, test_many_jobs,
+    serving.main([test_classify, test_ways_to_read_a_picture, test_several_pictures, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_jobs_go_on, test_many_jobs,
                   test_models, test_embed, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
