@@ -122,3 +122,17 @@ bool srv_query_check(const srv_request *request, const char *const *names, srv_r
     }
     return good;
 }
+
+bool srv_twice_check(const srv_request *request, const json_t *body, const char *const *names,
+                     srv_response *response)
+{
+    for (; *names; names++) {
+        const json_t *value = json_object_get(body, *names);
+        if (value && !json_is_null(value) && srv_pairs_get(&request->query, *names)) {
+            srv_error(request, response, 422, "twice", "'%s' is in the query and in the body",
+                      *names);
+            return false;
+        }
+    }
+    return true;
+}

@@ -29,4 +29,8 @@ bool srv_name_check(const srv_request *request, const char *name, const char *co
                     const char *what, srv_response *response);
 bool srv_query_check(const srv_request *request, const char *const *names, srv_response *response);
 
+/* None of these names stands in the query and, with a value, in the body as well: which one counts? */
+bool srv_twice_check(const srv_request *request, const json_t *body, const char *const *names,
+                     srv_response *response);
+
 #endif

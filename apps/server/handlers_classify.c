@@ -254,7 +254,7 @@ static bool read_json(srv_request *request, asked *a, srv_response *response)
     if (!a->body ||
         !srv_fields_check(request, a->body, json_fields, sizeof json_fields / sizeof json_fields[0],
                           response) ||
-        !read_fields(request, a, response)) {
+        !srv_twice_check(request, a->body, names, response) || !read_fields(request, a, response)) {
         return false;
     }
     const json_t *top = json_object_get(a->body, "top");

@@ -192,7 +192,8 @@ static bool read_inputs(srv_request *request, json_t **body, srv_parts *parts, i
     if (srv_is_type(request, "application/json")) {
         *body = srv_body_json(request, response);
         if (!*body ||
-            !srv_fields_check(request, *body, fields, sizeof fields / sizeof fields[0], response)) {
+            !srv_fields_check(request, *body, fields, sizeof fields / sizeof fields[0], response) ||
+            !srv_twice_check(request, *body, names, response)) {
             return false;
         }
         good = read_json(*body, all, &error);

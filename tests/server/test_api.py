@@ -81,6 +81,9 @@ def test_several_pictures(room):
     ask("POST", "/v1/classify", body, {"Content-Type": kind}, 400)
     body, kind = multipart([("head", b"fruits")], [("image", room.picture)])
     assert ask("POST", "/v1/classify?head=nouns", body, {"Content-Type": kind}, 422).json["error"]["code"] == "twice"
+    for path in ("/v1/classify?alpha=ground", "/v1/embed?alpha=ground"):
+        said = ask("POST", path, {"image": text_of(room.picture), "alpha": "original"}, expect=422)
+        assert said.json["error"]["code"] == "twice", said.body
 
 
 def test_bad_requests(room):
