@@ -8,7 +8,7 @@ CTEST_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
 CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS) $(CTEST_FLAGS)
 
-.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist wheel test-python wasm test-web clean
+.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist wheel test-python wasm test-web apk clean
 
 all: build
 
@@ -105,6 +105,15 @@ test-web: wasm
 	cmake --preset release -B $(BUILD) -DWHATSIT_TESTS=ON $(CMAKE_FLAGS)
 	cmake --build $(BUILD) -j $(JOBS)
 	$(CTEST) --test-dir $(BUILD) -L web
+
+# The app for Android, into $(BUILD)/whatsit.apk; what it is made of is tried first. APK_KEY: a PKCS12 file with the key
+# 'whatsit' (without: one is made, once, in $(BUILD)).
+apk: wasm build
+	tools/packages.sh apk
+	rm -rf $(BUILD)/apk-site
+	web/make_site.py $(BUILD)/apk-site --core $(BUILD)-wasm --model $(or $(MODEL),models/whatsit-nano.gguf) --whatsit $(BUILD)/whatsit
+	android/make_apk.py $(BUILD)/apk-site $(BUILD)/whatsit.apk $(if $(APK_KEY),--keystore $(APK_KEY))
+	tests/android/run.py $(BUILD)/whatsit.apk
 
 clean:
 	cmake -E rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm $(BUILD)-tidy

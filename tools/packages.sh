@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a job needs, by Debian package name, and only what is missing. Asks nothing.
 #
-#     tools/packages.sh build|test|more|lint|wheel|deb|tidy|valgrind|bench|fuzz|wasm|web|arm...
+#     tools/packages.sh build|test|more|lint|wheel|deb|tidy|valgrind|bench|fuzz|wasm|web|apk|arm...
 #
 # "a|b" means that either will do.
 set -eu
@@ -27,6 +27,9 @@ packages_of() {
     wasm) echo "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 nodejs" ;;
     web) # some packages of node bring npm along and refuse Debian's
         echo "nodejs chromium fonts-dejavu-core $(command -v npm >/dev/null || echo npm)"
+        ;;
+    apk) # no compiler to Dalvik is among them: an assembler
+        echo "python3 default-jdk-headless aapt apksigner zipalign android-framework-res libsmali-java dexdump enjarify"
         ;;
     arm) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
     *)

@@ -440,6 +440,30 @@ test('a photo that is dropped, pasted, or shared by another app', async (t) => {
   assert.equal(await topLabel(page), dropped);
 });
 
+test('in the Android package: what is shared is taken, also while the app is open; files are saved by its window', async (t) => {
+  const { page, site } = await visit(t, { go: false });
+  await page.addInitScript(() => {
+    globalThis.saved = [];
+    globalThis.whatsitHost = { n: 1, shared() { return this.n; }, taken() { this.n = 0; }, save(...what) { globalThis.saved.push(what); } };
+  });
+  const bytes = { 'shared/0': sample('pizza.jpg'), 'shared/1': sample('daisy.jpg') };
+  await page.route(/shared\/\d+$/, async (route) => {
+    const file = bytes[new URL(route.request().url()).pathname.slice(1)];
+    await route.fulfill(file ? { body: await readFile(file), contentType: 'application/octet-stream' } : { status: 404 });
+  });
+  await page.goto(site.url);
+  await page.locator('.card .answers li').first().waitFor({ timeout: 60000 });
+  assert.match(await page.locator('.card').first().innerText(), /food|pizza/i);
+  assert.equal(await page.evaluate(() => whatsitHost.n), 0);
+  await page.evaluate(() => { whatsitHost.n = 3; dispatchEvent(new Event('whatsitshared')); }); /* one was taken back */
+  await page.waitForFunction(() => document.querySelectorAll('.strip li').length === 3, null, { timeout: 60000 });
+  assert.equal(await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0);
+  await page.getByRole('button', { name: 'Share' }).click();
+  await page.waitForFunction(() => saved.length === 1, null, { timeout: 60000 });
+  const [name, type, data] = await page.evaluate(() => saved[0]);
+  assert.deepEqual([name, type, Buffer.from(data, 'base64').subarray(1, 4).toString()], ['whatsit.png', 'image/png', 'PNG']);
+});
+
 test('by keyboard alone', async (t) => {
   const { page } = await visit(t);
   await ready(page);

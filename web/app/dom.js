@@ -139,7 +139,13 @@ export function progressBar(label) {
 }
 
 export function download(bytes, name, type = 'application/octet-stream') {
-  const url = URL.createObjectURL(new Blob([bytes], { type }));
+  const blob = new Blob([bytes], { type }), host = globalThis.whatsitHost;
+  if (host) { /* the Android package, whose browser cannot */
+    const reader = new FileReader();
+    reader.onload = () => host.save(name, type, reader.result.split(',')[1]);
+    return reader.readAsDataURL(blob);
+  }
+  const url = URL.createObjectURL(blob);
   h('a', { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 10000);
+  return setTimeout(() => URL.revokeObjectURL(url), 10000);
 }

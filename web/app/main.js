@@ -178,8 +178,17 @@ function listenForPhotos() {
   });
 }
 
+/* The Android package gives what was shared at shared/0 and on. */
+async function takeFromHost(host) {
+  const answers = await Promise.all(Array.from({ length: host.shared() }, (_, i) => fetch(`shared/${i}`)));
+  host.taken();
+  const files = await Promise.all(answers.filter((one) => one.ok).map(async (one, i) => new File([await one.blob()], `${i + 1}`)));
+  if (files.length) take(files);
+}
+
 /* What another app shared was put aside by the service worker. */
 async function takeShared() {
+  if (globalThis.whatsitHost) return void takeFromHost(globalThis.whatsitHost);
   if (!new URLSearchParams(location.search).has('shared')) return;
   history.replaceState(null, '', `${location.pathname}#/photo`);
   const cache = await globalThis.caches?.open('whatsit-shared').catch(() => null);
@@ -195,7 +204,7 @@ async function takeShared() {
 
 function registerWorker() {
   const worker = navigator.serviceWorker;
-  if (!worker || !isSecureContext) return;
+  if (!worker || !isSecureContext || globalThis.whatsitHost) return; /* the Android package is offline anyway */
   worker.register(new URL('../sw.js', import.meta.url)).catch(() => {});
   /* Once the model is open: this device's variants of the core, and the lists, for offline use. */
   whatsit().then(async ({ info }) => {
@@ -228,4 +237,5 @@ addEventListener('hashchange', go);
 listenForPhotos();
 go();
 takeShared();
+addEventListener('whatsitshared', takeShared);
 getReadyForMore();
