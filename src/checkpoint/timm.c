@@ -90,14 +90,18 @@ static void read_eva(wi_config *config, const wi_json *json, wi_source *source)
 {
     const char *name = wi_config_string(config, json, "timm_model_name", "");
     const uint32_t width = side_of(source, "patch_embed.proj.weight", 0);
-    /* No shape tells it. timm's EVA02 have 64 from the tiny one (192) on; what is narrower than any of
-     * them is somebody's trial, where 32 is usual. */
-    const uint32_t head_dim = width >= 192 ? 64 : 32;
+    /* No shape tells it. All of timm's EVA02 have 64, and none is narrower than 192; for a narrower
+     * one, somebody's trial, the configuration should say `head_width`: 32 is usual. */
+    const uint32_t head_dim = wi_config_u32(config, json, "head_width", width >= 192 ? 64 : 32);
+    if (head_dim == 0 || width % head_dim)
+        wi_config_fail(config, WI_ERR_UNSUPPORTED,
+                       "%.60s of width %u with heads of %u; 'head_width' says another", name, width,
+                       head_dim);
     wi_vit_params p = {.image_px = wi_config_side(config, json, "image_size", named_px(name)),
                        .patch_px = side_of(source, "patch_embed.proj.weight", 3),
                        .blocks = {.width = width,
                                   .n_layers = count(source, "blocks.", ".norm1.weight"),
-                                  .n_heads = width / head_dim,
+                                  .n_heads = head_dim ? width / head_dim : 0,
                                   .mlp_width = side_of(source, "blocks.0.mlp.fc1_x.weight", 0),
                                   .activation = WI_ACT_GELU, /* unused: gated */
                                   .ln_eps = 1e-6f,
