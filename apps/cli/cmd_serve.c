@@ -287,6 +287,7 @@ int cli_serving_read(cli_app *app, const cli_args *args, cli_serving *out)
     out->everyday = nano ? cli_share_path("models/nano-concepts.txt") : NULL;
     out->everyday = out->everyday ? out->everyday : cli_share_path("heads/nouns.txt");
     config->everyday = out->everyday;
+    config->describer = out->describer = cli_share_path("models/whatsit-describe.gguf");
     config->database = out->database = cli_serving_database(app, args);
     return config->database ? CLI_OK : CLI_FAILED;
 }
@@ -301,6 +302,7 @@ void cli_serving_free(cli_serving *serving)
     }
     free(serving->heads);
     free(serving->everyday);
+    free(serving->describer);
     free(serving->database);
 }
 

@@ -22,6 +22,7 @@ typedef struct srv_config {
     const char *database;
     const char *web;      /* folder of static files; NULL: none */
     const char *heads;    /* folder of shipped label lists; NULL: none */
+    const char *describer; /* file of sentences for the models; NULL: none */
     const char *everyday; /* label list of the head that answers when none is named; NULL: none */
     srv_named_path models[SRV_MAX_MODELS];
     size_t n_models;                         /* the first is the default */

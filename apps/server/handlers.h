@@ -4,7 +4,7 @@
 
 #include "route.h"
 
-srv_handler srv_handle_classify, srv_handle_embed;
+srv_handler srv_handle_classify, srv_handle_describe, srv_handle_embed;
 srv_handler srv_handle_heads_list, srv_handle_head_new, srv_handle_head_get, srv_handle_head_delete;
 srv_handler srv_handle_jobs_list, srv_handle_job_get, srv_handle_job_events, srv_handle_job_cancel;
 srv_handler srv_handle_models, srv_handle_model, srv_handle_model_file;

@@ -34,6 +34,7 @@ struct srv_model {
     uint64_t stamp; /* of what was opened */
     char held[40];  /* a path that leads to fd; "": towers are opened by path */
     srv_tower *tower;
+    srv_describer *describer;
     srv_encoder *encoders[2]; /* the usual one, and the one that gives way */
     /* text tower: model guarded by text_mutex, a lane's session by its gate */
     pthread_mutex_t text_mutex;
@@ -197,6 +198,7 @@ void srv_model_tick(srv_model *model)
         close_text(model);
     }
     pthread_mutex_unlock(&model->text_mutex);
+    srv_describer_tick(model->describer);
 }
 
 /* ---- opening ---- */
@@ -307,7 +309,15 @@ static wi_status start_encoders(srv_model *model, wi_error *error)
         options.engine = slow ? model->with.slow : model->with.usual;
         status = srv_encoder_start(&options, &model->encoders[slow], error);
     }
-    return status;
+    const srv_describer_options describer = {
+        .path = config->describer,
+        .engine = model->with.usual,
+        .tower = model->tower,
+        .burden = model->with.burden,
+        .idle_s = config->idle_s,
+        .max_waiting = config->n_workers / 2 + 1,
+    };
+    return status == WI_OK ? srv_describer_open(&describer, &model->describer, error) : status;
 }
 
 static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_error *error)
@@ -381,6 +391,7 @@ static void close_model(srv_model *model)
     for (int i = 0; i < 2; i++) {
         srv_encoder_stop(&model->encoders[i]);
     }
+    srv_describer_close(&model->describer);
     srv_tower_free(&model->tower);
     close_text(model);
     if (model->fd >= 0) {
@@ -422,6 +433,11 @@ unsigned srv_model_towers_open(srv_model *model)
 srv_encoder *srv_model_encoder(srv_model *model, const srv_asker *asker)
 {
     return model->encoders[asker->gives_way];
+}
+
+srv_describer *srv_model_describer(srv_model *model)
+{
+    return model->describer;
 }
 
 void srv_model_measure(srv_model *model, srv_encoder_figures *out)

@@ -6,6 +6,7 @@
 #define SERVER_MODEL_H
 
 #include "config.h"
+#include "describer.h"
 #include "encoder.h"
 
 typedef struct srv_model srv_model;
@@ -48,6 +49,8 @@ const srv_model_about *srv_model_describe(const srv_model *model);
 unsigned srv_model_towers_open(srv_model *model);
 /* What the asker's pictures are embedded with: of those whose work gives way there are others. */
 srv_encoder *srv_model_encoder(srv_model *model, const srv_asker *asker);
+/* What puts its pictures into words. */
+srv_describer *srv_model_describer(srv_model *model);
 /* Of all of them together. */
 void srv_model_measure(srv_model *model, srv_encoder_figures *out);
 

@@ -2,6 +2,7 @@
 
 const srv_route srv_routes[] = {
     {"POST", "/v1/classify", 0, SRV_ERRORS_OWN, srv_handle_classify},
+    {"POST", "/v1/describe", 0, SRV_ERRORS_OWN, srv_handle_describe},
     {"POST", "/v1/embed", 0, SRV_ERRORS_OWN, srv_handle_embed},
     {"GET", "/v1/heads", SRV_LIGHT, SRV_ERRORS_OWN, srv_handle_heads_list},
     {"POST", "/v1/heads", SRV_MAKES_HEAD | SRV_CHANGES, SRV_ERRORS_OWN, srv_handle_head_new},

@@ -1,0 +1,272 @@
+/* POST /v1/describe: a sentence about the picture. */
+#include "fields.h"
+#include "handlers.h"
+#include "heads.h"
+#include "models.h"
+#include "pictures.h"
+#include "services.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ABOUT = 200 };
+
+typedef struct asked {
+    srv_model *model;
+    const uint8_t *bytes; /* of the picture */
+    size_t n_bytes;
+    long n, beam;
+    const char *about;
+    wi_image_options reading;
+    json_t *body; /* holds what the above points to */
+    uint8_t *decoded;
+    srv_parts parts;
+} asked;
+
+static const char *const names[] = {"n",      "beam",    "about", "model", "exact",
+                                    "strict", "no_exif", "alpha", NULL};
+static const char *const form_names[] = {"image", "file",   "n",       "beam",  "about", "model",
+                                         "exact", "strict", "no_exif", "alpha", NULL};
+static const srv_field json_fields[] = {
+    {"image", SRV_TEXT},
+    {"n", SRV_NUMBER | SRV_NULL},
+    {"beam", SRV_NUMBER | SRV_NULL},
+    {"about", SRV_TEXT | SRV_NULL},
+    {"model", SRV_TEXT | SRV_NULL},
+    {"exact", SRV_BOOL | SRV_NULL},
+    {"strict", SRV_BOOL | SRV_NULL},
+    {"no_exif", SRV_BOOL | SRV_NULL},
+    {"alpha", SRV_TEXT | SRV_NULL},
+};
+
+static void free_asked(asked *a)
+{
+    json_decref(a->body);
+    free(a->decoded);
+    srv_parts_free(&a->parts);
+}
+
+/* A form's fields count as if they stood in the query. */
+static bool read_form(srv_request *request, asked *a, srv_response *response)
+{
+    wi_error error = {0};
+    if (srv_parts_read(request, &a->parts, &error) != WI_OK) {
+        srv_error_of(request, response, &error);
+        return false;
+    }
+    for (size_t i = 0; i < a->parts.n; i++) {
+        const srv_part *part = &a->parts.items[i];
+        if (!srv_name_check(request, part->name, form_names, "field", response)) {
+            return false;
+        }
+        if (!strcmp(part->name, "image") || !strcmp(part->name, "file")) {
+            a->bytes = part->bytes;
+            a->n_bytes = part->n_bytes;
+            continue;
+        }
+        char *value = strndup((const char *)part->bytes, part->n_bytes);
+        bool added = value && srv_pairs_add(&request->query, part->name, value);
+        free(value);
+        if (!added) {
+            srv_error(request, response, 503, "nomem", "out of memory");
+            return false;
+        }
+    }
+    if (!a->bytes) {
+        srv_error(request, response, 400, "no_picture", "the form has no field 'image'");
+    }
+    return a->bytes != NULL;
+}
+
+static bool read_json(srv_request *request, asked *a, srv_response *response)
+{
+    wi_error error = {0};
+    a->body = srv_body_json(request, response);
+    if (!a->body || !srv_fields_check(request, a->body, json_fields,
+                                      sizeof json_fields / sizeof json_fields[0], response)) {
+        return false;
+    }
+    const char *image = json_string_value(json_object_get(a->body, "image"));
+    if (!image) {
+        srv_error(request, response, 400, "no_picture", "'image' must be the picture as base64");
+        return false;
+    }
+    if (srv_base64(image, &a->decoded, &a->n_bytes, &error) != WI_OK) {
+        srv_error(request, response, 400, "bad_base64", "'image': %s", error.message);
+        return false;
+    }
+    a->bytes = a->decoded;
+    return true;
+}
+
+/* 1..8 from the body or the query; fallback when it is in neither. */
+static bool read_number(const srv_request *request, const asked *a, const char *name, long fallback,
+                        long *out, srv_response *response)
+{
+    const json_t *value = json_object_get(a->body, name);
+    const char *text = srv_pairs_get(&request->query, name);
+    char *end = NULL;
+    *out = fallback;
+    if (json_is_integer(value)) {
+        *out = (long)json_integer_value(value);
+    } else if (text) {
+        *out = strtol(text, &end, 10);
+    } else {
+        return true;
+    }
+    if (*out < 1 || *out > WI_DESCRIBE_MAX_BEAM || (text && end && (*end || !*text))) {
+        srv_error(request, response, 400, "arg", "'%s' is a number from 1 to %d", name,
+                  WI_DESCRIBE_MAX_BEAM);
+        return false;
+    }
+    return true;
+}
+
+static const char *text_of(const srv_request *request, const asked *a, const char *name)
+{
+    const char *text = json_string_value(json_object_get(a->body, name));
+    return text ? text : srv_pairs_get(&request->query, name);
+}
+
+static bool read_asked(srv_request *request, asked *a, srv_response *response)
+{
+    if (!srv_query_check(request, names, response)) {
+        return false;
+    }
+    bool good = srv_is_multipart(request)                  ? read_form(request, a, response)
+                : srv_is_type(request, "application/json") ? read_json(request, a, response)
+                                                           : true;
+    if (!good) {
+        return false;
+    }
+    if (!a->bytes) {
+        a->bytes = request->body;
+        a->n_bytes = request->n_body;
+    }
+    if (!read_number(request, a, "n", 1, &a->n, response) ||
+        !read_number(request, a, "beam", a->n > 3 ? a->n : 3, &a->beam, response)) {
+        return false;
+    }
+    if (a->beam < a->n) {
+        srv_error(request, response, 400, "arg", "'beam' is at least 'n'");
+        return false;
+    }
+    a->about = text_of(request, a, "about");
+    if (a->about && strlen(a->about) > MAX_ABOUT) {
+        srv_error(request, response, 400, "arg", "'about' has more than %d bytes", MAX_ABOUT);
+        return false;
+    }
+    const char *name = text_of(request, a, "model");
+    a->model = srv_models_find(request->models, name);
+    if (!a->model) {
+        srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);
+        return false;
+    }
+    return srv_read_reading(request, a->body, response, &a->reading);
+}
+
+/* What the everyday head says of a picture that cannot be described; null when it cannot tell. */
+static wi_status broad_answer(const srv_request *request, const asked *a, const float *embedding,
+                              json_t **out, wi_error *error)
+{
+    srv_head *head = NULL;
+    wi_verdict verdict;
+    const size_t dim = srv_model_describe(a->model)->dim;
+    wi_status status =
+        srv_heads_acquire(request->services->heads, a->model, request, NULL, &head, error);
+    *out = json_null();
+    if (status != WI_OK) {
+        return status;
+    }
+    status = wi_head_verdict(srv_head_of(head), embedding, dim, &verdict, error);
+    if (status == WI_OK && verdict.certainty > WI_CANNOT_TELL) {
+        const char *group = verdict.label == SIZE_MAX
+                                ? verdict.name
+                                : wi_head_group(srv_head_of(head), verdict.label);
+        *out = json_string(group && group[0] ? group : verdict.name);
+    }
+    srv_head_release(request->services->heads, &head);
+    return status;
+}
+
+static json_t *captions_json(const wi_caption *captions, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(list, json_pack("{s:s%,s:f,s:f}", "text", captions[i].text,
+                                              strlen(captions[i].text), "logprob",
+                                              (double)captions[i].logprob, "mean_prob",
+                                              (double)captions[i].mean_prob));
+    }
+    return list;
+}
+
+static wi_status describe(const srv_request *request, const asked *a, uint8_t *pixels,
+                          float *embedding, srv_decoded *picture, wi_caption *captions, size_t *n,
+                          wi_error *error)
+{
+    const srv_model_about *about = srv_model_describe(a->model);
+    const wi_describe_options how = {
+        .n_captions = (uint32_t)a->n, .beam = (uint32_t)a->beam, .about = a->about};
+    wi_status status = srv_decode(request->services->decoder, &request->asker, a->bytes, a->n_bytes,
+                                  &a->reading, &about->preprocess, pixels, picture, error);
+    return status == WI_OK ? srv_describe(srv_model_describer(a->model), &request->asker, pixels,
+                                          &how, captions, n, embedding, error)
+                           : status;
+}
+
+static void refuse(const srv_request *request, const asked *a, srv_response *response,
+                   const wi_error *error)
+{
+    if (error->status == WI_ERR_NOT_FOUND || error->status == WI_ERR_MISMATCH) {
+        srv_error(request, response, 404, "no_describer", "%s", error->message);
+    } else if (a->about && strstr(error->message, a->about)) {
+        srv_error(request, response, 422, "about", "%s", error->message);
+    } else {
+        srv_picture_error(request, response, a->bytes, a->n_bytes, error);
+    }
+}
+
+static void answer(const srv_request *request, const asked *a, srv_response *response)
+{
+    const srv_model_about *about = srv_model_describe(a->model);
+    wi_caption captions[WI_DESCRIBE_MAX_BEAM];
+    wi_error error = {0};
+    srv_decoded picture = {0};
+    size_t n = 0;
+    uint8_t *pixels = malloc((size_t)about->image_px * about->image_px * 3);
+    float *embedding = malloc(about->dim * sizeof *embedding);
+    json_t *perhaps = NULL;
+    wi_status status = pixels && embedding
+                           ? describe(request, a, pixels, embedding, &picture, captions, &n, &error)
+                           : store_fail(&error, WI_ERR_NOMEM, "out of memory");
+    if (status == WI_OK && !captions[0].sure) {
+        status = broad_answer(request, a, embedding, &perhaps, &error);
+    }
+    free(pixels);
+    free(embedding);
+    if (status != WI_OK) {
+        json_decref(perhaps);
+        refuse(request, a, response, &error);
+        return;
+    }
+    json_t *body =
+        json_pack("{s:s,s:{s:i,s:i,s:s},s:o,s:b}", "model", about->name, "picture", "width",
+                  (int)picture.width_px, "height", (int)picture.height_px, "format", picture.format,
+                  "captions", captions_json(captions, n), "sure", captions[0].sure);
+    if (perhaps) {
+        json_object_set_new(body, "perhaps", perhaps);
+    }
+    if (picture.n_warnings > 0) {
+        json_object_set_new(body, "warnings", srv_warnings_json(&picture));
+    }
+    srv_json(response, 200, body);
+}
+
+void srv_handle_describe(srv_request *request, srv_response *response)
+{
+    asked a = {0};
+    if (read_asked(request, &a, response)) {
+        answer(request, &a, response);
+    }
+    free_asked(&a);
+}
