@@ -1,7 +1,9 @@
 /* How good is a head? Heads and models on labelled photos, side by side. */
+#include "eval_captions.h"
 #include "inputs.h"
 #include "photos.h"
 #include "report.h"
+#include "sentences.h"
 #include "term.h"
 #include "verbs.h"
 #include <math.h>
@@ -15,6 +17,13 @@ static const cli_option options[] = {
     {"model", 'm', "MODEL", true, "a model to measure with (default: as usual)", "@model"},
     {"unknown", 'u', "PHOTOS", true, "photos that no label fits: is it noticed?", "@file"},
     {"report", 'r', "FILE.html", false, "write a page with the confusion pictures", "@file"},
+    {"captions", 0, "TABLE", false,
+     "measure sentences: a table of path, tab, what somebody wrote about it, several lines a "
+     "picture",
+     "@file"},
+    {"sentences", 0, "FILE", false,
+     "with --captions: what 'whatsit describe --json' wrote, in place of describing now", "@file"},
+    CLI_DESCRIBER_OPTION,
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {"fresh", 0, NULL, false, "embed every photo anew, which tells the throughput", NULL},
     CLI_INPUTS_OPTIONS,
@@ -492,6 +501,14 @@ static int measure_all(job *j)
 static int run(cli_app *app, const cli_args *args)
 {
     size_t n_heads = cli_args_count(args, "head"), n_models = cli_args_count(args, "model");
+    if (cli_args_has(args, "captions")) {
+        return n_heads || cli_args_has(args, "data") || n_models > 1
+                   ? cli_usage(args->verb, "--captions goes without --head and --data")
+                   : cli_eval_captions(app, args);
+    }
+    if (cli_args_has(args, "sentences")) {
+        return cli_usage(args->verb, "--sentences goes with --captions");
+    }
     if (n_heads == 0 || !cli_args_has(args, "data")) {
         return cli_usage(args->verb, "needs --head HEAD and --data DIR or TABLE");
     }
@@ -527,13 +544,18 @@ const cli_verb cli_verb_eval = {
         "Standard tests have heads with the published class names and prompts ('whatsit head list' "
         "shows them): cifar10, cifar100, imagenet, food101, caltech101, ...\n\n"
         "--unknown brings photos that no label fits: how well the head tells them from the others "
-        "(area under the ROC curve), and how many pass as known.",
+        "(area under the ROC curve), and how many pass as known.\n\n"
+        "--captions measures 'whatsit describe' against what people wrote: BLEU, ROUGE-L and "
+        "CIDEr-D "
+        "as COCO's own program computes them, times 100, and the share of sentences that are sure.",
     .examples = "whatsit eval --head flowers --data ~/Pictures/flowers --report flowers.html\n"
                 "    a page with the confusion picture\n"
                 "whatsit eval --head pets --data pets/ --model nano --model b32\n"
                 "    two models in one table\n"
                 "whatsit eval --head imagenet --data imagenet/val --json\n"
-                "    for another program\n",
+                "    for another program\n"
+                "whatsit eval --captions captions.tsv\n"
+                "    how near are sentences to what people wrote?\n",
     .max_operands = 0,
     .shared = CLI_TAKES_THREADS | CLI_TAKES_PICTURES,
     .options = options,

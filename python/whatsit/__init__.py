@@ -6,7 +6,7 @@
 >>> head(["photo.jpg"])[0][0].label                           # the best answer of the first photo
 'dog'
 """
-from ._core import Answer, Head, Index, Model, WhatsitError, shipped_lists, version
+from ._core import Answer, Caption, Describer, Head, Index, Model, WhatsitError, shipped_lists, version
 
-__all__ = ["Answer", "Head", "Index", "Model", "WhatsitError", "shipped_lists", "version"]
+__all__ = ["Answer", "Caption", "Describer", "Head", "Index", "Model", "WhatsitError", "shipped_lists", "version"]
 __version__ = version()

@@ -253,6 +253,72 @@ class Model:
         return out
 
 
+class Caption(NamedTuple):
+    """A sentence about a picture. mean_prob: the geometric mean of its words' probabilities; sure: it reaches what true
+    captions reach, and below that it is better not shown."""
+
+    text: str
+    logprob: float
+    mean_prob: float
+    sure: bool
+
+
+class Describer:
+    """Sentences about pictures, by what a model's image tower sees. Threads take turns.
+
+    path: a describer that was made for the model; None: the one in the package, which describes for "nano".
+    """
+
+    def __init__(self, model: Model, path: "str | os.PathLike[str] | None" = None) -> None:
+        self.model = model
+        self.path = os.fspath(path) if path is not None else str(_shipped("models", "whatsit-describe.gguf"))
+        self._lock = threading.Lock()
+        self._generation = -1
+        with self._lock:
+            self._open()
+
+    def _open(self) -> None:
+        """Anew in a child of fork(), as the model's sessions are."""
+        if self._generation == _generation:
+            return
+        with self.model._session():  # the model itself is opened anew there
+            pass
+        errors, decoder, out = _Errors(), ffi.new("wi_model **"), ffi.new("wi_describer **")
+        generation, kept = _generation, self.model._handle
+        errors.check(_lib.wi_model_open(self.model._engine, os.fsencode(self.path), ffi.NULL, decoder, errors.place))
+        self._decoder = ffi.gc(decoder[0], lambda m: _generation == generation
+                               and _lib.wi_model_close(ffi.new("wi_model **", m)))
+        options = ffi.new("wi_describer_options *", {"max_images": _BATCH})
+        errors.check(_lib.wi_describer_open(kept, self._decoder, options, out, errors.place))
+        self._handle = ffi.gc(out[0], lambda d, _m=(kept, self._decoder): _generation == generation
+                              and _lib.wi_describer_close(ffi.new("wi_describer **", d)))
+        self._generation = generation
+
+    def __reduce__(self) -> Any:
+        return (Describer, (self.model, self.path))
+
+    def __call__(self, images: "Iterable[Image] | Image", n: int = 1, about: "Optional[str]" = None,
+                 beam: int = 0) -> "list[list[Caption]]":
+        """The n best sentences (1 to 8) of each picture, best first; all begin with the words `about`. beam: sentences
+        followed at a time, 0: 3, or n."""
+        listed = [images] if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) else images
+        words = ffi.NULL if about is None else ffi.new("char[]", about.encode())
+        how = ffi.new("wi_describe_options *", {"n_captions": n, "beam": beam, "about": words})
+        found: "list[list[Caption]]" = []
+        for count, pixels, _failed in self.model._batches(listed, "raise"):
+            errors = _Errors()
+            captions, n_out = ffi.new("wi_caption[]", count * max(n, 1)), ffi.new("size_t[]", count)
+            with self._lock:
+                self._open()
+                errors.check(_lib.wi_describe(self._handle, ffi.cast("uint8_t *", pixels.ctypes.data), count, how,
+                                              captions, n_out, ffi.NULL, errors.place))
+            for i in range(count):
+                rows = [captions[i * n + j] for j in range(n_out[i])]
+                found.append([Caption(ffi.string(c.text).decode("utf-8", "replace"), float(c.logprob),
+                                      float(c.mean_prob), bool(c.sure)) for c in rows])
+        return found
+
+
 class Answer(NamedTuple):
     """One label of a head and its probability."""
 

@@ -1,0 +1,34 @@
+/* Pictures -> sentences, in input order: decoded on worker threads, described in batches. */
+#ifndef CLI_SENTENCES_H
+#define CLI_SENTENCES_H
+
+#include "paths.h"
+#include "pipeline.h"
+#include "runtime.h"
+
+#define CLI_DESCRIBER_OPTION                                                                       \
+    {"describer",                                                                                  \
+     0,                                                                                            \
+     "FILE",                                                                                       \
+     false,                                                                                        \
+     "a describer that was made for the model (default: whatsit-describe)",                        \
+     "@file"}
+
+typedef struct cli_sentences {
+    const cli_runtime *runtime;
+    const cli_args *args; /* --describer */
+    const cli_list *paths;
+    wi_image_options image;
+    wi_describe_options how;
+    /* Called for every picture in order, with its captions[n], best first, and its embedding (not
+     * normalised); n is 0 for a picture that could not be read, which has been reported already. Return
+     * false to stop. */
+    bool (*each)(void *context, const cli_item *item, const wi_caption *captions, size_t n,
+                 const float *embedding, double ms);
+    void *context;
+} cli_sentences;
+
+/* CLI_OK; CLI_FAILED when some pictures could not be read or nothing works; CLI_INTERRUPTED. */
+int cli_describe_images(const cli_sentences *sentences);
+
+#endif
