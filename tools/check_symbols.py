@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import public_api
+
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tools" / "symbols.txt"
 
@@ -16,17 +18,12 @@ def exported(library):
     lines = subprocess.run(
         ["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    # A sanitizer's own symbols are not ours.
-    return {line.split()[-1].split("@")[0] for line in lines if not re.search(r" __\w*san_", line)}
+    # A sanitizer's own symbols are not ours, and the version's name is none.
+    return {line.split()[-1].split("@")[0] for line in lines if not re.search(r" __\w*san_| A ", line)}
 
 
 def declared():
-    names = set()
-    for header in (ROOT / "include/whatsit").glob("*.h"):
-        text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
-        for declaration in re.findall(r"^WI_API\b(.*?);", text, flags=re.S | re.M):
-            names.add(re.search(r"(\w+)\s*\(", declaration).group(1))
-    return names
+    return {function.name for function in public_api.functions()}
 
 
 def difference(problem, names):

@@ -38,6 +38,7 @@ check sizes python3 tools/check_sizes.py
 check words tools/check_words.sh
 check formatting formatting
 check scripts scripts
+check abi python3 tools/check_abi.py
 check warnings warnings
 check symbols python3 tools/check_symbols.py "$build/src/libwhatsit.so"
 

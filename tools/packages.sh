@@ -17,7 +17,7 @@ packages_of() {
         ;;
     test) echo "libcmocka-dev exiv2 python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev postgresql nginx-light|nginx openssl sentencepiece" ;;
     more) echo "mandoc zsh fish" ;; # what some tests of the command line compare with, when there
-    lint) echo "python3 git g++ clang-format-19 shellcheck" ;;
+    lint) echo "python3 git gcc g++ clang-format-19 shellcheck abigail-tools" ;;
     wheel) echo "python3-venv" ;;
     deb) echo "dpkg-dev file" ;;
     tidy) echo "clang-tidy-19" ;;

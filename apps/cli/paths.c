@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 char *cli_text(const char *format, ...)
 {
@@ -86,25 +85,22 @@ void cli_list_free(cli_list *list)
     *list = (cli_list){0};
 }
 
-/* The base directory specification says that relative values are to be ignored. */
-static char *base_path(const char *variable, const char *fallback, const char *name)
+/* A copy of what the library found; NULL when it found nothing. */
+static char *found(wi_status status, const char *path)
 {
-    const char *base = getenv(variable);
-    if (base && base[0] == '/') {
-        return cli_text("%s/whatsit/%s", base, name);
-    }
-    const char *home = getenv("HOME");
-    return home && home[0] ? cli_text("%s/%s/whatsit/%s", home, fallback, name) : NULL;
+    return status == WI_OK ? cli_text("%s", path) : NULL;
 }
 
 char *cli_data_path(const char *name)
 {
-    return base_path("XDG_DATA_HOME", ".local/share", name);
+    char path[PATH_MAX];
+    return found(wi_user_path(WI_USER_DATA, name, path, sizeof path, NULL), path);
 }
 
 char *cli_cache_path(const char *name)
 {
-    return base_path("XDG_CACHE_HOME", ".cache", name);
+    char path[PATH_MAX];
+    return found(wi_user_path(WI_USER_CACHE, name, path, sizeof path, NULL), path);
 }
 
 bool cli_exists(const char *path)
@@ -133,30 +129,8 @@ bool cli_ends_with(const char *text, const char *end)
 
 char *cli_share_path(const char *name)
 {
-    static const char *const beside[] = {"", "../", "../share/whatsit/"};
-    const char *share = getenv("WHATSIT_SHARE");
-    if (share && share[0]) {
-        char *path = cli_text("%s/%s", share, name);
-        if (path && cli_exists(path)) {
-            return path;
-        }
-        free(path);
-    }
-    char program[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n <= 0) {
-        return NULL;
-    }
-    program[n] = '\0';
-    *(strrchr(program, '/') + 1) = '\0';
-    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
-        char *path = cli_text("%s%s%s", program, beside[i], name);
-        if (path && cli_exists(path)) {
-            return path;
-        }
-        free(path);
-    }
-    return NULL;
+    char path[PATH_MAX];
+    return found(wi_shipped_find(name, path, sizeof path, NULL), path);
 }
 
 bool cli_make_folders(const char *path)
@@ -215,42 +189,13 @@ bool cli_list_names(const char *folder, const char *suffix, cli_list *names)
     return done;
 }
 
-/* FOLDER/NAME.gguf, or the folder FOLDER/NAME; NULL when neither is there. Frees folder. */
-static char *model_in(char *folder, const char *name)
-{
-    char *path = folder ? cli_text("%s/%s.gguf", folder, name) : NULL;
-    if (path && !cli_exists(path)) {
-        free(path);
-        path = cli_text("%s/%s", folder, name);
-        if (path && !cli_is_folder(path)) {
-            free(path);
-            path = NULL;
-        }
-    }
-    free(folder);
-    return path;
-}
-
-static char *shipped_model(const char *name)
-{
-    char *file = cli_text("models/%s.gguf", name);
-    char *path = file ? cli_share_path(file) : NULL;
-    free(file);
-    if (!path) {
-        char *folder = cli_text("models/%s", name);
-        path = folder ? cli_share_path(folder) : NULL;
-        free(folder);
-    }
-    return path;
-}
-
 /* NULL: what $WHATSIT_MODEL says, else the built-in one. */
 static const char *wanted_model(const char *name, const char **from, bool *by_default)
 {
     const char *variable = getenv("WHATSIT_MODEL");
     *from = name ? "" : "$WHATSIT_MODEL: ";
     *by_default = !name && (!variable || !variable[0]);
-    return name ? name : *by_default ? "whatsit-nano" : variable;
+    return name ? name : *by_default ? WI_DEFAULT_MODEL : variable;
 }
 
 static bool is_bare(const char *name)
@@ -260,14 +205,8 @@ static bool is_bare(const char *name)
 
 char *cli_model_find(const char *name)
 {
-    const char *from;
-    bool by_default;
-    name = wanted_model(name, &from, &by_default);
-    char *path = is_bare(name) ? model_in(cli_data_path("models"), name) : NULL;
-    if (!path && is_bare(name)) {
-        path = shipped_model(name);
-    }
-    return !path && !by_default && cli_exists(name) ? cli_text("%s", name) : path;
+    char path[PATH_MAX];
+    return found(wi_model_find(name, path, sizeof path, NULL), path);
 }
 
 char *cli_model_path(cli_app *app, const char *name)

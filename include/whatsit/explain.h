@@ -1,4 +1,5 @@
-/* Why? Which parts of a picture speak for an answer, and which units of the image tower fire. */
+/* Why? Which parts of a picture speak for an answer, and which units of the image tower fire.
+ * Threads: one call per session at a time. */
 #ifndef WHATSIT_EXPLAIN_H
 #define WHATSIT_EXPLAIN_H
 
@@ -11,6 +12,7 @@ extern "C" {
 typedef struct wi_occlusion {
     uint32_t window_px, stride_px; /* 0: a quarter of the input, half a window */
     wi_progress progress;          /* counts windows */
+    uint64_t reserved[4];
 } wi_occlusion;
 
 /* A heat map: by how much the label's lead over the head's other labels (ln of its share against

@@ -1,4 +1,6 @@
-/* A head: labels and what turns an image embedding into one score per label. */
+/* A head: labels and what turns an image embedding into one score per label.
+ * Threads: heads are immutable; any number of threads may share one. wi_head_build counts as a call on its
+ *     session. */
 #ifndef WHATSIT_HEAD_H
 #define WHATSIT_HEAD_H
 
@@ -28,6 +30,7 @@ typedef struct wi_head_keeper {
     /* Nullable: what was loaded is good, and the build goes on after done of total prompts. */
     void (*resumed)(void *context, uint64_t done, uint64_t total);
     void *context;
+    uint64_t reserved[4];
 } wi_head_keeper;
 
 /* Texts are UTF-8 without control characters. A label's first name must be its own; a synonym may
@@ -53,6 +56,7 @@ typedef struct wi_head_recipe {
     size_t n_distractors;
     wi_progress progress;         /* counts prompts */
     const wi_head_keeper *keeper; /* nullable; borrowed */
+    uint64_t reserved[4];
 } wi_head_recipe;
 
 /* Builds a zero-shot head: per label, every template's embedding is normalised, averaged,
@@ -90,6 +94,7 @@ typedef struct wi_head_info {
     size_t n_examples; /* photos that a few-shot head carries */
     float none_threshold; /* NaN: not calibrated */
     float none_rate;      /* the false-accept rate that the threshold was set for; NaN: unknown */
+    uint64_t reserved[4];
 } wi_head_info;
 WI_API void wi_head_get_info(const wi_head *head, wi_head_info *out);
 /* The label's first name, without synonyms; NULL past the end. */
@@ -162,6 +167,7 @@ typedef struct wi_verdict {
     const char *name; /* the label's first name, or its group's; "" when there is nothing to say */
     size_t label;     /* SIZE_MAX: name is a group, or "" */
     float score;      /* of name; 0 when there is nothing to say */
+    uint64_t reserved[4];
 } wi_verdict;
 
 /* The specific word when it is more likely than not; else the group whose labels together are, as

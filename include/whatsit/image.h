@@ -1,4 +1,6 @@
-/* Pictures: decoding any supported file and the Pillow-exact way to a model's input pixels. */
+/* Pictures: decoding any supported file and the Pillow-exact way to a model's input pixels.
+ * Threads: different pictures at once. One picture may be read by several, but wi_image_rgb may convert it
+ *     and is alone with it. */
 #ifndef WHATSIT_IMAGE_H
 #define WHATSIT_IMAGE_H
 
@@ -30,6 +32,7 @@ typedef struct wi_image_options {
     uint32_t target_px; /* the shorter side wanted later, in px; 0: unknown. A hint that permits
                            scaled decoding of big JPEGs where the result stays within a mean
                            difference of 1/255 */
+    uint64_t reserved[4];
 } wi_image_options;
 
 /* Decodes JPEG, PNG, WebP, GIF (first frame that shows something), BMP and, when built with
@@ -94,6 +97,7 @@ typedef struct wi_preprocess {
     bool crop_floor; /* crop offset floor((size-n)/2) as Hugging Face; else rounded half to even */
     bool rgb_first;  /* convert to RGB before resizing, as Hugging Face; else after, as OpenAI */
     float mean[3], std[3]; /* of the model, on pixels / 255; applied inside the image tower */
+    uint64_t reserved[4];
 } wi_preprocess;
 
 /* Resizes and crops to the network's input. engine: whose kernels do it; NULL: those of this

@@ -3,7 +3,9 @@
  * Rows are numbered from 0 in the order in which they were appended. What a row stands for (a photo, a
  * document) is the caller's to remember, and so is which rows still count: a row is never changed, only
  * left out by a filter. Two files lie side by side: PATH.s8, which a search reads from end to end, and
- * PATH.f16, from which the best are scored exactly. */
+ * PATH.f16, from which the best are scored exactly.
+ *
+ * Threads: several searches at once; writing alone. */
 #ifndef WHATSIT_INDEX_H
 #define WHATSIT_INDEX_H
 
@@ -21,6 +23,7 @@ typedef struct wi_index_options {
         *fingerprint; /* 64 hex digits of the model whose embeddings these are: kept in a new index,
                                 compared with that of an old one. NULL: do not compare */
     bool read_only;
+    uint64_t reserved[4];
 } wi_index_options;
 
 /* Opens the index at path, or makes an empty one when dim is given and nothing is there. One process at
@@ -36,6 +39,7 @@ typedef struct wi_index_info {
     uint32_t dim;
     uint64_t n_rows;
     char fingerprint[65];
+    uint64_t reserved[4];
 } wi_index_info;
 WI_API wi_status wi_index_get_info(const wi_index *index, wi_index_info *out, wi_error *error);
 

@@ -1,4 +1,5 @@
-/* Label lists: the plain text from which heads are made. */
+/* Label lists: the plain text from which heads are made.
+ * Threads: a list is immutable, and may be shared. */
 #ifndef WHATSIT_LABELS_H
 #define WHATSIT_LABELS_H
 
@@ -36,6 +37,7 @@ typedef struct wi_label_list_info {
     const char *const *templates; /* n_templates, each with one {} */
     size_t n_templates;
     size_t n_duplicates; /* labels that were left out */
+    uint64_t reserved[4];
 } wi_label_list_info;
 WI_API void wi_label_list_get_info(const wi_label_list *list, wi_label_list_info *out);
 /* What a person should know of lines that were not taken as they stand ("line 7: 'cat' came before:

@@ -1,4 +1,5 @@
-/* Metrics: how good answers are where the truth is known. */
+/* Metrics: how good answers are where the truth is known.
+ * Threads: a tally is read by any, and changed by one alone. */
 #ifndef WHATSIT_METRICS_H
 #define WHATSIT_METRICS_H
 
@@ -31,6 +32,7 @@ typedef struct wi_metrics {
     double auc, auc_low,
         auc_high; /* two labels: area under the ROC curve of the second one, and its 95 %
                      bootstrap interval (1,000 rounds, always the same); else NaN */
+    uint64_t reserved[4];
 } wi_metrics;
 /* Source: Guo et al., On Calibration of Modern Neural Networks (arXiv:1706.04599) for
  * calibration_error */
@@ -39,6 +41,7 @@ WI_API wi_status wi_tally_metrics(const wi_tally *tally, wi_metrics *out, wi_err
 typedef struct wi_label_metrics {
     uint64_t n_true, n_answered, n_right;
     double precision, recall; /* n_right / n_answered, n_right / n_true; NaN for 0 / 0 */
+    uint64_t reserved[4];
 } wi_label_metrics;
 /* Zeros past the end. */
 WI_API void wi_tally_label(const wi_tally *tally, size_t label, wi_label_metrics *out);

@@ -1,5 +1,5 @@
-/* A model: image tower, text tower, tokenizer and preprocessing; immutable and shareable once open.
- */
+/* A model: image tower, text tower, tokenizer and preprocessing; immutable once open.
+ * Threads: any number of threads may share one; each encodes with a session of its own. */
 #ifndef WHATSIT_MODEL_H
 #define WHATSIT_MODEL_H
 
@@ -33,6 +33,7 @@ typedef struct wi_model_options {
         weights; /* for folders, whose weights are packed while opening; files are used as stored */
     const char *config; /* a well-known open_clip configuration ("ViT-B-32-quickgelu"), for weights
                            in open_clip's names that bring none; NULL: what stands beside them */
+    uint64_t reserved[4];
 } wi_model_options;
 
 /* Opens our GGUF file (one mmap, no copy), a clip.cpp GGUF, a Hugging Face CLIP folder, an
@@ -56,6 +57,7 @@ typedef struct wi_tower_info {
     uint32_t patch_px; /* ViT */
     uint64_t n_parameters;
     uint64_t macs; /* of one image, or of one text token */
+    uint64_t reserved[4];
 } wi_tower_info;
 
 typedef struct wi_model_info {
@@ -74,6 +76,7 @@ typedef struct wi_model_info {
     const char
         *reads; /* of a decoder: the fingerprint of the model whose pictures it describes, or "" */
     uint64_t file_bytes;
+    uint64_t reserved[4];
 } wi_model_info;
 
 /* Owns: strings live as long as the model. */
@@ -87,6 +90,7 @@ typedef struct wi_convert_options {
     const char *name, *licence, *source;
     wi_progress progress;
     const char *config; /* as in wi_model_options */
+    uint64_t reserved[4];
 } wi_convert_options;
 WI_API wi_status wi_model_convert(wi_engine *engine, const char *from, const char *to,
                                   const wi_convert_options *options, wi_error *error);

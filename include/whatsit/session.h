@@ -1,8 +1,10 @@
-/* A session: the working memory of one thread that encodes with a model. */
+/* A session: the working memory of one thread that encodes with a model.
+ * Threads: one call per session at a time; sessions of one model at once. */
 #ifndef WHATSIT_SESSION_H
 #define WHATSIT_SESSION_H
 
 #include <whatsit/model.h>
+#include <whatsit/vectors.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +23,7 @@ typedef struct wi_session_options {
     uint32_t max_tokens;
     bool one_thread;
     const wi_engine *engine;
+    uint64_t reserved[4];
 } wi_session_options;
 WI_API wi_status wi_session_open(const wi_model *model, const wi_session_options *options,
                                  wi_session **out, wi_error *error);
@@ -42,9 +45,6 @@ WI_API wi_status wi_session_encode_images(wi_session *session, const uint8_t *pi
 WI_API wi_status wi_session_encode_texts(wi_session *session, const char *const *texts, size_t n,
                                          float *out, size_t *n_truncated,
                                          const wi_progress *progress, wi_error *error);
-
-/* Divides each row of x[n,d] by its L2 norm; rows of zeros stay zero. */
-WI_API void wi_normalise(float *x, size_t n, size_t d);
 
 #ifdef __cplusplus
 }

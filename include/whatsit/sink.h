@@ -1,4 +1,5 @@
-/* Where bytes are written to: a file that appears whole or not at all, memory, or a function. */
+/* Where bytes are written to: a file that appears whole or not at all, memory, or a function.
+ * Threads: one call on a sink at a time. */
 #ifndef WHATSIT_SINK_H
 #define WHATSIT_SINK_H
 

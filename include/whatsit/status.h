@@ -1,4 +1,15 @@
-/* Status codes, the caller-owned error, progress: what every other header leans on. */
+/* Status codes, the caller-owned error, progress: what every other header leans on.
+ *
+ * Three rules hold for all of them:
+ * - NULL where a pointer is needed never crashes. Functions with a status give WI_ERR_ARG; the
+ *   others do nothing, or give 0, false, NULL or "".
+ * - Structs with a member `reserved` may gain members in later versions, which take its place: sizes
+ *   and offsets stay. The library fills it with zeros in what it gives. In what it is given, zero
+ *   the whole struct first ({0}); what is not zero there belongs to a later version, and is refused
+ *   with WI_ERR_UNSUPPORTED. Structs without it never change.
+ * - "Threads:" says who may call at the same time. Without it: any threads at once, as long as none
+ *   closes or changes what another one uses. There is no global state. An error, like every output,
+ *   belongs to one call at a time. */
 #ifndef WHATSIT_STATUS_H
 #define WHATSIT_STATUS_H
 
@@ -10,10 +21,13 @@
 extern "C" {
 #endif
 
+/* Define it first to say otherwise. */
+#ifndef WI_API
 #if defined(_WIN32) || defined(__wasm__)
 #define WI_API
 #else
 #define WI_API __attribute__((visibility("default")))
+#endif
 #endif
 
 typedef enum wi_status {

@@ -1,5 +1,5 @@
 /* Named tensors in safetensors files: how embeddings and pixels travel to and from other programs.
- */
+ * Threads: an open file is immutable, and may be shared. */
 #ifndef WHATSIT_TENSORS_H
 #define WHATSIT_TENSORS_H
 

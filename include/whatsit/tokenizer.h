@@ -1,4 +1,5 @@
-/* A tokenizer by itself, without its model: text -> token ids. */
+/* A tokenizer by itself, without its model: text -> token ids.
+ * Threads: a tokenizer is immutable, and may be shared. */
 #ifndef WHATSIT_TOKENIZER_H
 #define WHATSIT_TOKENIZER_H
 
@@ -25,6 +26,7 @@ typedef struct wi_tokenizer_info {
     uint32_t n_ids;          /* ids are 0 .. n_ids - 1 */
     uint32_t context_length; /* where its original cuts */
     int32_t start, end, pad; /* -1: none */
+    uint64_t reserved[4];
 } wi_tokenizer_info;
 
 WI_API wi_status wi_tokenizer_get_info(const wi_tokenizer *tokenizer, wi_tokenizer_info *out,

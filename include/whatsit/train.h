@@ -1,4 +1,5 @@
-/* Making heads from photos: trained layers, example photos, and the threshold of none-of-these. */
+/* Making heads from photos: trained layers, example photos, and the threshold of none-of-these.
+ * Threads: what goes in is only read; a progress callback runs on the thread that called. */
 #ifndef WHATSIT_TRAIN_H
 #define WHATSIT_TRAIN_H
 
@@ -29,6 +30,7 @@ typedef struct wi_training {
                              cross-validation */
     bool balanced;        /* labels count the same, however many photos they have */
     wi_progress progress; /* counts fits; may end early */
+    uint64_t reserved[4];
 } wi_training;
 
 typedef struct wi_training_report {
@@ -36,6 +38,7 @@ typedef struct wi_training_report {
     unsigned n_folds; /* 0: no label has two photos, so nothing could be held out and measured */
     wi_tally *tally;  /* each photo answered by a fit that did not see it; NULL without folds. A
                          label's only  photo is not held out */
+    uint64_t reserved[4];
 } wi_training_report;
 
 /* L2 multinomial logistic regression by L-BFGS. The strength is the one with the least held-out log
@@ -78,6 +81,7 @@ typedef struct wi_calibration {
     const float *unknown; /* [n, dim]: embeddings of photos that no label fits */
     size_t n, dim;
     double rate; /* false accepts per unknown photo, in (0, 1) */
+    uint64_t reserved[4];
 } wi_calibration;
 
 /* A copy of the head whose threshold lets at most `rate` of photos like the unknown ones pass as

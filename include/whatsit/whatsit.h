@@ -5,6 +5,7 @@
 
 #include <whatsit/describe.h>
 #include <whatsit/digest.h>
+#include <whatsit/embed.h>
 #include <whatsit/engine.h>
 #include <whatsit/explain.h>
 #include <whatsit/head.h>
@@ -13,11 +14,13 @@
 #include <whatsit/labels.h>
 #include <whatsit/metrics.h>
 #include <whatsit/model.h>
+#include <whatsit/places.h>
 #include <whatsit/session.h>
 #include <whatsit/sink.h>
 #include <whatsit/status.h>
 #include <whatsit/tensors.h>
 #include <whatsit/tokenizer.h>
 #include <whatsit/train.h>
+#include <whatsit/vectors.h>
 
 #endif

@@ -97,16 +97,25 @@ def shipped_lists() -> "list[str]":
     return sorted(p.stem for p in _shipped("heads").glob("*.txt") if not p.stem.endswith(".templates"))
 
 
+def _find_model(name: str) -> str:
+    shipped = _shipped("models", "whatsit-nano.gguf")
+    if name in ("nano", "whatsit-nano") and shipped.exists():
+        return str(shipped)
+    errors, path = _Errors(), ffi.new("char[]", 4096)
+    errors.check(_lib.wi_model_find(os.fsencode(name), path, 4096, errors.place))
+    return os.fsdecode(ffi.string(path))
+
+
 class Model:
     """An image tower and a text tower. Threads may share it; children of fork() may use it.
 
-    name: "nano" (the default, in the package) or the path of a model file or folder.
+    name: "nano" (the default, in the package), the name of a model that `whatsit pull` brought, or the path of a
+    model file or folder.
     threads: of one call; 0: one per core.
     """
 
     def __init__(self, name: "str | os.PathLike[str]" = "nano", threads: int = 0) -> None:
-        shipped = _shipped("models", "whatsit-nano.gguf")
-        self.path = str(shipped) if str(name) in ("nano", "whatsit-nano") else os.fspath(name)
+        self.path = _find_model(os.fspath(name))
         self._threads = threads
         self._lock = threading.Lock()
         self._open()
@@ -128,6 +137,9 @@ class Model:
         self.fingerprint = _string(info.fingerprint)
         self.embedding_dim = int(info.embedding_dim)
         self.image_px = int(info.image_px)
+        # The command line's rule for how large a JPEG has to be decoded.
+        how = info.preprocess
+        self._wanted_px = 0 if how.mode == _lib.WI_RESIZE_NONE else int(how.resize_px or how.size_px)
         self.logit_scale = float(info.logit_scale)
         self.licence = _string(info.licence)
 
@@ -162,7 +174,7 @@ class Model:
         """One picture -> the network's input, into out[px, px, 3]. Runs in threads: the library lets go of the
         interpreter while it works."""
         errors, handle = _Errors(), ffi.new("wi_image **")
-        options = ffi.new("wi_image_options *", {"target_px": self.image_px})
+        options = ffi.new("wi_image_options *", {"target_px": self._wanted_px})
         what, kept = "", None
         if isinstance(image, (str, os.PathLike)):
             what = os.fspath(image)

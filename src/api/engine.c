@@ -19,6 +19,9 @@ wi_status wi_engine_open(const wi_engine_options *options, wi_engine **out, wi_e
         return wi_fail(error, WI_ERR_ARG, "wi_engine_open: out is NULL");
     if (!options)
         options = &defaults;
+    const wi_status fits = wi_check_reserved(options->reserved, "wi_engine_options", error);
+    if (fits != WI_OK)
+        return fits;
     if (options->n_threads < 0 || options->n_threads > MAX_THREADS)
         return wi_fail(error, WI_ERR_ARG, "%d threads: choose 1 to %d", options->n_threads,
                        MAX_THREADS);
@@ -59,7 +62,8 @@ bool wi_engine_kernel_at(const wi_engine *engine, size_t index, wi_engine_kernel
 {
     if (!engine || !out || index >= WI_N_OPERATIONS)
         return false;
-    *out = (wi_engine_kernel){engine->use[index].operation, engine->use[index].isa,
-                              engine->use[index].warning};
+    *out = (wi_engine_kernel){.operation = engine->use[index].operation,
+                              .isa = engine->use[index].isa,
+                              .warning = engine->use[index].warning};
     return true;
 }

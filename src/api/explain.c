@@ -148,7 +148,9 @@ wi_status wi_explain_occlusion(wi_session *session, const uint8_t *pixels, const
         return wi_fail(error, WI_ERR_ARG, "wi_explain_occlusion: a NULL argument");
     how = how ? how : &defaults;
     occlusion o = {.session = session, .head = head, .pixels = pixels, .label = label};
-    wi_status status = plan(&o, how, error);
+    wi_status status = wi_check_reserved(how->reserved, "wi_occlusion", error);
+    if (status == WI_OK)
+        status = plan(&o, how, error);
     if (status != WI_OK)
         return status;
     const size_t area = o.size * o.size;

@@ -50,6 +50,12 @@ wi_status wi_head_write(const wi_head *head, wi_sink *sink, wi_error *error)
 
 void wi_head_get_info(const wi_head *head, wi_head_info *out)
 {
+    if (!out)
+        return;
+    if (!head) {
+        *out = (wi_head_info){0};
+        return;
+    }
     const wi_head_parts *parts = &head->parts;
     *out = (wi_head_info){
         .name = parts->name,
@@ -75,24 +81,24 @@ void wi_head_get_info(const wi_head *head, wi_head_info *out)
 
 const char *wi_head_label(const wi_head *head, size_t index)
 {
-    return index < head->parts.n_labels ? head->firsts[index] : NULL;
+    return head && index < head->parts.n_labels ? head->firsts[index] : NULL;
 }
 
 const char *wi_head_label_full(const wi_head *head, size_t index)
 {
-    return index < head->parts.n_labels ? head->parts.labels[index] : NULL;
+    return head && index < head->parts.n_labels ? head->parts.labels[index] : NULL;
 }
 
 const char *wi_head_group(const wi_head *head, size_t index)
 {
-    if (index >= head->parts.n_labels)
+    if (!head || index >= head->parts.n_labels)
         return NULL;
     return head->parts.groups ? head->parts.groups[index] : "";
 }
 
 const char *wi_head_template(const wi_head *head, size_t index)
 {
-    return index < head->parts.n_templates ? head->parts.templates[index] : NULL;
+    return head && index < head->parts.n_templates ? head->parts.templates[index] : NULL;
 }
 
 wi_status wi_head_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,

@@ -29,7 +29,11 @@ wi_status wi_head_build(wi_session *session, const wi_head_recipe *recipe, wi_he
         for (size_t k = 0; k < lists[i].n; k++)
             if (!lists[i].texts[k])
                 return wi_fail(error, WI_ERR_ARG, "%s %zu is NULL", lists[i].what, k + 1);
-    wi_status status = wi_model_get_info(session->model, &info, error);
+    wi_status status = wi_check_reserved(recipe->reserved, "wi_head_recipe", error);
+    if (status == WI_OK && recipe->keeper)
+        status = wi_check_reserved(recipe->keeper->reserved, "wi_head_keeper", error);
+    if (status == WI_OK)
+        status = wi_model_get_info(session->model, &info, error);
     if (status != WI_OK)
         return status;
     wi_head_encoder encoder = {.encode = encode,

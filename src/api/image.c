@@ -1,4 +1,4 @@
-#include <whatsit/image.h>
+#include "api/options.h"
 
 #include "base/error.h"
 #include "base/size.h"
@@ -7,6 +7,11 @@
 #include "nn/engine.h"
 
 #include <string.h>
+
+wi_status wi_check_image_options(const wi_image_options *options, wi_error *error)
+{
+    return options ? wi_check_reserved(options->reserved, "wi_image_options", error) : WI_OK;
+}
 
 wi_status wi_image_from_rgb(const uint8_t *rgb, uint32_t width_px, uint32_t height_px,
                             wi_image **out, wi_error *error)
@@ -30,6 +35,9 @@ wi_status wi_image_from_rgba(const uint8_t *rgba, uint32_t width_px, uint32_t he
                              const wi_image_options *options, wi_image **out, wi_error *error)
 {
     size_t n_bytes;
+    const wi_status fits = wi_check_image_options(options, error);
+    if (fits != WI_OK)
+        return fits;
     if (!rgba || !out || width_px == 0 || height_px == 0)
         return wi_fail(error, WI_ERR_ARG, "wi_image_from_rgba: pixels, a size and out are needed");
     if (!wi_size_mul3(width_px, height_px, 4, &n_bytes))
@@ -79,6 +87,9 @@ wi_status wi_image_preprocess(const wi_engine *engine, const wi_image *image,
 {
     if (!image || !how || !out)
         return wi_fail(error, WI_ERR_ARG, "wi_image_preprocess: an image, how and out are needed");
+    const wi_status fits = wi_check_reserved(how->reserved, "wi_preprocess", error);
+    if (fits != WI_OK)
+        return fits;
     wi_kern best;
     return wi_preprocess_run(image, how, wi_engine_kern(engine, &best), out, error);
 }

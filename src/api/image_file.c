@@ -1,5 +1,5 @@
 /* Apart from image.c, so that a program without decoders (WebAssembly) can leave this file out. */
-#include <whatsit/image.h>
+#include "api/options.h"
 
 #include "base/error.h"
 #include "image/decode.h"
@@ -10,6 +10,9 @@ wi_status wi_image_from_memory(const void *bytes, size_t n_bytes, const wi_image
 {
     if (!out || (!bytes && n_bytes > 0))
         return wi_fail(error, WI_ERR_ARG, "wi_image_from_memory: bytes and out are needed");
+    const wi_status fits = wi_check_image_options(options, error);
+    if (fits != WI_OK)
+        return fits;
     return wi_image_decode(bytes, n_bytes, options, out, error);
 }
 
@@ -18,6 +21,9 @@ wi_status wi_image_from_file(const char *path, const wi_image_options *options, 
 {
     if (!path || !out)
         return wi_fail(error, WI_ERR_ARG, "wi_image_from_file: a path and out are needed");
+    const wi_status fits = wi_check_image_options(options, error);
+    if (fits != WI_OK)
+        return fits;
     return wi_image_decode_file(path, options, out, error);
 }
 

@@ -14,7 +14,10 @@ wi_status wi_index_open(wi_engine *engine, const char *path, const wi_index_opti
     if (!engine || !path || !out)
         return wi_fail(error, WI_ERR_ARG,
                        "wi_index_open: an engine, a path and a place are needed");
-    return wi_idx_open(engine, path, options ? options : &defaults, out, error);
+    if (!options)
+        options = &defaults;
+    const wi_status fits = wi_check_reserved(options->reserved, "wi_index_options", error);
+    return fits == WI_OK ? wi_idx_open(engine, path, options, out, error) : fits;
 }
 
 void wi_index_close(wi_index **index)

@@ -149,6 +149,12 @@ void wi_label_list_close(wi_label_list **list)
 
 void wi_label_list_get_info(const wi_label_list *list, wi_label_list_info *out)
 {
+    if (!out)
+        return;
+    if (!list) {
+        *out = (wi_label_list_info){"", "", "", "", "", "", .n_labels = 0};
+        return;
+    }
     const wi_labels *labels = &list->labels;
     bool beside = labels->n_templates == 0;
     *out = (wi_label_list_info){
@@ -169,9 +175,9 @@ void wi_label_list_get_info(const wi_label_list *list, wi_label_list_info *out)
 
 const char *wi_label_list_note(const wi_label_list *list, size_t index)
 {
-    const char *note = list->labels.notes;
-    if (index >= list->labels.n_notes)
+    if (!list || index >= list->labels.n_notes)
         return NULL;
+    const char *note = list->labels.notes;
     while (index-- > 0)
         note += strlen(note) + 1;
     return note;
@@ -180,6 +186,8 @@ const char *wi_label_list_note(const wi_label_list *list, size_t index)
 void wi_label_list_recipe(const wi_label_list *list, wi_head_recipe *out)
 {
     wi_label_list_info info;
+    if (!out)
+        return;
     wi_label_list_get_info(list, &info);
     *out = (wi_head_recipe){
         .name = info.name[0] ? info.name : "labels",
@@ -196,6 +204,8 @@ void wi_label_list_recipe(const wi_label_list *list, wi_head_recipe *out)
 
 bool wi_comma_next(const char **cursor, const char **item, size_t *n_item)
 {
+    if (!cursor || !*cursor || !item || !n_item)
+        return false;
     for (const char *at = *cursor; *at;) {
         size_t n = strcspn(at, ",");
         const char *start = at;

@@ -11,7 +11,10 @@ wi_status wi_model_open_memory(wi_engine *engine, const void *bytes, size_t n_by
         return wi_fail(error, WI_ERR_ARG,
                        "wi_model_open_memory: an engine, bytes and a place are needed");
     wi_model *model = NULL;
-    wi_status status = wi_mdl_from_bytes(engine, "model", bytes, n_bytes, &model, error);
+    wi_status status =
+        options ? wi_check_reserved(options->reserved, "wi_model_options", error) : WI_OK;
+    if (status == WI_OK)
+        status = wi_mdl_from_bytes(engine, "model", bytes, n_bytes, &model, error);
     if (status == WI_OK && options)
         status = wi_mdl_require_towers(model, options->towers, error);
     if (status == WI_OK)
@@ -72,7 +75,7 @@ const char *wi_weights_name(wi_weights weights)
 
 bool wi_weights_find(const char *name, wi_weights *out)
 {
-    for (size_t i = 1; name && i < N_WEIGHTS; i++) {
+    for (size_t i = 1; name && out && i < N_WEIGHTS; i++) {
         if (!strcmp(name, weights_names[i])) {
             *out = (wi_weights)i;
             return true;

@@ -10,7 +10,10 @@ wi_status wi_model_open(wi_engine *engine, const char *path, const wi_model_opti
     if (!engine || !path || !out)
         return wi_fail(error, WI_ERR_ARG,
                        "wi_model_open: an engine, a path and a place for the model are needed");
-    return wi_mdl_open(engine, path, options ? options : &defaults, out, error);
+    if (!options)
+        options = &defaults;
+    const wi_status fits = wi_check_reserved(options->reserved, "wi_model_options", error);
+    return fits == WI_OK ? wi_mdl_open(engine, path, options, out, error) : fits;
 }
 
 wi_status wi_model_convert(wi_engine *engine, const char *from, const char *to,
@@ -19,5 +22,8 @@ wi_status wi_model_convert(wi_engine *engine, const char *from, const char *to,
     const wi_convert_options defaults = {0};
     if (!engine || !from || !to)
         return wi_fail(error, WI_ERR_ARG, "wi_model_convert: an engine and two paths are needed");
-    return wi_mdl_convert(engine, from, to, options ? options : &defaults, error);
+    if (!options)
+        options = &defaults;
+    const wi_status fits = wi_check_reserved(options->reserved, "wi_convert_options", error);
+    return fits == WI_OK ? wi_mdl_convert(engine, from, to, options, error) : fits;
 }

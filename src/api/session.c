@@ -2,8 +2,6 @@
 
 #include "base/error.h"
 
-#include <math.h>
-
 wi_status wi_session_open(const wi_model *model, const wi_session_options *options,
                           wi_session **out, wi_error *error)
 {
@@ -13,6 +11,9 @@ wi_status wi_session_open(const wi_model *model, const wi_session_options *optio
                        "wi_session_open: a model and a place for the session are needed");
     if (!options)
         options = &defaults;
+    const wi_status fits = wi_check_reserved(options->reserved, "wi_session_options", error);
+    if (fits != WI_OK)
+        return fits;
     uint32_t towers = 0;
     if (model->params.tower[WI_ROLE_IMAGE].kind)
         towers |= WI_TOWER_IMAGE;
@@ -44,16 +45,4 @@ wi_status wi_session_encode_texts(wi_session *session, const char *const *texts,
         if (!texts[i])
             return wi_fail(error, WI_ERR_ARG, "wi_session_encode_texts: text %zu is NULL", i);
     return wi_ses_texts(session, texts, n, out, n_truncated, progress, error);
-}
-
-void wi_normalise(float *x, size_t n, size_t d)
-{
-    for (size_t i = 0; i < n; i++) {
-        double sum = 0.0;
-        for (size_t j = 0; j < d; j++)
-            sum += (double)x[i * d + j] * x[i * d + j];
-        const double inverse = sum > 0.0 ? 1.0 / sqrt(sum) : 0.0;
-        for (size_t j = 0; j < d; j++)
-            x[i * d + j] = (float)(x[i * d + j] * inverse);
-    }
 }

@@ -35,8 +35,12 @@ wi_status wi_tokenizer_get_info(const wi_tokenizer *tokenizer, wi_tokenizer_info
     if (!tokenizer || !out)
         return wi_fail(error, WI_ERR_ARG, "wi_tokenizer_get_info: a NULL argument");
     const wi_token_rules rules = wi_tok_rules(tokenizer);
-    *out = (wi_tokenizer_info){tokenizer->kind->name, rules.n_ids, rules.context_length,
-                               rules.start,           rules.end,   rules.pad};
+    *out = (wi_tokenizer_info){.kind = tokenizer->kind->name,
+                               .n_ids = rules.n_ids,
+                               .context_length = rules.context_length,
+                               .start = rules.start,
+                               .end = rules.end,
+                               .pad = rules.pad};
     return WI_OK;
 }
 

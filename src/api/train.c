@@ -31,7 +31,7 @@ static wi_status check(const wi_model *model, const wi_training *training, wi_he
     for (size_t i = 0; i < training->n_labels; i++)
         if (!training->labels[i])
             return wi_fail(error, WI_ERR_ARG, "label %zu is NULL", i + 1);
-    return WI_OK;
+    return wi_check_reserved(training->reserved, "wi_training", error);
 }
 
 wi_status wi_head_train(const wi_model *model, const wi_training *training, wi_head **out,
@@ -71,12 +71,20 @@ wi_status wi_head_calibrate(const wi_head *head, const wi_calibration *calibrati
     if (!head || !calibration || !calibration->unknown || !out)
         return wi_fail(error, WI_ERR_ARG,
                        "wi_head_calibrate needs a head, unknown photos and a place");
+    const wi_status fits = wi_check_reserved(calibration->reserved, "wi_calibration", error);
+    if (fits != WI_OK)
+        return fits;
     return wi_none_calibrate(head, calibration, out, error);
 }
 
 void wi_calibration_range(size_t n, double rate, double *low, double *high)
 {
-    wi_none_range(n, rate, low, high);
+    double range[2];
+    wi_none_range(n, rate, &range[0], &range[1]);
+    if (low)
+        *low = range[0];
+    if (high)
+        *high = range[1];
 }
 
 wi_status wi_head_known(const wi_head *head, const float *embedding, size_t dim, float *known,

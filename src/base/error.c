@@ -93,3 +93,15 @@ void wi_error_prefix(wi_error *error, const char *prefix)
     const char *dots, *end = shortened(prefix, strlen(old) + 2, &dots);
     wi_fail(error, error->status, "%s%s: %s", dots, end, old);
 }
+
+wi_status wi_check_reserved(const uint64_t reserved[4], const char *what, wi_error *error)
+{
+    for (int i = 0; i < 4; i++)
+        if (reserved[i])
+            return wi_fail(
+                error, WI_ERR_UNSUPPORTED,
+                "%s.reserved is not zero: zero the struct first, or use the library that "
+                "its members belong to",
+                what);
+    return WI_OK;
+}

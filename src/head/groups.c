@@ -112,12 +112,17 @@ wi_status wi_groups_verdict(const wi_head *head, const float *embedding, size_t 
     if (status != WI_OK)
         return status;
     if (n > 0) {
-        verdict = (wi_verdict){certainty_of(best.score), head->firsts[best.label], best.label,
-                               best.score};
+        verdict = (wi_verdict){.certainty = certainty_of(best.score),
+                               .name = head->firsts[best.label],
+                               .label = best.label,
+                               .score = best.score};
         wi_certainty broad = n_groups > 0 ? certainty_of(group.score) : WI_CANNOT_TELL;
         bool same = n_groups > 0 && !strcmp(group.group, verdict.name);
         if (broad >= WI_PROBABLY && (same || verdict.certainty < WI_PROBABLY)) {
-            verdict = (wi_verdict){broad, group.group, same ? best.label : SIZE_MAX, group.score};
+            verdict = (wi_verdict){.certainty = broad,
+                                   .name = group.group,
+                                   .label = same ? best.label : SIZE_MAX,
+                                   .score = group.score};
         } else if (verdict.certainty == WI_CANNOT_TELL) {
             verdict = (wi_verdict){.certainty = WI_CANNOT_TELL, .name = "", .label = SIZE_MAX};
         }

@@ -1,6 +1,7 @@
 #include "head/score.h"
 
 #include "base/error.h"
+#include "base/top.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -138,54 +139,12 @@ void wi_score_sigmoid(const float *logit, size_t n, float temperature, float *sc
     }
 }
 
-/* Whether a stands behind b in the answer. */
-static bool worse(const wi_answer *a, const wi_answer *b)
-{
-    return a->logit < b->logit || (a->logit == b->logit && a->label > b->label);
-}
-
-/* Restores "no parent is better than its children" below i: the worst answer is at the root. */
-static void sift_down(wi_answer *heap, size_t n, size_t i)
-{
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= n)
-            return;
-        if (child + 1 < n && worse(&heap[child + 1], &heap[child]))
-            child++;
-        if (!worse(&heap[child], &heap[i]))
-            return;
-        wi_answer moved = heap[i];
-        heap[i] = heap[child];
-        heap[child] = moved;
-        i = child;
-    }
-}
-
 size_t wi_score_top(const float *logit, size_t n, size_t k, wi_answer *out)
 {
-    if (k > n)
-        k = n;
-    if (k == 0)
-        return 0;
-    for (size_t i = 0; i < k; i++)
-        out[i] = (wi_answer){.label = i, .logit = logit[i]};
-    for (size_t i = k / 2; i-- > 0;)
-        sift_down(out, k, i);
-    for (size_t i = k; i < n; i++) {
-        wi_answer next = {.label = i, .logit = logit[i]};
-        if (worse(&out[0], &next)) {
-            out[0] = next;
-            sift_down(out, k, 0);
-        }
-    }
-    for (size_t left = k; left > 1; left--) {
-        wi_answer worst = out[0];
-        out[0] = out[left - 1];
-        out[left - 1] = worst;
-        sift_down(out, left - 1, 0);
-    }
-    return k;
+    const size_t found = wi_top(logit, n, k, k ? &out->label : NULL, sizeof *out);
+    for (size_t i = 0; i < found; i++)
+        out[i] = (wi_answer){.label = out[i].label, .logit = logit[out[i].label]};
+    return found;
 }
 
 /* Working memory of one answer: the normalised embedding and three floats per label. */

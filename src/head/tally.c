@@ -99,7 +99,9 @@ wi_status wi_tally_add(wi_tally *tally, const float *score, size_t truth, wi_err
 
 void wi_tally_label(const wi_tally *tally, size_t label, wi_label_metrics *out)
 {
-    *out = label < tally->n_labels ? tally->labels[label] : (wi_label_metrics){0};
+    if (!out)
+        return;
+    *out = tally && label < tally->n_labels ? tally->labels[label] : (wi_label_metrics){0};
     out->precision = (double)out->n_right / (double)out->n_answered;
     out->recall = (double)out->n_right / (double)out->n_true;
 }
@@ -130,7 +132,7 @@ wi_status wi_tally_metrics(const wi_tally *tally, wi_metrics *out, wi_error *err
     if (!tally || !out)
         return wi_fail(error, WI_ERR_ARG,
                        "wi_tally_metrics needs a tally and a place for its metrics");
-    wi_metrics m = {tally->n, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    wi_metrics m = {tally->n, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, {0}};
     double n = (double)tally->n, n_right = 0, recalls = 0, n_recalls = 0, error_sum = 0;
     for (size_t i = 0; i < tally->n_labels; i++) {
         n_right += (double)tally->labels[i].n_right;
@@ -156,6 +158,8 @@ wi_status wi_tally_metrics(const wi_tally *tally, wi_metrics *out, wi_error *err
 
 void wi_tally_confusion(const wi_tally *tally, uint64_t *count)
 {
+    if (!tally || !count)
+        return;
     memset(count, 0, tally->n_labels * tally->n_labels * sizeof *count);
     for (size_t i = 0; i < tally->n; i++)
         count[tally->pictures[i].truth * tally->n_labels + tally->pictures[i].answer]++;

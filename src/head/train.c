@@ -296,7 +296,8 @@ wi_status wi_linear_train(const wi_head_model *model, const wi_training *trainin
     if (status == WI_OK)
         status = finish(&s, &parts, out, error);
     if (status == WI_OK && report)
-        *report = (wi_training_report){s.best_strength, s.n_folds, tally};
+        *report =
+            (wi_training_report){.strength = s.best_strength, .n_folds = s.n_folds, .tally = tally};
     else
         wi_tally_close(&tally);
     close_sweep(&s);

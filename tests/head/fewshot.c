@@ -450,7 +450,7 @@ static void thresholds_keep_their_rate(void **state)
     for (int h = 0; h < 2; h++) {
         assert_true(accept_rate(heads[h], fresh, FRESH) == 1); /* not calibrated: never none */
         for (int r = 1; r <= 2; r++) {
-            wi_calibration how = {unknown, N, DIM, 0.05 * r};
+            wi_calibration how = {unknown, N, DIM, 0.05 * r, {0}};
             wi_head *sure = NULL;
             assert_int_equal(wi_none_calibrate(heads[h], &how, &sure, NULL), WI_OK);
             assert_true(accept_rate(sure, unknown, N) <= 0.05 * r + 1e-9);
@@ -481,7 +481,7 @@ static void sigmoid_labels_are_calibrated_one_by_one(void **state)
     wi_head_parts parts = words->parts;
     parts.sigmoid = true;
     assert_int_equal(wi_head_copy(&parts, &many, NULL), WI_OK);
-    wi_calibration how = {unknown, N, DIM, 0.1};
+    wi_calibration how = {unknown, N, DIM, 0.1, {0}};
     assert_int_equal(wi_none_calibrate(many, &how, &sure, NULL), WI_OK);
     size_t n_yes[N_LABELS] = {0};
     for (size_t i = 0; i < FRESH; i++) {
@@ -541,7 +541,7 @@ static void too_few_unknown_photos_are_told(void **state)
     take_unknown(&w, 20, unknown);
     wi_head *words = words_head(&w), *out = NULL;
     wi_error error;
-    wi_calibration how = {unknown, 18, DIM, 0.05};
+    wi_calibration how = {unknown, 18, DIM, 0.05, {0}};
     assert_int_equal(wi_none_calibrate(words, &how, &out, &error), WI_ERR_ARG);
     assert_non_null(strstr(error.message, "at least 19"));
     how.n = 19;

@@ -92,7 +92,7 @@ static wi_status add_photos(void *context, wi_error *error)
 static wi_status calibrate(void *context, wi_error *error)
 {
     const photo_case *c = context;
-    wi_calibration how = {c->x, N_PHOTOS, DIM, 0.2};
+    wi_calibration how = {c->x, N_PHOTOS, DIM, 0.2, {0}};
     wi_head *sure = NULL;
     wi_status status = wi_none_calibrate(c->words, &how, &sure, error);
     assert_int_equal(status == WI_OK, sure != NULL);

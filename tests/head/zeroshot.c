@@ -204,7 +204,7 @@ static wi_status build_kept(keeper *k, fake_tower *tower, const char *fingerprin
     for (size_t i = 0; i < N_KEPT_WORDS; i++)
         words[i][0] = 'w'; /* "wabel 7" */
     wi_head_encoder encoder = fake_encoder(tower);
-    const wi_head_keeper keep = {load_kept, is_due, save_kept, note_resumed, k};
+    const wi_head_keeper keep = {load_kept, is_due, save_kept, note_resumed, k, {0}};
     encoder.model.fingerprint = fingerprint;
     wi_head_recipe recipe = {.labels = (const char *const *)labels,
                              .n_labels = N_KEPT_LABELS,
@@ -324,7 +324,7 @@ static void small_builds_are_not_kept(void **state)
     fake_tower tower = {.dim = DIM};
     wi_head_encoder encoder = fake_encoder(&tower);
     keeper k = {0};
-    const wi_head_keeper keep = {load_kept, is_due, save_kept, note_resumed, &k};
+    const wi_head_keeper keep = {load_kept, is_due, save_kept, note_resumed, &k, {0}};
     wi_head_recipe recipe = {.labels = labels, .n_labels = 2, .keeper = &keep};
     wi_head *head = NULL;
     assert_int_equal(wi_zeroshot_build(&encoder, &recipe, &head, NULL, NULL), WI_OK);

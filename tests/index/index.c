@@ -63,7 +63,7 @@ static const char *fresh_path(void)
 static wi_engine *open_engine(int n_threads, const char *isa)
 {
     wi_engine *engine = NULL;
-    wi_engine_options options = {n_threads, isa};
+    wi_engine_options options = {.n_threads = n_threads, .isa = isa};
     assert_int_equal(wi_engine_open(&options, &engine, NULL), WI_OK);
     return engine;
 }
