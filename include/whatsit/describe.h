@@ -1,4 +1,5 @@
-/* Describing pictures in words: a decoder that reads what a model's image tower sees. */
+/* Describing pictures in words: a decoder that reads what a model's image tower sees.
+ * Threads: one call per describer at a time; describers of one model at once. */
 #ifndef WHATSIT_DESCRIBE_H
 #define WHATSIT_DESCRIBE_H
 
@@ -21,6 +22,7 @@ enum { WI_DESCRIBE_MAX_BEAM = 8, WI_CAPTION_BYTES = 512 };
 typedef struct wi_describer_options {
     uint32_t max_images;
     bool one_thread;
+    uint64_t reserved[4];
 } wi_describer_options;
 WI_API wi_status wi_describer_open(const wi_model *model, const wi_model *decoder,
                                    const wi_describer_options *options, wi_describer **out,
@@ -33,6 +35,7 @@ typedef struct wi_describe_options {
     uint32_t max_tokens; /* to be found; 0: as many as the decoder has room for */
     float power; /* sentences compare by logprob / tokens^power; 0: 0.7; below 0: by logprob */
     const char *about; /* nullable: the words that every caption begins with */
+    uint64_t reserved[4];
 } wi_describe_options;
 
 typedef struct wi_caption {

@@ -10,7 +10,10 @@ wi_status wi_describer_open(const wi_model *model, const wi_model *decoder,
     if (!model || !decoder || !out)
         return wi_fail(error, WI_ERR_ARG,
                        "wi_describer_open: a model, a decoder and a place are needed");
-    return wi_dsc_open(model, decoder, options ? options : &defaults, out, error);
+    if (!options)
+        options = &defaults;
+    const wi_status fits = wi_check_reserved(options->reserved, "wi_describer_options", error);
+    return fits == WI_OK ? wi_dsc_open(model, decoder, options, out, error) : fits;
 }
 
 void wi_describer_close(wi_describer **describer)
@@ -25,6 +28,10 @@ wi_status wi_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
     const wi_describe_options defaults = {0};
     if (!describer || (n && (!pixels || !out || !n_out)))
         return wi_fail(error, WI_ERR_ARG, "wi_describe: a NULL argument");
-    return wi_dsc_describe(describer, pixels, n, options ? options : &defaults, out, n_out,
-                           embeddings, error);
+    if (!options)
+        options = &defaults;
+    const wi_status fits = wi_check_reserved(options->reserved, "wi_describe_options", error);
+    return fits == WI_OK
+               ? wi_dsc_describe(describer, pixels, n, options, out, n_out, embeddings, error)
+               : fits;
 }

@@ -17,55 +17,14 @@
 
 enum { ROOM_BYTES = 1 << 19, N_ROOMS = 12 };
 
-static struct {
-    wi_engine *wi_engine;
-    wi_model *wi_model;
-    wi_session *wi_session;
-    wi_head *wi_head;
-    wi_image *wi_image;
-    wi_index *wi_index;
-    wi_label_list *wi_label_list;
-    wi_digest *wi_digest;
-    wi_sink *wi_sink;
-    wi_tally *wi_tally;
-    wi_tensors *wi_tensors;
-    wi_tokenizer *wi_tokenizer;
-    size_t dim;
-    const char *texts[4], *metadata[1][2], *at;
-    /* What goes in, and what comes out. */
-    wi_calibration good_wi_calibration;
-    wi_convert_options good_wi_convert_options;
-    wi_embed_options good_wi_embed_options;
-    wi_engine_options good_wi_engine_options;
-    wi_head_recipe good_wi_head_recipe;
-    wi_image_options good_wi_image_options;
-    wi_index_options good_wi_index_options;
-    wi_model_options good_wi_model_options;
-    wi_occlusion good_wi_occlusion;
-    wi_photos good_wi_photos;
-    wi_preprocess good_wi_preprocess;
-    wi_progress good_wi_progress;
-    wi_session_options good_wi_session_options;
-    wi_tensor good_wi_tensor;
-    wi_training good_wi_training;
-    wi_answer good_wi_answer;
-    wi_confused good_wi_confused;
-    wi_engine_kernel good_wi_engine_kernel;
-    wi_error good_wi_error;
-    wi_group_answer good_wi_group_answer;
-    wi_head_info good_wi_head_info;
-    wi_index_hit good_wi_index_hit;
-    wi_index_info good_wi_index_info;
-    wi_label_list_info good_wi_label_list_info;
-    wi_label_metrics good_wi_label_metrics;
-    wi_metrics good_wi_metrics;
-    wi_model_info good_wi_model_info;
-    wi_tokenizer_info good_wi_tokenizer_info;
-    wi_training_report good_wi_training_report;
-    wi_unit good_wi_unit;
-    wi_verdict good_wi_verdict;
-    wi_weights good_wi_weights;
-} f;
+static void *room(bool floats);
+static bool visit(void *context, uint64_t a, uint64_t b, float score);
+static wi_status take(void *context, const void *bytes, size_t n_bytes, wi_error *error);
+static void begin(const char *what);
+static void end(void);
+static int tell(void **state);
+
+#include "calls.inc.c"
 
 static float rooms[N_ROOMS][ROOM_BYTES / sizeof(float)];
 static size_t next_room;
@@ -104,9 +63,6 @@ static int tell(void **state)
     return 0;
 }
 
-static void close_slots(void);
-static void end(void);
-
 /* What the last call may have changed is as before. */
 static void begin(const char *what)
 {
@@ -121,8 +77,6 @@ static void begin(const char *what)
     if (!f.wi_image)
         assert_int_equal(wi_image_from_rgb(black, 8, 8, &f.wi_image, NULL), WI_OK);
 }
-
-#include "calls.inc.c"
 
 static void end(void)
 {
