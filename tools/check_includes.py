@@ -46,6 +46,7 @@ LIBRARIES = {
     r"sodium\.h": ["apps/server/", "apps/store/"],
     r"seccomp\.h": ["apps/server/sandbox.c"],
     r"ini\.h": ["apps/cli/settings.c"],
+    r"zlib\.h": ["apps/server/archive.c"],
     r"sqlite3\.h": ["apps/store/"],
     r"exiv2/.*": ["apps/library/metadata.cpp"],
     r"libpq-fe\.h|postgresql/.*": ["apps/store/"],

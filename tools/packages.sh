@@ -13,7 +13,7 @@ packages_of() {
             "libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" \
             "libjpeg62-turbo-dev|libjpeg-turbo8-dev libspng-dev libwebp-dev libgif-dev libheif-dev liblcms2-dev" \
             "libtiff-dev libraw-dev libjxl-dev" \
-            "libmicrohttpd-dev libsodium-dev libseccomp-dev libsqlite3-dev libinih-dev g++ libexiv2-dev"
+            "libmicrohttpd-dev libsodium-dev libseccomp-dev libsqlite3-dev libinih-dev zlib1g-dev g++ libexiv2-dev"
         ;;
     test) echo "libcmocka-dev exiv2 python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev postgresql nginx-light|nginx openssl sentencepiece" ;;
     more) echo "mandoc zsh fish" ;; # what some tests of the command line compare with, when there

@@ -7,6 +7,12 @@
 srv_handler srv_handle_classify, srv_handle_describe, srv_handle_embed;
 srv_handler srv_handle_heads_list, srv_handle_head_new, srv_handle_head_get, srv_handle_head_delete;
 srv_handler srv_handle_jobs_list, srv_handle_job_get, srv_handle_job_events, srv_handle_job_cancel;
+srv_handler srv_handle_job_new, srv_handle_job_result;
+/* Would /v1/classify answer a request with this query, whatever the picture? False: response says why not. */
+bool srv_classify_check(srv_request *request, srv_response *response);
+/* srv_jobs_options.look; the context is the services. */
+json_t *srv_look_for_job(void *context, const char *owner, const json_t *asked, const void *bytes,
+                         size_t n_bytes, unsigned *status);
 srv_handler srv_handle_models, srv_handle_model, srv_handle_model_file;
 srv_handler srv_handle_healthz, srv_handle_readyz, srv_handle_metrics, srv_handle_openapi;
 srv_handler srv_handle_hugging_face, srv_handle_openai_embeddings;

@@ -510,6 +510,24 @@ static void answer(const srv_request *request, const asked *a, srv_head **heads,
     }
 }
 
+bool srv_classify_check(srv_request *request, srv_response *response)
+{
+    asked a = {.top = DEFAULT_TOP};
+    srv_head *heads[MAX_HEADS + 1] = {0};
+    size_t n = 0;
+    wi_error error = {0};
+    bool good = read_asked(request, &a, response);
+    if (good && open_heads(request, &a, heads, &n, &error) != WI_OK) {
+        srv_error_of(request, response, &error);
+        good = false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        srv_head_release(request->services->heads, &heads[i]);
+    }
+    free_asked(&a);
+    return good;
+}
+
 void srv_handle_classify(srv_request *request, srv_response *response)
 {
     asked a = {.top = DEFAULT_TOP};

@@ -1,4 +1,4 @@
-/* /v1/heads and /v1/jobs. */
+/* /v1/heads. */
 #include "config.h"
 #include "fields.h"
 #include "handlers.h"
@@ -239,8 +239,9 @@ static void make_later(const srv_request *request, const json_t *body, srv_respo
     char id[40];
     wi_error error = {0};
     store_job job = {0};
-    wi_status status =
-        srv_jobs_add(request->services->jobs, srv_request_owner(request), body, id, &error);
+    const store_job what = {.owner = (char *)(uintptr_t)srv_request_owner(request),
+                            .kind = (char *)(uintptr_t)"head"};
+    wi_status status = srv_jobs_add(request->services->jobs, &what, body, id, &error);
     if (status == WI_OK) {
         status = store_job_get(request->services->store, id, &job, &error);
     }
@@ -513,84 +514,4 @@ void srv_handle_head_delete(srv_request *request, srv_response *response)
     } else {
         srv_error_of(request, response, &error);
     }
-}
-
-/* ---- jobs ---- */
-
-/* A job is shown to its owner only. */
-static bool find_job(const srv_request *request, store_job *job, srv_response *response)
-{
-    wi_error error = {0};
-    wi_status status = store_job_get(request->services->store, request->params[0], job, &error);
-    if (status == WI_OK && strcmp(job->owner, srv_request_owner(request))) {
-        store_job_free(job);
-        status =
-            store_fail(&error, WI_ERR_NOT_FOUND, "there is no job '%.100s'", request->params[0]);
-    }
-    if (status != WI_OK) {
-        srv_error_of(request, response, &error);
-    }
-    return status == WI_OK;
-}
-
-void srv_handle_jobs_list(srv_request *request, srv_response *response)
-{
-    store_job *jobs = NULL;
-    size_t n = 0;
-    wi_error error = {0};
-    if (store_job_list(request->services->store, srv_request_owner(request), MAX_LISTED, &jobs, &n,
-                       &error) != WI_OK) {
-        srv_error_of(request, response, &error);
-        return;
-    }
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        json_array_append_new(list, srv_job_json(&jobs[i]));
-    }
-    srv_json(response, 200, json_pack("{s:o}", "jobs", list));
-    store_jobs_free(&jobs, n);
-}
-
-void srv_handle_job_get(srv_request *request, srv_response *response)
-{
-    store_job job = {0};
-    if (find_job(request, &job, response)) {
-        srv_header(response, "Cache-Control", "no-store");
-        srv_json(response, 200, srv_job_json(&job));
-    }
-    store_job_free(&job);
-}
-
-void srv_handle_job_events(srv_request *request, srv_response *response)
-{
-    store_job job = {0};
-    if (find_job(request, &job, response)) {
-        srv_header(response, "Cache-Control", "no-store");
-        srv_header(response, "Content-Type", "text/event-stream");
-        srv_header(response, "X-Accel-Buffering", "no");
-        response->status = 200;
-        response->events_of_job = strdup(job.id);
-    }
-    store_job_free(&job);
-}
-
-void srv_handle_job_cancel(srv_request *request, srv_response *response)
-{
-    store_job job = {0};
-    wi_error error = {0};
-    if (!find_job(request, &job, response)) {
-        return;
-    }
-    if (srv_job_is_over(&job)) {
-        srv_json(response, 200, srv_job_json(&job));
-    } else if (store_job_cancel(request->services->store, job.id, store_now_ms(), &error) ==
-               WI_OK) {
-        store_job_free(&job);
-        if (find_job(request, &job, response)) {
-            srv_json(response, 202, srv_job_json(&job));
-        }
-    } else {
-        srv_error_of(request, response, &error);
-    }
-    store_job_free(&job);
 }

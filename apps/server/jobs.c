@@ -1,13 +1,16 @@
 #include "jobs.h"
+#include "archive.h"
 #include "burden.h"
 #include "clock.h"
 #include "recipes.h"
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     LEASE_MS = 20000,
@@ -19,6 +22,9 @@ enum {
     MAX_OPEN = 256,
     MAX_OPEN_EACH = 32,
     MAX_OPEN_GUEST = 4, /* of an address without a key */
+    MAX_ARCHIVES = 64,  /* which wait, whole, in the database */
+    MAX_ARCHIVES_EACH = 8,
+    MAX_TRIES = 30, /* at a picture, a second apart, while the server has no room for it */
     KEEP_MS = 86400000
 };
 
@@ -139,6 +145,68 @@ static wi_status make(run *r, const json_t *request, char **result, wi_error *er
     return status;
 }
 
+/* ---- pictures ---- */
+
+static json_t *look_at(run *r, const json_t *request, const srv_entry *entry)
+{
+    const srv_jobs_options *with = &r->jobs->with;
+    uint8_t *bytes = NULL;
+    wi_error error = {0};
+    json_t *found = NULL;
+    if (srv_entry_unpack(entry, &bytes, &error) != WI_OK) {
+        found = json_pack("{s:{s:s,s:s,s:n,s:s}}", "error", "message", error.message, "type",
+                          "invalid_request_error", "param", "code", "bad_archive");
+    }
+    for (unsigned i = 0, status = 503; bytes && status == 503 && i < MAX_TRIES; i++) {
+        if (i > 0 && !report(r, (uint64_t)r->job->done, (uint64_t)r->job->total)) {
+            break;
+        }
+        sleep(i > 0);
+        json_decref(found);
+        found = with->look(with->context, r->job->owner, request, bytes, entry->n_bytes, &status);
+    }
+    free(bytes);
+    json_t *named = json_pack("{s:s}", "name", entry->name);
+    json_object_update(named, found);
+    json_decref(found);
+    return named;
+}
+
+static wi_status look_at_all(run *r, const json_t *request, const srv_archive *archive,
+                             json_t *list, wi_error *error)
+{
+    for (size_t i = 0; i < archive->n; i++) {
+        json_array_append_new(list, look_at(r, request, &archive->entries[i]));
+        if (!report(r, i + 1, archive->n)) {
+            return store_fail(error, WI_ERR_CANCELLED, "cancelled");
+        }
+    }
+    return WI_OK;
+}
+
+/* Whoever takes such a job over begins anew: what has been answered is kept when all of it is. */
+static wi_status classify(run *r, const json_t *request, char **output, wi_error *error)
+{
+    void *file = NULL;
+    size_t n_file = 0;
+    srv_archive archive = {0};
+    json_t *list = json_array();
+    wi_status status = store_job_file(r->jobs->with.st, r->job->id, false, &file, &n_file, error);
+    status =
+        status ? status : srv_archive_read(file, n_file, SRV_MAX_UNPACKED_BYTES, &archive, error);
+    status = status ? status : look_at_all(r, request, &archive, list, error);
+    if (status == WI_OK) {
+        json_t *all = json_pack("{s:O}", "pictures", list);
+        *output = json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        json_decref(all);
+        status = *output ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    json_decref(list);
+    srv_archive_free(&archive);
+    free(file);
+    return status;
+}
+
 static void run_job(srv_jobs *jobs, store_job *job)
 {
     run r = {.jobs = jobs,
@@ -147,10 +215,11 @@ static void run_job(srv_jobs *jobs, store_job *job)
              .kept_ms = srv_clock_ms(),
              .pause_ms = KEEP_PAUSE_MS};
     wi_error error = {0};
-    char *result = NULL;
+    char *result = NULL, *output = NULL;
     json_t *request = json_loads(job->request, 0, NULL);
     wi_status status = job->cancel ? store_fail(&error, WI_ERR_CANCELLED, "cancelled")
-                                   : make(&r, request, &result, &error);
+                       : !strcmp(job->kind, "classify") ? classify(&r, request, &output, &error)
+                                                        : make(&r, request, &result, &error);
     bool interrupted = status == WI_ERR_CANCELLED && !r.cancelled && !job->cancel;
     if (interrupted) {
         bool cancel; /* whoever takes it over sees it */
@@ -162,6 +231,8 @@ static void run_job(srv_jobs *jobs, store_job *job)
         job->error = status == WI_OK ? "" : error.message;
         job->result = result ? result : "";
         job->done = status == WI_OK ? job->total : job->done;
+        job->file = output;
+        job->n_file = output ? strlen(output) : 0;
         job->updated_ms = store_now_ms();
         store_job_finish(jobs->with.st, job, NULL);
         job->state = state;
@@ -169,6 +240,7 @@ static void run_job(srv_jobs *jobs, store_job *job)
         job->result = old_result;
     }
     free(result);
+    free(output);
     json_decref(request);
 }
 
@@ -247,36 +319,44 @@ void srv_jobs_close(srv_jobs **jobs)
     *jobs = NULL;
 }
 
-wi_status srv_jobs_add(srv_jobs *jobs, const char *owner, const json_t *request, char *id,
+/* Errors: WI_ERR_CANCELLED: too many wait already */
+static wi_status check_room(srv_jobs *jobs, const char *owner, const char *kind, wi_error *error)
+{
+    store *st = jobs->with.st;
+    int64_t n_open = 0, n_own = 0, n_guests = 0, n_archives = 0, n_own_archives = 0;
+    bool is_guest = owner[0] == '~';
+    int64_t most = is_guest ? MAX_OPEN_GUEST : MAX_OPEN_EACH;
+    wi_status status = store_job_count(st, NULL, &n_open, error);
+    status = status ? status : store_job_count(st, owner, &n_own, error);
+    if (status == WI_OK && is_guest) {
+        status = store_job_count(st, "~", &n_guests, error);
+    }
+    if (status == WI_OK && !strcmp(kind, "classify")) {
+        status = store_job_count_kind(st, NULL, kind, &n_archives, error);
+        status = status ? status : store_job_count_kind(st, owner, kind, &n_own_archives, error);
+    }
+    if (status == WI_OK && (n_open >= MAX_OPEN || n_own >= most || n_guests >= MAX_OPEN / 2 ||
+                            n_archives >= MAX_ARCHIVES || n_own_archives >= MAX_ARCHIVES_EACH)) {
+        return store_fail(
+            error, WI_ERR_CANCELLED, "%lld jobs wait already: try again later",
+            (long long)(n_own >= most || n_own_archives >= MAX_ARCHIVES_EACH ? n_own : n_open));
+    }
+    return status;
+}
+
+wi_status srv_jobs_add(srv_jobs *jobs, const store_job *what, const json_t *request, char *id,
                        wi_error *error)
 {
     uint8_t random[16];
-    int64_t n_open = 0, n_own = 0, n_guests = 0;
-    bool is_guest = owner[0] == '~';
-    int64_t most = is_guest ? MAX_OPEN_GUEST : MAX_OPEN_EACH;
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(id, 33, random, sizeof random);
-    wi_status status = store_job_count(jobs->with.st, NULL, &n_open, error);
-    if (status == WI_OK) {
-        status = store_job_count(jobs->with.st, owner, &n_own, error);
-    }
-    if (status == WI_OK && is_guest) {
-        status = store_job_count(jobs->with.st, "~", &n_guests, error);
-    }
-    if (status == WI_OK && (n_open >= MAX_OPEN || n_own >= most || n_guests >= MAX_OPEN / 2)) {
-        return store_fail(error, WI_ERR_CANCELLED, "%lld jobs wait already: try again later",
-                          (long long)(n_own >= most ? n_own : n_open));
-    }
-    store_job job = {
-        .id = id,
-        .owner = (char *)(uintptr_t)owner,
-        .kind = "head",
-        .request = json_dumps(request, JSON_COMPACT),
-        .state = "queued",
-        .server = "",
-        .created_ms = store_now_ms(),
-    };
-    job.updated_ms = job.created_ms;
+    wi_status status = check_room(jobs, what->owner, what->kind, error);
+    store_job job = *what;
+    job.id = id;
+    job.request = json_dumps(request, JSON_COMPACT);
+    job.state = (char *)(uintptr_t)"queued";
+    job.server = (char *)(uintptr_t)"";
+    job.created_ms = job.updated_ms = store_now_ms();
     if (status == WI_OK) {
         status = job.request ? store_job_put(jobs->with.st, &job, error)
                              : store_fail(error, WI_ERR_NOMEM, "out of memory");
@@ -303,5 +383,12 @@ json_t *srv_job_json(const store_job *job)
         "error", job->error && job->error[0] ? job->error : NULL, "created_ms",
         (json_int_t)job->created_ms, "updated_ms", (json_int_t)job->updated_ms);
     json_decref(result);
+    bool done = !strcmp(job->kind, "classify") && !strcmp(job->state, "done");
+    char path[80];
+    snprintf(path, sizeof path, "/v1/jobs/%.40s/result", job->id);
+    json_object_set_new(value, "result", done ? json_string(path) : json_null());
+    json_object_set_new(value, "expires_ms",
+                        srv_job_is_over(job) ? json_integer((json_int_t)job->updated_ms + KEEP_MS)
+                                             : json_null());
     return value;
 }

@@ -3,6 +3,7 @@
 #include "burden.h"
 #include "clock.h"
 #include "decoder.h"
+#include "handlers.h"
 #include "heads.h"
 #include "health.h"
 #include "http.h"
@@ -102,7 +103,9 @@ static wi_status open_parts(srv_server *server, wi_error *error)
                                    .st = parts->store,
                                    .catalog = parts->catalog,
                                    .decoder = parts->decoder,
-                                   .name = server->name};
+                                   .name = server->name,
+                                   .look = srv_look_for_job,
+                                   .context = parts};
     return status ? status : srv_jobs_open(&jobs, &parts->jobs, error);
 }
 

@@ -7,6 +7,13 @@
     "id, owner, kind, state, server, result, error, done, total, lease_ms, created_ms,"            \
     " updated_ms, cancel"
 
+static wi_status put_file(store_tx *tx, const store_job *job, const char *kind, wi_error *error)
+{
+    const db_value values[] = {db_text(job->id), db_text(kind), db_blob(job->file, job->n_file)};
+    return store_tx_run(tx, "INSERT INTO job_files (job, kind, bytes) VALUES ($1, $2, $3)", values,
+                        3, NULL, error);
+}
+
 wi_status store_job_put(store *st, const store_job *job, wi_error *error)
 {
     const db_value values[] = {
@@ -25,10 +32,18 @@ wi_status store_job_put(store *st, const store_job *job, wi_error *error)
         db_int(job->cancel),
         db_text(job->request),
     };
-    return store_write(st, true,
-                       "INSERT INTO jobs (" COLUMNS ", request) VALUES"
-                       " ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)",
-                       values, 14, NULL, error);
+    store_tx tx;
+    wi_status status = store_tx_begin(st, true, &tx, error);
+    if (status == WI_OK) {
+        status = store_tx_run(&tx,
+                              "INSERT INTO jobs (" COLUMNS ", request) VALUES"
+                              " ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)",
+                              values, 14, NULL, error);
+    }
+    if (status == WI_OK && job->file) {
+        status = put_file(&tx, job, "in", error);
+    }
+    return store_tx_end(&tx, status, error);
 }
 
 static wi_status take_job(const db_result *result, size_t row, store_job *out, wi_error *error)
@@ -208,6 +223,12 @@ wi_status store_job_finish(store *st, const store_job *job, wi_error *error)
     if (status == WI_OK) {
         db_value id = db_text(job->id);
         status = store_tx_run(&tx, "DELETE FROM job_parts WHERE job = $1", &id, 1, NULL, error);
+        status =
+            status ? status
+                   : store_tx_run(&tx, "DELETE FROM job_files WHERE job = $1", &id, 1, NULL, error);
+    }
+    if (status == WI_OK && job->file) {
+        status = put_file(&tx, job, "out", error);
     }
     status = store_tx_end(&tx, status, error);
     db_result_free(&result);
@@ -233,11 +254,61 @@ wi_status store_job_cancel(store *st, const char *id, int64_t now_ms, wi_error *
 
 wi_status store_job_sweep(store *st, int64_t before_ms, wi_error *error)
 {
+    store_tx tx;
     db_value value = db_int(before_ms);
-    return store_write(st, false,
-                       "DELETE FROM jobs WHERE updated_ms < $1"
-                       " AND state IN ('done', 'failed', 'cancelled')",
-                       &value, 1, NULL, error);
+    wi_status status = store_tx_begin(st, false, &tx, error);
+    if (status == WI_OK) {
+        status = store_tx_run(&tx,
+                              "DELETE FROM jobs WHERE updated_ms < $1"
+                              " AND state IN ('done', 'failed', 'cancelled')",
+                              &value, 1, NULL, error);
+    }
+    if (status == WI_OK) { /* and what nobody works on any more */
+        status = store_tx_run(&tx,
+                              "DELETE FROM job_files WHERE job NOT IN (SELECT id FROM jobs)"
+                              " OR (kind = 'in' AND job IN (SELECT id FROM jobs"
+                              " WHERE state IN ('done', 'failed', 'cancelled')))",
+                              NULL, 0, NULL, error);
+    }
+    return store_tx_end(&tx, status, error);
+}
+
+wi_status store_job_file(store *st, const char *id, bool result, void **bytes, size_t *n_bytes,
+                         wi_error *error)
+{
+    db_result rows = {0};
+    const db_value values[] = {db_text(id), db_text(result ? "out" : "in")};
+    wi_status status = store_read(st, "SELECT bytes FROM job_files WHERE job = $1 AND kind = $2",
+                                  values, 2, &rows, error);
+    if (status == WI_OK && rows.n_rows == 0) {
+        status = store_fail(error, WI_ERR_NOT_FOUND, "nothing is kept of job '%.100s'", id);
+    } else if (status == WI_OK) {
+        const db_value *cell = db_cell(&rows, 0, 0);
+        *bytes = malloc(cell->n_bytes ? cell->n_bytes : 1);
+        if (*bytes) {
+            memcpy(*bytes, cell->bytes, cell->n_bytes);
+            *n_bytes = cell->n_bytes;
+        } else {
+            status = store_fail(error, WI_ERR_NOMEM, "out of memory");
+        }
+    }
+    db_result_free(&rows);
+    return status;
+}
+
+wi_status store_job_count_kind(store *st, const char *owner, const char *kind, int64_t *n,
+                               wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {db_text(owner ? owner : ""), db_int(owner == NULL), db_text(kind)};
+    wi_status status = store_read(st,
+                                  "SELECT COUNT(*) FROM jobs WHERE (owner = $1 OR"
+                                  " CAST($2 AS BIGINT) = 1) AND kind = $3"
+                                  " AND state IN ('queued', 'running')",
+                                  values, 3, &result, error);
+    *n = status == WI_OK ? db_cell_int(&result, 0, 0) : 0;
+    db_result_free(&result);
+    return status;
 }
 
 wi_status store_job_count(store *st, const char *owner, int64_t *n, wi_error *error)

@@ -40,6 +40,9 @@ static const char *const steps[STORE_VERSION] = {
     "ALTER TABLE keys ADD COLUMN old_hash BYTEA;"
     "ALTER TABLE keys ADD COLUMN old_until_ms BIGINT NOT NULL DEFAULT 0;"
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, bytes BYTEA NOT NULL);",
+    /* 6: what a job works on and what came of it, where that is more than a line: kind 'in' or 'out' */
+    "CREATE TABLE job_files ("
+    " job TEXT NOT NULL, kind TEXT NOT NULL, bytes BYTEA NOT NULL, PRIMARY KEY (job, kind));",
 };
 
 const char *store_migration(int version)

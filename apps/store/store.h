@@ -9,7 +9,7 @@
 
 typedef struct store store;
 
-enum { STORE_VERSION = 5 };
+enum { STORE_VERSION = 6 };
 
 /* url: the path of an SQLite file, or postgres://...; makes and migrates the tables.
  * Errors of all functions: WI_ERR_NOMEM, STORE_ERR_DOWN; WI_ERR_ARG: a text that no database takes.
@@ -124,6 +124,9 @@ typedef struct store_job {
     char *result, *error;              /* result: JSON */
     int64_t done, total, lease_ms, created_ms, updated_ms;
     bool cancel;
+    /* What it works on when it is put, what came of it when it is finished; borrowed, not filled in. NULL: nothing. */
+    const void *file;
+    size_t n_file;
 } store_job;
 
 /* Durable when it returns. */
@@ -147,7 +150,7 @@ wi_status store_job_keep(store *st, const store_job *job, const void *bytes, siz
                          wi_error *error);
 /* WI_ERR_NOT_FOUND: not exactly so many bytes were kept; bytes is untouched. */
 wi_status store_job_kept(store *st, const char *id, void *bytes, size_t n_bytes, wi_error *error);
-/* Sets state, result and error for good, if the job is still job->server's. */
+/* Sets state, result, error and file for good, if the job is still job->server's; what it worked on goes. */
 wi_status store_job_finish(store *st, const store_job *job, wi_error *error);
 /* Asks for a stop; a job that nobody has begun is cancelled at once. WI_ERR_NOT_FOUND */
 wi_status store_job_cancel(store *st, const char *id, int64_t now_ms, wi_error *error);
@@ -155,6 +158,12 @@ wi_status store_job_cancel(store *st, const char *id, int64_t now_ms, wi_error *
 wi_status store_job_sweep(store *st, int64_t before_ms, wi_error *error);
 /* Queued and running jobs of an owner (NULL: of everybody; "~": of all addresses without a key). */
 wi_status store_job_count(store *st, const char *owner, int64_t *n, wi_error *error);
+/* What a job works on (while it is not over), or what came of it. Owns: the caller frees *bytes. WI_ERR_NOT_FOUND */
+wi_status store_job_file(store *st, const char *id, bool result, void **bytes, size_t *n_bytes,
+                         wi_error *error);
+/* The same, of one kind of jobs. */
+wi_status store_job_count_kind(store *st, const char *owner, const char *kind, int64_t *n,
+                               wi_error *error);
 void store_job_free(store_job *job);
 
 #endif

@@ -1,14 +1,17 @@
 """Every path of /v1, and what surrounds them."""
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
 import signal
 import sqlite3
 import struct
+import tarfile
 import threading
 import time
+import zipfile
 
 import serving
 from serving import multipart, text_of, tiny_model, wait_until
@@ -267,6 +270,62 @@ def kept(room):
     return row and row[1] and (row[0], struct.unpack_from("=Q", row[1], 80)[0])
 
 
+def archives_of(files):
+    """As zip (some stored, some deflated) and as tar."""
+    packed, taped = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i, (name, data) in enumerate(files):
+            archive.writestr(name, data, zipfile.ZIP_DEFLATED if i % 2 else zipfile.ZIP_STORED)
+    with tarfile.open(fileobj=taped, mode="w") as archive:
+        for name, data in files:
+            about = tarfile.TarInfo(name)
+            about.size = len(data)
+            archive.addfile(about, io.BytesIO(data))
+    return (("application/zip", packed.getvalue()), ("application/x-tar", taped.getvalue()))
+
+
+def test_archives(room):
+    """An archive of pictures is a job; its answers are those of each picture alone, and kept; whatever is wrong with it is
+    said, by name."""
+    server = room.serve("--anonymous")
+    ask = server.client().call
+    one = ask("POST", "/v1/classify?head=fruits&top=2", room.picture, expect=200).json
+    deep = "a/" * 60 + "\u00e4" * 40 + ".png"
+    files = [("first.png", room.picture), ("folder/second.png", room.picture), ("notes.txt", b"no picture"),
+             (".hidden.png", room.picture), ("__MACOSX/._first.png", b"x"), (deep, room.picture)]
+    wanted = [{"name": name, **one} for name in ("first.png", "folder/second.png")]
+    for kind, data in archives_of(files):
+        job = ask("POST", "/v1/jobs?head=fruits&top=2", data, {"Content-Type": kind}, 202)
+        assert job.json["total"] == 4 and job.json["result"] is None, job.json
+        url = job.headers["Location"]
+        over = wait_until(lambda: (at := ask("GET", url, expect=200).json)["state"] == "done" and at)
+        assert over["done"] == 4 and over["expires_ms"] == over["updated_ms"] + 86400000
+        got = ask("GET", over["result"], expect=200).json["pictures"]
+        assert got[:2] == wanted and got[3] == {"name": deep, **one}, got
+        assert got[2]["name"] == "notes.txt" and got[2]["error"]["code"] == "not_a_picture", got[2]
+        ask("GET", over["result"], headers={"X-Forwarded-For": "198.51.100.7"}, expect=404)
+        assert over["id"] in [other["id"] for other in ask("GET", "/v1/jobs", expect=200).json["jobs"]]
+        ask("POST", "/v1/jobs?head=none", data, {"Content-Type": kind}, 404)
+        ask("POST", "/v1/jobs?tops=1", data, {"Content-Type": kind}, 422)
+        ask("POST", "/v1/jobs", data, {"Content-Type": "image/png"}, 415)
+        ask("POST", "/v1/jobs", data, {"Content-Type": kind, "X-Forwarded-For": "198.51.100.7"}, 403)
+        ask("POST", "/v1/jobs", data[:len(data) // 3], {"Content-Type": kind}, 400)
+    plain = ask("POST", "/v1/heads", {"name": "h", "labels": ["a"]}, {"Prefer": "respond-async"}, 202).json
+    ask("GET", f"/v1/jobs/{plain['id']}/result", expect=404)
+    for i, broken in ((0, b"PK\3\4"), (8, b"\1\0"), (10, b"\x0e\0")):  # no file there; encrypted; LZMA
+        data = bytearray(archives_of(files[:1])[0][1])
+        at = data.index(b"PK\1\2") + i
+        data[at:at + len(broken)] = broken
+        ask("POST", "/v1/jobs", bytes(data), {"Content-Type": "application/zip"}, (400, 422, 422)[(0, 8, 10).index(i)])
+    data = bytearray(archives_of([("a", b""), ("b.png", room.picture * 20)])[0][1])
+    data[data.index(b"b.png") + 60] ^= 0xff  # inside what is deflated
+    job = ask("POST", "/v1/jobs?head=fruits", bytes(data), {"Content-Type": "application/zip"}, 202).headers["Location"]
+    wait_until(lambda: ask("GET", job, expect=200).json["state"] == "done")
+    codes = [one["error"]["code"] for one in ask("GET", job + "/result", expect=200).json["pictures"]]
+    assert codes == ["bad_picture", "bad_archive"], codes
+    server.end()
+
+
 def test_jobs_go_on(room):
     """A job outlives its server: another one goes on where it stopped, and makes the same head."""
     server = room.serve("--threads", "1", "--isa", "scalar")
@@ -508,5 +567,5 @@ def test_idle(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_classify, test_ways_to_read_a_picture, test_several_pictures, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_jobs_go_on, test_many_jobs,
+    serving.main([test_classify, test_ways_to_read_a_picture, test_several_pictures, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_archives, test_jobs_go_on, test_many_jobs,
                   test_models, test_embed, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])

@@ -395,9 +395,10 @@ static void openers(void **state)
     }
 }
 
-/* What programs of version 1 to 4 have left behind. */
+/* What programs of version 1 to 5 have left behind. */
 static const char *const left_behind[] = {
-    "INSERT INTO heads VALUES ('h','m','f','zero-shot','','e',1,3,4,'abc');"
+    "INSERT INTO heads (name, model, fingerprint, kind, owner, etag, n_labels, n_bytes, created_ms,"
+    " bytes) VALUES ('h','m','f','zero-shot','','e',1,3,4,'abc');"
     "INSERT INTO keys (id, name, salt, hash, requests_a_day, heads_a_day, bytes_a_day, "
     "concurrency, created_ms,"
     " revoked_ms) VALUES "
@@ -405,6 +406,7 @@ static const char *const left_behind[] = {
     "INSERT INTO usage VALUES ('k', 7, 8, 9, 10)",
     "INSERT INTO jobs VALUES ('old', '', 'head', '{}', 'running', 's', '', '', 1, 2, 3, 4, 5, 0)",
     "INSERT INTO job_parts VALUES ('old', 'abc')",
+    "INSERT INTO secrets VALUES ('x', 'abc')",
 };
 
 /* What was kept of a job is its server's to replace, and goes when the job is over. */
@@ -431,6 +433,48 @@ static void parts(void **state)
     got.state[0] = '\0';
     OK(store_job_finish(st, &got, &error));
     assert_int_equal(store_job_kept(st, "p", bytes, 4, &error), WI_ERR_NOT_FOUND);
+    store_job_free(&got);
+    store_close(&st);
+}
+
+/* What a job works on is there until it is over, what came of it until it is forgotten. */
+static void files(void **state)
+{
+    (void)state;
+    store *st = open_store();
+    store_job job = job_of("f", 1), late = job_of("g", 2), got = {0};
+    void *bytes = NULL;
+    size_t n_bytes = 0;
+    int64_t n = 0;
+    job.file = late.file = "in\0";
+    job.n_file = late.n_file = 4;
+    OK(store_job_put(st, &job, &error));
+    assert_true(store_job_put(st, &job, &error) != WI_OK);
+    OK(store_job_put(st, &late, &error));
+    OK(store_job_count_kind(st, "o", "head", &n, &error));
+    assert_int_equal(n, 2);
+    OK(store_job_count_kind(st, NULL, "other", &n, &error));
+    assert_int_equal(n, 0);
+    OK(store_job_file(st, "f", false, &bytes, &n_bytes, &error));
+    assert_int_equal(n_bytes, 4);
+    assert_memory_equal(bytes, "in\0", 4);
+    free(bytes);
+    assert_int_equal(store_job_file(st, "f", true, &bytes, &n_bytes, &error), WI_ERR_NOT_FOUND);
+    OK(store_job_claim(st, "one", 100, 1000, &got, &error));
+    assert_string_equal(got.id, "f");
+    got.file = "out";
+    got.n_file = 3;
+    memcpy(got.state, "done", 5);
+    OK(store_job_finish(st, &got, &error));
+    assert_int_equal(store_job_file(st, "f", false, &bytes, &n_bytes, &error), WI_ERR_NOT_FOUND);
+    OK(store_job_cancel(st, "g", 5, &error));
+    OK(store_job_sweep(st, 0, &error)); /* nobody will work on the cancelled one */
+    assert_int_equal(store_job_file(st, "g", false, &bytes, &n_bytes, &error), WI_ERR_NOT_FOUND);
+    OK(store_job_file(st, "f", true, &bytes, &n_bytes, &error));
+    assert_memory_equal(bytes, "out", 3);
+    free(bytes);
+    OK(store_job_sweep(st, INT64_MAX, &error));
+    assert_int_equal(store_job_file(st, "f", true, &bytes, &n_bytes, &error), WI_ERR_NOT_FOUND);
     store_job_free(&got);
     store_close(&st);
 }
@@ -629,6 +673,7 @@ int main(void)
         cmocka_unit_test_setup(jobs, empty),
         cmocka_unit_test_setup(claims, empty),
         cmocka_unit_test_setup(parts, empty),
+        cmocka_unit_test_setup(files, empty),
         cmocka_unit_test_setup(turns, empty),
         cmocka_unit_test(openers),
         cmocka_unit_test(migrations),
