@@ -20,7 +20,7 @@ void wi_walk_conv(wi_walker *w, const char *prefix, const char *name, wi_conv *c
 }
 
 void wi_walk_depthwise(wi_walker *w, const char *prefix, const char *name, wi_mat *mat, uint32_t n,
-                       uint32_t size, double norm_eps, const wi_mat *from)
+                       uint32_t size, double norm_eps, const wi_mat *from, bool keep_float)
 {
     wi_part part = {.kind = WI_PART_DEPTHWISE,
                     .from = from,
@@ -28,6 +28,7 @@ void wi_walk_depthwise(wi_walker *w, const char *prefix, const char *name, wi_ma
                     .n = n,
                     .k = size * wi_depthwise_pitch(size),
                     .has_bias = true,
+                    .keep_float = keep_float,
                     .conv_size = size,
                     .norm_eps = norm_eps};
     wi_walk_part(w, &part, prefix, name);

@@ -33,7 +33,8 @@ void wi_walk_conv(wi_walker *walker, const char *prefix, const char *name, wi_co
                   uint32_t n, uint32_t channels, double norm_eps);
 /* A depthwise convolution of n channels with its batch norm; size: a side of its kernel. */
 void wi_walk_depthwise(wi_walker *walker, const char *prefix, const char *name, wi_mat *mat,
-                       uint32_t n, uint32_t size, double norm_eps, const wi_mat *from);
+                       uint32_t n, uint32_t size, double norm_eps, const wi_mat *from,
+                       bool keep_float);
 /* What TensorFlow's SAME puts before a side; the larger half comes behind. */
 static inline size_t wi_same_padding(size_t side, size_t size, size_t stride)
 {

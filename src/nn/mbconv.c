@@ -194,7 +194,7 @@ static uint32_t last_places(const mbconv *net)
 }
 
 static void pointwise(wi_walker *w, const char *prefix, const char *name, wi_mat *mat, uint32_t n,
-                      uint32_t k, double norm_eps, const wi_mat *from)
+                      uint32_t k, double norm_eps, const wi_mat *from, bool keep_float)
 {
     wi_part part = {.kind = WI_PART_CONV,
                     .from = from,
@@ -202,6 +202,7 @@ static void pointwise(wi_walker *w, const char *prefix, const char *name, wi_mat
                     .n = n,
                     .k = k,
                     .has_bias = true,
+                    .keep_float = keep_float,
                     .conv_size = 1,
                     .norm_eps = norm_eps};
     wi_walk_part(w, &part, prefix, name);
@@ -216,15 +217,17 @@ static void walk(void *tower, wi_walker *w)
     for (uint32_t i = 0; i < net->n_blocks; i++) {
         block *b = &net->blocks[i];
         char prefix[32];
+        const bool first = i == 0; /* in int8 it would lose twice what all others do */
         snprintf(prefix, sizeof prefix, "v.%u.", i);
         if (b->has_expand)
-            pointwise(w, prefix, "expand", &b->expand, b->hidden, b->in, eps, &b[-1].project);
+            pointwise(w, prefix, "expand", &b->expand, b->hidden, b->in, eps, &b[-1].project,
+                      false);
         wi_walk_depthwise(w, prefix, "depthwise", &b->depthwise, b->hidden, b->kernel, eps,
-                          b->has_expand ? &b->expand : &net->stem.mat);
-        pointwise(w, prefix, "project", &b->project, b->out, b->hidden, eps, &b->depthwise);
+                          b->has_expand ? &b->expand : &net->stem.mat, first);
+        pointwise(w, prefix, "project", &b->project, b->out, b->hidden, eps, &b->depthwise, first);
     }
     pointwise(w, "v.", "head", &net->head, p->head_width, last_block(net)->out, eps,
-              &last_block(net)->project);
+              &last_block(net)->project, false);
     if (p->has_projection)
         wi_walk_projection(w, "v.", "proj", &net->projection, net->embedding_dim, p->head_width,
                            p->has_projection_bias);
