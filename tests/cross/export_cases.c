@@ -313,9 +313,52 @@ static void export_reference_models(void **state)
     json_decref(texts);
 }
 
+/* Small models of other families: what other processors make of them is compared with this one, which
+ * is compared with the originals elsewhere (tests/model). */
+static void export_family(wi_engine *engine, const char *folder, const char *name)
+{
+    example e = {0};
+    wi_model *model = NULL;
+    wi_model_info info;
+    wi_error error = {0};
+    if (wi_model_open(engine, folder, NULL, &model, &error) != WI_OK ||
+        wi_model_get_info(model, &info, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    e.px = info.image_px;
+    wi_model_close(&model);
+    memcpy(e.texts, plain_texts, sizeof e.texts);
+    uint8_t *pixels = make_pixels(e.px);
+    e.pixels = pixels;
+    export_model(engine, folder, name, &e);
+    free(pixels);
+}
+
+static void export_families(void **state)
+{
+    (void)state;
+    static const char *const own[] = {"siglip2", "chinese_clip"};
+    static const char *const reference[] = {"eva02_b16_f16", "convnext_base_w_f16",
+                                            "mobileclip2_s0_f16"};
+    char folder[700];
+    wi_engine *engine = open_engine();
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        snprintf(folder, sizeof folder, "%s/tests/model/data/families/%s", WHATSIT_SOURCE_DIR,
+                 own[i]);
+        export_family(engine, folder, own[i]);
+    }
+    for (size_t i = 0; i < sizeof reference / sizeof *reference; i++) {
+        char name[100];
+        snprintf(name, sizeof name, "families/%s", reference[i]);
+        if (golden_folder(name, folder, sizeof folder))
+            export_family(engine, folder, reference[i]);
+    }
+    wi_engine_close(&engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(export_made_model),
+                                       cmocka_unit_test(export_families),
                                        cmocka_unit_test(export_reference_models)};
     mkdir(out_folder(), 0777);
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
