@@ -44,6 +44,8 @@ static const cli_option options[] = {
     {"access-log", 0, "FILE", false, "a line for each request; -: to the standard error", "@file"},
     {"cors", 0, "ORIGIN", true, "allow this site's pages, such as https://example.org, to ask",
      NULL},
+    {"webhook", 0, "ORIGIN", true,
+     "jobs may tell this site, such as https://example.org, when they are over", NULL},
     {"host", 0, "NAME", false, "this machine's own name, for requests without a key", NULL},
     {"max-body", 0, "MB", false, "largest request (20)", NULL},
     {"max-pixels", 0, "MILLIONS", false, "largest picture (50)", NULL},
@@ -207,6 +209,13 @@ static int read_names(const cli_args *args, cli_serving *out)
             return cli_usage(args->verb, "--allow at most %d times", SRV_MAX_PROXIES);
         }
         config->allowed[config->n_allowed++] = text;
+    }
+    position = 0;
+    while ((text = cli_args_next(args, "webhook", &position))) {
+        if (config->n_webhooks == SRV_MAX_ORIGINS) {
+            return cli_usage(args->verb, "--webhook at most %d times", SRV_MAX_ORIGINS);
+        }
+        config->webhooks[config->n_webhooks++] = text;
     }
     position = 0;
     while ((text = cli_args_next(args, "cors", &position))) {

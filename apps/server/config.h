@@ -30,6 +30,8 @@ typedef struct srv_config {
     size_t n_aliases;
     const char *origins[SRV_MAX_ORIGINS]; /* allowed by CORS; none: CORS is off */
     size_t n_origins;
+    const char *webhooks[SRV_MAX_ORIGINS]; /* origins that may be told when a job is over */
+    size_t n_webhooks;
     const char *host; /* an own name that local, anonymous requests may carry; NULL: none */
     const char *isa;
     int n_threads;

@@ -6,6 +6,7 @@
 #include "models.h"
 #include "pictures.h"
 #include "services.h"
+#include "webhook.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,16 +144,45 @@ static bool check_archive(srv_request *request, size_t *n, srv_response *respons
     return true;
 }
 
+/* Takes 'webhook' out of the query, whose other names are those of /v1/classify. False: it may not be told. */
+static bool take_webhook(srv_request *request, char **url, srv_response *response)
+{
+    srv_pairs *query = &request->query;
+    for (size_t i = 0; i < query->n;) {
+        if (strcmp(query->items[i].name, "webhook")) {
+            i++;
+            continue;
+        }
+        free(*url);
+        free(query->items[i].name);
+        *url = query->items[i].value;
+        query->items[i] = query->items[--query->n];
+    }
+    if (*url && !srv_webhook_allows(request->services->webhook, *url)) {
+        srv_error(request, response, 403, "webhook",
+                  "'webhook' is no address that this server may tell: its operator lists them with "
+                  "--webhook");
+        return false;
+    }
+    return true;
+}
+
 void srv_handle_job_new(srv_request *request, srv_response *response)
 {
     size_t n = 0;
     char id[40], place[64];
     wi_error error = {0};
     store_job job = {0};
-    if (!check_archive(request, &n, response) || !srv_classify_check(request, response)) {
+    char *url = NULL, secret[SRV_WEBHOOK_SECRET_BYTES];
+    if (!take_webhook(request, &url, response) || !check_archive(request, &n, response) ||
+        !srv_classify_check(request, response)) {
+        free(url);
         return;
     }
     json_t *asked = json_array();
+    if (url) {
+        json_array_append_new(asked, json_pack("[s,s]", "webhook", url));
+    }
     for (size_t i = 0; i < request->query.n; i++) {
         json_array_append_new(
             asked, json_pack("[s,s]", request->query.items[i].name, request->query.items[i].value));
@@ -167,10 +197,16 @@ void srv_handle_job_new(srv_request *request, srv_response *response)
     if (status == WI_OK) {
         snprintf(place, sizeof place, "/v1/jobs/%.33s", id);
         srv_header(response, "Location", place);
-        srv_json(response, 202, srv_job_json(&job));
+        json_t *said = srv_job_json(&job);
+        if (url) {
+            srv_webhook_secret(request->services->webhook, what.owner, secret);
+            json_object_set_new(said, "webhook_secret", json_string(secret));
+        }
+        srv_json(response, 202, said);
     } else {
         srv_error_of(request, response, &error);
     }
+    free(url);
     json_decref(asked);
     store_job_free(&job);
 }
@@ -204,8 +240,10 @@ json_t *srv_look_for_job(void *context, const char *owner, const json_t *asked, 
     request.models = srv_models_hold(request.services->catalog);
     for (size_t i = 0; i < json_array_size(asked); i++) {
         const json_t *pair = json_array_get(asked, i);
-        srv_pairs_add(&request.query, json_string_value(json_array_get(pair, 0)),
-                      json_string_value(json_array_get(pair, 1)));
+        const char *name = json_string_value(json_array_get(pair, 0));
+        if (strcmp(name, "webhook")) {
+            srv_pairs_add(&request.query, name, json_string_value(json_array_get(pair, 1)));
+        }
     }
     if (stand_for(&request, owner, &response)) {
         srv_handle_classify(&request, &response);

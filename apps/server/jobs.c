@@ -207,6 +207,20 @@ static wi_status classify(run *r, const json_t *request, char **output, wi_error
     return status;
 }
 
+/* What a request's pairs say where the end is to be told. */
+static void tell(srv_jobs *jobs, const store_job *job, const json_t *request)
+{
+    for (size_t i = 0; i < json_array_size(request); i++) {
+        const json_t *pair = json_array_get(request, i);
+        if (!strcmp(json_string_value(json_array_get(pair, 0)), "webhook")) {
+            json_t *said = srv_job_json(job);
+            srv_webhook_send(jobs->with.webhook, json_string_value(json_array_get(pair, 1)),
+                             job->owner, said);
+            json_decref(said);
+        }
+    }
+}
+
 static void run_job(srv_jobs *jobs, store_job *job)
 {
     run r = {.jobs = jobs,
@@ -234,7 +248,9 @@ static void run_job(srv_jobs *jobs, store_job *job)
         job->file = output;
         job->n_file = output ? strlen(output) : 0;
         job->updated_ms = store_now_ms();
-        store_job_finish(jobs->with.st, job, NULL);
+        if (store_job_finish(jobs->with.st, job, NULL) == WI_OK) {
+            tell(jobs, job, request);
+        }
         job->state = state;
         job->error = old_error;
         job->result = old_result;

@@ -7,6 +7,7 @@
 #include "decoder.h"
 #include "message.h"
 #include "models.h"
+#include "webhook.h"
 
 typedef struct srv_jobs srv_jobs;
 
@@ -21,6 +22,7 @@ typedef struct srv_jobs_options {
     json_t *(*look)(void *context, const char *owner, const json_t *asked, const void *bytes,
                     size_t n_bytes, unsigned *status);
     void *context;
+    srv_webhook *webhook; /* told when a job is over whose request has a pair ["webhook", URL] */
 } srv_jobs_options;
 
 wi_status srv_jobs_open(const srv_jobs_options *options, srv_jobs **out, wi_error *error);

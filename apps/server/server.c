@@ -12,6 +12,7 @@
 #include "metrics.h"
 #include "models.h"
 #include "web.h"
+#include "webhook.h"
 #include <malloc.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -99,13 +100,17 @@ static wi_status open_parts(srv_server *server, wi_error *error)
     if (status == WI_OK && config->web) {
         status = srv_web_open(config->web, &parts->web, error);
     }
+    uint8_t secret[32];
+    status = status ? status : store_secret(parts->store, "webhooks", secret, error);
+    status = status ? status : srv_webhook_open(config, secret, parts->log, &parts->webhook, error);
     const srv_jobs_options jobs = {.config = config,
                                    .st = parts->store,
                                    .catalog = parts->catalog,
                                    .decoder = parts->decoder,
                                    .name = server->name,
                                    .look = srv_look_for_job,
-                                   .context = parts};
+                                   .context = parts,
+                                   .webhook = parts->webhook};
     return status ? status : srv_jobs_open(&jobs, &parts->jobs, error);
 }
 
@@ -224,6 +229,7 @@ void srv_server_close(srv_server **server)
     }
     srv_http_close(&s->parts.http);
     srv_jobs_close(&s->parts.jobs);
+    srv_webhook_close(&s->parts.webhook);
     srv_web_close(&s->parts.web);
     srv_heads_close(&s->parts.heads);
     srv_catalog_close(&s->parts.catalog);

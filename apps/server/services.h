@@ -19,6 +19,7 @@ struct srv_http;
 struct srv_health;
 struct srv_log;
 struct srv_burden;
+struct srv_webhook;
 
 typedef struct srv_services {
     const struct srv_config *config;
@@ -32,6 +33,7 @@ typedef struct srv_services {
     struct srv_burden *burden;
     struct srv_metrics *metrics;
     struct srv_health *health;
+    struct srv_webhook *webhook;
     struct srv_log *log;
     struct srv_web *web;   /* NULL: none */
     struct srv_http *http; /* NULL: requests do not come by HTTP */

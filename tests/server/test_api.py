@@ -1,6 +1,8 @@
 """Every path of /v1, and what surrounds them."""
 import contextlib
 import hashlib
+import hmac
+import http.server
 import io
 import json
 import os
@@ -11,6 +13,7 @@ import struct
 import tarfile
 import threading
 import time
+import urllib.parse
 import zipfile
 
 import serving
@@ -326,6 +329,56 @@ def test_archives(room):
     server.end()
 
 
+class Told(http.server.BaseHTTPRequestHandler):
+    """Remembers what it is told; leads elsewhere from /away."""
+    said = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.said.append((self.path, self.headers["X-Whatsit-Signature"], body))
+        self.send_response(302 if self.path == "/away" else 204)
+        self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_webhooks(room):
+    """The end of a job is told to an origin that is listed, signed, and never along a redirect; names
+    that lead to this machine are not followed."""
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    here = f"http://127.0.0.1:{listener.server_address[1]}"
+    inside = f"http://inside.localhost:{listener.server_address[1]}"  # a name of this machine, without asking anybody
+    server = room.serve("--webhook", here, "--webhook", inside)
+    ask = server.client(room.key("w")).call
+    data = archives_of([("a.png", room.picture)])[0][1]
+    zipped = {"Content-Type": "application/zip"}
+
+    def begin(url, expect=202):
+        return ask("POST", "/v1/jobs?head=fruits&webhook=" + urllib.parse.quote(url, safe=""), data, zipped, expect)
+
+    for wrong in ("http://127.0.0.1:1/", "https" + here[4:], "http://localhost" + here[16:], here.replace("//", "//me@"), "file:///etc/passwd",
+                  here + ".example.org/", "nothing", ""):
+        assert begin(wrong, 403).json["error"]["code"] == "webhook", wrong
+    job = begin(here + "/again?x=1").json
+    begin(here + "/away")
+    begin(inside + "/inside")
+    wait_until(lambda: sum(path == "/again?x=1" for path, _, _ in Told.said) == 1 and len(Told.said) >= 2)
+    path, signature, body = next(said for said in Told.said if said[0] == "/again?x=1")
+    assert json.loads(body) == ask("GET", f"/v1/jobs/{job['id']}", expect=200).json
+    moment, mac = re.fullmatch(r"t=(\d+),v1=([0-9a-f]{64})", signature).groups()
+    assert hmac.new(job["webhook_secret"].encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest() == mac
+    assert abs(int(moment) / 1000 - time.time()) < 300
+    wait_until(lambda: "leads to an address that is not public" in server.said())
+    wait_until(lambda: "no answer with 2xx: webhook " + here + "/away" in server.said())
+    assert not any(path in ("/inside", "/elsewhere") for path, _, _ in Told.said), Told.said
+    wait_until(lambda: sum(path == "/away" for path, _, _ in Told.said) == 2)  # and tried again
+    server.end()
+    listener.shutdown()
+
+
 def test_jobs_go_on(room):
     """A job outlives its server: another one goes on where it stopped, and makes the same head."""
     server = room.serve("--threads", "1", "--isa", "scalar")
@@ -567,5 +620,5 @@ def test_idle(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_classify, test_ways_to_read_a_picture, test_several_pictures, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_archives, test_jobs_go_on, test_many_jobs,
+    serving.main([test_classify, test_ways_to_read_a_picture, test_several_pictures, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_archives, test_webhooks, test_jobs_go_on, test_many_jobs,
                   test_models, test_embed, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
