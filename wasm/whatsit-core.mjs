@@ -207,10 +207,10 @@ export class Core {
     return place;
   }
 
-  /** Opens a model file. `towers`: "both" (those that are there), "image" or "text" must be there. */
+  /** Opens a model file. `towers`: "both" (those that are there), "image", "text" or "decoder" (a describer's file) must be there. */
   openModel(place, { towers = "both" } = {}) {
     if (place.written !== place.size) throw new WhatsitError("argument", `the model has ${place.written} of ${place.size} bytes`);
-    const wanted = { both: 0, image: 1, text: 2 }[towers];
+    const wanted = { both: 0, image: 1, text: 2, decoder: 4 }[towers];
     const at = this._pointer(this._x.ww_model_open(place._at, place.size, wanted));
     return new Model(this, at, place);
   }
@@ -403,6 +403,43 @@ export class Model {
   /** Working memory for `maxImages` pictures and `maxTokens` text tokens at a time. */
   openSession({ maxImages = 1, maxTokens = 512 } = {}) {
     return new Session(this, maxImages, maxTokens);
+  }
+
+  /** What puts pictures into words; decoder: a describer's file that was made for this model, open. */
+  openDescriber(decoder) {
+    return new Describer(this, decoder);
+  }
+}
+
+const CAPTION_TEXT = 512, CAPTION_BYTES = CAPTION_TEXT + 16;
+
+/** Sentences about pictures. */
+export class Describer {
+  constructor(model, decoder) {
+    this._core = model._core;
+    this._dim = model.info.embeddingDim;
+    this._at = this._core._pointer(this._core._x.ww_describer_open(model._at, decoder._at));
+  }
+
+  close() {
+    if (this._at) this._core._x.ww_describer_close(this._at);
+    this._at = 0;
+  }
+
+  /** The n best (1 to 8) about what preprocess gave: { captions: [{ text, logprob, meanProb, sure }], embedding }; all begin with the words `about`. */
+  describe(pixels, { n = 1, about } = {}) {
+    const core = this._core;
+    return core._with((take) => {
+      const out = take.space(n * CAPTION_BYTES), embedding = take.space(4 * this._dim);
+      const words = about === undefined ? 0 : take.bytes(pack([about]));
+      const found = core._count(core._x.ww_describe(this._at, take.bytes(pixels), n, words, out, embedding));
+      const captions = Array.from({ length: found }, (_, i) => {
+        const at = out + i * CAPTION_BYTES;
+        const [logprob, meanProb] = core._floats(at + CAPTION_TEXT, 2);
+        return { text: core._text(at), logprob, meanProb, sure: core._bytes[at + CAPTION_TEXT + 12] !== 0 };
+      });
+      return { captions, embedding: core._floats(embedding, this._dim) };
+    });
   }
 }
 

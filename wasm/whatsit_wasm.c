@@ -235,6 +235,34 @@ int EXPORT(ww_encode_texts)(wi_session *session, const char *packed, size_t n, f
     return status == WI_OK ? (int)truncated : -(int)status;
 }
 
+/* ---- sentences ---- */
+
+/* decoder: a describer's file, opened as a model with towers 4. For one picture at a time. */
+wi_describer *EXPORT(ww_describer_open)(const wi_model *model, const wi_model *decoder)
+{
+    wi_describer *describer = NULL;
+    return wi_describer_open(model, decoder, NULL, &describer, &last) == WI_OK ? describer : NULL;
+}
+
+void EXPORT(ww_describer_close)(wi_describer *describer)
+{
+    wi_describer_close(&describer);
+}
+
+/* The n best sentences about pixels[image_px,image_px,3]; about: the words they begin with, or NULL.
+ * out[n]: a text of WI_CAPTION_BYTES, f32 logprob, f32 mean_prob, u32 tokens, u8 sure (and three of
+ * padding); embedding[embedding_dim], not normalised. The count, or a negative status. */
+_Static_assert(sizeof(wi_caption) == WI_CAPTION_BYTES + 16, "the layout that callers read");
+int EXPORT(ww_describe)(wi_describer *describer, const uint8_t *pixels, uint32_t n,
+                        const char *about, wi_caption *out, float *embedding)
+{
+    size_t n_out = 0;
+    const wi_describe_options options = {.n_captions = n, .about = about};
+    const wi_status status =
+        wi_describe(describer, pixels, 1, &options, out, &n_out, embedding, &last);
+    return status == WI_OK ? (int)n_out : -(int)status;
+}
+
 /* ---- heads ---- */
 
 /* From a label list as in heads/ (labels, templates and notes in one text). sigmoid: independent

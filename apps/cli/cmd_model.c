@@ -184,6 +184,10 @@ static void print_info(const wi_model_info *info, const char *path)
     printf("%-12s %s, %s weights", "format", info->format, wi_weights_name(info->weights));
     printf(info->file_bytes > 0 ? ", %s\n" : "\n", cli_size_text(info->file_bytes, size));
     printf("%-12s %s\n", "fingerprint", info->fingerprint);
+    if (info->decoder.present) { /* a describer has this alone */
+        print_tower("decoder", &info->decoder);
+        return;
+    }
     print_tower("image tower", &info->image);
     print_tower("text tower", &info->text);
     printf("%-12s %u numbers\n", "embedding", info->embedding_dim);
@@ -227,7 +231,12 @@ static int run_info(cli_app *app, const cli_args *args)
     cli_runtime runtime;
     int status = open_operand(app, args, &runtime);
     if (status == CLI_OK && cli_args_has(args, "json")) {
-        cli_json_line(json_model(&runtime.info, runtime.path));
+        char sight[65];
+        json_t *object = json_model(&runtime.info, runtime.path);
+        if (object && wi_model_sight(runtime.model, sight, NULL) == WI_OK) {
+            json_object_set_new(object, "sight", json_string(sight)); /* for describers */
+        }
+        cli_json_line(object);
     } else if (status == CLI_OK) {
         print_info(&runtime.info, runtime.path);
     }

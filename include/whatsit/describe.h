@@ -13,6 +13,12 @@ typedef struct wi_describer wi_describer;
 
 enum { WI_DESCRIBE_MAX_BEAM = 8, WI_CAPTION_BYTES = 512 };
 
+/* Which pictures a model shows to describers: SHA-256 over its preprocessing and the parts of its image tower
+ * that they read. A describer tells it of the model that it was made for (wi_model_info.reads); models that
+ * differ in nothing else share their describers.
+ * Errors: WI_ERR_UNSUPPORTED when no describer can read its image tower */
+WI_API wi_status wi_model_sight(const wi_model *model, char hex[65], wi_error *error);
+
 /* The working memory of one thread that describes, taken here for max_images pictures (0: 1) at a time.
  * model: whose image tower sees; decoder: a describer's file, opened as a model. one_thread: as in
  * wi_session_options.

@@ -74,7 +74,7 @@ typedef struct wi_model_info {
     wi_preprocess preprocess;
     wi_tower_info image, text, decoder;
     const char
-        *reads; /* of a decoder: the fingerprint of the model whose pictures it describes, or "" */
+        *reads; /* of a decoder: what the model sees that it was made for (wi_model_sight), or "" */
     uint64_t file_bytes;
     uint64_t reserved[4];
 } wi_model_info;

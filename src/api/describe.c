@@ -2,6 +2,13 @@
 
 #include "base/error.h"
 
+wi_status wi_model_sight(const wi_model *model, char hex[65], wi_error *error)
+{
+    if (!model || !hex)
+        return wi_fail(error, WI_ERR_ARG, "wi_model_sight: a NULL argument");
+    return wi_mdl_sight(model, hex, error);
+}
+
 wi_status wi_describer_open(const wi_model *model, const wi_model *decoder,
                             const wi_describer_options *options, wi_describer **out,
                             wi_error *error)

@@ -32,13 +32,14 @@ static wi_status check_pair(const wi_model *model, const wi_model *decoder, wi_e
     if (!mouth->kind)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "%s is no describer", decoder->name);
     const char *reads = decoder->params.reads;
-    if (reads[0] && strcmp(reads, model->fingerprint) != 0)
+    char sight[65];
+    const wi_status status = wi_mdl_sight(model, sight, error);
+    if (status != WI_OK)
+        return status;
+    if (reads[0] && strcmp(reads, sight) != 0)
         return wi_fail(error, WI_ERR_MISMATCH,
-                       "%s describes for the model %.12s, this is %s (%.12s)", decoder->name, reads,
-                       model->name, model->fingerprint);
-    if (!eyes->kind || !eyes->kind->sight)
-        return wi_fail(error, WI_ERR_UNSUPPORTED,
-                       "%s: no describer can read an image tower of its kind", model->name);
+                       "%s describes what another model sees (%.12s); %s sees otherwise (%.12s)",
+                       decoder->name, reads, model->name, sight);
     const wi_sight_shape has = eyes->kind->sight->shape(eyes->self),
                          wants = mouth->kind->decode->sees(mouth->self);
     if (has.n_places != wants.n_places || has.channels != wants.channels ||

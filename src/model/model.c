@@ -76,6 +76,7 @@ typedef struct hashing {
     wi_sha256 sha;
     const wi_progress *progress;
     uint64_t done;
+    const wi_tower_sight *sight; /* NULL: of everything */
 } hashing;
 
 static wi_status hash_part(void *context, const wi_part *part, wi_error *error)
@@ -94,6 +95,37 @@ static wi_status hash_part(void *context, const wi_part *part, wi_error *error)
         if (!wi_progress_report(h->progress, h->done, 0))
             return wi_fail(error, WI_ERR_CANCELLED, "stopped");
     }
+    return WI_OK;
+}
+
+static wi_status hash_shown(void *context, const wi_part *part, wi_error *error)
+{
+    const wi_tower_sight *sight = ((hashing *)context)->sight;
+    return part->name[0] == 'v' && sight->shows(part->name) ? hash_part(context, part, error)
+                                                            : WI_OK;
+}
+
+wi_status wi_mdl_sight(const wi_model *model, char hex[65], wi_error *error)
+{
+    const wi_tower_kind *kind = model->net.tower[WI_ROLE_IMAGE].kind;
+    const wi_preprocess *p = &model->params.preprocess;
+    char head[200];
+    uint8_t digest[32];
+    if (!kind || !kind->sight)
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "%s: no describer can read an image tower of its kind", model->name);
+    hashing h = {.sight = kind->sight};
+    wi_sha256_init(&h.sha);
+    snprintf(head, sizeof head, "sight %s %u %u %d %d %d %.9g %.9g %.9g %.9g %.9g %.9g\n",
+             kind->name, p->size_px, p->resize_px, (int)p->mode, (int)p->interpolation,
+             p->crop_floor, (double)p->mean[0], (double)p->mean[1], (double)p->mean[2],
+             (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+    wi_sha256_update(&h.sha, head, strlen(head));
+    const wi_status status = wi_net_walk(&model->net, hash_shown, &h, error);
+    if (status != WI_OK)
+        return status;
+    wi_sha256_finish(&h.sha, digest);
+    wi_sha256_hex(digest, hex);
     return WI_OK;
 }
 

@@ -45,6 +45,10 @@ void wi_mdl_close(wi_model **model);
 wi_status wi_mdl_fingerprint(const wi_model *model, const wi_progress *progress, char hex[65],
                              wi_error *error);
 
+/* SHA-256 over what decides what a decoder sees: preprocessing, and the parts of the image tower that show
+ * it. Models that differ in the rest alone have the same. WI_ERR_UNSUPPORTED without such a tower. */
+wi_status wi_mdl_sight(const wi_model *model, char hex[65], wi_error *error);
+
 /* Fills in model->weights. */
 wi_status wi_mdl_note_weights(wi_model *model, wi_error *error);
 

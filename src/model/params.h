@@ -13,7 +13,7 @@ typedef struct wi_params {
     float logit_scale; /* exponentiated */
     float logit_bias;
     bool sigmoid;
-    char reads[65]; /* of a decoder: the fingerprint of the model whose grid it reads, or "" */
+    char reads[65]; /* of a decoder: what the model sees that it reads (wi_mdl_sight), or "" */
 } wi_params;
 
 /* The list of those that belong to no tower. */

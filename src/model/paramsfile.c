@@ -14,7 +14,7 @@ typedef struct frame_row {
 
 static const char *const kind_keys[WI_N_ROLES] = {"whatsit.image.kind", "whatsit.text.kind",
                                                   "whatsit.decoder.kind"};
-/* The fingerprint of the model whose grid a decoder reads. */
+/* What the model sees that a decoder reads (wi_mdl_sight). */
 static const char reads_key[] = "whatsit.reads";
 static const char text_present[] = "whatsit.text.present";
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "kern/half.h"
+#include "nn/clip.h"
 #include "nn/conv.h"
 #include "nn/pixels.h"
 
@@ -276,35 +277,15 @@ static bool is_residual(const block *b)
     return b->stride == 1 && b->in == b->out;
 }
 
-/* The mean of min(max(x, 0), 6) for a normal x of this mean and deviation. */
-static float clipped_mean(double mean, double spread)
-{
-    double parts[2];
-    for (int i = 0; i < 2; i++) { /* of max(x, 0) and of max(x - 6, 0) */
-        const double m = mean - 6.0 * i, z = spread > 0.0 ? m / spread : 0.0;
-        const double density = exp(-0.5 * z * z) / sqrt(2.0 * 3.14159265358979323846);
-        parts[i] = spread > 0.0 ? m * 0.5 * erfc(-z / sqrt(2.0)) + spread * density
-                   : m > 0.0    ? m
-                                : 0.0;
-    }
-    return (float)(parts[0] - parts[1]);
-}
-
-static void clip_means(wi_mat *mat)
-{
-    for (uint32_t i = 0; mat->mean && i < mat->n; i++)
-        mat->mean[i] = clipped_mean((double)mat->mean[i], (double)mat->spread[i]);
-}
-
 static void foresee(void *tower)
 {
     mbconv *net = tower;
-    clip_means(&net->stem.mat);
-    clip_means(&net->head);
+    wi_clip_means(&net->stem.mat);
+    wi_clip_means(&net->head);
     for (uint32_t i = 0; i < net->n_blocks; i++) {
         block *b = &net->blocks[i];
-        clip_means(&b->expand);
-        clip_means(&b->depthwise);
+        wi_clip_means(&b->expand);
+        wi_clip_means(&b->depthwise);
         for (uint32_t c = 0; i && is_residual(b) && b->project.mean && c < b->out; c++)
             b->project.mean[c] += b[-1].project.mean[c];
     }
@@ -951,7 +932,7 @@ static void units(const void *tower, wi_run *run, void *of_session, const uint8_
     }
 }
 
-/* --- what a decoder sees --- */
+/* --- what a decoder sees: the last block's output and what the head made of it --- */
 
 static wi_sight_shape sight_shape(const void *tower)
 {
@@ -960,21 +941,26 @@ static wi_sight_shape sight_shape(const void *tower)
                             net->params.head_width};
 }
 
-/* The last block's output and what the head made of it stay where they are until the next picture. */
 static void copy_sight(const void *tower, const void *of_session, size_t picture, float *places,
                        float *pooled)
 {
     const mbconv *net = tower;
     const memory *m = of_session;
-    const block *last = last_block(net);
-    const size_t ld = ld_map(last->out), n = last_pixels(net);
+    const size_t channels = last_block(net)->out, ld = ld_map(last_block(net)->out),
+                 n = last_pixels(net);
     const float *map = m->maps[(net->n_blocks - 1) % 2] + picture * n * ld;
     for (size_t i = 0; i < n; i++)
-        memcpy(places + i * last->out, map + i * ld, last->out * sizeof *places);
+        memcpy(places + i * channels, map + i * ld, channels * sizeof *places);
     memcpy(pooled, m->pooled + picture * head_ld(net), net->params.head_width * sizeof *pooled);
 }
 
-static const wi_tower_sight sight = {.shape = sight_shape, .copy = copy_sight};
+static bool shows(const char *name)
+{
+    return (name[2] >= '0' && name[2] <= '9') || !strncmp(name, "v.stem", 6) ||
+           !strncmp(name, "v.head", 6);
+}
+
+static const wi_tower_sight sight = {.shape = sight_shape, .copy = copy_sight, .shows = shows};
 
 static const wi_tower_explain explain = {
     .grid = grid, .hidden_floats = hidden_floats, .regions = regions, .plan = plan, .units = units};

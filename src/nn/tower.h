@@ -72,6 +72,8 @@ typedef struct wi_tower_sight {
     /* Of a picture of the batch that `images` ran over last: grid[n_places, channels],
      * pooled[pooled]. */
     void (*copy)(const void *tower, const void *memory, size_t picture, float *grid, float *pooled);
+    /* Whether a part of the tower, by its name, has a say in what is seen. */
+    bool (*shows)(const char *name);
 } wi_tower_sight;
 
 /* One token that continues a sentence about a picture. */

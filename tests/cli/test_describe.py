@@ -103,7 +103,7 @@ class Describe(Case):
         self.wrong("describe", says="IMAGE")
         self.wrong("describe", self.pizza, "--n", "9", says="--n")
         self.wrong("describe", self.pizza, "--n", "4", "--beam", "2", says="--beam")
-        self.fails("describe", self.pizza, "--model", self.model, says="describes for the model")
+        self.fails("describe", self.pizza, "--model", self.model, says="no describer can read")
         self.fails("describe", self.pizza, "--describer", self.path("gone.gguf"), says="no such describer")
         self.fails("describe", self.pizza, "--describer", os.path.join(self.share, "models", "whatsit-nano.gguf"), says="is no describer")
         self.fails(self.pizza, "--model", os.path.join(self.share, "models", "whatsit-describe.gguf"), says="is a describer")
