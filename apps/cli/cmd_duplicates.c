@@ -1,8 +1,11 @@
 /* Photos of a library that are there more than once: equal files, equal pixels, near copies, and, when
  * asked for, photos of one scene. Nothing is ever deleted. */
+#include "alike.h"
 #include "output.h"
 #include "paths.h"
 #include "photo_library.h"
+#include "place.h"
+#include "sheet.h"
 #include "term.h"
 #include "verbs.h"
 #include <math.h>
@@ -14,6 +17,14 @@ static const cli_option options[] = {
     {"scenes", 0, NULL, false, "also groups of different photos of one scene", NULL},
     {"exact", 0, NULL, false, "only files of equal bytes or equal pixels", NULL},
     {"folder", 0, "DIR", false, "only photos in this folder and below", "@dir"},
+    {"html", 0, "FILE", false, "also a page with the groups' photos to look at", "@file"},
+    {"move-to", 0, "DIR", false, "move all but the one to keep into this folder", "@dir"},
+    {"link", 0, NULL, false,
+     "make files of equal bytes one file with several names (hard links), which saves the room",
+     NULL},
+    {"go", 0, NULL, false, "do what --move-to or --link asks for; without this, only say it", NULL},
+    {"undo", 0, "LOG", false, "take back what the log tells", "@file"},
+    CLI_FORCE_OPTION,
     {"json", 0, NULL, false, "one JSON object a group and line: kind, keep, why, paths", NULL},
     {0},
 };
@@ -27,11 +38,16 @@ static const char *const kind_names[] = {"scene", "near", "equal-pixels", "equal
 static const float least_cosine = 0.50f, scene_cosine = 0.90f;
 static const double surely_alike = 0.95, rather_alike = 0.80;
 static const float surely_cosine = 0.95f;
+/* What is worth reading both photos again for, and how well one has to lie upon the other then. */
+static const double worth_a_look = 0.75, closely_alike = 0.965;
+static const float worth_cosine = 0.75f;
 
 typedef struct photo {
     catalog_photo known;
-    size_t parent; /* of a group: union by the smaller row */
-    kind weakest;  /* of the group's links, at its root */
+    size_t parent;  /* of a group: union by the smaller row */
+    kind weakest;   /* of the group's links, at its root */
+    uint8_t *close; /* [CLI_CLOSE_BYTES], when it was read again */
+    bool tried;
 } photo;
 
 typedef struct finding {
@@ -42,8 +58,12 @@ typedef struct finding {
     catalog_filter filter;
     photo *photos; /* [n], by row */
     size_t n;
-    bool scenes, exact, json;
+    bool scenes, exact, json, link, go;
     size_t n_groups, n_extra;
+    cli_sheet sheet;
+    cli_placing placing; /* into: NULL unless something is to be done */
+    size_t n_done;
+    bool failed;
 } finding;
 
 /* ---- groups ---- */
@@ -66,57 +86,6 @@ static void join(finding *f, size_t a, size_t b, kind link)
     f->photos[low].weakest = link < weakest ? link : weakest;
 }
 
-/* Pearson's correlation of two thumbprints; 0 for one without any structure. */
-static double correlation(const uint8_t *a, const uint8_t *b)
-{
-    double sa = 0, sb = 0, aa = 0, bb = 0, ab = 0, n = CATALOG_LOOK_BYTES;
-    for (size_t i = 0; i < CATALOG_LOOK_BYTES; i++) {
-        sa += a[i];
-        sb += b[i];
-        aa += (double)a[i] * a[i];
-        bb += (double)b[i] * b[i];
-        ab += (double)a[i] * b[i];
-    }
-    double va = aa - sa * sa / n, vb = bb - sb * sb / n;
-    return va > n && vb > n ? (ab - sa * sb / n) / sqrt(va * vb) : 0;
-}
-
-/* The middle of a thumbprint, drawn larger by zoom: what is left of it after a crop. */
-static void enlarge(const uint8_t *look, double zoom, uint8_t *out)
-{
-    const double middle = (CATALOG_LOOK_SIDE - 1) / 2.0;
-    for (size_t y = 0; y < CATALOG_LOOK_SIDE; y++) {
-        for (size_t x = 0; x < CATALOG_LOOK_SIDE; x++) {
-            double v = middle + ((double)y - middle) / zoom,
-                   u = middle + ((double)x - middle) / zoom;
-            size_t top = (size_t)v, left = (size_t)u;
-            size_t bottom = top + 1 < CATALOG_LOOK_SIDE ? top + 1 : top;
-            size_t right = left + 1 < CATALOG_LOOK_SIDE ? left + 1 : left;
-            double down = v - (double)top, over = u - (double)left;
-            const uint8_t *a = look + top * CATALOG_LOOK_SIDE;
-            const uint8_t *b = look + bottom * CATALOG_LOOK_SIDE;
-            double upper = a[left] + over * (a[right] - a[left]);
-            double lower = b[left] + over * (b[right] - b[left]);
-            out[y * CATALOG_LOOK_SIDE + x] = (uint8_t)(upper + down * (lower - upper) + 0.5);
-        }
-    }
-}
-
-/* How much alike two photos are, of which one may be cut out of the other's middle. */
-static double likeness(const uint8_t *a, const uint8_t *b)
-{
-    static const double zooms[] = {1.03, 1.06, 1.11};
-    uint8_t larger[CATALOG_LOOK_BYTES];
-    double best = correlation(a, b);
-    for (size_t i = 0; i < sizeof zooms / sizeof *zooms && best < surely_alike; i++) {
-        enlarge(a, zooms[i], larger);
-        best = fmax(best, correlation(larger, b));
-        enlarge(b, zooms[i], larger);
-        best = fmax(best, correlation(a, larger));
-    }
-    return best;
-}
-
 static bool equal_pixels(const photo *a, const photo *b)
 {
     wi_image *x = NULL, *y = NULL;
@@ -136,6 +105,26 @@ static bool equal_pixels(const photo *a, const photo *b)
     return equal;
 }
 
+/* Reads a photo once, to compare it closely. NULL: it cannot be read now. */
+static const uint8_t *close_look(const finding *f, photo *p)
+{
+    if (!p->close && !p->tried) {
+        p->tried = true;
+        p->close = malloc(CLI_CLOSE_BYTES);
+        if (p->close && !cli_alike_read(f->runtime.engine, p->known.paths[0], p->close)) {
+            free(p->close);
+            p->close = NULL;
+        }
+    }
+    return p->close;
+}
+
+static bool is_seen_alike(const finding *f, photo *a, photo *b)
+{
+    const uint8_t *x = close_look(f, a), *y = x ? close_look(f, b) : NULL;
+    return y && cli_alike_close(x, y) >= closely_alike;
+}
+
 static bool take_pair(void *context, uint64_t a, uint64_t b, float cosine)
 {
     finding *f = context;
@@ -143,8 +132,10 @@ static bool take_pair(void *context, uint64_t a, uint64_t b, float cosine)
     if (!x->known.has_look || !y->known.has_look) {
         return !cli_interrupted();
     }
-    double alike = likeness(x->known.look, y->known.look);
-    bool near = alike >= surely_alike || (alike >= rather_alike && cosine >= surely_cosine);
+    double alike = cli_alike_looks(x->known.look, y->known.look);
+    bool near =
+        alike >= surely_alike || (alike >= rather_alike && cosine >= surely_cosine) ||
+        (!f->exact && alike >= worth_a_look && cosine >= worth_cosine && is_seen_alike(f, x, y));
     if (near && equal_pixels(x, y)) {
         join(f, a, b, PIXELS);
     } else if (near && !f->exact) {
@@ -201,6 +192,71 @@ static bool is_better(const photo *a, const photo *b, const char **why)
     return a->known.taken < b->known.taken;
 }
 
+/* ---- what is done with the others ---- */
+
+static void show_group(finding *f, const size_t *members, size_t n, const char *kept,
+                       const char *heading)
+{
+    cli_sheet_group(&f->sheet, heading);
+    for (size_t i = 0; i < n; i++) {
+        const catalog_photo *known = &f->photos[members[i]].known;
+        for (size_t j = 0; j < known->n_paths; j++) {
+            char text[96], size[24];
+            snprintf(text, sizeof text, "%lld x %lld, %s", (long long)known->width_px,
+                     (long long)known->height_px, cli_size_text((uint64_t)known->n_bytes, size));
+            cli_sheet_photo(&f->sheet, known->paths[j], text, !strcmp(known->paths[j], kept));
+        }
+    }
+}
+
+static void act_on(finding *f, const char *path, const char *kept, const cli_list *taken)
+{
+    wi_error error = {0};
+    bool done = true;
+    wi_status status = WI_OK;
+    if (!f->go) {
+        f->n_done++;
+        return;
+    }
+    if (f->link) {
+        status = cli_place_unite(&f->placing, kept, path, &done, &error);
+    } else {
+        cli_party party;
+        status = cli_party_find(path, taken, &party)
+                     ? cli_place_party(&f->placing, &party, f->placing.into, &error)
+                     : cli_fail(&error, WI_ERR_NOMEM, "out of memory");
+        cli_party_free(&party);
+    }
+    f->n_done += status == WI_OK && done;
+    if (status != WI_OK) {
+        f->failed = true;
+        cli_failed(f->app, path, &error);
+    }
+}
+
+/* All but the one that is kept move; of equal bytes, the first of each stays the file. */
+static void act_on_group(finding *f, const size_t *members, size_t n, const char *kept)
+{
+    cli_list taken = {0};
+    bool good = f->placing.into != NULL;
+    for (size_t i = 0; i < n && good; i++) {
+        const catalog_photo *known = &f->photos[members[i]].known;
+        for (size_t j = 0; j < known->n_paths && good; j++) {
+            good = cli_list_add(&taken, cli_text("%s", known->paths[j]));
+        }
+    }
+    cli_list_sort(&taken);
+    for (size_t i = 0; i < n && good && !f->failed; i++) {
+        const catalog_photo *known = &f->photos[members[i]].known;
+        for (size_t j = f->link ? 1 : 0; j < known->n_paths && !cli_interrupted(); j++) {
+            if (strcmp(known->paths[j], kept) != 0) {
+                act_on(f, known->paths[j], known->paths[0], &taken);
+            }
+        }
+    }
+    cli_list_free(&taken);
+}
+
 static void write_group(finding *f, const size_t *members, size_t n, kind weakest)
 {
     const char *why = "any: they are equal";
@@ -224,6 +280,11 @@ static void write_group(finding *f, const size_t *members, size_t n, kind weakes
     f->n_groups++;
     f->n_extra += json_array_size(paths) - 1;
     const char *kept = f->photos[keep].known.paths[0];
+    char heading[64];
+    snprintf(heading, sizeof heading, "%s: keep the %s", kind_names[weakest],
+             n > 1 ? why : "first, they are equal");
+    show_group(f, members, n, kept, heading);
+    act_on_group(f, members, n, kept);
     if (f->json) {
         cli_json_line(json_pack("{s:s,s:o,s:s,s:o}", "kind", kind_names[weakest], "keep",
                                 cli_json_text(kept), "why", why, "paths", paths));
@@ -310,26 +371,83 @@ static int find(finding *f)
     }
     for (size_t i = 0; i < f->n && f->photos; i++) {
         catalog_free_photo(&f->photos[i].known);
+        free(f->photos[i].close);
     }
     free(f->photos);
     free(bits);
     return cli_interrupted() ? CLI_INTERRUPTED : status;
 }
 
-static int run(cli_app *app, const cli_args *args)
+static int read_options(finding *f, const char **name)
+{
+    const cli_args *args = f->args;
+    int status = cli_library_name(args, name);
+    bool moves = cli_args_has(args, "move-to");
+    if (status == CLI_OK && f->scenes && f->exact) {
+        status = cli_usage(args->verb, "--scenes and --exact exclude each other");
+    }
+    if (status == CLI_OK && moves && f->link) {
+        status = cli_usage(args->verb, "--move-to and --link exclude each other");
+    }
+    if (status == CLI_OK && moves && f->scenes) {
+        status = cli_usage(args->verb, "photos of one scene are different photos: --move-to does "
+                                       "not go with --scenes");
+    }
+    if (status == CLI_OK && f->go && !moves && !f->link) {
+        status = cli_usage(args->verb, "--go goes with --move-to DIR or --link");
+    }
+    return status == CLI_OK ? cli_may_write(f->app, args, "html", NULL) : status;
+}
+
+/* The log of links lies with the library: there is no folder of theirs. */
+static int open_outputs(finding *f)
+{
+    const char *page = cli_args_value(f->args, "html");
+    char title[128];
+    int status = CLI_OK;
+    f->placing.how = CLI_PLACE_MOVE;
+    f->placing.into = f->link ? f->library.folder : cli_args_value(f->args, "move-to");
+    if (page) {
+        snprintf(title, sizeof title, "Photos of library '%s' that are there more than once",
+                 f->library.name);
+        status = cli_sheet_open(f->app, f->runtime.engine, page, title, &f->sheet);
+    }
+    return status == CLI_OK && f->go ? cli_place_open_log(f->app, &f->placing, "duplicates")
+                                     : status;
+}
+
+static int close_outputs(finding *f, int status)
+{
+    int closed = f->sheet.app ? cli_sheet_close(&f->sheet) : CLI_OK;
+    if (f->placing.log) {
+        int logged = cli_place_close_log(f->app, &f->placing, f->failed);
+        closed = closed == CLI_OK ? logged : closed;
+    }
+    const char *done = f->link ? "made names of another" : "moved";
+    if (status == CLI_OK && f->placing.into && !f->go && f->n_done > 0) {
+        cli_note(f->app, "nothing was done: with --go, %zu file%s would be %s", f->n_done,
+                 f->n_done == 1 ? "" : "s", done);
+    } else if (f->n_done > 0) {
+        cli_note(f->app, "%zu file%s %s; take it back with: whatsit duplicates --undo '%s'",
+                 f->n_done, f->n_done == 1 ? "" : "s", done, f->placing.log_path);
+    }
+    status = status == CLI_OK ? closed : status;
+    return status == CLI_OK && f->failed ? CLI_FAILED : status;
+}
+
+static int run_find(cli_app *app, const cli_args *args)
 {
     finding f = {.app = app,
                  .args = args,
                  .scenes = cli_args_has(args, "scenes"),
                  .exact = cli_args_has(args, "exact"),
-                 .json = cli_args_has(args, "json")};
+                 .json = cli_args_has(args, "json"),
+                 .link = cli_args_has(args, "link"),
+                 .go = cli_args_has(args, "go")};
     const char *name, *folder = cli_args_value(args, "folder");
     char *absolute = folder ? realpath(folder, NULL) : NULL;
     f.filter.folder = absolute ? absolute : folder;
-    int status = cli_library_name(args, &name);
-    if (status == CLI_OK && f.scenes && f.exact) {
-        status = cli_usage(args->verb, "--scenes and --exact exclude each other");
-    }
+    int status = read_options(&f, &name);
     if (status == CLI_OK) {
         status = cli_runtime_open(app, args, WI_TOWER_IMAGE, &f.runtime);
     }
@@ -337,12 +455,25 @@ static int run(cli_app *app, const cli_args *args)
         status = cli_library_open(&f.runtime, name, false, &f.library);
     }
     if (status == CLI_OK) {
-        status = find(&f);
+        status = open_outputs(&f);
     }
+    if (status == CLI_OK) {
+        status = close_outputs(&f, find(&f));
+    }
+    cli_placing_free(&f.placing);
     cli_library_close(&f.library);
     cli_runtime_close(&f.runtime);
     free(absolute);
     return status;
+}
+
+static int run(cli_app *app, const cli_args *args)
+{
+    const char *log = cli_args_value(args, "undo");
+    if (log && args->n_given > 1 + cli_args_count(args, "quiet")) {
+        return cli_usage(args->verb, "--undo goes alone");
+    }
+    return log ? cli_place_run_undo(app, log) : run_find(app, args);
 }
 
 const cli_verb cli_verb_duplicates = {
@@ -355,9 +486,18 @@ const cli_verb cli_verb_duplicates = {
                "adds different "
                "photos of one scene. Each group names the one to keep and why: the largest, then "
                "one without "
-               "loss, then the least compressed. Nothing is deleted.",
+               "loss, then the least compressed. Nothing is deleted.\n\n"
+               "--move-to DIR brings the others into a folder, with what belongs to them; --link "
+               "makes files of "
+               "equal bytes one. Both only say what they would do without --go, and write a log by "
+               "which --undo takes "
+               "it back.",
     .examples = "whatsit duplicates\n"
                 "    all groups of the library\n"
+                "whatsit duplicates --html twice.html\n"
+                "    a page to look at\n"
+                "whatsit duplicates --move-to ~/Pictures/twice --go\n"
+                "    all but the one to keep go there\n"
                 "whatsit duplicates --json | jq -r '.keep as $k | .paths[] | select(. != $k)'\n"
                 "    what could go\n",
     .complete = NULL,

@@ -5,8 +5,11 @@
 #include "output.h"
 #include "paths.h"
 #include "photo_library.h"
+#include "place.h"
+#include "sheet.h"
 #include "term.h"
 #include "verbs.h"
+#include "viewer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +39,13 @@ static const cli_option options[] = {
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
     {"tsv", 0, NULL, false, "tab-separated values with a header line", NULL},
     {"names", 0, NULL, false, "paths only, one a line", NULL},
+    {"html", 0, "FILE", false, "also a contact sheet of the photos, to look at in a browser",
+     "@file"},
+    {"copy-to", 0, "DIR", false, "copy the photos into this folder, with what belongs to them",
+     "@dir"},
+    {"open", 0, NULL, false,
+     "show the photos: in the program that WHATSIT_VIEWER names, else in a contact sheet", NULL},
+    CLI_FORCE_OPTION,
     {"null", '0', NULL, false, "paths only, each ended by a zero byte, for xargs -0", NULL},
     {0},
 };
@@ -58,6 +68,10 @@ typedef struct searching {
     wi_head *head;
     size_t label; /* of head: what --is wants */
     size_t n_shown;
+    cli_list shown; /* paths, best first, when something is to be done with them */
+    bool keeps;
+    cli_sheet sheet;
+    char *page; /* of sheet */
 } searching;
 
 /* ---- options ---- */
@@ -147,7 +161,7 @@ static int read_options(searching *s)
         s->words = longer;
     }
     s->has_words_only = s->words && !cli_args_has(args, "like");
-    return CLI_OK;
+    return cli_may_write(s->app, args, "html", NULL);
 }
 
 /* ---- the query ---- */
@@ -312,8 +326,15 @@ static bool show_row(searching *s, const float *photo, uint64_t row, float score
         return false;
     }
     if (known.n_paths > 0) { /* else: no file has it any more */
+        char text[64];
         write_path(s, known.paths[0], score, confidence);
         s->n_shown++;
+        snprintf(text, sizeof text, isnan(confidence) ? "%.3f" : "%.3f, %.0f %%", (double)score,
+                 100 * confidence);
+        cli_sheet_photo(&s->sheet, known.paths[0], text, false);
+        if (s->keeps && !cli_list_add(&s->shown, cli_text("%s", known.paths[0]))) {
+            cli_error(s->app, "out of memory");
+        }
     }
     catalog_free_photo(&known);
     return cli_output_ok(s->app);
@@ -406,6 +427,81 @@ static int search(searching *s)
     return status;
 }
 
+/* ---- what is done with what was found ---- */
+
+static int open_sheet(searching *s)
+{
+    const char *page = cli_args_value(s->args, "html"), *viewer = getenv("WHATSIT_VIEWER");
+    bool shows = cli_args_has(s->args, "open") && !(viewer && viewer[0]);
+    s->keeps = cli_args_has(s->args, "open") || cli_args_has(s->args, "copy-to");
+    s->page = page ? cli_text("%s", page) : shows ? cli_cache_path("search.html") : NULL;
+    if (!s->page) {
+        return CLI_OK;
+    }
+    char *folder = page ? NULL : cli_text("%s", s->page);
+    if (folder) {
+        *strrchr(folder, '/') = '\0';
+        cli_make_folders(folder); /* what fails is told when the page is written */
+    }
+    free(folder);
+    char *title = s->words ? cli_text("%s", s->words) : cli_text("Photos that were found");
+    int status =
+        title ? cli_sheet_open(s->app, s->runtime.engine, s->page, title, &s->sheet) : CLI_FAILED;
+    if (status == CLI_OK) {
+        cli_sheet_group(&s->sheet, "best first");
+    }
+    free(title);
+    return status;
+}
+
+static int copy_shown(searching *s)
+{
+    wi_error error = {0};
+    cli_placing placing = {.how = CLI_PLACE_COPY, .into = cli_args_value(s->args, "copy-to")};
+    cli_list sorted = {0};
+    size_t n_done = 0;
+    int status = cli_place_open_log(s->app, &placing, "search");
+    for (size_t i = 0; i < s->shown.n && status == CLI_OK; i++) {
+        status = cli_list_add(&sorted, cli_text("%s", s->shown.items[i])) ? CLI_OK : CLI_FAILED;
+    }
+    cli_list_sort(&sorted);
+    for (size_t i = 0; i < s->shown.n && status == CLI_OK && !cli_interrupted(); i++) {
+        cli_party party;
+        wi_status placed = cli_party_find(s->shown.items[i], &sorted, &party)
+                               ? cli_place_party(&placing, &party, placing.into, &error)
+                               : cli_fail(&error, WI_ERR_NOMEM, "out of memory");
+        cli_party_free(&party);
+        n_done += placed == WI_OK;
+        if (placed != WI_OK) {
+            status = cli_failed(s->app, s->shown.items[i], &error);
+        }
+    }
+    if (placing.log) {
+        int closed = cli_place_close_log(s->app, &placing, status != CLI_OK);
+        status = status == CLI_OK ? closed : status;
+        n_done -= placing.n_there < n_done ? placing.n_there : n_done;
+        if (n_done > 0) {
+            cli_note(s->app, "%zu photo%s copied; take it back with: whatsit sort --undo '%s'",
+                     n_done, n_done == 1 ? "" : "s", placing.log_path);
+        }
+    }
+    cli_list_free(&sorted);
+    cli_placing_free(&placing);
+    return status;
+}
+
+static int use_shown(searching *s)
+{
+    int status = s->sheet.app ? cli_sheet_close(&s->sheet) : CLI_OK;
+    if (status == CLI_OK && s->shown.n > 0 && cli_args_has(s->args, "copy-to")) {
+        status = copy_shown(s);
+    }
+    if (status == CLI_OK && s->shown.n > 0 && cli_args_has(s->args, "open")) {
+        status = cli_viewer_show(s->app, &s->shown, s->page);
+    }
+    return status;
+}
+
 static int open_all(searching *s)
 {
     const char *name;
@@ -435,7 +531,13 @@ static int run(cli_app *app, const cli_args *args)
         status = make_query(&s);
     }
     if (status == CLI_OK) {
+        status = open_sheet(&s);
+    }
+    if (status == CLI_OK) {
         status = search(&s);
+    }
+    if (status == CLI_OK && !cli_interrupted()) {
+        status = use_shown(&s);
     }
     if (status == CLI_OK && s.n_shown == 0 && !cli_interrupted()) {
         cli_note(app, "nothing in library '%s' fits%s", s.library.name,
@@ -446,6 +548,9 @@ static int run(cli_app *app, const cli_args *args)
     cli_library_close(&s.library);
     cli_runtime_close(&s.runtime);
     free((void *)(uintptr_t)s.filter.folder);
+    cli_save_abandon(&s.sheet.save);
+    cli_list_free(&s.shown);
+    free(s.page);
     free(s.query);
     free(s.words);
     return cli_interrupted() ? CLI_INTERRUPTED : status;
@@ -467,6 +572,8 @@ const cli_verb cli_verb_search = {
                 "    the best twenty\n"
                 "whatsit search --like holiday.jpg --not people\n"
                 "    photos like this one, without people\n"
+                "whatsit search a red car --html cars.html --copy-to ~/cars\n"
+                "    a page to look at, and copies of the photos\n"
                 "whatsit search birthday cake --after 2024 --null | xargs -0 ls -l\n"
                 "    paths for another program\n",
     .complete = NULL,

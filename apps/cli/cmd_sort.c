@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const cli_option options[] = {
@@ -36,7 +35,6 @@ typedef struct job {
     cli_placing placing;
     double min;
     bool go;
-    char *log_path;
     size_t n, n_done, n_failed;
     bool *is_link; /* [paths.n] */
     bool full;     /* the disk: nothing more can be done */
@@ -82,26 +80,6 @@ static char *folder_name(const char *label)
         }
     }
     return name;
-}
-
-static int open_log(job *j, const char *into)
-{
-    char stamp[32];
-    time_t now = time(NULL);
-    struct tm parts;
-    localtime_r(&now, &parts);
-    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &parts);
-    if (!cli_make_folders(into)) {
-        cli_error(j->app, "%s: cannot make the folder: %s", into, strerror(errno));
-        return CLI_FAILED;
-    }
-    j->log_path = cli_text("%s/whatsit-sort-%s-%ld.tsv", into, stamp, (long)getpid());
-    j->placing.log = j->log_path ? fopen(j->log_path, "wx") : NULL;
-    if (!j->placing.log) {
-        cli_error(j->app, "%s: cannot write the log: %s", into, strerror(errno));
-        return CLI_FAILED;
-    }
-    return CLI_OK;
 }
 
 /* The log tells of a step before it is done, so that nothing is ever done that it does not tell. */
@@ -192,7 +170,7 @@ static int sort_all(job *j, const cli_runtime *runtime, const wi_head *head)
     int read = cli_vectors_open(runtime, &j->paths, &how, &v);
     int status = read != CLI_INTERRUPTED && v.n_good > 0 ? CLI_OK : read;
     if (status == CLI_OK && j->go) {
-        status = open_log(j, j->placing.into);
+        status = cli_place_open_log(j->app, &j->placing, "sort");
     }
     j->n = v.n;
     if (status == CLI_OK) {
@@ -225,25 +203,11 @@ static void say_done(const job *j)
                      n_companions, plural(n_companions));
         }
         cli_note(j->app, "%zu picture%s%s %s; take it back with: whatsit sort --undo '%s'", n,
-                 plural(n), more, verb, j->log_path);
+                 plural(n), more, verb, j->placing.log_path);
     } else if (n > 0) {
         cli_note(j->app, "nothing was done: with --go, %zu picture%s would be %s", n, plural(n),
                  verb);
     }
-}
-
-/* A log that tells of nothing is not left behind. */
-static int close_log(job *j)
-{
-    struct stat info;
-    if (fclose(j->placing.log) != 0 && !j->full) {
-        cli_error(j->app, "%s: cannot write: %s", j->log_path, strerror(errno));
-        return CLI_FAILED;
-    }
-    if (stat(j->log_path, &info) == 0 && info.st_size == 0) {
-        unlink(j->log_path);
-    }
-    return CLI_OK;
 }
 
 /* The folders that this head makes, sorted. */
@@ -315,10 +279,10 @@ static int run_sort(cli_app *app, const cli_args *args)
         status = j.paths.n > 0 ? sort_all(&j, &runtime, head) : listed;
     }
     if (j.placing.log) {
-        int closed = close_log(&j);
+        int closed = cli_place_close_log(app, &j.placing, j.full);
         status = status == CLI_OK ? closed : status;
     }
-    if (j.placing.log || !j.go) {
+    if (j.placing.log_path || !j.go) {
         say_done(&j);
     }
     wi_head_close(&head);
@@ -327,24 +291,8 @@ static int run_sort(cli_app *app, const cli_args *args)
     cli_list_free(&j.paths);
     cli_list_free(&j.taken);
     free(j.is_link);
-    free(j.log_path);
     status = status == CLI_OK ? listed : status;
     return status == CLI_OK && j.n_failed > 0 ? CLI_FAILED : status;
-}
-
-/* ---- undo ---- */
-
-static int run_undo(cli_app *app, const char *log)
-{
-    wi_error error = {0};
-    size_t n_undone = 0, n_kept = 0;
-    wi_status status = cli_place_undo(log, app, &n_undone, &n_kept, &error);
-    if (status != WI_OK) {
-        return cli_failed(app, log, &error);
-    }
-    cli_note(app, "%zu step%s taken back%s", n_undone, n_undone == 1 ? "" : "s",
-             n_kept > 0 ? "; what is named above was left as it is" : "");
-    return n_kept > 0 ? CLI_FAILED : CLI_OK;
 }
 
 static int run(cli_app *app, const cli_args *args)
@@ -353,7 +301,7 @@ static int run(cli_app *app, const cli_args *args)
     if (log && (args->n_operands > 0 || args->n_given > 1 + cli_args_count(args, "quiet"))) {
         return cli_usage(args->verb, "--undo goes alone");
     }
-    return log ? run_undo(app, log) : run_sort(app, args);
+    return log ? cli_place_run_undo(app, log) : run_sort(app, args);
 }
 
 const cli_verb cli_verb_sort = {

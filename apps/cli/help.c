@@ -5,6 +5,7 @@ enum { WIDTH = 80, COLUMN = 26 };
 
 static const char environment_help[] =
     "WHATSIT_MODEL\n    the model to use when --model is not given\n"
+    "WHATSIT_VIEWER\n    the program with which 'search --open' shows photos\n"
     "WHATSIT_SHARE\n    where the shipped models and heads lie, when not beside the program\n"
     "XDG_DATA_HOME, XDG_CACHE_HOME\n    where your heads and models, and what can be made again, "
     "are kept "

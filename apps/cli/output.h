@@ -62,4 +62,7 @@ bool cli_json_line(json_t *object);
 /* A number, or null for what JSON cannot say (NaN, infinity). */
 json_t *cli_json_number(double value);
 
+/* Text within HTML. */
+void cli_html_text(FILE *out, const char *text);
+
 #endif

@@ -9,13 +9,14 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_TRIES = 10000 };
 
 /* The log's words; the first ones are those of cli_place_how. */
-enum { MADE_FOLDER = CLI_PLACE_MOVE + 1, MOVED_LINK, N_WORDS };
-static const char *const words[N_WORDS] = {"copy", "link", "move", "folder", "relink"};
+enum { MADE_FOLDER = CLI_PLACE_MOVE + 1, MOVED_LINK, UNITED, N_WORDS };
+static const char *const words[N_WORDS] = {"copy", "link", "move", "folder", "relink", "unite"};
 
 static wi_status fail(wi_error *error, const char *path, const char *what, int number)
 {
@@ -387,8 +388,97 @@ wi_status cli_place_party(cli_placing *p, const cli_party *party, const char *fo
     return cli_fail(error, WI_ERR_IO, "%.150s: every name is taken", folder);
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat of_a, of_b;
+    return lstat(a, &of_a) == 0 && lstat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+           of_a.st_ino == of_b.st_ino;
+}
+
+/* made is put in the place of path; on failure nothing is left of it. */
+static int put_in_place(const char *made, const char *path)
+{
+    int number = rename(made, path) == 0 ? 0 : errno;
+    if (number != 0) {
+        unlink(made);
+    }
+    return number;
+}
+
+wi_status cli_place_unite(cli_placing *p, const char *kept, const char *path, bool *done,
+                          wi_error *error)
+{
+    struct stat of_kept, of_path;
+    *done = false;
+    if (lstat(kept, &of_kept) != 0 || lstat(path, &of_path) != 0 || is_same_file(kept, path) ||
+        of_kept.st_dev != of_path.st_dev || is_link(path) || !same_content(kept, path)) {
+        return WI_OK;
+    }
+    char *beside = cli_text("%s.whatsit-%ld", path, (long)getpid());
+    if (!beside) {
+        return cli_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    bool logged = write_step(p->log, UNITED, kept, path, NULL);
+    int number = !logged ? 0 : link(kept, beside) == 0 ? put_in_place(beside, path) : errno;
+    free(beside);
+    if (!logged) {
+        return log_failed(error, p->into);
+    }
+    *done = number == 0;
+    return number == 0 ? WI_OK : fail(error, path, "cannot link", number);
+}
+
+/* The other way round: path becomes a file of its own again. */
+static int part(const char *path)
+{
+    char *beside = cli_text("%s.whatsit-%ld", path, (long)getpid());
+    int number = beside ? copy(path, beside) : ENOMEM;
+    number = number == 0 ? put_in_place(beside, path) : number;
+    free(beside);
+    return number;
+}
+
+/* ---- the log's file ---- */
+
+int cli_place_open_log(cli_app *app, cli_placing *p, const char *verb)
+{
+    char stamp[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    localtime_r(&now, &parts);
+    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &parts);
+    if (!cli_make_folders(p->into)) {
+        cli_error(app, "%s: cannot make the folder: %s", p->into, strerror(errno));
+        return CLI_FAILED;
+    }
+    p->log_path = cli_text("%s/whatsit-%s-%s-%ld.tsv", p->into, verb, stamp, (long)getpid());
+    p->log = p->log_path ? fopen(p->log_path, "wx") : NULL;
+    if (!p->log) {
+        cli_error(app, "%s: cannot write the log: %s", p->into, strerror(errno));
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+int cli_place_close_log(cli_app *app, cli_placing *p, bool gave_up)
+{
+    struct stat info;
+    int failed = p->log ? fclose(p->log) : 0;
+    p->log = NULL;
+    if (failed && !gave_up) {
+        cli_error(app, "%s: cannot write: %s", p->log_path, strerror(errno));
+        return CLI_FAILED;
+    }
+    if (stat(p->log_path, &info) == 0 && info.st_size == 0) {
+        unlink(p->log_path);
+    }
+    return CLI_OK;
+}
+
 void cli_placing_free(cli_placing *p)
 {
+    free(p->log_path);
+    p->log_path = NULL;
     cli_list_free(&p->moved_from);
     cli_list_free(&p->moved_to);
 }
@@ -437,6 +527,12 @@ static const char *undo_step(const step *s, bool *done)
     if (lstat(s->to, &info) != 0) {
         return moves && !exists(s->from) ? "is not there any more: it cannot be brought back"
                                          : NULL;
+    }
+    if (s->how == UNITED) {
+        bool still = is_same_file(s->from, s->to);
+        int number = still ? part(s->to) : 0;
+        *done = still && number == 0;
+        return number == 0 ? NULL : strerror(number);
     }
     if ((s->how == CLI_PLACE_LINK || s->how == MOVED_LINK) && !S_ISLNK(info.st_mode)) {
         return "is no link any more";
@@ -492,7 +588,8 @@ static wi_status undo_line(char *line, cli_app *app, size_t *n_undone, size_t *n
     step s;
     bool done = false;
     if (!read_step(line, &s)) {
-        return cli_fail(error, WI_ERR_FORMAT, "not a log of 'whatsit sort'");
+        return cli_fail(error, WI_ERR_FORMAT,
+                        "not a log of 'whatsit sort' or another verb that moves photos");
     }
     const char *why = s.how == MADE_FOLDER ? undo_folder(s.to) : undo_step(&s, &done);
     if (why) {
@@ -503,8 +600,8 @@ static wi_status undo_line(char *line, cli_app *app, size_t *n_undone, size_t *n
     return WI_OK;
 }
 
-wi_status cli_place_undo(const char *log, cli_app *app, size_t *n_undone, size_t *n_kept,
-                         wi_error *error)
+static wi_status undo(const char *log, cli_app *app, size_t *n_undone, size_t *n_kept,
+                      wi_error *error)
 {
     cli_list lines = {0};
     uint8_t *bytes = NULL;
@@ -530,4 +627,17 @@ wi_status cli_place_undo(const char *log, cli_app *app, size_t *n_undone, size_t
     cli_list_free(&lines);
     free(bytes);
     return status;
+}
+
+int cli_place_run_undo(cli_app *app, const char *log)
+{
+    wi_error error = {0};
+    size_t n_undone = 0, n_kept = 0;
+    wi_status status = undo(log, app, &n_undone, &n_kept, &error);
+    if (status != WI_OK) {
+        return cli_failed(app, log, &error);
+    }
+    cli_note(app, "%zu step%s taken back%s", n_undone, n_undone == 1 ? "" : "s",
+             n_kept > 0 ? "; what is named above was left as it is" : "");
+    return n_kept > 0 ? CLI_FAILED : CLI_OK;
 }

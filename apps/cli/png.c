@@ -4,7 +4,7 @@
 #include <spng.h>
 #include <stdlib.h>
 
-static void *encode(const uint8_t *rgb, uint32_t width_px, uint32_t height_px, size_t *n_bytes)
+void *cli_png_encode(const uint8_t *rgb, uint32_t width_px, uint32_t height_px, size_t *n_bytes)
 {
     struct spng_ihdr header = {.width = width_px,
                                .height = height_px,
@@ -28,7 +28,7 @@ wi_status cli_png_write(const char *path, const uint8_t *rgb, uint32_t width_px,
 {
     cli_save save = {0};
     size_t n_bytes = 0;
-    void *bytes = encode(rgb, width_px, height_px, &n_bytes);
+    void *bytes = cli_png_encode(rgb, width_px, height_px, &n_bytes);
     if (!bytes) {
         return cli_fail(error, WI_ERR_NOMEM, "out of memory while writing a picture");
     }

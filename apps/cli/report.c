@@ -253,28 +253,6 @@ json_t *cli_report_json(const cli_measured *m)
 
 /* ---- HTML ---- */
 
-static void html_text(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default:
-            fputc(*text, out);
-        }
-    }
-}
-
 /* What a figure says, for people who meet it the first time. */
 static const struct {
     const char *name, *means;
@@ -378,7 +356,7 @@ static void html_labels(FILE *out, const cli_measured *m)
             continue;
         }
         fputs("<tr><th scope=\"row\">", out);
-        html_text(out, m->labels[i]);
+        cli_html_text(out, m->labels[i]);
         fprintf(out, "</th><td>%llu</td>", (unsigned long long)x.n_true);
         isfinite(x.precision) ? fprintf(out, "<td>%.1f %%</td>", 100 * x.precision)
                               : fprintf(out, "<td>-</td>");
@@ -406,9 +384,9 @@ static void svg_cells(FILE *out, const cli_measured *m, const uint64_t *count, s
                     "fill-opacity=\"%.3f\"><title>",
                     j * cell, i * cell, cell, cell, i == j ? "#146c3e" : "#a5281b",
                     0.15 + 0.85 * (double)n / (double)row);
-            html_text(out, m->labels[i]);
+            cli_html_text(out, m->labels[i]);
             fputs(" answered as ", out);
-            html_text(out, m->labels[j]);
+            cli_html_text(out, m->labels[j]);
             fprintf(out, ": %llu of %llu</title></rect>\n", (unsigned long long)n,
                     (unsigned long long)row);
             if (cell >= 24) {
@@ -450,12 +428,12 @@ static bool html_confusion(FILE *out, const cli_measured *m)
     for (size_t i = 0; i < m->n_labels && names; i++) {
         fprintf(out, "<text x=\"%zu\" y=\"%zu\" font-size=\"12\" fill=\"#222\">", side + 8,
                 i * cell + cell / 2 + 4);
-        html_text(out, m->labels[i]);
+        cli_html_text(out, m->labels[i]);
         fprintf(out,
                 "</text>\n<text transform=\"translate(%zu,-8) rotate(-60)\" font-size=\"12\" "
                 "fill=\"#222\">",
                 i * cell + cell / 2 + 4);
-        html_text(out, m->labels[i]);
+        cli_html_text(out, m->labels[i]);
         fputs("</text>\n", out);
     }
     fputs("</g></svg>\n", out);
@@ -473,9 +451,9 @@ static void html_mistakes(FILE *out, const cli_measured *m)
     fputs("<h3>Most frequent mistakes</h3>\n<ol>\n", out);
     for (size_t i = 0; i < n; i++) {
         fputs("<li>", out);
-        html_text(out, m->labels[confused[i].truth]);
+        cli_html_text(out, m->labels[confused[i].truth]);
         fputs(" taken for ", out);
-        html_text(out, m->labels[confused[i].answer]);
+        cli_html_text(out, m->labels[confused[i].answer]);
         fprintf(out, ": %llu</li>\n", (unsigned long long)confused[i].count);
     }
     fputs("</ol>\n", out);
@@ -485,9 +463,9 @@ static bool html_one(FILE *out, const cli_measured *m)
 {
     bool done = true;
     fputs("<h2>", out);
-    html_text(out, m->title);
+    cli_html_text(out, m->title);
     fputs("</h2>\n<p>", out);
-    html_text(out, m->how);
+    cli_html_text(out, m->how);
     fputs("</p>\n", out);
     if (m->tally) {
         html_summary(out, m);

@@ -76,6 +76,66 @@ class Library(Case):
         os.utime(places[0])
         self.assertIn(places[0], self.run_cli("rank", "--text", "a thing", *places).err)
 
+    def test_what_is_done_with_found_photos(self):
+        self.write("photos/deep/c.xmp", b"notes")
+        self.index(self.photos)
+        page, copies, seen = self.path("found.html"), self.path("copies"), self.path("seen")
+        viewer = self.write("viewer", "#!/bin/sh\nprintf '%s\\n' \"$@\" > " + seen + ".part && mv " + seen + ".part " + seen)
+        os.chmod(viewer, 0o755)
+        words = ["search", "a <thing>", "--min", "0", "--html", page, "--copy-to", copies, "--open"]
+        result = self.ok(*words, env={"WHATSIT_VIEWER": viewer})
+        with open(page) as file:
+            html = file.read()
+        self.assertIn("a &lt;thing&gt;", html)
+        self.assertEqual(html.count("data:image/png;base64,"), 4)
+        for place in self.places:
+            self.assertIn("file://" + self.place(place), html)
+        self.assertEqual(sorted(n for n in os.listdir(copies) if not n.endswith(".tsv")),
+                         ["a.png", "b.png", "c.png", "c.xmp", "d.png"])
+        for _ in range(200):
+            if os.path.exists(seen):
+                break
+            time.sleep(0.05)
+        with open(seen) as file:
+            self.assertEqual(sorted(file.read().split()), sorted(self.place(p) for p in self.places))
+        self.fails(*words, status=1, says="--force")  # the page is there
+        log = [n for n in os.listdir(copies) if n.endswith(".tsv")][0]
+        self.ok("sort", "--undo", os.path.join(copies, log))
+        self.assertEqual(os.listdir(copies), [log])
+        self.fails("search", "x", "--min", "0", "--open", env={"WHATSIT_VIEWER": self.path("none")}, status=1,
+                   says="is not installed")
+        self.assertIn("take it back", result.err)
+
+    def test_what_is_done_with_duplicates(self):
+        shutil.copy(self.place("a.png"), self.place("deep/again.png"))
+        self.write("photos/deep/again.xmp", b"notes")
+        self.index(self.photos)
+        page, apart = self.path("twice.html"), self.path("apart")
+        groups = self.ok("duplicates", "--exact", "--html", page, "--json").json()
+        self.assertEqual([(g["kind"], g["keep"]) for g in groups], [("equal", self.place("a.png"))])
+        with open(page) as file:
+            self.assertIn(self.place("deep/again.png"), file.read())
+        # Nothing without --go.
+        self.assertIn("1 file would be moved", self.ok("duplicates", "--exact", "--move-to", apart).err)
+        self.assertFalse(os.path.exists(apart))
+        err = self.ok("duplicates", "--exact", "--move-to", apart, "--go").err
+        self.assertEqual(sorted(n for n in os.listdir(apart) if not n.endswith(".tsv")), ["again.png", "again.xmp"])
+        self.assertTrue(os.path.exists(self.place("a.png")))
+        self.ok("duplicates", "--undo", err.split("--undo '")[1].split("'")[0])
+        self.assertTrue(os.path.exists(self.place("deep/again.png")))
+        self.assertTrue(os.path.exists(self.place("deep/again.xmp")))
+        # Equal bytes become one file, and two again.
+        self.index()
+        err = self.ok("duplicates", "--exact", "--link", "--go").err
+        a, again = os.stat(self.place("a.png")), os.stat(self.place("deep/again.png"))
+        self.assertEqual(a.st_ino, again.st_ino)
+        self.ok("duplicates", "--undo", err.split("--undo '")[1].split("'")[0])
+        self.assertNotEqual(os.stat(self.place("a.png")).st_ino, os.stat(self.place("deep/again.png")).st_ino)
+        with open(self.place("a.png"), "rb") as one, open(self.place("deep/again.png"), "rb") as other:
+            self.assertEqual(one.read(), other.read())
+        self.wrong("duplicates", "--go", says="--go goes with")
+        self.wrong("duplicates", "--link", "--move-to", apart, says="exclude each other")
+
     def test_moved_renamed_copied_changed_and_gone(self):
         self.index(self.photos)
         os.rename(self.place("a.png"), self.place("deep/renamed.png"))
