@@ -94,13 +94,14 @@ int cli_encode_images(const cli_encode *encode)
     work w = {.encode = encode, .app = encode->runtime->app};
     const cli_item *items;
     size_t n;
+    double start = cli_now_ms();
     int status = open_work(&w);
     while (status == CLI_OK && (n = cli_pipeline_take(w.pipeline, MAX_BATCH, &items)) > 0) {
         if (!encode_batch(&w, items, n) || cli_interrupted()) {
             break;
         }
         if (encode->paths->n > 1) {
-            cli_progress(w.app, "pictures", w.n_done, encode->paths->n);
+            cli_progress_until(w.app, "pictures", w.n_done, encode->paths->n, start);
         }
     }
     cli_progress_clear(w.app);

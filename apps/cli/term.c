@@ -172,6 +172,27 @@ void cli_progress(cli_app *app, const char *what, uint64_t done, uint64_t total)
     cli_progress_line(app, line, false);
 }
 
+void cli_progress_until(cli_app *app, const char *what, uint64_t done, uint64_t total,
+                        double since_ms)
+{
+    double spent = (cli_now_ms() - since_ms) / 1000;
+    double left = done > 0 ? spent / (double)done * (double)(total - done) : 0;
+    char text[100];
+    if (spent < 2 || done >= total) { /* too early to tell */
+        cli_progress(app, what, done, total);
+        return;
+    }
+    snprintf(text, sizeof text,
+             left < 90     ? "%.60s, %.0f s to go"
+             : left < 5400 ? "%.60s, %.0f min to go"
+                           : "%.60s, %.1f h to go",
+             what,
+             left < 90     ? left
+             : left < 5400 ? left / 60
+                           : left / 3600);
+    cli_progress(app, text, done, total);
+}
+
 void cli_progress_clear(cli_app *app)
 {
     if (app->progress_shown) {

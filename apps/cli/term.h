@@ -23,6 +23,9 @@ int cli_failed(cli_app *app, const char *prefix, const wi_error *error);
 
 /* Draws "WHAT  done/total  NN %" in place, at most ten times a second, on a terminal only. */
 void cli_progress(cli_app *app, const char *what, uint64_t done, uint64_t total);
+/* The same with the time to go, at the pace since since_ms (as cli_now_ms tells it). */
+void cli_progress_until(cli_app *app, const char *what, uint64_t done, uint64_t total,
+                        double since_ms);
 /* The same with a ready line. */
 void cli_progress_line(cli_app *app, const char *line, bool force);
 void cli_progress_clear(cli_app *app);
