@@ -61,6 +61,14 @@ static const cli_option other_options[] = {
     {0},
 };
 
+static const cli_option usage_options[] = {
+    DB_OPTION,
+    {"json", 0, NULL, false, "one JSON object a line", NULL},
+    {"csv", 0, NULL, false, "as comma-separated values: day,key,name,requests,heads,bytes", NULL},
+    {"days", 0, "N", false, "of the last N days (31)", NULL},
+    {0},
+};
+
 static int open_store(cli_app *app, const cli_args *args, store **out)
 {
     wi_error error = {0};
@@ -296,31 +304,91 @@ static int run_revoke(cli_app *app, const cli_args *args)
     return status;
 }
 
+static void date_of(int64_t day, char text[16])
+{
+    time_t when = (time_t)day * 86400;
+    struct tm date;
+    gmtime_r(&when, &date);
+    strftime(text, 16, "%Y-%m-%d", &date);
+}
+
+/* A field of CSV (RFC 4180). */
+static void print_quoted(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"') {
+            putchar('"');
+        }
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+/* all: of several keys, whose each line is. */
+static void print_day(const cli_args *args, bool all, const char *id, const char *name,
+                      const store_usage *day)
+{
+    char date[16];
+    date_of(day->day, date);
+    if (cli_args_has(args, "json")) {
+        json_t *line = json_pack("{s:s,s:s,s:I,s:I,s:I}", "day", date, "key", id, "requests",
+                                 (json_int_t)day->requests, "heads", (json_int_t)day->heads,
+                                 "bytes", (json_int_t)day->bytes);
+        if (all) {
+            json_object_set_new(line, "name", json_string(name));
+        }
+        cli_json_line(line);
+    } else if (cli_args_has(args, "csv")) {
+        printf("%s,%s,", date, id);
+        print_quoted(name);
+        printf(",%lld,%lld,%lld\n", (long long)day->requests, (long long)day->heads,
+               (long long)day->bytes);
+    } else {
+        printf("%s  %s%s%lld requests, %lld heads, %lld bytes\n", date, all ? id : "",
+               all ? "  " : "", (long long)day->requests, (long long)day->heads,
+               (long long)day->bytes);
+    }
+}
+
+static wi_status print_usage(store *st, const cli_args *args, bool all, const store_key *key,
+                             size_t n_days, wi_error *error)
+{
+    size_t n = 0;
+    store_usage *days = calloc(n_days, sizeof *days);
+    wi_status status = days ? store_usage_get(st, key->id, n_days, days, &n, error) : WI_ERR_NOMEM;
+    int64_t first = store_day(store_now_ms()) - (int64_t)n_days;
+    for (size_t i = 0; i < n && days[i].day > first; i++) {
+        print_day(args, all, key->id, key->name, &days[i]);
+    }
+    free(days);
+    return status;
+}
+
+/* Of one key, which need not be there any more, or of all. */
 static int run_usage(cli_app *app, const cli_args *args)
 {
     store *st = NULL;
-    store_usage days[31];
+    store_key *keys = NULL;
     size_t n = 0;
+    long n_days = 0;
     wi_error error = {0};
-    int status = open_store(app, args, &st);
-    if (status == CLI_OK && store_usage_get(st, args->operands[0], 31, days, &n, &error) != WI_OK) {
+    bool all = args->n_operands == 0;
+    int status = cli_args_number(args, "days", 1, 36500, 31, &n_days);
+    status = status ? status : open_store(app, args, &st);
+    if (status == CLI_OK && store_key_list(st, &keys, &n, &error) != WI_OK) {
         status = cli_failed(app, NULL, &error);
     }
-    for (size_t i = 0; i < n; i++) {
-        time_t when = (time_t)days[i].day * 86400;
-        struct tm date;
-        char text[16];
-        gmtime_r(&when, &date);
-        strftime(text, sizeof text, "%Y-%m-%d", &date);
-        if (cli_args_has(args, "json")) {
-            cli_json_line(json_pack("{s:s,s:I,s:I,s:I}", "day", text, "requests",
-                                    (json_int_t)days[i].requests, "heads",
-                                    (json_int_t)days[i].heads, "bytes", (json_int_t)days[i].bytes));
-        } else {
-            printf("%s  %lld requests, %lld heads, %lld bytes\n", text, (long long)days[i].requests,
-                   (long long)days[i].heads, (long long)days[i].bytes);
+    if (status == CLI_OK && cli_args_has(args, "csv")) {
+        puts("day,key,name,requests,heads,bytes");
+    }
+    for (size_t i = 0; i < n && status == CLI_OK; i++) {
+        if ((all || !strcmp(keys[i].id, args->operands[0])) &&
+            print_usage(st, args, all, &keys[i], (size_t)n_days, &error) != WI_OK) {
+            status = cli_failed(app, NULL, &error);
         }
     }
+    store_keys_free(&keys, n);
     store_close(&st);
     return status;
 }
@@ -362,12 +430,12 @@ const cli_verb cli_verb_keys_revoke = {
 
 const cli_verb cli_verb_keys_usage = {
     .name = "keys usage",
-    .operands = "ID",
-    .summary = "show what a key has used, day by day",
-    .examples = "whatsit keys usage 0f3a5c7e9b1d2f48\n    the last 31 days, UTC\n",
-    .min_operands = 1,
+    .operands = "[ID]",
+    .summary = "show what a key has used, or all of them, day by day",
+    .examples = "whatsit keys usage 0f3a5c7e9b1d2f48\n    the last 31 days, UTC\n"
+                "whatsit keys usage --csv --days 366\n    all keys, for a spreadsheet or a bill\n",
     .max_operands = 1,
-    .options = other_options,
+    .options = usage_options,
     .run = run_usage,
 };
 

@@ -1,7 +1,11 @@
 """Who may ask, how much, and that it is counted exactly."""
+import contextlib
+import csv
 import http.client
+import io
 import json
 import re
+import sqlite3
 import threading
 import time
 
@@ -191,6 +195,28 @@ def test_quota_is_exact(room):
     assert used(room, key) == 500
 
 
+def test_usage_export(room):
+    """What all keys have used, for programs and spreadsheets."""
+    one, two = room.key('with "quotes", and commas'), room.key("two")
+    server = room.serve()
+    for key, n in ((one, 3), (two, 2)):
+        for _ in range(n):
+            server.client(key).call("GET", "/v1/models", expect=200)
+    at = ("--db", room.database)
+    rows = list(csv.DictReader(io.StringIO(room.run("keys", "usage", "--csv", *at))))
+    wanted = {one.split("_")[1]: ('with "quotes", and commas', "3"), two.split("_")[1]: ("two", "2")}
+    assert {row["key"]: (row["name"], row["requests"]) for row in rows} == wanted, rows
+    lines = [json.loads(line) for line in room.run("keys", "usage", "--json", *at).splitlines()]
+    assert {line["key"]: (line["name"], str(line["requests"])) for line in lines} == wanted, lines
+    alone = room.run("keys", "usage", two.split("_")[1], *at).splitlines()
+    assert len(alone) == 1 and " 2 requests, 0 heads" in alone[0], alone
+    assert len(room.run("keys", "usage", "--days", "1", *at).splitlines()) == 2
+    with contextlib.closing(sqlite3.connect(room.database)) as database, database:
+        database.execute("UPDATE usage SET day = day - 40")
+    assert room.run("keys", "usage", *at) == ""
+    assert len(room.run("keys", "usage", "--days", "60", *at).splitlines()) == 2
+
+
 def test_usage_outlives_kill(room):
     """Killed again and again under load: everything that was answered is counted, the quota is never passed, and
     at most the requests under way at a kill are counted without having been answered."""
@@ -213,4 +239,4 @@ def test_usage_outlives_kill(room):
 
 if __name__ == "__main__":
     serving.main([test_access, test_refused_before_the_body, test_owners, test_limits, test_quota_is_exact,
-                  test_usage_outlives_kill])
+                  test_usage_export, test_usage_outlives_kill])
