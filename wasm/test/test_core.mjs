@@ -88,12 +88,14 @@ function checkHeads(session, model, bytes, embeddings) {
 }
 
 // A group's score is the sum of its labels', or with independent answers that of the likeliest.
-function checkGroups(session, embedding) {
+function checkGroups(session, model, embedding) {
   for (const sigmoid of [false, true]) {
     const head = session.buildHead("[animals]\ncat\ndog\n[things]\ncar\n[]\nsky\n", { sigmoid });
     assert.deepEqual(head.groups, ["animals", "animals", "things", ""]);
     const { score } = head.scores(embedding);
-    const animals = sigmoid ? Math.max(score[0], score[1]) : score[0] + score[1];
+    // SigLIP's answers are independent whether asked to be or not.
+    assert.equal(head.info.sigmoid, sigmoid || model.info.sigmoid);
+    const animals = head.info.sigmoid ? Math.max(score[0], score[1]) : score[0] + score[1];
     const wanted = [["animals", animals], ["things", score[2]]].sort((a, b) => b[1] - a[1]);
     const got = head.answerGroups(embedding, 5);
     assert.deepEqual(got.map(({ group }) => group), wanted.map(([group]) => group));
@@ -135,7 +137,7 @@ function checkModel(path) {
   for (let i = 0; i < 3; i++) assert.deepEqual(session.encodeImages([example.pictures[0]])[0], images[0]);
   assert.equal(core.memoryBytes, before, "memory grows while classifying");
   checkHeads(session, model, readFileSync(`${path}.head`), images);
-  checkGroups(session, images[0]);
+  checkGroups(session, model, images[0]);
   session.close();
   model.close();
 }
