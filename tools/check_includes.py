@@ -40,7 +40,6 @@ LIBRARIES = {
     r"libraw/.*": ["src/image/decode_raw.c"],
     r"lcms2\.h": ["src/image/color_icc.c"],
     r"jansson\.h": ["src/fmt/json.c", "apps/"],
-    r"lbfgs\.h": ["src/head/lbfgs.c"],
     r"curl/.*": ["apps/cli/hub.c", "apps/server/"],
     r"microhttpd\.h": ["apps/server/"],
     r"sodium\.h": ["apps/server/", "apps/store/"],

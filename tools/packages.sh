@@ -9,7 +9,7 @@ set -eu
 packages_of() {
     case "$1" in
     build)
-        echo "gcc libc6-dev make cmake ninja-build pkg-config libjansson-dev liblbfgs-dev" \
+        echo "gcc libc6-dev make cmake ninja-build pkg-config libjansson-dev" \
             "libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev" \
             "libjpeg62-turbo-dev|libjpeg-turbo8-dev libspng-dev libwebp-dev libgif-dev libheif-dev liblcms2-dev" \
             "libtiff-dev libraw-dev libjxl-dev" \

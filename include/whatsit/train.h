@@ -47,8 +47,7 @@ typedef struct wi_training_report {
  * unknown ones. Deterministic.
  * Owns: the caller closes *out, and report->tally (report may be NULL)
  * Errors: WI_ERR_ARG (one label only, a label without photos, a photo without direction),
- *     WI_ERR_MISMATCH (embeddings of another model), WI_ERR_UNSUPPORTED (built without
- *     liblbfgs), WI_ERR_CANCELLED, WI_ERR_LIMIT, WI_ERR_NOMEM
+ *     WI_ERR_MISMATCH (embeddings of another model), WI_ERR_CANCELLED, WI_ERR_LIMIT, WI_ERR_NOMEM
  * Source: scikit-learn's LogisticRegression; Guo et al. (arXiv:1706.04599) for temperature */
 WI_API wi_status wi_head_train(const wi_model *model, const wi_training *training, wi_head **out,
                                wi_training_report *report, wi_error *error);

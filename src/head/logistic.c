@@ -1,12 +1,15 @@
 #include "head/logistic.h"
 
 #include "base/error.h"
-#include "head/minimise.h"
+#include "head/descent.h"
 #include "head/score.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Sums of f32 products tell the value no better than this. */
+static const double precision = 1e-10;
 
 wi_status wi_logistic_init(wi_logistic *p, const wi_kern *kern, const float *embeddings,
                            const uint32_t *truth, size_t n, size_t dim, size_t n_labels,
@@ -102,7 +105,8 @@ wi_status wi_logistic_fit(wi_logistic *p, double *wb, double tolerance, int max_
     p->total = 0;
     for (size_t i = 0; i < p->n; i++)
         p->total += p->weight[i];
-    wi_status status = wi_minimise(objective, p, wb, n_variables, tolerance, max_steps, error);
+    wi_status status =
+        wi_descend(objective, p, wb, n_variables, tolerance, precision, max_steps, error);
     if (status == WI_OK)
         wi_rows_set_weights(&p->rows, p->n_labels, wb, p->dim + 1);
     return status;
