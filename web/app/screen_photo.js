@@ -10,7 +10,7 @@ import { makeStage } from './stage.js';
 import { t } from './text.js';
 import { others, said, spoken, verdict } from './words.js';
 import { firstName } from '../lib/labels.js';
-import { LARGEST_MEGAPIXELS } from '../lib/pixels.js';
+import { decodeLarge, LARGEST_MEGAPIXELS } from '../lib/pixels.js';
 
 const PICTURES = 'image/*,.heic,.heif,.avif,.jxl';
 const TO_ALBUM_FROM = 9; /* more photos than a strip is good for */
@@ -233,12 +233,27 @@ function strip(photo) {
 
 /* The chosen photo while the model looks, or is still on its way: it is there at once. */
 function early(photo, stage) {
-  if (!photo.earlyUrl && photo.blob) photo.earlyUrl = URL.createObjectURL(photo.blob);
-  const image = h('img', { class: 'photo early', alt: photo.name ? t('photo_named', { name: photo.name }) : t('photo') });
-  image.onerror = () => image.remove();
-  image.onload = () => stage.element.style.setProperty('--ratio', String(image.naturalWidth / Math.max(1, image.naturalHeight)));
-  if (photo.earlyUrl) image.src = photo.earlyUrl;
-  stage.element.prepend(image);
+  const name = photo.name ? t('photo_named', { name: photo.name }) : t('photo');
+  const put = (element, width, height) => {
+    if (photo.state !== 'looking') return;
+    stage.element.style.setProperty('--ratio', String(width / Math.max(1, height)));
+    stage.element.querySelector('.early')?.remove();
+    stage.element.prepend(element);
+  };
+  const whole = () => {
+    if (!photo.blob) return;
+    photo.earlyUrl ??= URL.createObjectURL(photo.blob);
+    const image = h('img', { class: 'photo early', alt: name, src: photo.earlyUrl });
+    image.onload = () => put(image, image.naturalWidth, image.naturalHeight);
+  };
+  decodeLarge(photo.blob).then((bitmap) => {
+    if (!bitmap) return whole();
+    const { width, height } = bitmap;
+    const canvas = h('canvas', { class: 'photo early', role: 'img', 'aria-label': name, width, height });
+    canvas.getContext('2d').drawImage(bitmap, 0, 0);
+    bitmap.close();
+    return put(canvas, width, height);
+  }, whole);
   return h('section', { class: 'card hero' }, h('p', { class: 'wait photo-state', role: 'status' }, t(engine.whatsit ? 'looking' : 'waiting_for_model')));
 }
 
@@ -325,7 +340,7 @@ function view(photo) {
     const key = `${photo.state} ${JSON.stringify(photo.part?.crop ?? '')} ${heads.heads.chosen.join()} ${Boolean(engine.whatsit)}`;
     const isReady = photo.state === 'ready' && photo.preview;
     if (isReady) {
-      stage.element.querySelector('img.early')?.remove();
+      stage.element.querySelector('.early')?.remove();
       if (photo.earlyUrl) URL.revokeObjectURL(photo.earlyUrl);
       photo.earlyUrl = null;
       stage.draw();
@@ -335,7 +350,6 @@ function view(photo) {
     shownKey = key;
     if (isReady) return answerAll();
     const waiting = early(photo, stage);
-    stage.element.querySelectorAll('img.early').forEach((one, i) => i > 0 && one.remove());
     hero.replaceWith(waiting);
     hero = waiting;
     return undefined;

@@ -10,6 +10,7 @@ import { sniffBlob } from './sniff.js';
 const MOST_PIXELS = 4 << 20;
 const SIDES_PER_INPUT = 4;
 const STRIP_PIXELS = 1 << 20;
+const FINE_PX = 1024;
 /* A browser needs four bytes for each before anything can be made smaller. */
 export const LARGEST_MEGAPIXELS = 110;
 const SVG_PX = 1024;
@@ -44,13 +45,15 @@ async function toBitmap(source) {
   throw refusal;
 }
 
-/* Where there is a document: what createImageBitmap does not take, an element may (SVG), or there is no createImageBitmap. */
+/* Where there is a document: what createImageBitmap does not take, an element may (SVG; a picture whose end is missing or damaged, of which
+ * it shows what is there), or there is no createImageBitmap. */
 async function throughElement(blob, kind) {
   const url = URL.createObjectURL(kind === 'svg' ? new Blob([blob], { type: 'image/svg+xml' }) : blob);
   try {
     const image = new Image();
-    image.src = url;
-    await image.decode();
+    await new Promise((resolve, reject) => {
+      Object.assign(image, { onload: resolve, onerror: reject, src: url }); /* decode() refuses what is damaged */
+    });
     const grow = kind === 'svg' ? SVG_PX / Math.max(1, image.naturalWidth, image.naturalHeight) : 1;
     const width = Math.max(1, Math.round((image.naturalWidth || SVG_PX) * grow));
     const height = Math.max(1, Math.round((image.naturalHeight || SVG_PX) * grow));
@@ -66,6 +69,35 @@ async function throughElement(blob, kind) {
   }
 }
 
+/* A large JPEG at a half, a quarter or an eighth, where a browser can: whole it takes four bytes for each pixel. Parts of it are asked
+ * about, so its shorter side stays FINE_PX. Null: as it is. */
+async function decodeSmaller(blob, width, height) {
+  let scale = 1;
+  while (scale > 1 / 8 && width * height * scale * scale > MOST_PIXELS && Math.min(width, height) * scale / 2 >= FINE_PX) scale /= 2;
+  if (scale === 1 || typeof ImageDecoder === 'undefined') return null;
+  let decoder;
+  try {
+    decoder = new ImageDecoder({ data: blob.stream(), type: 'image/jpeg', desiredWidth: Math.ceil(width * scale), desiredHeight: Math.ceil(height * scale) });
+    const { image } = await decoder.decode();
+    const bitmap = await createImageBitmap(image);
+    image.close();
+    const isTurned = bitmap.width < bitmap.height !== width < height;
+    return Object.assign(bitmap, { full: isTurned ? { width: height, height: width } : { width, height } });
+  } catch {
+    return null;
+  } finally {
+    decoder?.close();
+  }
+}
+
+/* A large picture made smaller while it is decoded; null: it is not large, or cannot be. */
+export async function decodeLarge(blob) {
+  const { kind, width, height } = await sniffBlob(blob);
+  return kind === 'jpeg' ? decodeSmaller(blob, width, height) : null;
+}
+
+const AS_FAR_AS_IT_GOES = new Set(['jpeg', 'png', 'gif', 'webp', 'bmp']);
+
 const hasDocument = () => typeof document !== 'undefined';
 
 /* A picture as something that a canvas draws. */
@@ -80,9 +112,14 @@ export async function decode(picture) {
   if (kind === 'svg' && !hasDocument()) throw new PictureError('an SVG is drawn by the page', 'page');
   try {
     if (kind === 'svg' || typeof createImageBitmap === 'undefined') return await throughElement(picture, kind);
-    return await toBitmap(picture);
+    return (kind === 'jpeg' && await decodeSmaller(picture, width, height)) || await toBitmap(picture);
   } catch (cause) {
     if (cause.code === 'nomem' || cause instanceof RangeError) throw cause;
+    if (AS_FAR_AS_IT_GOES.has(kind)) {
+      if (!hasDocument()) throw new PictureError('what is damaged is read by the page', 'page');
+      const drawn = await throughElement(picture, kind).catch(() => null);
+      if (drawn) return drawn;
+    }
     throw new PictureError('not a picture that this browser can open', 'format', { kind });
   }
 }

@@ -197,7 +197,7 @@ const ops = {
     const t3 = performance.now();
     const embedding = normalised(raw);
     const result = {
-      embedding, width: drawn.width, height: drawn.height, blank: blankness(input),
+      embedding, width: (drawn.full ?? drawn).width, height: (drawn.full ?? drawn).height, blank: blankness(input),
       answers: ids.map((id) => answerOf(id, embedding, top)),
       ms: { decode: t1 - t0, preprocess: t2 - t1, encode: t3 - t2 },
     };
