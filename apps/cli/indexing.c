@@ -244,7 +244,8 @@ static bool compare(indexing *x, const catalog_root *root, const cli_list *found
         int order = i == found->n ? 1 : k == n_known ? -1 : strcmp(found->items[i], known[k].path);
         if (order > 0) { /* known, and not found */
             if (is_gone(known[k].path) ||
-                cli_inputs_is_excluded(&x->excludes, root->path, known[k].path)) {
+                cli_inputs_is_excluded(&x->excludes, root->path, known[k].path) ||
+                cli_inputs_is_companion(&x->excludes, known[k].path)) {
                 gone[n_gone++] = known[k].id;
             }
             k++;

@@ -37,6 +37,23 @@ static bool is_companion(const cli_inputs *in, const char *folder, const cli_lis
     return found;
 }
 
+bool cli_inputs_is_companion(const cli_list *patterns, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? cli_text("%.*s", (int)(slash - path), path) : NULL;
+    cli_list names = {0};
+    bool found = false;
+    if (folder && wi_image_name(path, NULL) == WI_NAME_RAW) {
+        const cli_inputs in = {.exclude = patterns, .n_operand = strlen(folder)};
+        cli_list_names(folder, "", &names);
+        cli_list_sort(&names);
+        found = is_companion(&in, folder, &names, slash + 1);
+    }
+    cli_list_free(&names);
+    free(folder);
+    return found;
+}
+
 /* Is the name one of a picture that is to be read? What is not is counted. */
 static bool takes_name(cli_inputs *in, const char *folder, const cli_list *names, const char *name)
 {

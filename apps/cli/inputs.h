@@ -53,6 +53,8 @@ int cli_inputs_add(cli_inputs *inputs, const char *operand);
 int cli_inputs_walk(cli_inputs *inputs, const char *folder);
 /* Would a walk of folder leave this file, which lies below it, out by one of the patterns? */
 bool cli_inputs_is_excluded(const cli_list *patterns, const char *folder, const char *path);
+/* Would a walk leave this raw photo out because a picture beside it has its name? */
+bool cli_inputs_is_companion(const cli_list *patterns, const char *path);
 /* Says what was left out, once. */
 void cli_inputs_say(cli_inputs *inputs);
 void cli_inputs_close(cli_inputs *inputs);
