@@ -1,6 +1,11 @@
 """Trains the describer on cached grids (features.py) and captions (captions.py). Goes on from its own checkpoint.
 
-    python describe.py --cache CACHE --captions captions.json --out describe.pt --minutes 40
+    python describe.py --cache CACHE --captions captions.json --out all.pt --minutes 55
+    python describe.py --cache CACHE --captions captions.json --out describe.pt --minutes 8 --begin all.pt --sources coco sarthak \
+        --lr 3e-4 --rise 20 --keep 0.985
+
+The second run is for the style: SYSU-Scene's captions are so short and alike that a search for the most probable sentence finds
+little else ("a car is on the road").
 
 --warm FEATURES: before grids are there, on pooled features alone (a folder of NAME.npz), which teaches it the language.
 """
@@ -78,18 +83,23 @@ def main():
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--begin", type=Path, help="a checkpoint whose fitting weights are taken")
     p.add_argument("--warm", action="store_true")
+    p.add_argument("--sources", nargs="*", help="of the captions; none: all")
     p.add_argument("--minutes", type=float, default=40)
     p.add_argument("--until", help="HH:MM: the last moment")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--batch", type=int, default=128)
     p.add_argument("--layers", type=int, default=3)
     p.add_argument("--dropout", type=float, default=0.1)
+    p.add_argument("--rise", type=int, default=100, help="steps until the rate is reached")
+    p.add_argument("--keep", type=float, default=0.998, help="of the running mean of the weights")
     p.add_argument("--threads", type=int, default=1)
     a = p.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     rng = np.random.default_rng(1)
     described = json.load(open(a.captions))
+    if a.sources:
+        described["captions"] = {s: found for s, found in described["captions"].items() if s in a.sources}
     data = Grids(a.cache, described, a.vocabulary, a.warm)
     model = Describer(data.n_ids, layers=a.layers, dropout=a.dropout)
     if a.begin and a.begin.exists():
@@ -120,7 +130,7 @@ def main():
             left = [left[i] for i in rng.permutation(len(left))]
         done = min(1.0, (time.time() - began) / seconds)
         # warm-up over steps, then cosine over the clock
-        lr = a.lr * min(1, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+        lr = a.lr * min(1, (step + 1) / a.rise) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
         for group in optimiser.param_groups:
             group["lr"] = lr
         grid, pooled, ids, to = data.batch(left.pop())
@@ -132,7 +142,7 @@ def main():
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         step += 1
-        keep = min(0.998, 1 - 1 / (step + 1))
+        keep = min(a.keep, 1 - 1 / (step + 1))
         for k, v in model.state_dict().items():
             smooth[k].lerp_(v, 1 - keep)
         shown += loss.item()

@@ -37,3 +37,7 @@ for threads in 1 2; do
     [ -z "$relaxed" ] || node $relaxed "$here/test/test_core.mjs" "$build" "$cases" $threads
     node $relaxed --no-liftoff "$here/test/test_core.mjs" "$build" "$cases" $threads
 done
+models=$here/../models
+if [ -e "$models/whatsit-describe.gguf" ]; then
+    node "$here/test/test_words.mjs" "$build" "$models/whatsit-nano.gguf" "$models/whatsit-describe.gguf" "${WHATSIT:-}"
+fi

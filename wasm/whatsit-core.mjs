@@ -94,6 +94,7 @@ export function moduleName(threads = 1, relaxedSimd = true) {
 /**
  * Loads the core. Options:
  *   base           URL of the folder that holds the .wasm files (default: this file's, where whatsit-worker.mjs stands)
+ *   words          true: the module that also describes (openDescriber), with one thread
  *   threads        at most so many, the caller's included; 1 where memory cannot be shared
  *   maxMemoryBytes with threads, memory is reserved up to this at once (default 1 GiB); choose the
  *                  model's size plus about 100 MiB on phones
@@ -106,9 +107,9 @@ export async function loadCore(options = {}) {
   const can = detect();
   if (!can.simd) throw new WhatsitError("unsupported", "this engine has no WebAssembly SIMD");
   const base = new URL(options.base ?? ".", options.base ? globalThis.location?.href ?? import.meta.url : import.meta.url);
-  const relaxed = can.relaxedSimd && options.relaxedSimd !== false;
-  const threads = can.threads ? Math.max(1, Math.min(options.threads ?? 1, 64)) : 1;
-  const name = moduleName(threads, relaxed);
+  const relaxed = can.relaxedSimd && options.relaxedSimd !== false && !options.words;
+  const threads = can.threads && !options.words ? Math.max(1, Math.min(options.threads ?? 1, 64)) : 1;
+  const name = options.words ? "whatsit-words.wasm" : moduleName(threads, relaxed);
   const given = options.modules?.[name];
   const module = given instanceof WebAssembly.Module ? given
     : await WebAssembly.compile(given ?? (await readBytes(new URL(name, base))));
@@ -405,7 +406,7 @@ export class Model {
     return new Session(this, maxImages, maxTokens);
   }
 
-  /** What puts pictures into words; decoder: a describer's file that was made for this model, open. */
+  /** What puts pictures into words, with a core that was loaded with `words`; decoder: a describer's file that was made for this model, open. */
   openDescriber(decoder) {
     return new Describer(this, decoder);
   }

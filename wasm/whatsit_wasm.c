@@ -237,6 +237,8 @@ int EXPORT(ww_encode_texts)(wi_session *session, const char *packed, size_t n, f
 
 /* ---- sentences ---- */
 
+#ifndef WI_WITHOUT_DECODER /* whatsit-words.wasm */
+
 /* decoder: a describer's file, opened as a model with towers 4. For one picture at a time. */
 wi_describer *EXPORT(ww_describer_open)(const wi_model *model, const wi_model *decoder)
 {
@@ -262,6 +264,7 @@ int EXPORT(ww_describe)(wi_describer *describer, const uint8_t *pixels, uint32_t
         wi_describe(describer, pixels, 1, &options, out, &n_out, embedding, &last);
     return status == WI_OK ? (int)n_out : -(int)status;
 }
+#endif
 
 /* ---- heads ---- */
 

@@ -128,6 +128,17 @@ def test_children_use_it_too(model, how):
     assert np.array_equal(want, model.embed_images(SAMPLES[:3]))  # and the parent goes on
 
 
+def test_sentences_equal_the_command_line(model):
+    describer = whatsit.Describer(model)
+    told = describer(SAMPLES, n=2)
+    lines = by_command_line("describe", *SAMPLES, "--n", "2", "--json")
+    assert [[c.text for c in row] for row in told] == [[c["text"] for c in line["captions"]] for line in lines]
+    assert all(0 < c.mean_prob <= 1 and c.logprob < 0 for row in told for c in row)
+    assert describer(SAMPLES[0], about="the")[0][0].text.startswith("the ")
+    with pytest.raises(whatsit.WhatsitError, match="does not know"):
+        describer(SAMPLES[0], about="xylographic")
+
+
 def test_pickle(model):
     again = pickle.loads(pickle.dumps(model))
     assert again.fingerprint == model.fingerprint

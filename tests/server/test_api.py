@@ -455,6 +455,31 @@ def test_embed(room):
     ask("POST", "/v1/embed", {}, expect=400)
 
 
+def test_describe(room):
+    ask = room.serve().client().call
+    assert ask("POST", "/v1/describe", room.picture, expect=404).json["error"]["code"] == "no_describer"
+    ask("POST", "/v1/describe?n=9", room.picture, expect=400)
+    ask("POST", "/v1/describe?beam=2&n=3", room.picture, expect=400)
+    ask("POST", "/v1/describe?model=none", room.picture, expect=404)
+    assert "'nn'" in ask("POST", "/v1/describe?nn=2", room.picture, expect=422).json["error"]["message"]
+    ask("POST", "/v1/describe", {}, expect=400)
+    models = os.path.join(room.source, "models")
+    if not os.path.exists(os.path.join(models, "whatsit-describe.gguf")):
+        return
+    with open(os.path.join(room.source, "samples", "pizza.jpg"), "rb") as file:
+        pizza = file.read()
+    ask = room.serve(model=os.path.join(models, "whatsit-nano.gguf")).client().call
+    one = ask("POST", "/v1/describe", pizza, expect=200).json
+    assert len(one["captions"]) == 1 and "pizza" in one["captions"][0]["text"], one
+    assert (one["sure"] is False) == ("perhaps" in one)
+    body, kind = multipart([("n", b"3"), ("about", b"the table")], [("image", pizza)])
+    three = ask("POST", "/v1/describe", body, {"Content-Type": kind}, 200).json
+    assert len(three["captions"]) == 3 and all(c["text"].startswith("the table") for c in three["captions"])
+    assert ask("POST", "/v1/describe", {"image": text_of(pizza), "n": 3, "about": "the table"}, expect=200).json == three
+    assert ask("POST", "/v1/describe?about=xylographic", pizza, expect=422).json["error"]["code"] == "about"
+    ask("POST", "/v1/describe", b"no picture", expect=415)
+
+
 def test_around(room):
     web = os.path.join(room.path, "web")
     os.makedirs(os.path.join(web, "app"))
@@ -621,4 +646,4 @@ def test_idle(room):
 
 if __name__ == "__main__":
     serving.main([test_classify, test_ways_to_read_a_picture, test_several_pictures, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_archives, test_webhooks, test_jobs_go_on, test_many_jobs,
-                  test_models, test_embed, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
+                  test_models, test_embed, test_describe, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
