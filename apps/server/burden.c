@@ -13,21 +13,27 @@
 #define HEAVY_S 0.5
 #define MOST_REMEMBERED_S 10.0
 #define FORGOTTEN_OF_A_CORE (1.0 / 6)
-enum { NICE = 15, SLICE_NS = 100000 };
+enum { NICE = 15, SLICE_NS = 100000, AT_ONCE_S = 60 };
 
 struct srv_burden {
     srv_limits *recent;
-    double forgotten_s; /* a second */
+    double forgotten_s;  /* a second */
+    srv_limits *budgets; /* NULL: there are none */
+    double guest_s;      /* a second */
 };
 
-wi_status srv_burden_open(unsigned n_cores, srv_burden **out, wi_error *error)
+wi_status srv_burden_open(unsigned n_cores, double guest_seconds, srv_burden **out, wi_error *error)
 {
     srv_burden *burden = calloc(1, sizeof *burden);
     if (!burden) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     burden->forgotten_s = FORGOTTEN_OF_A_CORE * (n_cores > 1 ? n_cores : 1);
+    burden->guest_s = guest_seconds;
     wi_status status = srv_limits_open(&burden->recent, error);
+    if (status == WI_OK && guest_seconds > 0) {
+        status = srv_limits_open(&burden->budgets, error);
+    }
     if (status != WI_OK) {
         srv_burden_close(&burden);
         return status;
@@ -40,6 +46,7 @@ void srv_burden_close(srv_burden **burden)
 {
     if (*burden) {
         srv_limits_close(&(*burden)->recent);
+        srv_limits_close(&(*burden)->budgets);
     }
     free(*burden);
     *burden = NULL;
@@ -57,6 +64,26 @@ void srv_burden_add(srv_burden *burden, uint64_t client, double seconds)
         name_of(client, name);
         srv_limits_charge(burden->recent, name, burden->forgotten_s, MOST_REMEMBERED_S, seconds);
     }
+    if (burden && client && burden->budgets) {
+        srv_limits_charge(burden->budgets, name, burden->guest_s, AT_ONCE_S * burden->guest_s,
+                          seconds);
+    }
+}
+
+wi_status srv_burden_check(srv_burden *burden, const srv_asker *asker, wi_error *error)
+{
+    char name[20];
+    unsigned retry_s;
+    if (!burden || !burden->budgets || !asker->is_guest) {
+        return WI_OK;
+    }
+    name_of(asker->client, name);
+    return srv_limits_has(burden->budgets, name, burden->guest_s, AT_ONCE_S * burden->guest_s,
+                          &retry_s)
+               ? WI_OK
+               : store_fail(error, SRV_ERR_BUDGET,
+                            "what this address has asked for has taken too much: try again in a "
+                            "while");
 }
 
 bool srv_burden_is_heavy(srv_burden *burden, uint64_t client)

@@ -5,17 +5,22 @@
 #define SERVER_BURDEN_H
 
 #include "../store/fail.h"
+#include "asker.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct srv_burden srv_burden;
 
-/* n_cores: of this machine; a share of each is forgotten as fast as time goes by. */
-wi_status srv_burden_open(unsigned n_cores, srv_burden **out, wi_error *error);
+/* n_cores: of this machine; a share of each is forgotten as fast as time goes by. guest_seconds: that an asker without a
+ * key may cost a second, with a minute's worth at once; 0: any number. */
+wi_status srv_burden_open(unsigned n_cores, double guest_seconds, srv_burden **out,
+                          wi_error *error);
 void srv_burden_close(srv_burden **burden);
 /* burden: NULL: nobody counts. */
 void srv_burden_add(srv_burden *burden, uint64_t client, double seconds);
 bool srv_burden_is_heavy(srv_burden *burden, uint64_t client);
+/* Errors: SRV_ERR_BUDGET: the asker has cost more than it may, and has to wait a while */
+wi_status srv_burden_check(srv_burden *burden, const srv_asker *asker, wi_error *error);
 
 /* The calling thread, and those that it begins, give way to all other work of this program from now on. There is no
  * way back. */

@@ -20,10 +20,10 @@ typedef struct srv_config {
     const char *address; /* to listen on: "127.0.0.1", "::1", "0.0.0.0" */
     uint16_t port;       /* 0: any free one */
     const char *database;
-    const char *web;      /* folder of static files; NULL: none */
-    const char *heads;    /* folder of shipped label lists; NULL: none */
+    const char *web;       /* folder of static files; NULL: none */
+    const char *heads;     /* folder of shipped label lists; NULL: none */
     const char *describer; /* file of sentences for the models; NULL: none */
-    const char *everyday; /* label list of the head that answers when none is named; NULL: none */
+    const char *everyday;  /* label list of the head that answers when none is named; NULL: none */
     srv_named_path models[SRV_MAX_MODELS];
     size_t n_models;                         /* the first is the default */
     srv_named_path aliases[SRV_MAX_ALIASES]; /* name -> name of a model */
@@ -55,7 +55,7 @@ typedef struct srv_config {
     int64_t guests_bytes, all_bytes;  /* what all such addresses, and all there are, may keep */
     unsigned guest_days;              /* how long heads of addresses without a key are kept */
     double max_decode_s;              /* of one core, of one picture */
-    double guest_decode_s; /* of decoding a second, of an address without a key; 0: no limit */
+    double guest_decode_s; /* of work a second, for an address without a key; 0: no limit */
     double rate, burst;    /* requests a second of one address without a key; rate 0: no limit */
 } srv_config;
 

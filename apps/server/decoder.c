@@ -2,7 +2,6 @@
 #include "clock.h"
 #include "cost.h"
 #include "gate.h"
-#include "limits.h"
 #include "sandbox.h"
 #include <errno.h>
 #include <poll.h>
@@ -68,7 +67,6 @@ struct srv_decoder {
     unsigned first[N_CLASSES + 1]; /* of each class's processes; at last how many there are */
     pid_t keeper;                  /* the process that forks the others and forks them anew */
     srv_gate *gates[N_CLASSES];
-    srv_limits *budgets; /* of guests; NULL: they have none */
     atomic_uint_fast64_t n_deaths, n_pictures[N_CLASSES], busy_us[N_CLASSES];
     char kind[120];
 };
@@ -280,9 +278,6 @@ static wi_status check_confined(srv_decoder *decoder, wi_error *error)
 static wi_status open_gates(srv_decoder *decoder, wi_error *error)
 {
     wi_status status = WI_OK;
-    if (decoder->options.guest_seconds > 0) {
-        status = srv_limits_open(&decoder->budgets, error);
-    }
     for (int class = 0; class < N_CLASSES && status == WI_OK; class ++) {
         unsigned n = decoder->first[class + 1] - decoder->first[class];
         const srv_gate_options gate = {
@@ -378,7 +373,6 @@ void srv_decoder_close(srv_decoder **decoder)
     for (int class = 0; class < N_CLASSES; class ++) {
         srv_gate_close(&(*decoder)->gates[class]);
     }
-    srv_limits_close(&(*decoder)->budgets);
     wi_engine_close(&(*decoder)->engine);
     free(*decoder);
     *decoder = NULL;
@@ -510,9 +504,6 @@ static wi_status decode_in(srv_decoder *decoder, slot *s, const srv_asker *asker
 static wi_status check_cost(srv_decoder *decoder, const srv_asker *asker, const srv_cost *cost,
                             wi_error *error)
 {
-    char name[40];
-    unsigned retry_s;
-    double rate = decoder->options.guest_seconds;
     if (cost->n_pixels <= decoder->options.max_pixels &&
         cost->seconds > decoder->options.max_seconds) {
         return store_fail(error, WI_ERR_LIMIT,
@@ -520,27 +511,14 @@ static wi_status check_cost(srv_decoder *decoder, const srv_asker *asker, const 
                           "which is over the limit",
                           (double)cost->n_pixels / 1e6, cost->n_scans, cost->seconds);
     }
-    snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
-    if (decoder->budgets && asker->is_guest &&
-        !srv_limits_has(decoder->budgets, name, rate, 60 * rate, &retry_s)) {
-        return store_fail(
-            error, SRV_ERR_BUDGET,
-            "pictures of this address have taken too much to decode: try again in a while");
-    }
-    return WI_OK;
+    return srv_burden_check(decoder->options.burden, asker, error);
 }
 
 static void charge(srv_decoder *decoder, const srv_asker *asker, int class, double ms)
 {
-    char name[40];
-    double rate = decoder->options.guest_seconds;
     atomic_fetch_add(&decoder->n_pictures[class], 1);
     atomic_fetch_add(&decoder->busy_us[class], (uint64_t)(ms * 1e3));
     srv_burden_add(decoder->options.burden, asker->client, ms / 1e3);
-    if (decoder->budgets && asker->is_guest) {
-        snprintf(name, sizeof name, "%llx", (unsigned long long)asker->client);
-        srv_limits_charge(decoder->budgets, name, rate, 60 * rate, ms / 1e3);
-    }
 }
 
 static int class_of(const srv_asker *asker, const srv_cost *cost)

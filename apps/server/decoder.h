@@ -20,8 +20,6 @@ typedef struct srv_decoder_options {
     const char *isa;      /* of the kernels that resize; NULL: the best */
     double max_seconds;   /* of one core, of one picture */
     srv_burden *burden;   /* what clients' pictures cost is added here; borrowed; NULL: nowhere */
-    double
-        guest_seconds; /* of decoding a second that an asker without a key may use; 0: any number */
     size_t max_waiting,
         max_costly_waiting; /* threads that wait for cheap and for costly pictures */
     /* What a process does with a file in place of decoding it; for tests of what it can do. NULL: decodes. */

@@ -143,11 +143,11 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
         .no_sandbox = config->no_sandbox,
         .isa = config->isa,
         .max_seconds = config->max_decode_s,
-        .guest_seconds = config->guest_decode_s,
         .max_waiting = config->n_workers,
         .max_costly_waiting = config->n_workers * 3 / 4 + 1,
     };
-    wi_status status = srv_burden_open(config->n_decoders, &server->parts.burden, error);
+    wi_status status =
+        srv_burden_open(config->n_decoders, config->guest_decode_s, &server->parts.burden, error);
     decoding.burden = server->parts.burden;
     status = status ? status : srv_decoder_open(&decoding, &server->parts.decoder, error);
     if (status == WI_OK) {

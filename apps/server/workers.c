@@ -93,7 +93,14 @@ static void do_work(srv_exchange *x)
     if (srv_asker_is_gone(&x->request.asker)) {
         srv_error(&x->request, &x->response, 503, "gone", "the client has left");
     } else if (x->response.status == 0) {
-        srv_route_run(&x->request, &x->response);
+        wi_error error = {0};
+        bool light = x->request.route->flags & SRV_LIGHT;
+        if (light ||
+            srv_burden_check(x->http->services->burden, &x->request.asker, &error) == WI_OK) {
+            srv_route_run(&x->request, &x->response);
+        } else {
+            srv_error_of(&x->request, &x->response, &error);
+        }
     }
     x->answered = true;
     MHD_resume_connection(x->connection);

@@ -435,7 +435,7 @@ static void who_has_cost_much(void **state)
 {
     srv_burden *burden = NULL;
     (void)state;
-    assert_int_equal(srv_burden_open(2, &burden, NULL), WI_OK);
+    assert_int_equal(srv_burden_open(2, 0.5, &burden, NULL), WI_OK);
     srv_burden_add(burden, 1, 0.1);
     srv_burden_add(burden, 2, 100);
     srv_burden_add(burden, 0, 100);
@@ -445,6 +445,12 @@ static void who_has_cost_much(void **state)
     assert_false(srv_burden_is_heavy(burden, 3));
     assert_false(srv_burden_is_heavy(burden, 0)); /* the server itself */
     assert_false(srv_burden_is_heavy(NULL, 2));
+    const srv_asker with_key = {.client = 2}, guest = {.client = 2, .is_guest = true},
+                    other = {.client = 1, .is_guest = true};
+    assert_int_equal(srv_burden_check(burden, &with_key, NULL), WI_OK);
+    assert_int_equal(srv_burden_check(burden, &guest, NULL), SRV_ERR_BUDGET);
+    assert_int_equal(srv_burden_check(burden, &other, NULL), WI_OK);
+    assert_int_equal(srv_burden_check(NULL, &guest, NULL), WI_OK);
     for (unsigned i = 0; i < 1000; i++) {
         srv_burden_add(burden, 1, 0.1);
     }

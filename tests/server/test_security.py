@@ -231,14 +231,21 @@ def test_costly_pictures(room):
 
 
 def test_budget_of_guests(room):
-    """An address without a key has so many seconds of decoding; a key has what its plan says."""
+    """An address without a key has so many seconds of work, with pictures or words; a key has what its plan says."""
     server = room.serve("--anonymous", "--rate", "100000", "--guest-decoding", "0.01")
     ask = server.client().call
     big = png_of(5000, 5000)
     statuses = [ask("POST", "/v1/classify?labels=a,b", big, GUEST).status for _ in range(12)]
     assert statuses[0] == 200 and statuses[-1] == 429, statuses
     assert ask("POST", "/v1/classify?labels=a,b", room.picture, GUEST, 429).json["error"]["code"] == "budget"
+    ask("GET", "/v1/models", headers=GUEST, expect=200)
     ask("POST", "/v1/classify?labels=a,b", room.picture, OTHER, 200)
+    third = {"X-Forwarded-For": "203.0.113.5"}
+    for i in range(1000):
+        words = {"texts": [f"words {i} {j} of a rather long text that says nothing" for j in range(1000)]}
+        if (said := ask("POST", "/v1/embed", words, third)).status != 200:
+            break
+    assert said.status == 429 and said.json["error"]["code"] == "budget", said.body
     server.client(room.key()).call("POST", "/v1/classify?labels=a,b", big, GUEST, 200)
     ask("POST", "/v1/classify?labels=a,b", big, expect=200)
 
