@@ -10,6 +10,8 @@
 
 enum { PART = 10000, MAX_PART = 1000000, MAX_SHARDS = 1000000 };
 
+static const char *const kinds[] = {"img_emb", "metadata", "bad", "manifest"};
+
 typedef struct bulk {
     const cli_runtime *runtime;
     const cli_args *args;
@@ -170,7 +172,6 @@ static int read_options(bulk *b)
 
 static int make_folders(const bulk *b)
 {
-    static const char *const kinds[] = {"img_emb", "metadata", "bad", "manifest"};
     int status = CLI_OK;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && status == CLI_OK; i++) {
         char *folder = cli_text("%s/%s", b->folder, kinds[i]);
@@ -205,6 +206,38 @@ static int look_for(const bulk *b, size_t part, const cli_list *paths, bool *don
     return status;
 }
 
+/* NUMBER in "KIND_NUMBER.ENDING.tmp-...", the name of a file that was being written; false for others. */
+static bool is_remainder(const char *name, const char *kind, size_t *part)
+{
+    const size_t n = strlen(kind);
+    return !strncmp(name, kind, n) && strstr(name, ".tmp-") &&
+           sscanf(name + n, "_%7zu.", part) == 1;
+}
+
+/* What runs that were killed left of parts that are whole by now. Those of other parts may be in use. */
+static void remove_remainders(const bulk *b)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        cli_list names = {0};
+        char *folder = cli_text("%s/%s", b->folder, kinds[i]);
+        cli_list_names(folder, "", &names);
+        for (size_t k = 0; k < names.n; k++) {
+            size_t part;
+            char *whole = is_remainder(names.items[k], kinds[i], &part)
+                              ? part_path(b, "manifest", part, "json")
+                              : NULL,
+                 *path = whole ? cli_text("%s/%s", folder, names.items[k]) : NULL;
+            if (path && cli_exists(whole)) {
+                remove(path);
+            }
+            free(path);
+            free(whole);
+        }
+        cli_list_free(&names);
+        free(folder);
+    }
+}
+
 int cli_bulk(const cli_runtime *runtime, const cli_args *args, const cli_list *paths)
 {
     bulk b = {.runtime = runtime, .args = args, .dim = runtime->info.embedding_dim};
@@ -228,6 +261,9 @@ int cli_bulk(const cli_runtime *runtime, const cli_args *args, const cli_list *p
         b.n_parts += status == CLI_OK;
         b.all_out += status == CLI_OK ? b.n_out : 0;
         b.all_bad += status == CLI_OK ? b.n_bad : 0;
+    }
+    if (b.rows) {
+        remove_remainders(&b);
     }
     if (status == CLI_OK) {
         cli_note(runtime->app,

@@ -15,6 +15,7 @@
 static const cli_option options[] = {
     {"image", 'i', "FILE", true, "a picture (also as plain operands; folders are walked)", "@file"},
     {"text", 'x', "TEXT", true, "a text", NULL},
+    {"texts", 0, "FILE", false, "texts from a file, one a line; '-': standard input", "@file"},
     {"output", 'o', "FILE", false, "where to write; '-' is standard output (the default for jsonl)",
      "@file"},
     {"format", 'f', "FORMAT", false, "safetensors, npy or jsonl (default: by the ending of FILE)",
@@ -36,6 +37,7 @@ typedef struct job {
     const char *output; /* never NULL */
     char *names;        /* where the rows of a table are named; NULL: nowhere */
     cli_list paths;
+    cli_list listed; /* texts from a file */
     const char **texts;
     size_t n_texts, dim, n_images_done, n_failed;
     cli_runtime runtime;
@@ -91,7 +93,9 @@ static int read_inputs(job *j)
     j->paths = in.paths;
     in.paths = (cli_list){0};
     cli_inputs_close(&in);
-    j->n_texts = cli_args_count(j->args, "text");
+    const int texts = cli_lines_read(j->app, cli_args_value(j->args, "texts"), '\n', &j->listed);
+    const size_t n_given = cli_args_count(j->args, "text");
+    j->n_texts = n_given + j->listed.n;
     j->texts = calloc(j->n_texts + 1, sizeof *j->texts);
     if (!j->texts) {
         cli_error(j->app, "out of memory");
@@ -99,9 +103,10 @@ static int read_inputs(job *j)
     }
     position = 0;
     for (size_t i = 0; i < j->n_texts; i++) {
-        j->texts[i] = cli_args_next(j->args, "text", &position);
+        j->texts[i] =
+            i < n_given ? cli_args_next(j->args, "text", &position) : j->listed.items[i - n_given];
     }
-    return status;
+    return texts == CLI_OK ? status : texts;
 }
 
 static json_t *json_vector(const float *x, size_t n)
@@ -328,7 +333,7 @@ static int check_outputs(job *j)
 /* Many pictures, in parts. */
 static int run_bulk(cli_app *app, const cli_args *args)
 {
-    static const char *const others[] = {"text", "output", "format", "fresh"};
+    static const char *const others[] = {"text", "texts", "output", "format", "fresh"};
     job j = {.app = app, .args = args};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (cli_args_has(args, others[i])) {
@@ -350,6 +355,7 @@ static int run_bulk(cli_app *app, const cli_args *args)
     cli_runtime_close(&j.runtime);
     cli_list_free(&j.paths);
     free((void *)j.texts);
+    cli_list_free(&j.listed);
     return status == CLI_OK ? listed : status;
 }
 
@@ -364,9 +370,11 @@ static int run(cli_app *app, const cli_args *args)
     }
     job j = {.app = app, .args = args, .raw = cli_args_has(args, "raw")};
     bool nothing =
-        args->n_operands + cli_args_count(args, "image") + cli_args_count(args, "text") == 0;
-    int status = nothing ? cli_usage(args->verb, "needs an IMAGE, --image FILE or --text TEXT")
-                         : read_format(&j);
+        args->n_operands + cli_args_count(args, "image") + cli_args_count(args, "text") == 0 &&
+        !cli_args_has(args, "texts");
+    int status =
+        nothing ? cli_usage(args->verb, "needs an IMAGE, --image FILE, --text TEXT or --texts FILE")
+                : read_format(&j);
     if (status != CLI_OK) {
         return status;
     }
@@ -374,6 +382,7 @@ static int run(cli_app *app, const cli_args *args)
     if (j.texts && check_outputs(&j) != CLI_OK) {
         cli_list_free(&j.paths);
         free((void *)j.texts);
+        cli_list_free(&j.listed);
         free(j.names);
         return CLI_FAILED;
     }
@@ -396,6 +405,7 @@ static int run(cli_app *app, const cli_args *args)
     cli_runtime_close(&j.runtime);
     cli_list_free(&j.paths);
     free((void *)j.texts);
+    cli_list_free(&j.listed);
     free(j.names);
     free(j.image);
     free(j.text);

@@ -7,8 +7,12 @@
 
 int cli_listed_read(cli_app *app, const cli_args *args, cli_list *paths)
 {
-    const char *name = cli_args_value(args, "files-from");
-    int end = cli_args_has(args, "null") ? '\0' : '\n';
+    return cli_lines_read(app, cli_args_value(args, "files-from"),
+                          cli_args_has(args, "null") ? '\0' : '\n', paths);
+}
+
+int cli_lines_read(cli_app *app, const char *name, int end, cli_list *lines)
+{
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
@@ -24,7 +28,7 @@ int cli_listed_read(cli_app *app, const cli_args *args, cli_list *paths)
     while (status == CLI_OK && (n = getdelim(&line, &room, end, file)) > 0) {
         n -= line[n - 1] == (char)end;
         n -= end == '\n' && n > 0 && line[n - 1] == '\r';
-        if (n > 0 && !cli_list_add(paths, cli_text("%.*s", (int)n, line))) {
+        if (n > 0 && !cli_list_add(lines, cli_text("%.*s", (int)n, line))) {
             cli_error(app, "out of memory");
             status = CLI_FAILED;
         }

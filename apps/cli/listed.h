@@ -13,6 +13,9 @@
         "null", '0', NULL, false, "with --files-from: names end with a zero byte", NULL            \
     }
 
+/* Adds the lines of a file that are not empty, each up to a byte `end`; name: NULL adds none, "-" is standard
+ * input. CLI_FAILED after saying what is wrong. */
+int cli_lines_read(cli_app *app, const char *name, int end, cli_list *lines);
 /* Adds what --files-from names. CLI_FAILED after saying what is wrong. */
 int cli_listed_read(cli_app *app, const cli_args *args, cli_list *paths);
 

@@ -99,6 +99,14 @@ def _write_table(path: Path, records: List[Dict[str, Any]]) -> None:
         _write(path, lambda file: file.write(lines.encode()))
 
 
+def _remove_remainders(out: Path) -> None:
+    """What runs that were killed left of parts that are whole by now. Those of other parts may be in use."""
+    for path in [*out.glob("*/.*_*.*"), *out.glob("*/*.tmp-*")]:
+        found = re.match(r"\.?(?:img_emb|metadata|bad|manifest)_(\d+)\.", path.name)
+        if found and (out / "manifest" / f"manifest_{found[1]}.json").exists():
+            path.unlink(missing_ok=True)
+
+
 def _chunks(items: Iterator[Any]) -> Iterator[List[Any]]:
     while True:
         chunk = [item for _, item in zip(range(_CHUNK), items)]
@@ -149,4 +157,5 @@ def embed_shards(inputs: Union[str, Sequence[str]], into: Union[str, "os.PathLik
         _write(manifest, lambda file, s=said: file.write(json.dumps(s).encode()))
         for name, count in counts.items():
             total[name] += count
+    _remove_remainders(out)
     return total

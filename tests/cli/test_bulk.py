@@ -66,9 +66,15 @@ class Bulk(Case):
                 run.wait()
             self.bulk("parts", "--shard", f"{shard}/3")
         whole, parts = self.read("whole"), self.read("parts")
-        parts = {name: data for name, data in parts.items() if ".tmp-" not in name}  # of runs that were killed
         self.assertEqual(sorted(whole), sorted(parts))
         self.assertEqual(whole, parts)
+
+    def test_what_killed_runs_left_goes_with_their_parts(self):
+        left = {name: self.write(f"out/{name}.tmp-1-0", "half") for name in
+                ("img_emb/img_emb_0001.npy", "manifest/manifest_0002.json", "bad/bad_0077.jsonl", "bad/other_0001.jsonl")}
+        self.bulk("out")
+        self.assertEqual([name for name, path in left.items() if os.path.exists(path)],
+                         ["bad/bad_0077.jsonl", "bad/other_0001.jsonl"])  # of no part that is whole
 
     def test_what_is_there_is_skipped_or_refused(self):
         self.bulk("out")

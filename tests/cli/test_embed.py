@@ -94,6 +94,16 @@ class Embed(Case):
         self.ok("embed", "--image", self.path("p.safetensors"), "--force", "-o", out)
         self.assertEqual(floats(tiny_model.read_safetensors(out)[0]["image"])[0], rows[1])
 
+    def test_texts_from_a_file(self):
+        listed = self.write("texts", "a cat\r\n\na \u732b\n")
+        lines = self.ok("embed", "--text", "a dog", "--texts", listed).json()
+        self.assertEqual([line["text"] for line in lines], ["a dog", "a cat", "a \u732b"])
+        alone = self.ok("embed", "--text", "a cat").json()[0]
+        self.assertEqual(lines[1]["embedding"], alone["embedding"])
+        self.assertEqual(self.ok("embed", "--texts", "-", stdin=b"a cat").json()[0], alone)
+        self.fails("embed", "--texts", self.path("none"), says="cannot open")
+        self.wrong("embed", "--into", self.path("o"), "--texts", listed, says="leave out --texts")
+
     def test_long_text_is_said(self):
         result = self.ok("embed", "--text", "word " * 200)
         self.assertIn("too long", result.err)
