@@ -83,7 +83,7 @@ static JxlDecoderStatus profile_bytes(const JxlDecoder *decoder, uint8_t *out, s
  * the profile. */
 static wi_status read_colors(const jxl_reading *r, wi_error *error)
 {
-    JxlColorEncoding colors;
+    JxlColorEncoding colors = {0}; /* grey pictures have no primaries, and libjxl leaves them out */
     wi_profile *profile = &r->image->profile;
     if (encoded_colors(r->decoder, &colors) == JXL_DEC_SUCCESS &&
         colors.transfer_function != JXL_TRANSFER_FUNCTION_GAMMA &&
