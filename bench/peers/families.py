@@ -72,13 +72,18 @@ def prepare(name, folder, whatsit):
     if "hf_tokenizer_name" in config["text_cfg"]:
         shutil.copy(os.path.join(PAIRS, "tokenizer.json"), checkpoint)
     for kind in ("f32", "int8"):
+        if os.path.exists(os.path.join(folder, kind + ".gguf")):
+            continue
         subprocess.run([whatsit, "model", "convert", checkpoint, "-o", os.path.join(folder, kind + ".gguf"), "--type", kind],
                        check=True)
     picture = torch.rand(1, 3, px, px)
     ids = torch.randint(1, config["text_cfg"]["vocab_size"] - 1, (TEXTS, context))
     ids[:, 8] = config["text_cfg"]["vocab_size"] - 1
+    torch.backends.mha.set_fastpath_enabled(False)  # which no exporter knows
     for what, net, given in (("image", model.visual, picture), ("text", model.text, ids)):
         path = os.path.join(folder, what + ".f32.onnx")
+        if os.path.exists(os.path.join(folder, what + ".int8.onnx")):
+            continue
         with torch.no_grad():
             torch.onnx.export(net, (given,), path, input_names=["x"], output_names=["y"], dynamo=False, opset_version=17)
         quantise(path, os.path.join(folder, what + ".int8.onnx"), what == "image" and NETWORKS[name][1], given.numpy())
