@@ -26,7 +26,7 @@ wi_status wi_beam_open(wi_session *session, wi_beam **out, wi_error *error);
 void wi_beam_close(wi_beam **beam);
 
 /* For n pictures that the session has looked at (wi_ses_look), best first: out[n, WI_DECODE_ROWS],
- * n_out[n]: at least one of each. No memory is allocated.
+ * n_out[n]: at least one of each, unless the weights give no numbers. No memory is allocated.
  * Exact:  the same sentences whatever n and the number of threads
  * Source: the usual search, with the length's power of Wu et al. (arXiv:1609.08144) for its penalty */
 void wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *out, size_t *n_out);

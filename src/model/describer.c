@@ -229,6 +229,10 @@ wi_status wi_dsc_describe(wi_describer *d, const uint8_t *pixels, size_t n,
         wi_beam_run(d->beam, &search, batch, d->sentences, d->n_sentences);
         for (size_t i = 0; i < batch; i++) {
             const size_t found = d->n_sentences[i];
+            if (found == 0)
+                return wi_fail(error, WI_ERR_FORMAT,
+                               "%s: its weights give no sentence: get the describer again",
+                               d->decoder->name);
             n_out[done + i] = found < n_captions ? found : n_captions;
             for (size_t j = 0; j < n_out[done + i]; j++)
                 fill(d, &d->sentences[i * WI_DECODE_ROWS + j], &out[(done + i) * n_captions + j]);
