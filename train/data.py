@@ -21,10 +21,26 @@ def held(which=("none", "text")):
     return {r[0] for r in rows if r[2] in which}
 
 
+def joined(folder, name):
+    """[n, 1280 + what the pooling heads see]"""
+    return np.concatenate([np.load(folder / f"{name}.npz")["features"], np.load(folder / f"{name}.seen.npy")], 1)
+
+
 def load(folder, name):
+    """(paths, vectors [n,2,...] of both views, or of the one twice, thumbnails)"""
     d = np.load(folder / f"{name}.npz")
-    features = d["features"]
-    return d["paths"].tolist(), features if features.shape[1] == 2 else np.repeat(features, 2, 1), d["thumbs"].astype(np.float32)
+    first = joined(folder, name)
+    again = joined(folder, f"{name}-again") if (folder / f"{name}-again.seen.npy").exists() else first
+    return d["paths"].tolist(), np.stack([first, again], 1), d["thumbs"].astype(np.float32)
+
+
+def near_duplicates(folder, name, apart, found):
+    """bool [n] for the labels found of a source's pictures. Kept: comparing takes minutes for the large sources."""
+    kept = folder / f"near-{name}.npy"
+    if not kept.exists():
+        names = [{n.lower() for n in f.names} if f else set() for f in found]
+        np.save(kept, apart.near(np.load(folder / f"{name}.npz")["thumbs"].astype(np.float32), names))
+    return np.load(kept)
 
 
 class Apart:
@@ -32,12 +48,13 @@ class Apart:
 
     def __init__(self, folder, testset):
         labels = {str(testset / r["file"]): r["label"].lower() for r in table(testset / "labels.tsv")}
-        paths, self.features, thumbs = load(folder, "apart")
+        d = np.load(folder / "apart.npz")
+        paths, thumbs = d["paths"].tolist(), d["thumbs"].astype(np.float32)
         names = [labels.get(p, Path(p).stem.replace("-", " ")) for p in paths]
         for s in SOURCES:
             if s.measured and (folder / f"{s.name}.npz").exists():
-                more, _, t = load(folder, s.name)
-                names += [""] * len(more)
+                t = np.load(folder / f"{s.name}.npz")["thumbs"].astype(np.float32)
+                names += [""] * len(t)
                 thumbs = np.concatenate([thumbs, t])
         # A picture without any structure resembles everything that has none: it is not compared with.
         self.names, self.thumbs = names, thumbs
@@ -66,15 +83,12 @@ class Pictures:
         blocks, self.cls, self.captions, self.val, self.source = [], [], [], [], []
         index, self.classes, self.held, self.dropped = {}, [], {}, {}
         for k, s in enumerate(SOURCES):
-            if s.measured or not (cache / f"{s.name}.npz").exists() or (only and s.name not in only):
+            if s.measured or not (cache / f"{s.name}.seen.npy").exists() or (only and s.name not in only):
                 continue
-            paths, features, thumbs = load(cache, s.name)
+            paths, features, _ = load(cache, s.name)
             label = about(s, clones, shards, paths)
             found = [label(p) for p in paths]
-            names = [{n.lower() for n in f.names} if f else set() for f in found]
-            kept = cache / f"near-{s.name}.npy"           # comparing takes minutes for the large sources
-            near = np.load(kept) if kept.exists() else apart.near(thumbs, names)
-            np.save(kept, near)
+            near = near_duplicates(cache, s.name, apart, found)
             use = []
             for i, f in enumerate(found):
                 if f is None:
@@ -131,7 +145,7 @@ class Tests:
         self.unknown = [x for x in labels if x.lower() not in lower]
         rows = [(i, x) for i, x in sets["objects"] if x.lower() in lower]
         self.sets["objects among 1000"] = (features[[i for i, _ in rows]], np.array([lower.index(x.lower()) for _, x in rows]), thousand)
-        if (cache / "compatible.npz").exists():
+        if (cache / "compatible.seen.npy").exists():
             paths, features, _ = load(cache, "compatible")
             import csv
             text = blob(git_dir(clones, "ZhengyuZhao/Targeted-Tansfer"), "dataset/images.csv").decode()

@@ -15,10 +15,12 @@ import everyday
 from data import load
 from export import restore
 from features import Network, square, tensor
+from look import restored
 from model import unit
 from space import Corpus, arguments, measure
 from sources import SOURCES
 from tower import Reader, encoded
+from trunk import SIDE
 
 
 NOUNS = {"imagen", "animals", "caltech101", "breeds", "oxfordpets", "flowers", "groceries", "instruments", "rooms", "houses", "birds"}
@@ -66,6 +68,7 @@ def main():
     ap.add_argument("--aligned", type=Path, required=True)
     ap.add_argument("--vocabulary", type=Path, required=True)
     ap.add_argument("--trunk", type=Path, required=True)
+    ap.add_argument("--look", type=Path, required=True)
     ap.add_argument("--test", action="store_true")
     ap.add_argument("--scale", type=float, help="this logit scale in place of the one with the least gap")
     ap.add_argument("--words", action="store_true")
@@ -118,7 +121,8 @@ def report(head, h, scale, corpus, fits, labels, a):
     net = Network(a.trunk)
     rng = np.random.default_rng(5)
     pictures = everyday.nothing(rng)
-    blank = net(np.stack([tensor(square(im, 224)) for im in pictures]))[:, None]
+    f, grid = net(np.stack([tensor(square(im, SIDE["lite2"])) for im in pictures]))
+    blank = np.concatenate([f, restored(a.look).floats(grid)], 1)[:, None]
     for test in ((False, True) if a.test else (False,)):
         f, cls = known_kinds(corpus, fits, test)
         cos = probe(f)

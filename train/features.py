@@ -1,24 +1,29 @@
-"""Caches the frozen trunk's features of every source's pictures: one .npz per source, so that it resumes.
+"""Caches the frozen trunk's output of every source's pictures, a piece at a time, so that it resumes.
 
-    python features.py --trunk trunk-lite0.onnx --clones DIR --apart DIR... --out DIR [NAME...]
+    python features.py --trunk trunk-lite2.onnx --clones DIR --apart DIR... --out DIR [NAME...]
 
-Of a picture are kept the pooled features of two views: the centre square, as at use, and the whole picture squeezed
-into a square and mirrored. Kept are also 16 x 16 grey thumbnails, by which near-duplicates of pictures that must not
-be trained on are found (data.py). --apart names folders of such pictures; they are cached in single precision.
+Of a picture are kept the pooled features (NAME.npz) and the grid before the head convolution, as bytes (NAME.grid.npy [n,T,C]; times
+grid-scale.npy [C]): of its centre square, as at use, and with --again of a random window of the whole, mirrored half the time
+(NAME-again.*, the same rows). Kept are also 16 x 16 grey thumbnails, by which near-duplicates of pictures that must not be
+trained on are found (data.py). --apart names folders of such pictures; they are cached in single precision.
 With OpenVINO installed the trunk runs in bfloat16, which is three times as fast; else ONNX Runtime in single precision.
 """
 import argparse
 import io
+import math
 import os
+import random
+import zlib
 from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+import nothing
 from sources import SOURCES, blobs, git_dir, listing
 
-BATCH, CHUNK = 8, 4096
+BATCH, CHUNK = 8, 2048
 _worker = {}
 
 
@@ -41,8 +46,15 @@ def square(im, side):
     return im.resize((w, h), Image.Resampling.BICUBIC).crop((left, top, left + side, top + side))
 
 
-def squeezed(im, side):
-    return ImageOps.mirror(im.resize((side, side), Image.Resampling.BICUBIC))
+def window(im, side):
+    """A window of 60 to 100 % of the picture, its shape up to 4:3 off, mirrored half the time; the same one every time."""
+    rng = random.Random(zlib.crc32(im.resize((8, 8)).tobytes()))
+    w, h = im.size
+    area, ratio = rng.uniform(0.6, 1) * w * h, math.exp(rng.uniform(-1, 1) * math.log(4 / 3)) * (w / h) ** 0.5
+    a, b = min(w, round((area * ratio) ** 0.5)), min(h, round((area / ratio) ** 0.5))
+    left, top = rng.randint(0, w - a), rng.randint(0, h - b)
+    im = im.resize((side, side), Image.Resampling.BICUBIC, box=(left, top, left + a, top + b))
+    return ImageOps.mirror(im) if rng.random() < 0.5 else im
 
 
 def tensor(im):
@@ -62,7 +74,7 @@ def thumbnails(im):
 
 
 class Network:
-    """pictures [n,3,S,S] -> features [n,1280]"""
+    """pictures [n,3,S,S] -> (features [n,1280], grid [n,T,C])"""
 
     def __init__(self, path, exact=False):
         try:
@@ -74,40 +86,43 @@ class Network:
             options = ort.SessionOptions()
             options.intra_op_num_threads = options.inter_op_num_threads = 1
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            self.run = lambda x: session.run(None, {"x": x})[0]
+            self.run = lambda x: session.run(["features", "grid"], {"x": x})
         else:
             model = openvino.Core().read_model(str(path))
             model.reshape([-1, 3, *model.input(0).partial_shape[2:]])
             compiled = openvino.Core().compile_model(model, "CPU", {
                 "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False,
                 "INFERENCE_PRECISION_HINT": "bf16"})
-            self.run = lambda x: compiled([x])[0]
+
+            def run(x):
+                out = compiled([x])
+                return out["features"], out["grid"]
+            self.run = run
 
     def __call__(self, x):
         return self.run(np.ascontiguousarray(x))
 
 
-def start(trunk, side, views, exact):
-    _worker.update(net=Network(trunk, exact), side=side, views=views)
+def start(trunk, side, view, exact, scale):
+    _worker.update(net=Network(trunk, exact), side=side, view=view, scale=scale)
 
 
 def work(batch):
-    """Contents of some pictures -> for each its views' features and thumbnails, or None."""
-    side, views, kept = _worker["side"], _worker["views"], []
-    pixels = []
+    """Contents of some pictures -> for each its features, grid and thumbnails, or None."""
+    side, kept, pixels = _worker["side"], [], []
     for k, data in enumerate(batch):
         try:
             im = opened(data, side)
-            views_of = [tensor(v(im, side)) for v in views]
+            pixels.append(tensor(_worker["view"](im, side)))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
         kept.append((k, thumbnails(im)))
-        pixels += views_of
     out = [None] * len(batch)
     if kept:
-        f = _worker["net"](np.stack(pixels)).reshape(len(kept), len(views), -1).astype(np.float16)
-        for (k, t), features in zip(kept, f):
-            out[k] = (features, t.astype(np.float16))
+        f, g = _worker["net"](np.stack(pixels))
+        g = np.rint(g / _worker["scale"]).clip(-127, 127).astype(np.int8)
+        for i, (k, t) in enumerate(kept):
+            out[k] = (f[i].astype(np.float16), t.astype(np.float16), g[i])
     return out
 
 
@@ -129,7 +144,7 @@ def saved(path, **arrays):
 
 
 def cache(pool, found, contents, out):
-    """(name, object) of pictures -> out (.npz); a piece of CHUNK at a time, so that little is lost when it is stopped"""
+    """(name, object) of pictures -> out (.npz) and the grids; a piece of CHUNK at a time, so that little is lost when it is stopped"""
     pieces = []
     for a in range(0, len(found), CHUNK):
         piece = out.with_suffix(f".{a}.npz")
@@ -140,14 +155,34 @@ def cache(pool, found, contents, out):
         results = [r for group in pool.imap(work, batches(contents(part))) for r in group]
         kept = [i for i, r in enumerate(results) if r is not None]
         saved(piece, paths=np.array([part[i][0] for i in kept]), features=np.stack([results[i][0] for i in kept]),
-              thumbs=np.stack([results[i][1] for i in kept]))
+              thumbs=np.stack([results[i][1] for i in kept]), grid=np.stack([results[i][2] for i in kept]))
     loaded = [np.load(p) for p in pieces]
-    views = max(p["features"].shape[1] for p in loaded)
-    features = [p["features"] if p["features"].shape[1] == views else np.repeat(p["features"], views, 1) for p in loaded]
-    saved(out, features=np.concatenate(features), **{k: np.concatenate([p[k] for p in loaded]) for k in ("paths", "thumbs")})
+    n = sum(len(p["paths"]) for p in loaded)
+    part = out.with_suffix(".part.npy")
+    grid = np.lib.format.open_memmap(part, "w+", np.int8, (n, *loaded[0]["grid"].shape[1:]))
+    at = 0
+    for p in loaded:
+        rows = p["grid"]
+        grid[at:at + len(rows)] = rows
+        at += len(rows)
+    grid.flush()
+    os.replace(part, out.with_suffix(".grid.npy"))
+    saved(out, **{k: np.concatenate([p[k] for p in loaded]) for k in ("paths", "features", "thumbs")})
     for p in pieces:
         p.unlink()
-    return len(np.load(out)["paths"])
+    return n
+
+
+def grid_scale(a):
+    """What a byte of each channel of the grid is worth: the largest value but one of 10,000 is 127, over some captioned photos."""
+    path = a.out / "grid-scale.npy"
+    if not path.exists():
+        s = next(s for s in SOURCES if s.name == "coco")
+        clone, net = git_dir(a.clones, s.repo), Network(a.trunk)
+        objects = [sha for _, sha in s.found(listing(clone))][:256]
+        g = [net(np.stack([tensor(square(opened(d, a.side), a.side))]))[1][0] for d in blobs(clone, objects)]
+        np.save(path, np.quantile(np.abs(np.concatenate(g)), 0.9999, axis=0).astype(np.float32) / 127)
+    return np.load(path)
 
 
 def apart_files(folders):
@@ -157,30 +192,34 @@ def apart_files(folders):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--trunk", type=Path, required=True)
-    ap.add_argument("--side", type=int, default=224)
+    ap.add_argument("--side", type=int, default=260)
     ap.add_argument("--clones", type=Path, required=True)
     ap.add_argument("--apart", type=Path, nargs="*", default=[], help="folders of pictures never trained on")
     ap.add_argument("--out", type=Path, required=True)
     ap.add_argument("--jobs", type=int, default=2)
-    ap.add_argument("--views", type=int, default=2, help="1: the centre square only")
+    ap.add_argument("--again", action="store_true", help="the second view")
     ap.add_argument("names", nargs="*", help="only these sources")
     a = ap.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
-    views = (square, squeezed)[:a.views]
-    if a.apart and not (a.out / "apart.npz").exists():
+    scale = grid_scale(a)
+    if a.apart and not a.again and not (a.out / "apart.npz").exists():
         files = apart_files(a.apart)
-        with Pool(a.jobs, start, (a.trunk, a.side, views, True)) as pool:
+        with Pool(a.jobs, start, (a.trunk, a.side, square, True, scale)) as pool:
             n = cache(pool, [(str(p), p) for p in files], lambda part: (p.read_bytes() for _, p in part), a.out / "apart.npz")
         print("apart", n, flush=True)
-    with Pool(a.jobs, start, (a.trunk, a.side, views, False)) as pool:
+    with Pool(a.jobs, start, (a.trunk, a.side, window if a.again else square, False, scale)) as pool:
         run(pool, [s for s in SOURCES if not a.names or s.name in a.names], a)
 
 
 def run(pool, sources, a):
     for s in sources:
-        out = a.out / f"{s.name}.npz"
+        out = a.out / f"{s.name}{'-again' if a.again else ''}.npz"
         clone = git_dir(a.clones, s.repo)
         if out.exists():
+            continue
+        if not s.repo:
+            n = cache(pool, list(nothing.pictures()), lambda part: (d for _, d in part), out)
+            print(s.name, n, flush=True)
             continue
         if not clone:
             print(s.name, "not here:", s.repo, flush=True)

@@ -11,6 +11,7 @@ import zlib
 from collections import namedtuple
 from pathlib import Path
 
+import nothing
 from sources import blob, git_dir, listing
 
 Label = namedtuple("Label", "names broader captions val", defaults=((), (), (), False))   # names[0] is the name
@@ -212,7 +213,7 @@ def captions(clones, source, clone):
 def about(source, clones, shards, paths):
     """Function path -> Label or None for a source's pictures."""
     clone, p, name = git_dir(clones, source.repo), source.pattern, source.name
-    texts = captions(clones, source, clone)
+    texts = captions(clones, source, clone) if clone else {}
     if texts:
         return lambda path: Label((), (), tuple(texts.get(path, ())), hashed(path, 0.02)) if path in texts else None
     sh = lambda dataset, ident, key=lambda m: m[1]: from_shards(shards, dataset, paths, p, ident, key)
@@ -260,6 +261,7 @@ NAMED = {
     "houses": lambda m: (("house", "front of a house"), ("building",)) if m[1] == "frontal" else ((m[1],), ("room", "interior")),
     "street": lambda m: (("street fashion", "outfit", "woman in the street"), ("person", "clothing", "fashion")),
     "receipts": lambda m: (("receipt", "sales slip", "till receipt"), ("document", "paper", "printed text")),
+    "nothing": lambda m: nothing.KINDS[m[1]],
     "monkeys": lambda m: ((MONKEYS[int(m[1][1:])],), ("monkey", "animal")),
 }
 

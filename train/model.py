@@ -9,18 +9,20 @@ FEATURES, WIDTH, HEADS, LAYERS, CONTEXT, TOKENS = 1280, 256, 4, 4, 77, 49408
 
 
 class PictureHead(nn.Module):
-    """features -> embedding: W f + b + W2 softmax(W1 f + b1).
+    """vectors [f, r] -> embedding: W f + b + W2 softmax(W1 f + b1) + O r.
 
-    The hidden rows begin as the trunk's classifier, their values as what its classes are called; `more` further rows
-    are free. Features are standardised while training; `folded` gives the plain matrices."""
+    f: the pooled features, r: what the looking heads see (look.py). The hidden rows begin as the trunk's classifier, their
+    values as what its classes are called; `more` further rows are free. Vectors are standardised while training; `folded`
+    gives the plain matrices."""
 
-    def __init__(self, width, classifier, bias, more=0, mean=None, std=None):
+    def __init__(self, width, classifier, bias, more=0, mean=None, std=None, seen=2816):
         super().__init__()
-        self.proj = nn.Linear(FEATURES, width)
+        size = FEATURES + seen if mean is None else len(mean)
+        self.proj = nn.Linear(size, width)
         self.keys = nn.Linear(FEATURES, len(classifier) + more)
         self.values = nn.Linear(len(classifier) + more, width, bias=False)
-        self.register_buffer("mean", torch.zeros(FEATURES) if mean is None else mean)
-        self.register_buffer("std", torch.ones(FEATURES) if std is None else std)
+        self.register_buffer("mean", torch.zeros(size) if mean is None else mean)
+        self.register_buffer("std", torch.ones(size) if std is None else std)
         with torch.no_grad():
             self.keys.weight[:len(classifier)] = classifier
             self.keys.bias[:len(classifier)] = bias
@@ -30,12 +32,12 @@ class PictureHead(nn.Module):
 
     def forward(self, f, drop=0.0):
         x = F.dropout((f - self.mean) / self.std, drop, self.training)
-        p = torch.softmax(self.keys(f), dim=-1)
+        p = torch.softmax(self.keys(f[:, :FEATURES]), dim=-1)
         return self.proj(x) + self.values(p)
 
     def folded(self):
         w = self.proj.weight / self.std
-        return {"visual.projection.weight": w, "visual.projection.bias": self.proj.bias - w @ self.mean,
+        return {"visual.projection.weight": w[:, :FEATURES], "visual.look.out.weight": w[:, FEATURES:], "visual.projection.bias": self.proj.bias - w @ self.mean,
                 "visual.branch.fc1.weight": self.keys.weight, "visual.branch.fc1.bias": self.keys.bias,
                 "visual.branch.fc2.weight": self.values.weight}
 
@@ -66,9 +68,12 @@ class Block(nn.Module):
 
 
 class TextTower(nn.Module):
-    def __init__(self, out, width=WIDTH, heads=HEADS, layers=LAYERS):
+    """row: numbers of a token in the table, of which the rest is a matrix's; 0: the tower's width"""
+
+    def __init__(self, out, width=WIDTH, heads=HEADS, layers=LAYERS, row=0):
         super().__init__()
-        self.token_embedding = nn.Embedding(TOKENS, width)
+        self.token_embedding = nn.Embedding(TOKENS, row or width)
+        self.token_projection = nn.Linear(row, width, bias=False) if row else None
         self.positional_embedding = nn.Parameter(0.01 * torch.randn(CONTEXT, width))
         self.transformer = nn.Module()
         self.transformer.resblocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
@@ -84,10 +89,18 @@ class TextTower(nn.Module):
 
     def forward(self, ids, ends):
         """ids [n,t], ends [n]: place of the end marker -> [n,out]"""
-        x = self.token_embedding(ids) + self.positional_embedding[:ids.shape[1]]
+        x = self.token_embedding(ids)
+        x = (self.token_projection(x) if self.token_projection else x) + self.positional_embedding[:ids.shape[1]]
         for block in self.transformer.resblocks:
             x = block(x)
         return self.ln_final(x[torch.arange(len(x)), ends]) @ self.text_projection
+
+
+def tower_of(state, out):
+    """The text tower whose tensors these are."""
+    tower = TextTower(out, row=state["token_embedding.weight"].shape[1] if "token_projection.weight" in state else 0)
+    tower.load_state_dict(state)
+    return tower
 
 
 def unit(x):

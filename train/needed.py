@@ -12,7 +12,7 @@ def main():
     a = ap.parse_args()
     say = lambda there, what: print(" ", "here   " if there else "MISSING", what)
     print(f"\ngit clones (work trees are not needed), as {a.clones}/OWNER+NAME:")
-    for repo in sorted({s.repo for s in SOURCES} | set(TEXTS)):
+    for repo in sorted({s.repo for s in SOURCES if s.repo} | set(TEXTS)):
         say(git_dir(a.clones, repo), "https://github.com/" + repo)
     print("files:")
     say(any(a.shards.glob("*.tsv*")), f"{a.shards}: tables of the labelled shards (names, and which pictures are for validation)")

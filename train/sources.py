@@ -33,6 +33,7 @@ SOURCES = [
     Source("val2017", "Fernando-crz/image-search", r"images/\d+\.jpg", measured=True),
     Source("compatible", "ZhengyuZhao/Targeted-Tansfer", r"dataset/images/\w+\.png", measured=True),
     Source("imagen", "ajschumacher/imagen", r"imagen/(n\d+)_.*\.jpg"),       # validation only
+    Source("nothing", None, r"(\w+)/\d+\.png"),                              # made by nothing.py
     # with captions
     Source("coco", "syf0122/COMP5329_Assignment02", r"data/data/\d+\.jpg"),
     Source("sarthak", "Sarthak-Thareja/semantic-image-search", r"data/images/sample_\d+\.jpg"),
@@ -75,6 +76,8 @@ TEXTS = ["ruizewang/evaluate", "sarahpratt/CuPL", "multi30k/dataset"]
 
 def git_dir(clones, repo):
     """A clone as OWNER+NAME or NAME below `clones`, bare or not, or None."""
+    if not repo:
+        return None
     for name in (repo.replace("/", "+") + "/repo", repo.replace("/", "+"), repo.split("/")[1]):
         for d in (clones / name / ".git", clones / name):
             if (d / "HEAD").exists():

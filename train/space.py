@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from data import Pictures, Tests, imagenet_names
 from dictionary import WordNet
-from model import PictureHead, cosine, unit
+from model import FEATURES, PictureHead, cosine, unit
 from terms import Terms, common_words, normal, thousand
 
 
@@ -114,10 +114,12 @@ class Corpus:
         self.labelled = np.array([i for i in range(len(p.cls)) if p.cls[i] >= 0 and not p.val[i]])
         self.validation = np.nonzero(p.val & (p.cls < 0) & p.of("coco"))[0]
         kept = a.out.parent / "steered.pt"
-        self.steered = torch.load(kept) if kept.exists() else steered(self.fc_w, self.fc_b, p.features[self.captioned, 0], 8, rng)
-        torch.save(self.steered, kept)
-        x = torch.from_numpy(p.features[:, 0].astype(np.float32))
+        made = torch.load(kept) if kept.exists() else steered(self.fc_w, self.fc_b, p.features[self.captioned, 0, :FEATURES], 8, rng)
+        torch.save(made, kept)
+        x = torch.from_numpy(p.features[::3, 0].astype(np.float32))
         self.mean, self.std = x.mean(0), x.std(0).clamp(min=0.02)
+        # What the looking heads would see of them is not known: the mean tells nothing.
+        self.steered = torch.cat([made, self.mean[FEATURES:].half().expand(*made.shape[:2], -1)], -1)
         # A class is drawn in proportion to the square root of how many pictures it has.
         count = np.bincount(p.cls[self.labelled], minlength=self.first)
         self.weight = 1 / np.sqrt(np.maximum(count[p.cls[self.labelled]], 1))
@@ -258,7 +260,7 @@ def main():
         wrong[torch.arange(len(cls)), chosen] = False
         naming = F.cross_entropy(logits.masked_fill(wrong, -1e4), chosen)
         with torch.no_grad():
-            target = torch.softmax(f @ fc_w.T + fc_b, -1)
+            target = torch.softmax(f[:, :FEATURES] @ fc_w.T + fc_b, -1)
         tn = unit(text(u_names))
         distil = -(target * torch.log_softmax(ex[2] * z @ tn.T, -1)).sum(-1).mean()
         loss = contrast + a.classes * naming + a.distil * distil

@@ -19,7 +19,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from data import held, imagenet_names
-from model import PictureHead, TextTower, cosine, unit
+from model import FEATURES, PictureHead, TextTower, cosine, tower_of, unit
 from space import Bank, Corpus, Frame, TextMap, arguments, measure
 from terms import DRESSED, PLAIN, fill
 from tokenizer import Tokenizer
@@ -176,8 +176,7 @@ def align(a):
     text = TextMap(Frame(start["width"]))
     text.load_state_dict(start["text"])
     texts, reader = Texts(a, text), Reader(a.vocabulary)
-    tower = TextTower(start["width"])
-    tower.load_state_dict(torch.load(a.read)["tower"])
+    tower = tower_of(torch.load(a.read)["tower"], start["width"])
     with torch.no_grad():
         tower.text_projection.copy_(tower.text_projection @ text.linear.weight.T)
     scale = nn.Parameter(start["scale"].clone())
@@ -256,7 +255,7 @@ def align(a):
         logits = ex[1] * torch.cat([own, (z[n:] @ table.T).masked_fill(wrong, -4.0)], 1)
         naming = F.cross_entropy(logits, torch.zeros(c, dtype=torch.long))
         with torch.no_grad():
-            target = torch.softmax(f @ fc_w.T + fc_b, -1)
+            target = torch.softmax(f[:, :FEATURES] @ fc_w.T + fc_b, -1)
         sure = target.max(-1)[0]                # what the classifier has no name for teaches little
         distil = -((target * torch.log_softmax(ex[2] * z @ table[names].T, -1)).sum(-1) * sure).sum() / sure.sum()
         keeping = near(t_short[c + len(more):-len(new)], texts.place[torch.from_numpy(keep)])
@@ -282,16 +281,22 @@ def align(a):
 
 
 def settle(a):
-    """The tower stays as it is, so that every text is read once and a step is cheap: many captions and all names at a time.
+    """The tower stays as it is but for a turn of its projection, so that every text is read once and a step is cheap: many
+    captions and all names at a time, a part of the captions each other's nearest.
     With --polish the tower learns too, from names, while its captions are held where they are."""
     rng = np.random.default_rng(4)
     corpus = Corpus(a)
     p, terms = corpus.pictures, corpus.terms
     start = torch.load(a.start)
     head = PictureHead(start["width"], torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b), start["more"])
-    head.load_state_dict(start["head"])
-    tower, reader = TextTower(start["width"]), Reader(a.vocabulary)
-    tower.load_state_dict(start["tower"])
+    tower, reader = tower_of(start["tower"], start["width"]), Reader(a.vocabulary)
+    if a.fresh:
+        head = PictureHead(start["width"], torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b), start["more"], corpus.mean, corpus.std)
+        with torch.no_grad():
+            head.values.weight[:, :1000] = unit(encoded(tower, reader, imagenet_names())).T * 3
+            head.proj.weight.normal_(std=0.01)
+    else:
+        head.load_state_dict(start["head"])
     read = lambda texts: encoded(tower, reader, list(texts))
     table = sum(unit(read([fill(t, x) for x in terms.terms])) for t in ("{}", "a photo of a {}.", "a close-up photo of a {}."))
     table = unit(table)
@@ -299,12 +304,16 @@ def settle(a):
     first = dict(zip(corpus.captioned.tolist(), np.cumsum([0] + [len(p.captions[i][:2]) for i in corpus.captioned])[:-1]))
     caption = unit(read(flat))
     print(len(table), "terms,", len(caption), "captions read", flush=True)
+    at = torch.tensor([first[x] for x in corpus.captioned])
     names = torch.tensor([terms.index[n.lower()] for n in imagenet_names()])
     scale = nn.Parameter(start["scale"].clone())
-    slow = [head.keys.weight, head.keys.bias]
+    turn = nn.Parameter(torch.eye(start["width"]), requires_grad=not a.polish)
+    slow, quick = [head.keys.weight, head.keys.bias], [head.values.weight]
     opt = torch.optim.AdamW([
-        {"params": [q for q in head.parameters() if all(q is not s for s in slow)], "lr": a.lr, "weight_decay": 0.2},
-        {"params": slow, "lr": a.lr * 0.1, "weight_decay": 0.0}, {"params": [scale], "lr": a.lr, "weight_decay": 0.0}],
+        {"params": [q for q in head.parameters() if all(q is not s for s in slow + quick)], "lr": a.lr, "weight_decay": 0.2},
+        {"params": quick, "lr": 4 * a.lr, "weight_decay": 0.0},
+        {"params": slow, "lr": a.lr * 0.1, "weight_decay": 0.0}, {"params": [scale], "lr": a.lr, "weight_decay": 0.0},
+        {"params": [turn], "lr": 0.2 * a.lr, "weight_decay": 0.0}],
         betas=(0.9, 0.98), fused=True)
     if a.polish:
         for group in parameter_groups(tower, 0.2 * a.lr):
@@ -312,12 +321,18 @@ def settle(a):
     base = [g["lr"] for g in opt.param_groups]
     feats, fits = torch.from_numpy(p.features), torch.from_numpy(terms.fits)
     fc_w, fc_b = torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b)
-    show = lambda: print(step, json.dumps(measure(corpus, head.eval(), read)), flush=True)
+    show = lambda: print(step, json.dumps(measure(corpus, head.eval(), lambda texts: read(texts) @ turn.T)), flush=True)
     t0, total, n, m = time.time(), np.zeros(4), a.batch, a.batch // 2
     for step in range(1, a.steps + 1):
         for g, lr in zip(opt.param_groups, base):
             g["lr"] = lr * cosine(step - 1, a.steps, 20)
         i = rng.choice(corpus.captioned, n, replace=False)
+        if a.hard:
+            like = caption[at[torch.from_numpy(rng.choice(len(at), a.hard // 16, replace=False))]] @ caption[at].T
+            near_by = corpus.captioned[like.topk(16).indices.flatten().numpy()]
+            i = np.unique(np.concatenate([near_by, i]))
+            i = rng.permutation(np.concatenate([np.unique(near_by), np.setdiff1d(i, near_by)])[:n])
+            n = len(i)
         j = rng.choice(corpus.labelled, m, p=corpus.weight)
         k = rng.choice(1000, m, replace=False)
         f = feats[torch.from_numpy(np.concatenate([i, j])), torch.from_numpy(rng.integers(2, size=n + m))].float()
@@ -326,7 +341,7 @@ def settle(a):
         chosen = torch.tensor([terms.pick(c, rng) for c in cls])
         z = unit(head(f, a.drop))
         t = caption[torch.tensor([first[x] + rng.integers(len(p.captions[x][:2])) for x in i])]
-        t = unit(t + 0.3 * t.shape[1] ** -0.5 * torch.randn_like(t))
+        t = unit((t + 0.3 * t.shape[1] ** -0.5 * torch.randn_like(t)) @ turn.T)
         held_back = torch.zeros(())
         if a.polish:
             more = rng.choice(len(table), 256, replace=False)
@@ -348,11 +363,12 @@ def settle(a):
         contrast = (F.cross_entropy(logits, y) + F.cross_entropy(logits.T, y)) / 2
         wrong = fits[torch.from_numpy(cls)].clone()
         wrong[torch.arange(len(cls)), chosen] = False
-        naming = F.cross_entropy((ex[1] * z[n:] @ table.T).masked_fill(wrong, -1e4), chosen)
+        turned = unit(table @ turn.T)
+        naming = F.cross_entropy((ex[1] * z[n:] @ turned.T).masked_fill(wrong, -1e4), chosen)
         with torch.no_grad():
-            target = torch.softmax(f @ fc_w.T + fc_b, -1)
+            target = torch.softmax(f[:, :FEATURES] @ fc_w.T + fc_b, -1)
         sure = target.max(-1)[0]
-        distil = -((target * torch.log_softmax(ex[2] * z @ table[names].T, -1)).sum(-1) * sure).sum() / sure.sum()
+        distil = -((target * torch.log_softmax(ex[2] * z @ turned[names].T, -1)).sum(-1) * sure).sum() / sure.sum()
         loss = contrast + a.classes * naming + a.distil * distil + held_back
         opt.zero_grad()
         loss.backward()
@@ -363,24 +379,64 @@ def settle(a):
             print(step, np.round(total / 50, 3), f"{(time.time() - t0) / step:.2f} s/step", ex.tolist(), flush=True)
             total[:] = 0
         if step % a.show == 0 or step == a.steps:
-            saved(a.out, {**start, "tower": tower.state_dict(), "head": head.state_dict(), "scale": scale.detach()})
+            own = tower.state_dict()
+            own["text_projection"] = own["text_projection"] @ turn.detach().T
+            saved(a.out, {**start, "tower": own, "head": head.state_dict(), "scale": scale.detach()})
             show()
             head.train()
 
 
+def blend(a):
+    """Between two stages of one training, weight by weight (WiSE-FT, arXiv:2109.01903): the earlier one knows sentences, the
+    later one names. What W and O add is weighed, and what the branch adds, which a sure picture needs more of than it got."""
+    first, last = torch.load(a.start), torch.load(a.other)
+    mix = lambda x, y: (1 - a.share) * x + a.share * y
+    head = {k: mix(v, last["head"][k]) for k, v in first["head"].items()}
+    head["proj.weight"] = a.weigh[0] * head["proj.weight"]
+    head["values.weight"] = a.weigh[1] * head["values.weight"]
+    tower = {**last["tower"], "text_projection": mix(first["tower"]["text_projection"], last["tower"]["text_projection"])}
+    saved(a.out, {**last, "head": head, "tower": tower})
+
+
+def factor(a):
+    """The token table as two factors, the nearest to it where a token counts as often as the texts have it."""
+    start, reader = torch.load(a.start), Reader(a.vocabulary)
+    seen = np.ones(len(start["tower"]["token_embedding.weight"]))
+    for path in sorted(a.lists.glob("[0-9]-*.txt")):
+        if path.stem not in ("1-tokens", "0-val"):
+            for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+                np.add.at(seen, reader.tokenizer(line)[1:-1], 1)
+    table = start["tower"]["token_embedding.weight"]
+    weight = torch.from_numpy(np.minimum(seen, 2000)).float().sqrt()
+    weight[-2:] = 200.0                                # the marks of beginning and end stand in every text
+    x = table * weight[:, None]
+    basis = torch.linalg.eigh(x.T @ x)[1].flip(1)[:, :a.row]
+    rows = table @ basis
+    size = rows.std() / 0.03
+    start["tower"] |= {"token_embedding.weight": rows / size, "token_projection.weight": basis * size}
+    print("kept: %.4f of what is read" % (1 - (((table - rows @ basis.T) * weight[:, None]) ** 2).sum() / (x ** 2).sum()))
+    saved(a.out, start)
+
+
 def main():
     ap = arguments()
-    ap.add_argument("task", choices=("read", "align", "settle"))
-    ap.add_argument("--start", type=Path, help="of align: what `space` wrote; of settle: what `align` wrote")
+    ap.add_argument("task", choices=("read", "align", "settle", "factor", "blend"))
+    ap.add_argument("--start", type=Path, help="of align: what `space` wrote; of settle and factor: what `align` or `settle` wrote")
     ap.add_argument("--read", type=Path, help="of align: what `read` wrote")
     ap.add_argument("--vocabulary", type=Path, required=True)
+    ap.add_argument("--other", type=Path, help="of blend: what the later `settle` wrote")
+    ap.add_argument("--share", type=float, default=0.75, help="of blend: of the later one")
+    ap.add_argument("--weigh", type=float, nargs=2, default=(0.6, 1.9), help="of blend: of the projection, of the branch")
+    ap.add_argument("--row", type=int, default=208, help="of factor: numbers of a token")
     ap.add_argument("--polish", action="store_true")
+    ap.add_argument("--hard", type=int, default=0, help="of settle: so many of a batch are captions near each other")
+    ap.add_argument("--fresh", action="store_true", help="of settle: a new picture head")
     ap.add_argument("--keep", type=float, default=0.3)
     ap.add_argument("--show", type=int, default=200)
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
-    {"read": read, "align": align, "settle": settle}[a.task](a)
+    {"read": read, "align": align, "settle": settle, "factor": factor, "blend": blend}[a.task](a)
 
 
 if __name__ == "__main__":

