@@ -16,7 +16,7 @@ export async function open({ args = [], ...options } = PHONE) {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: [...ARGS, ...args],
     serviceWorkers: 'allow', acceptDownloads: true, ...options,
   });
-  context.setDefaultTimeout(30000);
+  context.setDefaultTimeout(Number(process.env.PATIENCE_MS ?? 30000)); /* more on a busy machine */
   const close = context.close.bind(context);
   context.close = async () => {
     await close();

@@ -78,7 +78,7 @@ test('every format and its odd forms: the same answers, or a difference that is 
   natively(files).forEach((line, i) => {
     const { file } = cases[i], [what] = OTHERWISE[file] ?? [];
     if (Boolean(answers[i].error) !== (what === 'not read')) found.push(`${file}: ${answers[i].error ?? 'read'}`);
-    else if (!what && difference(scores(line.heads[0].answers), scores(answers[i].answers)).off > 0.15) found.push(`${file}: other answers`);
+    else if (!what && difference(scores(line.heads[0].answers), scores(answers[i].answers)).off > 0.25) found.push(`${file}: other answers`);
   });
   assert.deepEqual(found, []);
 });

@@ -77,38 +77,6 @@ test('a model without a text tower: the server makes the head, and the device ke
   await page.getByText('this model reads no text').waitFor();
 });
 
-test('several models: each with its size, switched in place, both kept, one removed', async (t) => {
-  const folder = await scratch(t);
-  const small = path.join(folder, 'tiny.gguf');
-  execFileSync('python3', ['-c', `import sys; sys.path.insert(0, ${JSON.stringify(path.join(root, 'tests/cli'))}); import tiny_model; tiny_model.write_model(sys.argv[1])`, path.join(folder, 'tiny')]);
-  execFileSync(WHATSIT, ['model', 'convert', path.join(folder, 'tiny'), '-o', small], { stdio: 'ignore' });
-  const { page, site } = await visit(t, { site: { folder: makeSite(path.join(folder, 'site'), '--model', MODEL, '--model', small, '--whatsit', WHATSIT) } });
-  await ready(page, 180000);
-  await ask(page, sample('pizza.jpg'));
-  const first = await topLabel(page);
-  const asked = (name) => site.asked.filter((one) => one.path.includes(name) && one.path.endsWith('.gguf')).length;
-  assert.equal(asked('tiny'), 0, 'not downloaded before anybody wants it');
-  await go(page, 'more');
-  const row = (name) => page.locator('.model-row', { hasText: name });
-  assert.match(await row('whatsit-nano').innerText(), /on this device.*in use/i);
-  await accessible(page, 'several models');
-  await row('tiny').getByRole('button', { name: /^Download, \d/ }).click();
-  await page.waitForFunction(() => document.documentElement.dataset.model === 'ready' && location.hash === '#/photo', null, { timeout: 60000 });
-  await go(page, 'more');
-  await row('tiny').getByText('in use').waitFor({ timeout: 60000 });
-  assert.equal(asked('tiny'), 1);
-  const before = asked('whatsit-nano');
-  await row('whatsit-nano').getByRole('button', { name: 'Use it' }).click();
-  await ready(page);
-  await page.locator('.card .said').first().waitFor({ timeout: 60000 });
-  await page.waitForFunction((label) => document.querySelector('.card .answer-label')?.innerText === label, first, { timeout: 60000 });
-  assert.equal(asked('whatsit-nano'), before, 'kept: not downloaded again');
-  await go(page, 'more');
-  await row('tiny').getByRole('button', { name: 'Remove the model' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
-  await row('tiny').getByRole('button', { name: /^Download, \d/ }).waitFor();
-});
-
 test('a site without a model: the server has it', async (t) => {
   const folder = await scratch(t);
   const site = makeSite(path.join(folder, 'site'));
