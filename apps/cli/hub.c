@@ -32,11 +32,11 @@ typedef struct answer {
     uint64_t offset;     /* asked for */
     uint64_t n_received; /* into the stream, offset included */
     uint64_t n_expected;
-    uint64_t n_linked, n_content, range_from;
-    bool size_linked, content_known, has_range, started, too_long;
+    uint64_t n_linked, n_content;
+    bool size_linked, content_known, started, too_long;
     const char *part; /* the file behind stream */
     int write_errno;
-    long retry_after_s; /* what a busy server asked for; -1: nothing */
+    long retry_after_s; /* what a busy server asked for; 0: nothing */
     char etag[80], linked_etag[80];
     double started_at;
 } answer;
@@ -133,32 +133,6 @@ const char *cli_hub_revision(const cli_hub *hub)
     return hub->revision;
 }
 
-/* The value of "Name: value\r\n" when the line has that name, quotes and W/ taken off; else false.
- */
-static bool header_value(const char *line, size_t n, const char *name, char *out, size_t n_out)
-{
-    size_t n_name = strlen(name);
-    if (n <= n_name || strncasecmp(line, name, n_name) || line[n_name] != ':') {
-        return false;
-    }
-    const char *from = line + n_name + 1, *to = line + n;
-    while (from < to && (*from == ' ' || *from == '\t')) {
-        from++;
-    }
-    while (to > from && (unsigned char)to[-1] <= ' ') {
-        to--;
-    }
-    if (to - from > 2 && !strncmp(from, "W/", 2)) {
-        from += 2;
-    }
-    if (to - from >= 2 && from[0] == '"' && to[-1] == '"') {
-        from++;
-        to--;
-    }
-    snprintf(out, n_out, "%.*s", (int)(to - from), from);
-    return true;
-}
-
 /* True when the response at hand comes from the hub itself: a store behind a redirect has etags of
  * its own. */
 static bool from_hub(const answer *a)
@@ -169,36 +143,55 @@ static bool from_hub(const answer *a)
     return url && !strncasecmp(url, a->hub->address, n) && (url[n] == '/' || url[n] == '\0');
 }
 
-static size_t on_header(char *line, size_t size, size_t count, void *context)
+/* A header of the request-th response in a chain of redirects, -1 for the last; NULL: none. */
+static const char *header_of(const answer *a, int request, const char *name)
 {
-    answer *a = context;
-    size_t n = size * count;
-    char value[160];
-    if (n >= 5 && !strncmp(line, "HTTP/", 5)) {
-        a->has_range = false;
-        a->content_known = false;
-    } else if (header_value(line, n, "x-linked-etag", value, sizeof value)) {
-        snprintf(a->linked_etag, sizeof a->linked_etag, "%.79s", value);
-    } else if (header_value(line, n, "x-linked-size", value, sizeof value)) {
-        a->n_linked = strtoull(value, NULL, 10);
-        a->size_linked = true;
-    } else if (header_value(line, n, "etag", value, sizeof value)) {
-        if (from_hub(a)) {
-            snprintf(a->etag, sizeof a->etag, "%.79s", value);
-        }
-    } else if (header_value(line, n, "retry-after", value, sizeof value)) {
-        char *end;
-        const long seconds = strtol(value, &end, 10);
-        a->retry_after_s = end != value && *end == '\0' && seconds >= 0 ? seconds : -1;
-    } else if (header_value(line, n, "content-length", value, sizeof value)) {
-        a->n_content = strtoull(value, NULL, 10);
-        a->content_known = true;
-    } else if (header_value(line, n, "content-range", value, sizeof value)) {
-        unsigned long long from = 0;
-        a->has_range = sscanf(value, "bytes %llu-", &from) == 1;
-        a->range_from = from;
+    struct curl_header *header = NULL;
+    return curl_easy_header(a->hub->curl, name, 0, CURLH_HEADER, request, &header) == CURLHE_OK
+               ? header->value
+               : NULL;
+}
+
+/* An etag without quotes and W/; out is as it was where there is none. */
+static void read_etag(const char *value, char out[80])
+{
+    if (!value) {
+        return;
     }
-    return n;
+    value += strncmp(value, "W/", 2) == 0 ? 2 : 0;
+    value += *value == '"';
+    snprintf(out, 80, "%.*s", (int)strcspn(value, "\""), value);
+}
+
+/* What the headers of a chain of answers say of a file: its size and hash stand in the hub's own, which
+ * may be any but the last. */
+static void read_headers(answer *a)
+{
+    curl_off_t length = -1;
+    long n_redirects = 0;
+    curl_easy_getinfo(a->hub->curl, CURLINFO_REDIRECT_COUNT, &n_redirects);
+    for (int i = 0; i <= (int)n_redirects; i++) {
+        const char *size = header_of(a, i, "x-linked-size");
+        read_etag(header_of(a, i, "x-linked-etag"), a->linked_etag);
+        a->size_linked = a->size_linked || size;
+        a->n_linked = size ? strtoull(size, NULL, 10) : a->n_linked;
+    }
+    read_etag(header_of(a, 0, "etag"), a->etag);
+    if (from_hub(a)) {
+        read_etag(header_of(a, -1, "etag"), a->etag);
+    }
+    curl_easy_getinfo(a->hub->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    a->content_known = length >= 0;
+    a->n_content = length >= 0 ? (uint64_t)length : 0;
+}
+
+/* After a request: how it ended, and what a busy server asks for. */
+static void read_end(answer *a)
+{
+    curl_off_t seconds = 0;
+    curl_easy_getinfo(a->hub->curl, CURLINFO_RESPONSE_CODE, &a->status);
+    curl_easy_getinfo(a->hub->curl, CURLINFO_RETRY_AFTER, &seconds);
+    a->retry_after_s = (long)seconds;
 }
 
 /* Called before the first byte of a body: decides where it belongs. */
@@ -206,7 +199,10 @@ static bool start_body(answer *a)
 {
     curl_easy_getinfo(a->hub->curl, CURLINFO_RESPONSE_CODE, &a->status);
     a->started = true;
-    if (a->status == 206 && a->has_range && a->range_from == a->offset) {
+    unsigned long long from = 0;
+    const char *range = header_of(a, -1, "content-range");
+    if (a->status == 206 && range && sscanf(range, "bytes %llu-", &from) == 1 &&
+        from == a->offset) {
         return true;
     }
     if (a->status != 200 && a->status != 206) {
@@ -284,8 +280,6 @@ static void set_options(cli_hub *hub, answer *a, const char *url)
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, a);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, a);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
@@ -361,7 +355,7 @@ static void pause_before(int try, const answer *last)
 {
     double seconds = 0.2 + (try > 2 ? try - 2 : 0);
     if (is_busy(last->status)) {
-        seconds = last->retry_after_s >= 0 ? (double)last->retry_after_s : 0.25 * (1 << try);
+        seconds = last->retry_after_s > 0 ? (double)last->retry_after_s : 0.25 * (1 << try);
         seconds = seconds > MAX_WAIT_S ? MAX_WAIT_S : seconds;
         if (seconds >= 2) {
             char line[80];
@@ -378,11 +372,12 @@ static void pause_before(int try, const answer *last)
 
 static CURLcode look_once(cli_hub *hub, const char *url, const char *name, answer *a)
 {
-    *a = (answer){.hub = hub, .name = name, .retry_after_s = -1};
+    *a = (answer){.hub = hub, .name = name};
     set_options(hub, a, url);
     curl_easy_setopt(hub->curl, CURLOPT_NOBODY, 1L);
     const CURLcode code = curl_easy_perform(hub->curl);
-    curl_easy_getinfo(hub->curl, CURLINFO_RESPONSE_CODE, &a->status);
+    read_end(a);
+    read_headers(a);
     return code;
 }
 
@@ -463,7 +458,6 @@ static wi_status fetch_once(cli_hub *hub, const char *repository, const char *na
                 .name = name,
                 .part = part,
                 .n_expected = file->n_bytes,
-                .retry_after_s = -1,
                 .started_at = cli_now_ms()};
     *again = false;
     a.stream = fopen(part, "ab+");
@@ -484,7 +478,7 @@ static wi_status fetch_once(cli_hub *hub, const char *repository, const char *na
     }
     uint64_t before = a.offset;
     CURLcode code = curl_easy_perform(hub->curl);
-    curl_easy_getinfo(hub->curl, CURLINFO_RESPONSE_CODE, &a.status);
+    read_end(&a);
     *last = a;
     free(url);
     errno = 0;
@@ -545,7 +539,7 @@ wi_status cli_hub_fetch(cli_hub *hub, const char *repository, const char *name,
 {
     struct stat info;
     bool again = true;
-    answer last = {.hub = hub, .retry_after_s = -1};
+    answer last = {.hub = hub};
     wi_status status = WI_OK;
     char *part = cli_text("%s.part", path);
     if (!part) {

@@ -15,7 +15,7 @@
  * (w[8g], w[8g+1], w[8g+4], w[8g+5]) and (w[8g+2], w[8g+3], w[8g+6], w[8g+7]) have magnitudes that
  * add up to at most WI_S8_FOUR. Then four products with activations of 7 bits fit 16 bits, and ISAs
  * without a dot instruction add two multiplications before they widen. The quantiser sees to it
- * (model/shrink.c); weights that break the bound give other sums on other ISAs, nothing worse.
+ * (checkpoint/shrink.c); weights that break the bound give other sums on other ISAs, nothing worse.
  *
  * Every function writes exactly what it says and reads nothing past its inputs. Vectors of weights
  * (bias, norm weights, column scales) that belong to panels are padded to whole panels. */
