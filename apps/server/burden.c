@@ -13,7 +13,7 @@
 #define HEAVY_S 0.5
 #define MOST_REMEMBERED_S 10.0
 #define FORGOTTEN_OF_A_CORE (1.0 / 6)
-enum { NICE = 15, SLICE_NS = 100000, AT_ONCE_S = 60 };
+enum { NICE = 10, SLICE_NS = 100000, AT_ONCE_S = 60 };
 
 struct srv_burden {
     srv_limits *recent;

@@ -188,7 +188,7 @@ def costly_decoders(server):
         with open(f"/proc/{pid}/comm") as file:
             name = file.read().strip()
         with open(f"/proc/{pid}/stat") as file:
-            gives_way = file.read().rsplit(")", 1)[1].split()[16] == "15"
+            gives_way = file.read().rsplit(")", 1)[1].split()[16] == "10"
         if name == "whatsit-costly":
             found.append(pid)
         if name.startswith("whatsit-"):  # else it has not been told yet which it is
