@@ -2,7 +2,7 @@
 """Takes the parts that `whatsit embed --into DIR` wrote to where vectors are searched, and asks each for the nearest of
 some rows: the answers have to be those of a plain product in NumPy.
 
-    load_vectors.py DIR [numpy|faiss|usearch|duckdb|lancedb|pgvector|clip-retrieval ...]
+    load_vectors.py DIR [numpy|faiss|usearch|duckdb|lancedb|pgvector ...]
 
 What is not installed is said to be skipped. pgvector takes the database that $PGVECTOR_URL names."""
 import importlib.util
@@ -96,28 +96,14 @@ def with_pgvector(rows, paths, queries):
         return np.array(found)
 
 
-def with_clip_retrieval(rows, paths, queries):
-    """Its index builder reads a folder img_emb of tables, and metadata of Parquet."""
-    from clip_retrieval.clip_index import clip_index
-
-    import faiss
-
-    with tempfile.TemporaryDirectory() as folder:
-        clip_index(embeddings_folder=str(FOLDER), index_folder=folder, copy_metadata=False)
-        index = faiss.read_index(str(Path(folder) / "image.index"))
-        return index.search(queries, K)[1]
-
-
 WAYS = {"numpy": with_numpy, "faiss": with_faiss, "usearch": with_usearch, "duckdb": with_duckdb,
-        "lancedb": with_lancedb, "pgvector": with_pgvector, "clip-retrieval": with_clip_retrieval}
-PACKAGES = {"pgvector": "psycopg2", "clip-retrieval": "clip_retrieval"}
-APPROXIMATE = {"usearch": 0.95, "clip-retrieval": 0.9}  # share of the true neighbours that has to be found
+        "lancedb": with_lancedb, "pgvector": with_pgvector}
+PACKAGES = {"pgvector": "psycopg2"}
+APPROXIMATE = {"usearch": 0.95}  # share of the true neighbours that has to be found
 
 
 def main():
-    global FOLDER
-    FOLDER = Path(sys.argv[1])
-    rows, paths = read_parts(FOLDER)
+    rows, paths = read_parts(Path(sys.argv[1]))
     queries = rows[np.linspace(0, len(rows) - 1, N_QUERIES).astype(int)]
     cosines = queries @ rows.T
     least = -np.sort(-cosines, axis=1)[:, K - 1]
