@@ -167,7 +167,7 @@ static void print_tower(const char *name, const wi_tower_info *tower)
     if (tower->patch_px > 0) {
         printf(", patches of %u px", tower->patch_px);
     }
-    bool text = name[0] == 't';
+    bool text = name[0] != 'i'; /* tokens, not pictures */
     printf("; %.1f M parameters, %.3g %s\n", (double)tower->n_parameters * 1e-6,
            (double)tower->macs * (text ? 1e-6 : 1e-9), text ? "MMAC a token" : "GMAC a picture");
 }
