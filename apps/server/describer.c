@@ -66,6 +66,10 @@ static wi_status take(srv_describer *d, wi_error *error)
     if (status == WI_OK) {
         status = wi_describer_open(d->sees, d->decoder, &how, &d->words, error);
     }
+    if (status == WI_ERR_MISMATCH || status == WI_ERR_UNSUPPORTED) {
+        const wi_error why = *error; /* there is one, but not for this model */
+        status = store_fail(error, WI_ERR_NOT_FOUND, "%s", why.message);
+    }
     if (status != WI_OK) {
         give_back(d);
     }

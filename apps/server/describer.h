@@ -25,7 +25,7 @@ void srv_describer_close(srv_describer **describer);
 
 /* Sentences about one picture: pixels as the model takes them; captions[how->n_captions]; embedding[dim], not
  * normalised. Waits for its turn.
- * Errors: WI_ERR_NOT_FOUND without a describer; WI_ERR_MISMATCH when it was made for another model;
+ * Errors: WI_ERR_NOT_FOUND without a describer, or when it was made for another model;
  *     WI_ERR_CANCELLED when too many wait, or nobody waits for the answer any more; as wi_describe */
 wi_status srv_describe(srv_describer *describer, const srv_asker *asker, const uint8_t *pixels,
                        const wi_describe_options *how, wi_caption *captions, size_t *n,

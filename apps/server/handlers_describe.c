@@ -217,7 +217,7 @@ static wi_status describe(const srv_request *request, const asked *a, uint8_t *p
 static void refuse(const srv_request *request, const asked *a, srv_response *response,
                    const wi_error *error)
 {
-    if (error->status == WI_ERR_NOT_FOUND || error->status == WI_ERR_MISMATCH) {
+    if (error->status == WI_ERR_NOT_FOUND) {
         srv_error(request, response, 404, "no_describer", "%s", error->message);
     } else if (a->about && strstr(error->message, a->about)) {
         srv_error(request, response, 422, "about", "%s", error->message);
