@@ -1,6 +1,7 @@
 /* Carries models to processors that this machine is not: converts each reference model (and one
  * made here, for checkouts without the reference data) to our file in f32 and int8, and writes
- * beside it a case: pictures, texts, and the embeddings that the original and this machine give.
+ * beside it a case: pictures, texts, and the embeddings that the original and this machine give. Models
+ * without a tokenizer have no texts here and no head.
  *
  * CASE.case, little-endian: "WICASE1\n"; u32 px, n_images, n_texts, dim, has_reference; pixels
  * [n_images,px,px,3] u8; f32 native image [n_images,dim], native text [n_texts,dim], and, with
@@ -8,6 +9,7 @@
  * ids as u32 n_ids and i32 ids; then u32 n_photos, and each as u32 width, height, RGB pixels and the
  * input pixels [px,px,3] that preprocessing makes of them. MODEL.head is a head file of this machine.
  */
+#include "model/mbconv_make.h"
 #include "model/test_source_make.h"
 #include "support/golden.h"
 #include "support/scratch.h"
@@ -41,6 +43,7 @@ static const char *const plain_texts[N_TEXTS] = {"a photo of a cat",
 
 typedef struct example {
     uint32_t px, dim;
+    size_t n_images, n_texts;
     const uint8_t *pixels;
     const char *texts[N_TEXTS];
     const uint8_t *image, *text; /* the original's embeddings, or NULL */
@@ -133,29 +136,30 @@ static void write_case(const wi_model *model, const example *e, const char *path
 {
     wi_session *session = NULL;
     wi_error error = {0};
-    float *image = calloc(N_IMAGES * e->dim, sizeof *image);
-    float *text = calloc(N_TEXTS * e->dim, sizeof *text);
+    float *image = calloc(e->n_images * e->dim, sizeof *image);
+    float *text = calloc((e->n_texts + 1) * e->dim, sizeof *text);
     assert_true(image && text);
     if (wi_session_open(model, NULL, &session, &error) != WI_OK ||
-        wi_session_encode_images(session, e->pixels, N_IMAGES, image, &error) != WI_OK ||
-        wi_session_encode_texts(session, e->texts, N_TEXTS, text, NULL, NULL, &error) != WI_OK)
+        wi_session_encode_images(session, e->pixels, e->n_images, image, &error) != WI_OK ||
+        (e->n_texts &&
+         wi_session_encode_texts(session, e->texts, e->n_texts, text, NULL, NULL, &error) != WI_OK))
         fail_msg("%s: %s", path, error.message);
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
     put(f, "WICASE1\n", 8);
     put_u32(f, e->px);
-    put_u32(f, N_IMAGES);
-    put_u32(f, N_TEXTS);
+    put_u32(f, e->n_images);
+    put_u32(f, e->n_texts);
     put_u32(f, e->dim);
     put_u32(f, e->image != NULL);
-    put(f, e->pixels, (size_t)N_IMAGES * e->px * e->px * 3);
-    put(f, image, N_IMAGES * e->dim * sizeof *image);
-    put(f, text, N_TEXTS * e->dim * sizeof *text);
+    put(f, e->pixels, e->n_images * e->px * e->px * 3);
+    put(f, image, e->n_images * e->dim * sizeof *image);
+    put(f, text, e->n_texts * e->dim * sizeof *text);
     if (e->image) {
-        put(f, e->image, N_IMAGES * e->dim * sizeof *image);
-        put(f, e->text, N_TEXTS * e->dim * sizeof *text);
+        put(f, e->image, e->n_images * e->dim * sizeof *image);
+        put(f, e->text, e->n_texts * e->dim * sizeof *text);
     }
-    for (size_t i = 0; i < N_TEXTS; i++)
+    for (size_t i = 0; i < e->n_texts; i++)
         put_text(f, model, e->texts[i]);
     put_photos(f, model);
     assert_int_equal(fclose(f), 0);
@@ -191,7 +195,8 @@ static void export_model(wi_engine *engine, const char *from, const char *name, 
             mine.image = mine.text = NULL;
         write_case(model, &mine, case_path);
         snprintf(head_path, sizeof head_path, "%.600s.head", path);
-        write_head(model, head_path);
+        if (e->n_texts)
+            write_head(model, head_path);
         wi_model_close(&model);
     }
 }
@@ -233,6 +238,8 @@ static void export_made_model(void **state)
         fail_msg("%s", error.message);
     e.px = info.image_px;
     wi_model_close(&model);
+    e.n_images = N_IMAGES;
+    e.n_texts = N_TEXTS;
     memcpy(e.texts, plain_texts, sizeof e.texts);
     uint8_t *pixels = make_pixels(e.px);
     e.pixels = pixels;
@@ -248,6 +255,8 @@ static json_t *load_texts(const char *golden, example *e)
     snprintf(path, sizeof path, "%.600s/inputs/inputs.json", golden);
     json_t *root = json_load_file(path, 0, &why);
     assert_non_null(root);
+    e->n_images = N_IMAGES;
+    e->n_texts = N_TEXTS;
     json_t *list = json_object_get(root, "texts");
     assert_int_equal(json_array_size(list), N_TEXTS);
     for (size_t i = 0; i < N_TEXTS; i++)
@@ -326,6 +335,8 @@ static void export_family(wi_engine *engine, const char *folder, const char *nam
         fail_msg("%s", error.message);
     e.px = info.image_px;
     wi_model_close(&model);
+    e.n_images = N_IMAGES;
+    e.n_texts = N_TEXTS;
     memcpy(e.texts, plain_texts, sizeof e.texts);
     uint8_t *pixels = make_pixels(e.px);
     e.pixels = pixels;
@@ -355,11 +366,64 @@ static void export_families(void **state)
     wi_engine_close(&engine);
 }
 
+/* Inverted residual blocks with a branch and heads that look, which stand on image towers of ours. */
+static void export_mbconv(void **state)
+{
+    (void)state;
+    const mbconv_plan plan = {
+        37,
+        24,
+        6,
+        {{8, 1, 3, 1}, {12, 6, 5, 2}, {12, 6, 5, 1}, {20, 3, 7, 2}, {20, 3, 7, 1}, {28, 2, 3, 1}},
+        "softmax",
+        true,
+        3};
+    mbconv_tensors t;
+    wi_engine *engine = open_engine();
+    example e = {.px = plan.image_px, .n_images = N_IMAGES};
+    const size_t n = (size_t)3 * plan.image_px * plan.image_px;
+    uint8_t *pixels = malloc(N_IMAGES * n);
+    assert_non_null(pixels);
+    for (uint32_t i = 0; i < N_IMAGES; i++)
+        mbconv_paint(&plan, i + 1, pixels + i * n);
+    e.pixels = pixels;
+    mbconv_make(&plan, &t);
+    export_model(engine, mbconv_write(&plan, &t, NULL), "made-mbconv", &e);
+    mbconv_free(&t);
+    free(pixels);
+    wi_engine_close(&engine);
+}
+
+/* Pictures alone: the original's text tower has token ids, but no tokenizer. */
+static void export_pe_core(void **state)
+{
+    (void)state;
+    const char *folder = WHATSIT_SOURCE_DIR "/tests/model/data/originals/open_clip_pe_core";
+    char path[700];
+    golden_tensors expected;
+    wi_engine *engine = open_engine();
+    example e = {.px = 15};
+    size_t n_pixels = 0, n_image = 0;
+    snprintf(path, sizeof path, "%s/expected.safetensors", folder);
+    golden_open(path, &expected);
+    e.pixels = golden_tensor(&expected, "pixels", &n_pixels);
+    e.image = golden_tensor(&expected, "image_embeds", &n_image);
+    e.text = e.image; /* of no texts */
+    assert_true(e.pixels && e.image);
+    e.n_images = n_pixels / (3 * e.px * e.px);
+    assert_true(e.n_images > 0);
+    export_model(engine, folder, "open-clip-pe-core", &e);
+    assert_int_equal(n_image, e.n_images * e.dim * sizeof(float));
+    golden_close(&expected);
+    wi_engine_close(&engine);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(export_made_model),
-                                       cmocka_unit_test(export_families),
-                                       cmocka_unit_test(export_reference_models)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(export_made_model), cmocka_unit_test(export_families),
+        cmocka_unit_test(export_mbconv), cmocka_unit_test(export_pe_core),
+        cmocka_unit_test(export_reference_models)};
     mkdir(out_folder(), 0777);
     return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

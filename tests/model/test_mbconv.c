@@ -1,5 +1,6 @@
 /* Networks of inverted residual blocks against a plain forward pass in double precision that is written
  * from the definition, on small random checkpoints under the published names. */
+#include "model/mbconv_make.h"
 #include "support/golden.h"
 #include "support/scratch.h"
 
@@ -13,18 +14,9 @@
 #include <cmocka.h>
 #include <whatsit/whatsit.h>
 
-enum { MAX_TENSORS = 200, MAX_BLOCKS = 8, DIM = 24, BRANCH = 37, HEAD = 72, N = 3 };
+enum { N = 3 };
 
-/* A network: per block its width, expansion, kernel and stride. */
-typedef struct plan {
-    uint32_t image_px, stem, n_blocks;
-    uint32_t block[MAX_BLOCKS][4];
-    const char *branch; /* its activation, or NULL: no branch */
-    bool projection;
-    uint32_t look_heads;
-} plan;
-
-static const plan plans[] = {
+static const mbconv_plan plans[] = {
     /* Odd and even sides, residuals, widths that are no whole panels, all three kernels. */
     {37,
      24,
@@ -39,147 +31,6 @@ static const plan plans[] = {
 };
 enum { N_PLANS = sizeof plans / sizeof *plans };
 
-typedef struct tensors {
-    wi_tensor list[MAX_TENSORS];
-    char names[MAX_TENSORS][80];
-    size_t n;
-    uint64_t state;
-} tensors;
-
-static float uniform(tensors *t)
-{
-    t->state = t->state * 6364136223846793005u + 1442695040888963407u;
-    return (float)((int32_t)(t->state >> 33) - (1 << 30)) / (float)(1 << 30);
-}
-
-/* center +- spread */
-static const float *add(tensors *t, float center, float spread, uint32_t a, uint32_t b, uint32_t c,
-                        const char *format, ...) __attribute__((format(printf, 7, 8)));
-static const float *add(tensors *t, float center, float spread, uint32_t a, uint32_t b, uint32_t c,
-                        const char *format, ...)
-{
-    const size_t n = (size_t)a * (b ? b : 1) * (c ? c * c : 1);
-    float *data = malloc(n * sizeof *data);
-    va_list args;
-    assert_non_null(data);
-    assert_true(t->n < MAX_TENSORS);
-    for (size_t i = 0; i < n; i++)
-        data[i] = center + spread * uniform(t);
-    va_start(args, format);
-    vsnprintf(t->names[t->n], sizeof t->names[t->n], format, args);
-    va_end(args);
-    t->list[t->n] = (wi_tensor){.name = t->names[t->n],
-                                .dtype = WI_F32,
-                                .rank = c   ? 4
-                                        : b ? 2
-                                            : 1,
-                                .shape = {a, b, c, c},
-                                .data = data,
-                                .n_bytes = n * sizeof *data};
-    t->n++;
-    return data;
-}
-
-static const float *find(const tensors *t, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static const float *find(const tensors *t, const char *format, ...)
-{
-    char name[80];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(name, sizeof name, format, args);
-    va_end(args);
-    for (size_t i = 0; i < t->n; i++)
-        if (strcmp(t->names[i], name) == 0)
-            return t->list[i].data;
-    return NULL;
-}
-
-static void add_conv(tensors *t, const char *conv, const char *norm, uint32_t out, uint32_t in,
-                     uint32_t size)
-{
-    const float spread = 1.7f / sqrtf((float)(in * size * size));
-    add(t, 0, spread, out, in, size, "%s.weight", conv);
-    add(t, 1, 0.4f, out, 0, 0, "%s.weight", norm);
-    add(t, 0.3f, 0.5f, out, 0, 0, "%s.bias", norm);
-    add(t, 0, 0.2f, out, 0, 0, "%s.running_mean", norm);
-    add(t, 0.8f, 0.5f, out, 0, 0, "%s.running_var", norm);
-}
-
-static uint32_t last_side(const plan *p)
-{
-    uint32_t side = (p->image_px + 1) / 2;
-    for (uint32_t i = 0; i < p->n_blocks; i++)
-        side = (side + p->block[i][3] - 1) / p->block[i][3];
-    return side;
-}
-
-static void make_tensors(const plan *p, tensors *t)
-{
-    const char *prefix = p->projection ? "visual." : "";
-    char conv[80], norm[80];
-    uint32_t in = p->stem;
-    memset(t, 0, sizeof *t);
-    t->state = 77 + p->image_px;
-    snprintf(conv, sizeof conv, "%s_conv_stem", prefix);
-    snprintf(norm, sizeof norm, "%s_bn0", prefix);
-    add_conv(t, conv, norm, p->stem, 3, 3);
-    for (uint32_t i = 0; i < p->n_blocks; i++) {
-        const uint32_t *b = p->block[i], hidden = in * b[1];
-        static const char *const convs[] = {"_expand_conv", "_depthwise_conv", "_project_conv"};
-        const uint32_t sizes[3][3] = {{hidden, in, 1}, {hidden, 1, b[2]}, {b[0], hidden, 1}};
-        for (uint32_t j = b[1] > 1 ? 0 : 1; j < 3; j++) {
-            snprintf(conv, sizeof conv, "%s_blocks.%u.%s", prefix, i, convs[j]);
-            snprintf(norm, sizeof norm, "%s_blocks.%u._bn%u", prefix, i, j);
-            add_conv(t, conv, norm, sizes[j][0], sizes[j][1], sizes[j][2]);
-        }
-        in = b[0];
-    }
-    snprintf(conv, sizeof conv, "%s_conv_head", prefix);
-    snprintf(norm, sizeof norm, "%s_bn1", prefix);
-    add_conv(t, conv, norm, HEAD, in, 1);
-    add(t, 0, 0.1f, 10, HEAD, 0, "%s_fc.weight", prefix);
-    if (p->projection) {
-        add(t, 0, 0.2f, DIM, HEAD, 0, "visual.projection.weight");
-        add(t, 0, 0.2f, DIM, 0, 0, "visual.projection.bias");
-    }
-    if (p->branch) {
-        add(t, 0, 0.2f, BRANCH, HEAD, 0, "visual.branch.fc1.weight");
-        add(t, 0, 0.2f, BRANCH, 0, 0, "visual.branch.fc1.bias");
-        add(t, 0, 0.5f, DIM, BRANCH, 0, "visual.branch.fc2.weight");
-    }
-    if (p->look_heads) {
-        add(t, 0, 1.0f, p->look_heads, in, 0, "visual.look.query.weight");
-        add(t, 0, 2.0f, p->look_heads, last_side(p) * last_side(p), 0, "visual.look.place");
-        add(t, 0, 0.1f, DIM, p->look_heads * in, 0, "visual.look.out.weight");
-    }
-}
-
-static void free_tensors(tensors *t)
-{
-    for (size_t i = 0; i < t->n; i++)
-        free((void *)(uintptr_t)t->list[i].data);
-}
-
-static const char *write_folder(const plan *p, const tensors *t, const char *config)
-{
-    static char folder[512];
-    char own[300], strides[64] = "";
-    wi_error error = {0};
-    for (uint32_t i = 0; i < p->n_blocks; i++)
-        snprintf(strides + strlen(strides), sizeof strides - strlen(strides), "%s%u", i ? "," : "",
-                 p->block[i][3]);
-    snprintf(own, sizeof own,
-             "{\"image_size\": %u, \"strides\": [%s], \"branch_activation\": \"%s\"}", p->image_px,
-             strides, p->branch ? p->branch : "gelu");
-    scratch_text("mbconv/config.json", config ? config : own);
-    snprintf(folder, sizeof folder, "%s", scratch_path("mbconv"));
-    if (wi_tensors_write(scratch_path("mbconv/model.safetensors"), t->list, t->n, NULL, 0,
-                         &error) != WI_OK)
-        fail_msg("%s", error.message);
-    return folder;
-}
-
 /* --- the definition --- */
 
 typedef struct map {
@@ -188,12 +39,13 @@ typedef struct map {
 } map;
 
 /* A convolution with its batch norm; groups: 1, or the channels. */
-static map convolve(const tensors *t, const char *conv, const char *norm, const map *in,
+static map convolve(const mbconv_tensors *t, const char *conv, const char *norm, const map *in,
                     uint32_t out, uint32_t size, uint32_t stride, bool depthwise, bool relu6)
 {
-    const float *w = find(t, "%s.weight", conv), *gamma = find(t, "%s.weight", norm);
-    const float *beta = find(t, "%s.bias", norm), *mean = find(t, "%s.running_mean", norm);
-    const float *var = find(t, "%s.running_var", norm);
+    const float *w = mbconv_find(t, "%s.weight", conv), *gamma = mbconv_find(t, "%s.weight", norm);
+    const float *beta = mbconv_find(t, "%s.bias", norm),
+                *mean = mbconv_find(t, "%s.running_mean", norm);
+    const float *var = mbconv_find(t, "%s.running_var", norm);
     assert_non_null(w);
     const uint32_t side = (in->side + stride - 1) / stride, each = depthwise ? 1 : in->channels;
     const int total = (int)((side - 1) * stride + size) - (int)in->side;
@@ -223,7 +75,7 @@ static map convolve(const tensors *t, const char *conv, const char *norm, const 
     return m;
 }
 
-static map run_block(const tensors *t, const plan *p, uint32_t i, map in)
+static map run_block(const mbconv_tensors *t, const mbconv_plan *p, uint32_t i, map in)
 {
     const char *prefix = p->projection ? "visual." : "";
     const uint32_t *b = p->block[i], hidden = in.channels * b[1];
@@ -255,33 +107,34 @@ static double act(const char *name, double x)
     return strcmp(name, "gelu") == 0 ? 0.5 * x * erfc(-x / sqrt(2)) : x;
 }
 
-static void project(const tensors *t, const plan *p, const double *f, double *out)
+static void project(const mbconv_tensors *t, const mbconv_plan *p, const double *f, double *out)
 {
     double h[BRANCH], sum = 0;
     for (uint32_t o = 0; o < DIM; o++) {
-        out[o] = (double)find(t, "visual.projection.bias")[o];
+        out[o] = (double)mbconv_find(t, "visual.projection.bias")[o];
         for (uint32_t c = 0; c < HEAD; c++)
-            out[o] += (double)find(t, "visual.projection.weight")[o * HEAD + c] * f[c];
+            out[o] += (double)mbconv_find(t, "visual.projection.weight")[o * HEAD + c] * f[c];
     }
     for (uint32_t o = 0; p->branch && o < BRANCH; o++) {
-        h[o] = (double)find(t, "visual.branch.fc1.bias")[o];
+        h[o] = (double)mbconv_find(t, "visual.branch.fc1.bias")[o];
         for (uint32_t c = 0; c < HEAD; c++)
-            h[o] += (double)find(t, "visual.branch.fc1.weight")[o * HEAD + c] * f[c];
+            h[o] += (double)mbconv_find(t, "visual.branch.fc1.weight")[o * HEAD + c] * f[c];
         h[o] = strcmp(p->branch, "softmax") == 0 ? exp(h[o]) : act(p->branch, h[o]);
         sum += h[o];
     }
     for (uint32_t o = 0; p->branch && o < DIM; o++)
         for (uint32_t k = 0; k < BRANCH; k++)
-            out[o] += (double)find(t, "visual.branch.fc2.weight")[o * BRANCH + k] * h[k] /
+            out[o] += (double)mbconv_find(t, "visual.branch.fc2.weight")[o * BRANCH + k] * h[k] /
                       (strcmp(p->branch, "softmax") == 0 ? sum : 1);
 }
 
 /* out += what each head sees: the mean of x, weighed by the softmax over places of q x + p. */
-static void add_seen(const tensors *t, const plan *p, const map *x, double *out)
+static void add_seen(const mbconv_tensors *t, const mbconv_plan *p, const map *x, double *out)
 {
     const uint32_t places = x->side * x->side, channels = x->channels, heads = p->look_heads;
-    const float *query = find(t, "visual.look.query.weight"), *at = find(t, "visual.look.place");
-    const float *o = find(t, "visual.look.out.weight");
+    const float *query = mbconv_find(t, "visual.look.query.weight"),
+                *at = mbconv_find(t, "visual.look.place");
+    const float *o = mbconv_find(t, "visual.look.out.weight");
     for (uint32_t h = 0; h < heads; h++) {
         double weight[32 * 32], all = 0;
         assert_true(places <= 32 * 32);
@@ -301,7 +154,8 @@ static void add_seen(const tensors *t, const plan *p, const map *x, double *out)
     }
 }
 
-static void plain_forward(const tensors *t, const plan *p, const uint8_t *pixels, double *out)
+static void plain_forward(const mbconv_tensors *t, const mbconv_plan *p, const uint8_t *pixels,
+                          double *out)
 {
     const char *prefix = p->projection ? "visual." : "";
     char conv[80], norm[80];
@@ -338,26 +192,13 @@ static void plain_forward(const tensors *t, const plan *p, const uint8_t *pixels
 
 /* --- tests --- */
 
-/* Smooth with edges, as photos are; noise alone would tell little of int8. */
-static void paint(const plan *p, uint32_t seed, uint8_t *pixels)
-{
-    for (uint32_t y = 0; y < p->image_px; y++)
-        for (uint32_t x = 0; x < p->image_px; x++)
-            for (uint32_t c = 0; c < 3; c++) {
-                const float u = (float)x / (float)p->image_px, v = (float)y / (float)p->image_px;
-                const float s =
-                    sinf(9 * u * (float)(c + 1) + 5 * v * (float)seed) * (u > v ? 1.0f : 0.4f);
-                pixels[(y * p->image_px + x) * 3 + c] = (uint8_t)(127.5f + 127 * s);
-            }
-}
-
-static size_t dim_of(const plan *p)
+static size_t dim_of(const mbconv_plan *p)
 {
     return p->projection ? DIM : HEAD;
 }
 
 /* out[N, dim] with this many threads and this ISA, batch pictures at a time. */
-static void encode(const char *path, const plan *p, const uint8_t *pixels, int n_threads,
+static void encode(const char *path, const mbconv_plan *p, const uint8_t *pixels, int n_threads,
                    const char *isa, size_t batch, float *out)
 {
     const wi_engine_options options = {.n_threads = n_threads, .isa = isa};
@@ -407,8 +248,8 @@ static const char *convert(const char *folder, wi_weights weights)
 }
 
 /* The same numbers whatever the threads and batches; the same to the bit on every ISA in int8. */
-static void check_ways(const char *path, const plan *p, const uint8_t *pixels, const float *want,
-                       bool every_isa)
+static void check_ways(const char *path, const mbconv_plan *p, const uint8_t *pixels,
+                       const float *want, bool every_isa)
 {
     static const char *const isas[] = {NULL, "scalar", "avx2", "avx512", "neon"};
     float got[N * HEAD];
@@ -432,18 +273,18 @@ static void check_ways(const char *path, const plan *p, const uint8_t *pixels, c
     }
 }
 
-static void test_plan(const plan *p)
+static void test_plan(const mbconv_plan *p)
 {
-    tensors t;
+    mbconv_tensors t;
     const size_t bytes = 3 * (size_t)p->image_px * p->image_px, dim = dim_of(p);
     uint8_t *pixels = malloc(N * bytes);
     float f32[N * HEAD], half[N * HEAD], s8[N * HEAD];
     assert_non_null(pixels);
-    make_tensors(p, &t);
+    mbconv_make(p, &t);
     char folder[512];
-    snprintf(folder, sizeof folder, "%s", write_folder(p, &t, NULL));
+    snprintf(folder, sizeof folder, "%s", mbconv_write(p, &t, NULL));
     for (uint32_t i = 0; i < N; i++)
-        paint(p, i + 1, pixels + i * bytes);
+        mbconv_paint(p, i + 1, pixels + i * bytes);
     encode(folder, p, pixels, 1, NULL, 1, f32);
     for (size_t i = 0; i < N; i++) {
         double want[HEAD], most = 0;
@@ -467,7 +308,7 @@ static void test_plan(const plan *p)
                      cosine(s8 + i * dim, f32 + i * dim, dim));
     }
     free(pixels);
-    free_tensors(&t);
+    mbconv_free(&t);
 }
 
 static void forward_is_the_definition(void **state)
@@ -542,20 +383,20 @@ static void what_is_not_known_is_refused(void **state)
         {"{\"strides\": [1, 2, 1, 2]}", "image size"},
         {"{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"interpolation\": \"box\"}", "box"},
     };
-    tensors t;
+    mbconv_tensors t;
     (void)state;
-    make_tensors(&plans[1], &t);
+    mbconv_make(&plans[1], &t);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        expect_refusal(write_folder(&plans[1], &t, cases[i][0]), cases[i][1]);
+        expect_refusal(mbconv_write(&plans[1], &t, cases[i][0]), cases[i][1]);
     for (size_t i = 0; i < t.n; i++)
         if (strcmp(t.names[i], "visual._blocks.2._bn1.running_var") == 0)
             strcpy(t.names[i], "visual._blocks.2._se_reduce.weight");
-    expect_refusal(write_folder(&plans[1], &t, NULL), "visual._blocks.2._bn1.running_var");
-    free_tensors(&t);
-    const plan adds = {32, 16, 2, {{16, 1, 3, 1}, {24, 4, 3, 2}}, NULL, true, 0};
-    make_tensors(&adds, &t);
-    expect_refusal(write_folder(&adds, &t, NULL), "adds its input");
-    free_tensors(&t);
+    expect_refusal(mbconv_write(&plans[1], &t, NULL), "visual._blocks.2._bn1.running_var");
+    mbconv_free(&t);
+    const mbconv_plan adds = {32, 16, 2, {{16, 1, 3, 1}, {24, 4, 3, 2}}, NULL, true, 0};
+    mbconv_make(&adds, &t);
+    expect_refusal(mbconv_write(&adds, &t, NULL), "adds its input");
+    mbconv_free(&t);
 }
 
 int main(void)

@@ -127,17 +127,20 @@ function checkModel(path) {
   }
   const session = model.openSession({ maxImages: 4 });
   const images = session.encodeImages(example.pictures);
-  const texts = session.encodeTexts(example.texts.map(({ text }) => text));
+  const hasTexts = example.texts.length > 0; // of a model without a tokenizer there are none
+  const texts = hasTexts ? session.encodeTexts(example.texts.map(({ text }) => text)) : [];
   for (const other of ["native", "reference"]) {
     if (!example[other]) continue;
     near(`image to ${other}`, flat(images), example[other].image, isInt8);
-    near(`text to ${other}`, flat(texts), example[other].text, isInt8);
+    if (hasTexts) near(`text to ${other}`, flat(texts), example[other].text, isInt8);
   }
   const before = core.memoryBytes;
   for (let i = 0; i < 3; i++) assert.deepEqual(session.encodeImages([example.pictures[0]])[0], images[0]);
   assert.equal(core.memoryBytes, before, "memory grows while classifying");
-  checkHeads(session, model, readFileSync(`${path}.head`), images);
-  checkGroups(session, model, images[0]);
+  if (hasTexts) {
+    checkHeads(session, model, readFileSync(`${path}.head`), images);
+    checkGroups(session, model, images[0]);
+  }
   session.close();
   model.close();
 }
