@@ -83,7 +83,7 @@ static json_t *json_tower(const wi_tower_info *tower)
 
 static json_t *json_model(const wi_model_info *info, const char *path)
 {
-    return json_pack("{s:o,s:o,s:s,s:s,s:s,s:I,s:i,s:i,s:i,s:i,s:o,s:o,s:b,s:o,s:o,s:o,s:o}",
+    return json_pack("{s:o,s:o,s:s,s:s,s:s,s:I,s:i,s:i,s:i,s:i,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o}",
                      "name", cli_json_text(info->name), "path", cli_json_text(path), "format",
                      info->format, "weights", wi_weights_name(info->weights), "fingerprint",
                      info->fingerprint, "bytes", (json_int_t)info->file_bytes, "embedding_dim",
@@ -92,7 +92,18 @@ static json_t *json_model(const wi_model_info *info, const char *path)
                      "logit_scale", cli_json_number(info->logit_scale), "logit_bias",
                      cli_json_number(info->logit_bias), "sigmoid", (int)info->sigmoid, "licence",
                      cli_json_text(info->licence), "source", cli_json_text(info->source), "image",
-                     json_tower(&info->image), "text", json_tower(&info->text));
+                     json_tower(&info->image), "text", json_tower(&info->text), "decoder",
+                     json_tower(&info->decoder));
+}
+
+/* What a list says of it in a word: the side of its pictures, or that it takes none. */
+static const char *kind_text(const wi_model_info *info, char text[24])
+{
+    if (info->decoder.present || !info->image.present) {
+        return info->decoder.present ? "describer" : "texts";
+    }
+    snprintf(text, 24, "%u px", info->image_px);
+    return text;
 }
 
 static int list_one(cli_app *app, wi_engine *engine, const char *name, bool json)
@@ -100,7 +111,7 @@ static int list_one(cli_app *app, wi_engine *engine, const char *name, bool json
     wi_error error = {0};
     wi_model *model = NULL;
     wi_model_info info;
-    char size[24];
+    char size[24], kind[24];
     char *path = cli_model_path(app, name);
     int status = CLI_OK;
     if (!path) {
@@ -112,9 +123,9 @@ static int list_one(cli_app *app, wi_engine *engine, const char *name, bool json
     } else if (json) {
         cli_json_line(json_model(&info, path));
     } else {
-        printf("  %-20s %8s  %-5s %u px  %s\n", name,
+        printf("  %-20s %8s  %-5s %-9s  %s\n", name,
                info.file_bytes > 0 ? cli_size_text(info.file_bytes, size) : "folder",
-               wi_weights_name(info.weights), info.image_px, path);
+               wi_weights_name(info.weights), kind_text(&info, kind), path);
     }
     wi_model_close(&model);
     free(path);

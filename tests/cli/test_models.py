@@ -1,6 +1,7 @@
 """Models: list, info, convert, verify, and how one is found by name."""
 import json
 import os
+import shutil
 
 import tiny_model
 from harness import Case, main
@@ -64,6 +65,18 @@ class Models(Case):
         self.ok(*words, env={"WHATSIT_MODEL": "mine"})
         self.ok(*words, env={"WHATSIT_MODEL": ""})
         self.assertIn("whatsit-nano.gguf", self.ok("model", "info", env={"WHATSIT_MODEL": ""}).out)
+
+    def test_a_list_names_the_kind(self):
+        models = self.path("home", ".local", "share", "whatsit", "models")
+        self.convert("home", ".local", "share", "whatsit", "models", "mine.gguf")
+        shutil.copytree(os.path.join(self.source, "tests", "model", "data", "describer"), os.path.join(models, "teller"))
+        rows = {line.split()[0]: line for line in self.ok("model", "list").lines()}
+        self.assertRegex(rows["mine"], r"\b[1-9][0-9]* px  ")
+        self.assertIn(" describer ", rows["teller"])
+        self.assertNotIn(" px ", rows["teller"])
+        told = {os.path.basename(row["path"]): row for row in self.ok("model", "list", "--json").json()}
+        self.assertIsNone(told["mine.gguf"]["decoder"])
+        self.assertEqual(told["teller"]["decoder"]["kind"], "decoder")
 
     def test_none_at_all(self):
         self.assertEqual(self.ok("model", "list", "--names").out, "")
