@@ -96,7 +96,6 @@ void folder_open_source(const char *name)
     require(wi_params_check(wi_source_params(source), NULL) == WI_OK);
     require(wi_source_name(source) && wi_source_licence(source) && wi_source_format(source));
     (void)wi_source_merges(source, &n_merges);
-    (void)wi_source_main_type(source);
     read_rows(source);
     wi_source_close(&source);
 }

@@ -53,14 +53,10 @@ static unsigned read_keys(const wi_gguf *gguf)
             continue;
         memcpy(key, name.data, name.n_bytes);
         key[name.n_bytes] = '\0';
-        int64_t i64;
-        uint64_t u64;
         uint32_t u32;
         float f32;
         bool truth;
         require(wi_gguf_has(gguf, key));
-        (void)wi_gguf_i64(gguf, key, &i64, NULL);
-        (void)wi_gguf_u64(gguf, key, &u64, NULL);
         (void)wi_gguf_u32(gguf, key, &u32, NULL);
         (void)wi_gguf_f32(gguf, key, &f32, NULL);
         require((wi_gguf_bool(gguf, key, &truth, NULL) == WI_OK) == (type == WI_GGUF_BOOL));

@@ -297,7 +297,7 @@ static const cli_alias aliases[] = {
      "labels in Chinese"},
 };
 
-const cli_alias *cli_pull_alias_at(size_t index)
+static const cli_alias *alias_at(size_t index)
 {
     return index < sizeof aliases / sizeof aliases[0] ? &aliases[index] : NULL;
 }
@@ -305,7 +305,7 @@ const cli_alias *cli_pull_alias_at(size_t index)
 const cli_alias *cli_pull_alias(const char *name)
 {
     const cli_alias *alias;
-    for (size_t i = 0; (alias = cli_pull_alias_at(i)); i++) {
+    for (size_t i = 0; (alias = alias_at(i)); i++) {
         if (!strcmp(alias->name, name)) {
             return alias;
         }
@@ -363,7 +363,7 @@ int cli_pull_list(bool json)
         printf("  %-17s %-30s %7s  %6s  %-13s %s\n", "name", "model", "MB", "top-1", "licence",
                "good for");
     }
-    for (size_t i = 0; (alias = cli_pull_alias_at(i)); i++) {
+    for (size_t i = 0; (alias = alias_at(i)); i++) {
         if (json) {
             cli_json_line(json_alias(alias));
         } else {

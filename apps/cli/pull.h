@@ -20,7 +20,6 @@ typedef struct cli_alias {
 
 /* NULL when name is no alias. */
 const cli_alias *cli_pull_alias(const char *name);
-const cli_alias *cli_pull_alias_at(size_t index);
 
 /* What a licence's short name allows, as model cards write it ("mit", "cc-by-nc-4.0", ...). */
 cli_use cli_licence_use(const char *licence);

@@ -341,21 +341,3 @@ bool wi_source_get(const wi_source *source, const char *name, wi_raw *out)
         *out = found->raw;
     return found != NULL;
 }
-
-/* Embedding tables are left out: mixed checkpoints keep them in another type than the layers. */
-wi_raw_type wi_source_main_type(const wi_source *source)
-{
-    double n_elements[5] = {0, 0, 0, 0, 0};
-    for (size_t i = 0; i < source->n_bindings; i++) {
-        const wi_raw *raw = &source->bindings[i].raw;
-        const char *name = source->bindings[i].name;
-        if (raw->n_rows > 1 && strcmp(name, "t.tok") != 0 && strcmp(name, "t.pos") != 0 &&
-            strcmp(name, "v.pos") != 0)
-            n_elements[raw->type] += (double)raw->n_rows * (double)raw->n_cols;
-    }
-    size_t best = 0;
-    for (size_t i = 1; i < 5; i++)
-        if (n_elements[i] > n_elements[best])
-            best = i;
-    return (wi_raw_type)best;
-}

@@ -45,8 +45,6 @@ const char *wi_source_format(
     const wi_source *source); /* "hugging face", "open_clip", "openai", "clip.cpp gguf" */
 const char *wi_source_name(const wi_source *source);    /* from config or folder name */
 const char *wi_source_licence(const wi_source *source); /* from metadata, "" when unknown */
-wi_raw_type
-wi_source_main_type(const wi_source *source); /* of the large matrices: what AUTO keeps */
 /* The checkpoint's tokenizer when it is another than CLIP's, else one without a kind. Owns: the
  * caller frees its `own`. */
 wi_tokenizer wi_source_take_tokenizer(wi_source *source);

@@ -369,11 +369,6 @@ void wi_gguf_close(wi_gguf **gguf)
     *gguf = NULL;
 }
 
-uint32_t wi_gguf_version(const wi_gguf *gguf)
-{
-    return gguf->version;
-}
-
 size_t wi_gguf_n_keys(const wi_gguf *gguf)
 {
     return gguf->n_keys;
@@ -456,7 +451,7 @@ static wi_status fail_kind(const wi_gguf *gguf, const char *key, const char *kin
     return wi_fail(error, WI_ERR_FORMAT, "%s: key '%s' is not %s", gguf->file, key, kind);
 }
 
-wi_status wi_gguf_i64(const wi_gguf *gguf, const char *key, int64_t *out, wi_error *error)
+static wi_status read_i64(const wi_gguf *gguf, const char *key, int64_t *out, wi_error *error)
 {
     const entry *found = find(gguf, key);
     if (!found)
@@ -468,7 +463,7 @@ wi_status wi_gguf_i64(const wi_gguf *gguf, const char *key, int64_t *out, wi_err
     return WI_OK;
 }
 
-wi_status wi_gguf_u64(const wi_gguf *gguf, const char *key, uint64_t *out, wi_error *error)
+static wi_status read_u64(const wi_gguf *gguf, const char *key, uint64_t *out, wi_error *error)
 {
     const entry *found = find(gguf, key);
     if (found && found->type == WI_GGUF_U64) {
@@ -476,7 +471,7 @@ wi_status wi_gguf_u64(const wi_gguf *gguf, const char *key, uint64_t *out, wi_er
         return WI_OK;
     }
     int64_t value = 0;
-    wi_status status = wi_gguf_i64(gguf, key, &value, error);
+    wi_status status = read_i64(gguf, key, &value, error);
     if (status != WI_OK)
         return status;
     if (value < 0)
@@ -488,7 +483,7 @@ wi_status wi_gguf_u64(const wi_gguf *gguf, const char *key, uint64_t *out, wi_er
 wi_status wi_gguf_u32(const wi_gguf *gguf, const char *key, uint32_t *out, wi_error *error)
 {
     uint64_t value = 0;
-    wi_status status = wi_gguf_u64(gguf, key, &value, error);
+    wi_status status = read_u64(gguf, key, &value, error);
     if (status != WI_OK)
         return status;
     if (value > UINT32_MAX)

@@ -71,7 +71,6 @@ wi_status wi_gguf_parse(const char *file, const uint8_t *bytes, size_t n_bytes, 
                         wi_error *error);
 void wi_gguf_close(wi_gguf **gguf);
 
-uint32_t wi_gguf_version(const wi_gguf *gguf);
 size_t wi_gguf_n_keys(const wi_gguf *gguf);
 bool wi_gguf_has(const wi_gguf *gguf, const char *key);
 /* Names and types of all keys, in the order of names. */
@@ -80,8 +79,6 @@ wi_gguf_text wi_gguf_key_at(const wi_gguf *gguf, size_t index, wi_gguf_type *typ
 /* Values. Any integer type is read where its value fits; f32 also reads f64 and integers.
  * Errors: WI_ERR_NOT_FOUND when there is no such key, WI_ERR_FORMAT when it has another type. */
 wi_status wi_gguf_u32(const wi_gguf *gguf, const char *key, uint32_t *out, wi_error *error);
-wi_status wi_gguf_u64(const wi_gguf *gguf, const char *key, uint64_t *out, wi_error *error);
-wi_status wi_gguf_i64(const wi_gguf *gguf, const char *key, int64_t *out, wi_error *error);
 wi_status wi_gguf_f32(const wi_gguf *gguf, const char *key, float *out, wi_error *error);
 wi_status wi_gguf_bool(const wi_gguf *gguf, const char *key, bool *out, wi_error *error);
 wi_status wi_gguf_string(const wi_gguf *gguf, const char *key, wi_gguf_text *out, wi_error *error);

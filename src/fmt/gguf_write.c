@@ -129,16 +129,6 @@ void wi_gguf_put_u32(wi_gguf_writer *writer, const char *key, uint32_t value)
     put_number(writer, key, WI_GGUF_U32, value, 4);
 }
 
-void wi_gguf_put_i32(wi_gguf_writer *writer, const char *key, int32_t value)
-{
-    put_number(writer, key, WI_GGUF_I32, (uint32_t)value, 4);
-}
-
-void wi_gguf_put_u64(wi_gguf_writer *writer, const char *key, uint64_t value)
-{
-    put_number(writer, key, WI_GGUF_U64, value, 8);
-}
-
 void wi_gguf_put_f32(wi_gguf_writer *writer, const char *key, float value)
 {
     uint32_t bits;

@@ -18,8 +18,6 @@ wi_status wi_gguf_writer_open(const char *path, uint32_t alignment, wi_gguf_writ
 void wi_gguf_writer_close(wi_gguf_writer **writer);
 
 void wi_gguf_put_u32(wi_gguf_writer *writer, const char *key, uint32_t value);
-void wi_gguf_put_i32(wi_gguf_writer *writer, const char *key, int32_t value);
-void wi_gguf_put_u64(wi_gguf_writer *writer, const char *key, uint64_t value);
 void wi_gguf_put_f32(wi_gguf_writer *writer, const char *key, float value);
 void wi_gguf_put_bool(wi_gguf_writer *writer, const char *key, bool value);
 void wi_gguf_put_string(wi_gguf_writer *writer, const char *key, const char *value);

@@ -487,7 +487,8 @@ static wi_status read_tensors(reading *r, wi_safetensors **out, wi_error *error)
     return make_directory(r, out, error);
 }
 
-bool wi_pickle_probe(const uint8_t *bytes, size_t n_bytes)
+/* The first bytes of such a file (a ZIP archive). */
+static bool probe(const uint8_t *bytes, size_t n_bytes)
 {
     return n_bytes >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0;
 }
@@ -497,7 +498,7 @@ wi_status wi_pickle_read(const char *file, const uint8_t *bytes, size_t n_bytes,
 {
     wi_zip *zip = NULL;
     reading r = {.file = file, .n_bytes = n_bytes};
-    if (!wi_pickle_probe(bytes, n_bytes))
+    if (!probe(bytes, n_bytes))
         return wi_fail(
             error, WI_ERR_UNSUPPORTED,
             "%s: not a PyTorch archive (files from before PyTorch 1.6 are not read: load "

@@ -13,9 +13,6 @@
 
 #include "fmt/safetensors.h"
 
-/* The first bytes of such a file (a ZIP archive). */
-bool wi_pickle_probe(const uint8_t *bytes, size_t n_bytes);
-
 /* The tensors as a directory. file: for messages.
  * Owns: the caller closes *out with wi_safetensors_close; bytes are borrowed for its life.
  * Errors: WI_ERR_FORMAT, WI_ERR_UNSUPPORTED, WI_ERR_LIMIT, WI_ERR_NOMEM */

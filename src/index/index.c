@@ -109,7 +109,8 @@ static void close_file(wi_rows_file *file)
     *file = (wi_rows_file){.fd = -1};
 }
 
-wi_status wi_index_map(wi_index *index, wi_error *error)
+/* Makes the mappings reach over all rows. Errors: WI_ERR_IO */
+static wi_status map_all(wi_index *index, wi_error *error)
 {
     wi_status status = map_rows(&index->s8, index->n_rows, error);
     return status == WI_OK ? map_rows(&index->f16, index->n_rows, error) : status;
@@ -222,7 +223,7 @@ static wi_status open_both(wi_index *index, const char *path, const wi_index_opt
         status = start_new(index, options, error);
     if (status == WI_OK)
         status = check_options(index, options, path, error);
-    return status == WI_OK ? wi_index_map(index, error) : status;
+    return status == WI_OK ? map_all(index, error) : status;
 }
 
 wi_status wi_idx_open(wi_engine *engine, const char *path, const wi_index_options *options,
@@ -309,7 +310,7 @@ wi_status wi_idx_append(wi_index *index, const float *rows, size_t n, uint64_t *
         return status; /* what was written lies behind the last row and does not count */
     const uint64_t before = index->n_rows;
     index->n_rows += n;
-    status = wi_index_map(index, error);
+    status = map_all(index, error);
     if (status != WI_OK)
         index->n_rows = before;
     else if (first)

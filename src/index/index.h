@@ -31,9 +31,6 @@ static inline size_t wi_index_s8_scale_at(uint32_t dim)
     return ((size_t)dim + 3) / 4 * 4;
 }
 
-/* Makes the mappings reach over all rows. Errors: WI_ERR_IO */
-wi_status wi_index_map(wi_index *index, wi_error *error);
-
 /* Row 0 of the mapping. */
 const uint8_t *wi_rows_file_first(const wi_rows_file *file);
 

@@ -67,7 +67,6 @@ static void expect_everything(const recipe *r)
                                                                     : &wi_vit_kind);
     assert_int_equal(p->tower[WI_ROLE_TEXT].kind != NULL, (r->towers & 2) != 0);
     assert_int_equal(wi_params_check(p, NULL), WI_OK);
-    assert_int_equal(wi_source_main_type(source), r->type);
     wi_source_close(&source);
     assert_null(source);
 }

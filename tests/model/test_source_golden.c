@@ -91,7 +91,6 @@ static void parameters(void **state)
         assert_int_equal(p->preprocess.size_px, r->image_px);
         assert_int_equal(p->preprocess.resize_px, 0);
         assert_int_equal(p->preprocess.interpolation, WI_BICUBIC);
-        assert_int_equal(wi_source_main_type(source), r->type);
         assert_string_equal(wi_source_format(source), r->format);
         assert_string_equal(wi_source_name(source), r->folder);
         wi_source_close(&source);
