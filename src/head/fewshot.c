@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/size.h"
+#include "base/unit.h"
 #include "head/anchor.h"
 #include "head/score.h"
 #include "head/train.h"
@@ -96,7 +97,8 @@ static wi_status gather(shots *s, const wi_photos *photos, wi_error *error)
         size_t at = parts->n_keys + i;
         wi_error why;
         s->label[at] = photos->labels[i];
-        if (wi_score_normalise(photos->embeddings + i * dim, dim, s->x + at * dim, &why) != WI_OK)
+        if (wi_unit(photos->embeddings + i * dim, dim, s->x + at * dim, "the embedding", &why) !=
+            WI_OK)
             return wi_fail(error, WI_ERR_ARG, "photo %zu: %s", i + 1, why.message);
     }
     return WI_OK;
@@ -349,7 +351,7 @@ static wi_status answer_by_means(shots *s, const float *mean, wi_error *error)
         for (size_t i = 0; i < s->n; i++)
             for (size_t j = 0; s->label[i] == own && i != q && j < dim; j++)
                 rest[j] += s->x[i * dim + j];
-        if (wi_score_normalise(rest, dim, rest, NULL) == WI_OK)
+        if (wi_unit(rest, dim, rest, "the embedding", NULL) == WI_OK)
             s->dot(1, dim, rest, dim, x, &row[own]);
         for (size_t c = 0; c < k; c++)
             row[c] *= photo_scale;

@@ -1,6 +1,7 @@
 #include "head/logistic.h"
 
 #include "base/error.h"
+#include "base/unit.h"
 #include "head/descent.h"
 #include "head/score.h"
 
@@ -22,7 +23,7 @@ wi_status wi_logistic_init(wi_logistic *p, const wi_kern *kern, const float *emb
         status = wi_fail_nomem(error, n * sizeof *p->weight, "training");
     for (size_t i = 0; i < n && status == WI_OK; i++) {
         wi_error why;
-        if (wi_score_normalise(embeddings + i * dim, dim, p->rows.x + i * dim, &why) != WI_OK)
+        if (wi_unit(embeddings + i * dim, dim, p->rows.x + i * dim, "the embedding", &why) != WI_OK)
             return wi_fail(error, WI_ERR_ARG, "photo %zu: %s", i + 1, why.message);
         p->weight[i] = 1;
     }

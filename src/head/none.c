@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "base/unit.h"
 #include "head/score.h"
 
 #include <math.h>
@@ -72,7 +73,7 @@ static wi_status measure_embedding(const wi_head *head, const float *embedding, 
 {
     float *x = room, *cosine = x + head->parts.dim;
     *logit = cosine + head->parts.n_labels;
-    wi_status status = wi_score_normalise(embedding, head->parts.dim, x, error);
+    wi_status status = wi_unit(embedding, head->parts.dim, x, "the embedding", error);
     if (status != WI_OK)
         return status;
     wi_score_logits(head, x, cosine, *logit);

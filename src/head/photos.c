@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/size.h"
+#include "base/unit.h"
 #include "head/score.h"
 
 #include <math.h>
@@ -53,7 +54,7 @@ bool wi_photos_means(const float *x, const uint32_t *labels, size_t n, size_t di
         for (size_t j = 0; j < dim; j++)
             mean[labels[i] * dim + j] += x[i * dim + j];
     for (size_t c = 0; c < n_labels; c++)
-        if (wi_score_normalise(mean + c * dim, dim, mean + c * dim, NULL) != WI_OK)
+        if (wi_unit(mean + c * dim, dim, mean + c * dim, "the embedding", NULL) != WI_OK)
             return false;
     return true;
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/top.h"
+#include "base/unit.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,24 +10,6 @@
 
 /* Rows scored at a time: their dots stay on the stack and in the nearest cache. */
 enum { BLOCK_ROWS = 256 };
-
-wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *error)
-{
-    double squares = 0; /* in f64 no f32 square overflows or vanishes */
-    for (size_t i = 0; i < d; i++) {
-        if (!isfinite(x[i]))
-            return wi_fail(error, WI_ERR_ARG, "the embedding holds %s at position %zu",
-                           isnan(x[i]) ? "NaN" : "an infinity", i);
-        squares += (double)x[i] * (double)x[i];
-    }
-    if (squares == 0)
-        return wi_fail(error, WI_ERR_ARG,
-                       "the embedding is all zeros: it has no direction to compare");
-    double factor = 1 / sqrt(squares);
-    for (size_t i = 0; i < d; i++)
-        out[i] = (float)((double)x[i] * factor);
-    return WI_OK;
-}
 
 /* best[l] = the largest weight[r] . x of label l. */
 static void score_rows(const wi_head *head, const float *x, float *best)
@@ -167,7 +150,7 @@ static wi_status score_embedding(const wi_head *head, const float *embedding, si
     s->score = s->x + dim;
     s->cosine = s->score + n;
     s->logit = s->cosine + n;
-    wi_status status = wi_score_normalise(embedding, dim, s->x, error);
+    wi_status status = wi_unit(embedding, dim, s->x, "the embedding", error);
     if (status != WI_OK) {
         free(s->block);
         return status;

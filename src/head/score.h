@@ -4,10 +4,6 @@
 
 #include "head/head.h"
 
-/* out[d] = x / |x|; x and out may be the same.
- * Errors: WI_ERR_ARG when x holds NaN or an infinity, or only zeros: it has no direction */
-wi_status wi_score_normalise(const float *x, size_t d, float *out, wi_error *error);
-
 /* What the head says of a normalised embedding, as head.h states it.
  * Shapes: x[dim]; cosine[n_labels] (NaN where there is none); logit[n_labels] */
 void wi_score_logits(const wi_head *head, const float *x, float *cosine, float *logit);

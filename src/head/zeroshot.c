@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "base/size.h"
+#include "base/unit.h"
 #include "head/background.h"
 #include "head/score.h"
 #include "text/templates.h"
@@ -95,7 +96,7 @@ static wi_status add_batch(run *r, float *sums, wi_error *error)
     for (size_t i = 0; i < n && status == WI_OK; i++) {
         float *row = r->embeddings + i * dim;
         float *sum = sums + (r->n_done + i) % r->n_rows * dim;
-        status = wi_score_normalise(row, dim, row, error);
+        status = wi_unit(row, dim, row, "the embedding", error);
         for (size_t j = 0; j < dim && status == WI_OK; j++)
             sum[j] += row[j];
     }
@@ -114,7 +115,7 @@ static wi_status do_batch(run *r, float *out, wi_error *error)
     wi_prompt_count *count = r->count;
     wi_status status = add_batch(r, out, error);
     for (size_t i = 0; i < r->n_rows && r->n_done == r->n_prompts && status == WI_OK; i++)
-        status = wi_score_normalise(out + i * dim, dim, out + i * dim, error);
+        status = wi_unit(out + i * dim, dim, out + i * dim, "the embedding", error);
     if (status == WI_ERR_CANCELLED || (status == WI_OK && count->n_done < count->n_total))
         wi_resume_save(count->resume, count->n_done, count->n_truncated);
     if (status == WI_OK && !report_batch(count, 0, 0))

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/unit.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -105,20 +106,6 @@ static void scan_job(void *context, size_t job, int worker)
     }
 }
 
-static wi_status normalise(const float *x, size_t d, float *out, wi_error *error)
-{
-    double squares = 0;
-    for (size_t i = 0; i < d; i++)
-        squares += (double)x[i] * (double)x[i];
-    if (!isfinite(squares) || squares <= 0)
-        return wi_fail(error, WI_ERR_ARG,
-                       "the query has no direction: it holds only zeros, or NaN");
-    const double inverse = 1 / sqrt(squares);
-    for (size_t i = 0; i < d; i++)
-        out[i] = (float)((double)x[i] * inverse);
-    return WI_OK;
-}
-
 /* Candidates of all threads -> the k best by their exact cosines. */
 static size_t rank(const wi_index *index, const float *query, heap *heaps, size_t n_heaps, size_t k,
                    wi_index_hit *out)
@@ -156,7 +143,7 @@ wi_status wi_idx_search(const wi_index *index, const float *query, size_t k, con
     float *unit = calloc(index->dim, sizeof *unit);
     uint8_t *q = calloc(wi_index_s8_scale_at(index->dim), 1);
     wi_status status = heaps && hits && unit && q
-                           ? normalise(query, index->dim, unit, error)
+                           ? wi_unit(query, index->dim, unit, "the query", error)
                            : wi_fail_nomem(error, n_heaps * room * sizeof *hits, "a search");
     if (status == WI_OK) {
         for (size_t t = 0; t < n_heaps; t++)

@@ -1,4 +1,5 @@
 /* Heads from example photos, and none-of-these. */
+#include "base/unit.h"
 #include "head/support.h"
 
 #include "head/fewshot.h"
@@ -586,7 +587,7 @@ static void photos_weigh_in_with_background_words(void **state)
         take_photo(&w, unknown ? N_LABELS : 0, embedding);
         assert_int_equal(wi_none_known(all, embedding, DIM, &plain, NULL, NULL), WI_OK);
         assert_int_equal(wi_none_known(mixed, embedding, DIM, &known, NULL, NULL), WI_OK);
-        assert_int_equal(wi_score_normalise(embedding, DIM, embedding, NULL), WI_OK);
+        assert_int_equal(wi_unit(embedding, DIM, embedding, "a row", NULL), WI_OK);
         for (size_t i = 0; i < 4 * N_LABELS; i++) {
             double dot = 0;
             for (size_t j = 0; j < DIM; j++)
@@ -625,7 +626,7 @@ static void background_words_weigh_in(void **state)
     assert_int_equal(wi_head_scores(head, x, DIM, NULL, NULL, logit, NULL), WI_OK);
     assert_int_equal(wi_none_known(head, x, DIM, &known, &none, NULL), WI_OK);
     assert_false(none);
-    assert_int_equal(wi_score_normalise(x, DIM, x, NULL), WI_OK);
+    assert_int_equal(wi_unit(x, DIM, x, "a row", NULL), WI_OK);
     for (size_t b = 0; b < 4; b++) {
         double dot = 0;
         for (size_t j = 0; j < DIM; j++)
