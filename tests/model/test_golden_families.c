@@ -1,7 +1,6 @@
 /* The reference models of other families: tokens, embeddings and logits against the originals', of
  * the folder and of the model files made from it, on every ISA of this machine. */
-#include "checkpoint/checkpoint.h"
-#include "model/session.h"
+#include "model/expected.h"
 #include "support/golden.h"
 #include "support/scratch.h"
 
@@ -14,10 +13,9 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 #include <whatsit/whatsit.h>
 
-enum { N_IMAGES = 6, N_TEXTS = 12 };
+static const char *texts[N_TEXTS];
 
 enum { MAX_FAMILIES = 64 };
 
@@ -80,110 +78,6 @@ static int find_theirs(void **state)
     return 0;
 }
 
-static char texts[N_TEXTS][1024];
-
-static void load_texts(const char *folder)
-{
-    char path[700];
-    snprintf(path, sizeof path, "%s/expected.json", folder);
-    json_t *root = json_load_file(path, 0, NULL);
-    json_t *list = json_object_get(root, "texts");
-    assert_int_equal(json_array_size(list), N_TEXTS);
-    for (size_t i = 0; i < N_TEXTS; i++)
-        snprintf(texts[i], sizeof texts[i], "%s", json_string_value(json_array_get(list, i)));
-    json_decref(root);
-}
-
-static wi_tensor must_get(const wi_tensors *file, const char *name)
-{
-    wi_tensor t;
-    wi_error error = {0};
-    if (wi_tensors_get(file, name, &t, &error) != WI_OK)
-        fail_msg("%s: %s", name, error.message);
-    return t;
-}
-
-static double worst(const float *a, const void *b, size_t n)
-{
-    double most = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        float y;
-        memcpy(&y, (const char *)b + i * sizeof y, sizeof y);
-        const double d = fabs((double)a[i] - y);
-        most = isnan(d) || d > most ? d : most;
-    }
-    return most;
-}
-
-/* --- taps: the first layer that leaves the reference --- */
-
-typedef struct diagnosis {
-    const wi_tensors *debug;
-    char first[80];
-    double difference;
-} diagnosis;
-
-static void compare_layer(void *context, const char *name, int layer, const float *x, size_t rows,
-                          size_t width, size_t ld)
-{
-    diagnosis *d = context;
-    char full[80];
-    wi_tensor t;
-    snprintf(full, sizeof full, strcmp(name, "vision/layer") == 0 ? "%s%d" : "%s_%d", name, layer);
-    if (d->first[0] || wi_tensors_get(d->debug, full, &t, NULL) != WI_OK || t.rank != 2 ||
-        t.shape[1] != width)
-        return;
-    double most = 0.0;
-    for (size_t r = 0; r < rows && r < t.shape[0]; r++)
-        most =
-            fmax(most, worst(x + r * ld, (const char *)t.data + r * width * sizeof(float), width));
-    if (!(most < 1e-3)) {
-        snprintf(d->first, sizeof d->first, "%s", full);
-        d->difference = most;
-    }
-}
-
-static void name_diverging_layer(const wi_model *model, const char *folder, const uint8_t *pixels,
-                                 float *out)
-{
-    char path[700];
-    diagnosis d = {0};
-    wi_session *s = NULL;
-    wi_tensors *debug = NULL;
-    snprintf(path, sizeof path, "%s/expected_debug.safetensors", folder);
-    if (wi_tensors_open(path, &debug, NULL) != WI_OK)
-        return;
-    d.debug = debug;
-    if (wi_ses_open(model, WI_TOWERS_BOTH, &(wi_session_options){0}, &s, NULL) == WI_OK) {
-        const char *text = texts[0];
-        s->run.tap = compare_layer;
-        s->run.tap_context = &d;
-        wi_ses_images(s, pixels, 1, out, NULL);
-        wi_ses_texts(s, &text, 1, out, NULL, NULL, NULL);
-    }
-    print_message("%s: first diverging layer: %s (%.3g)\n", folder, d.first[0] ? d.first : "none",
-                  d.difference);
-    wi_ses_close(&s);
-    wi_tensors_close(&debug);
-}
-
-static double lowest_cosine(const float *a, const void *b, size_t n, size_t d)
-{
-    double low = 1.0;
-    for (size_t i = 0; i < n; i++) {
-        double ab = 0.0, aa = 0.0, bb = 0.0;
-        for (size_t j = 0; j < d; j++) {
-            float y;
-            memcpy(&y, (const char *)b + (i * d + j) * sizeof y, sizeof y);
-            ab += (double)a[i * d + j] * y;
-            aa += (double)a[i * d + j] * a[i * d + j];
-            bb += (double)y * y;
-        }
-        low = fmin(low, ab / sqrt(aa * bb));
-    }
-    return low;
-}
-
 static void check_logits(const wi_model_info *info, const wi_tensors *expected, const float *image,
                          const float *text, double most)
 {
@@ -196,7 +90,8 @@ static void check_logits(const wi_model_info *info, const wi_tensors *expected, 
                 dot += (double)image[i * d + k] * text[j * d + k];
             logits[i * N_TEXTS + j] = (float)(info->logit_scale * dot + info->logit_bias);
         }
-    const double l = worst(logits, must_get(expected, "logits_per_image").data, N_IMAGES * N_TEXTS);
+    const double l = expected_worst(logits, expected_tensor(expected, "logits_per_image").data,
+                                    N_IMAGES * N_TEXTS);
     print_message(", logits %.2g\n", l);
     assert_true(l <= most);
 }
@@ -204,7 +99,7 @@ static void check_logits(const wi_model_info *info, const wi_tensors *expected, 
 /* Tokens as the original pads them. */
 static void check_tokens(const wi_model *model, const wi_model_info *info, const wi_tensors *inputs)
 {
-    const wi_tensor expected = must_get(inputs, "input_ids");
+    const wi_tensor expected = expected_tensor(inputs, "input_ids");
     int32_t *ids = calloc(info->context_length, sizeof *ids);
     assert_non_null(ids);
     assert_int_equal(expected.rank, 2);
@@ -235,26 +130,23 @@ static void check_model(wi_engine *engine, const char *path, const char *folder,
     assert_int_equal(wi_tensors_open(file, &expected, &error), WI_OK);
     snprintf(file, sizeof file, "%s/inputs.safetensors", folder);
     assert_int_equal(wi_tensors_open(file, &inputs, &error), WI_OK);
-    const uint8_t *pixels = must_get(inputs, "pixels_u8").data;
+    const uint8_t *pixels = expected_tensor(inputs, "pixels_u8").data;
     const size_t d = info.embedding_dim;
     float *image = calloc(N_IMAGES * d, sizeof *image), *text = calloc(N_TEXTS * d, sizeof *text);
-    const char *list[N_TEXTS];
-    for (size_t i = 0; i < N_TEXTS; i++)
-        list[i] = texts[i];
     check_tokens(model, &info, inputs);
     const wi_session_options options = {.max_images = 4};
     assert_int_equal(wi_session_open(model, &options, &session, &error), WI_OK);
     if (wi_session_encode_images(session, pixels, N_IMAGES, image, &error) != WI_OK ||
-        wi_session_encode_texts(session, list, N_TEXTS, text, NULL, NULL, &error) != WI_OK)
+        wi_session_encode_texts(session, texts, N_TEXTS, text, NULL, NULL, &error) != WI_OK)
         fail_msg("%s", error.message);
     wi_normalise(image, N_IMAGES, d);
     wi_normalise(text, N_TEXTS, d);
-    const void *their_image = must_get(expected, "image_embeds_norm").data,
-               *their_text = must_get(expected, "text_embeds_norm").data;
-    const double i = worst(image, their_image, N_IMAGES * d),
-                 t = worst(text, their_text, N_TEXTS * d);
-    const double ci = lowest_cosine(image, their_image, N_IMAGES, d),
-                 ct = lowest_cosine(text, their_text, N_TEXTS, d);
+    const void *their_image = expected_tensor(expected, "image_embeds_norm").data,
+               *their_text = expected_tensor(expected, "text_embeds_norm").data;
+    const double i = expected_worst(image, their_image, N_IMAGES * d),
+                 t = expected_worst(text, their_text, N_TEXTS * d);
+    const double ci = expected_cosine(image, their_image, N_IMAGES, d),
+                 ct = expected_cosine(text, their_text, N_TEXTS, d);
     print_message("%s: image %.2g (cosine 1-%.2g), text %.2g (cosine 1-%.2g)",
                   strrchr(folder, '/') + 1, i, 1 - ci, t, 1 - ct);
     if (isnan(tolerance)) {
@@ -262,7 +154,7 @@ static void check_model(wi_engine *engine, const char *path, const char *folder,
         assert_true(ci >= 0.995 && ct >= 0.995);
     } else {
         if (!(i <= tolerance) || !(t <= tolerance))
-            name_diverging_layer(model, folder, pixels, image);
+            expected_diverging(model, folder, pixels, texts[0], image);
         assert_true(i <= tolerance && t <= tolerance);
         check_logits(&info, expected, image, text, 1e-3);
     }
@@ -276,13 +168,14 @@ static void check_model(wi_engine *engine, const char *path, const char *folder,
 
 static bool find_family(const families *all, size_t i, char folder[600])
 {
-    char name[128];
+    char name[128], path[700];
     snprintf(name, sizeof name, "families/%s", all->list[i].name);
     if (all->are_own)
         snprintf(folder, 600, "%s/tests/model/data/%s", WHATSIT_SOURCE_DIR, name);
     else if (!golden_folder(name, folder, 600))
         return false;
-    load_texts(folder);
+    snprintf(path, sizeof path, "%s/expected.json", folder);
+    expected_texts(path, texts);
     return true;
 }
 

@@ -1,7 +1,6 @@
 /* The reference models: embeddings, logits and probabilities against the originals', layer by layer
  * where they differ. Runs on every ISA of this machine. */
-#include "checkpoint/checkpoint.h"
-#include "model/session.h"
+#include "model/expected.h"
 #include "support/scratch.h"
 
 #include <dirent.h>
@@ -14,13 +13,13 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 #include <whatsit/whatsit.h>
 
-enum { N_IMAGES = 6, N_TEXTS = 12, MAX_MODELS = 32 };
+enum { MAX_MODELS = 32 };
+
+static const char *texts[N_TEXTS];
 
 static char golden[512];
-static char texts[N_TEXTS][1024];
 
 static bool find_golden(void)
 {
@@ -33,88 +32,8 @@ static bool find_golden(void)
 static void load_texts(void)
 {
     char path[600];
-    json_error_t json_error;
     snprintf(path, sizeof path, "%s/models/inputs/inputs.json", golden);
-    json_t *root = json_load_file(path, 0, &json_error);
-    assert_non_null(root);
-    json_t *list = json_object_get(root, "texts");
-    assert_int_equal(json_array_size(list), N_TEXTS);
-    for (size_t i = 0; i < N_TEXTS; i++)
-        snprintf(texts[i], sizeof texts[i], "%s", json_string_value(json_array_get(list, i)));
-    json_decref(root);
-}
-
-static wi_tensor must_get(const wi_tensors *file, const char *name)
-{
-    wi_tensor t;
-    wi_error error = {0};
-    if (wi_tensors_get(file, name, &t, &error) != WI_OK)
-        fail_msg("%s: %s", name, error.message);
-    return t;
-}
-
-static double worst(const float *a, const void *b, size_t n)
-{
-    double most = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        float y;
-        memcpy(&y, (const char *)b + i * sizeof y, sizeof y);
-        const double d = fabs((double)a[i] - y);
-        most = isnan(d) || d > most ? d : most;
-    }
-    return most;
-}
-
-/* --- taps: the first layer that leaves the reference --- */
-
-typedef struct diagnosis {
-    const wi_tensors *debug;
-    char first[80];
-    double difference;
-} diagnosis;
-
-static void compare_layer(void *context, const char *name, int layer, const float *x, size_t rows,
-                          size_t width, size_t ld)
-{
-    diagnosis *d = context;
-    char full[80];
-    wi_tensor t;
-    snprintf(full, sizeof full, strcmp(name, "vision/layer") == 0 ? "%s%d" : "%s_%d", name, layer);
-    if (d->first[0] || wi_tensors_get(d->debug, full, &t, NULL) != WI_OK || t.rank != 2 ||
-        t.shape[1] != width)
-        return;
-    double most = 0.0;
-    for (size_t r = 0; r < rows && r < t.shape[0]; r++)
-        most =
-            fmax(most, worst(x + r * ld, (const char *)t.data + r * width * sizeof(float), width));
-    if (!(most < 1e-3)) {
-        snprintf(d->first, sizeof d->first, "%s", full);
-        d->difference = most;
-    }
-}
-
-static void name_diverging_layer(const wi_model *model, const char *folder, const uint8_t *pixels,
-                                 float *out)
-{
-    char path[700];
-    diagnosis d = {0};
-    wi_session *s = NULL;
-    wi_tensors *debug = NULL;
-    snprintf(path, sizeof path, "%s/expected_debug.safetensors", folder);
-    if (wi_tensors_open(path, &debug, NULL) != WI_OK)
-        return;
-    d.debug = debug;
-    if (wi_ses_open(model, WI_TOWERS_BOTH, &(wi_session_options){0}, &s, NULL) == WI_OK) {
-        const char *text = texts[0];
-        s->run.tap = compare_layer;
-        s->run.tap_context = &d;
-        wi_ses_images(s, pixels, 1, out, NULL);
-        wi_ses_texts(s, &text, 1, out, NULL, NULL, NULL);
-    }
-    print_message("%s: first diverging layer: %s (%.3g)\n", folder, d.first[0] ? d.first : "none",
-                  d.difference);
-    wi_ses_close(&s);
-    wi_tensors_close(&debug);
+    expected_texts(path, texts);
 }
 
 /* --- one model --- */
@@ -122,23 +41,6 @@ static void name_diverging_layer(const wi_model *model, const char *folder, cons
 typedef struct tolerance {
     double embedding, logit, probability, cosine;
 } tolerance;
-
-static double lowest_cosine(const float *a, const void *b, size_t n, size_t d)
-{
-    double low = 1.0;
-    for (size_t i = 0; i < n; i++) {
-        double ab = 0.0, aa = 0.0, bb = 0.0;
-        for (size_t j = 0; j < d; j++) {
-            float y;
-            memcpy(&y, (const char *)b + (i * d + j) * sizeof y, sizeof y);
-            ab += (double)a[i * d + j] * y;
-            aa += (double)a[i * d + j] * a[i * d + j];
-            bb += (double)y * y;
-        }
-        low = fmin(low, ab / sqrt(aa * bb));
-    }
-    return low;
-}
 
 static void check_scores(const wi_model_info *info, const wi_tensors *expected, float *image,
                          float *text, const tolerance *tol)
@@ -161,8 +63,10 @@ static void check_scores(const wi_model_info *info, const wi_tensors *expected, 
         for (size_t j = 0; j < N_TEXTS; j++)
             probs[i * N_TEXTS + j] = (float)(exp(logits[i * N_TEXTS + j] - top) / sum);
     }
-    const double l = worst(logits, must_get(expected, "logits_per_image").data, N_IMAGES * N_TEXTS);
-    const double p = worst(probs, must_get(expected, "probs").data, N_IMAGES * N_TEXTS);
+    const double l = expected_worst(logits, expected_tensor(expected, "logits_per_image").data,
+                                    N_IMAGES * N_TEXTS);
+    const double p =
+        expected_worst(probs, expected_tensor(expected, "probs").data, N_IMAGES * N_TEXTS);
     print_message("    logits %.2g, probabilities %.2g\n", l, p);
     assert_true(l <= tol->logit);
     assert_true(p <= tol->probability);
@@ -184,25 +88,26 @@ static void check_model(wi_engine *engine, const char *path, const char *folder,
     assert_int_equal(wi_tensors_open(file, &expected, &error), WI_OK);
     snprintf(file, sizeof file, "%s/models/inputs/pixels_%u.safetensors", golden, info.image_px);
     assert_int_equal(wi_tensors_open(file, &inputs, &error), WI_OK);
-    const uint8_t *pixels = must_get(inputs, "pixels_u8").data;
+    const uint8_t *pixels = expected_tensor(inputs, "pixels_u8").data;
     const size_t d = info.embedding_dim;
     float *image = calloc(N_IMAGES * d, sizeof *image), *text = calloc(N_TEXTS * d, sizeof *text);
-    const char *list[N_TEXTS];
-    for (size_t i = 0; i < N_TEXTS; i++)
-        list[i] = texts[i];
     const wi_session_options options = {.max_images = 4};
     assert_int_equal(wi_session_open(model, &options, &session, &error), WI_OK);
     if (wi_session_encode_images(session, pixels, N_IMAGES, image, &error) != WI_OK ||
-        wi_session_encode_texts(session, list, N_TEXTS, text, NULL, NULL, &error) != WI_OK)
+        wi_session_encode_texts(session, texts, N_TEXTS, text, NULL, NULL, &error) != WI_OK)
         fail_msg("%s", error.message);
-    const double i = worst(image, must_get(expected, "image_embeds").data, N_IMAGES * d);
-    const double t = worst(text, must_get(expected, "text_embeds").data, N_TEXTS * d);
-    const double ci = lowest_cosine(image, must_get(expected, "image_embeds").data, N_IMAGES, d);
-    const double ct = lowest_cosine(text, must_get(expected, "text_embeds").data, N_TEXTS, d);
+    const double i =
+        expected_worst(image, expected_tensor(expected, "image_embeds").data, N_IMAGES * d);
+    const double t =
+        expected_worst(text, expected_tensor(expected, "text_embeds").data, N_TEXTS * d);
+    const double ci =
+        expected_cosine(image, expected_tensor(expected, "image_embeds").data, N_IMAGES, d);
+    const double ct =
+        expected_cosine(text, expected_tensor(expected, "text_embeds").data, N_TEXTS, d);
     print_message("%s\n    image %.2g (cosine 1-%.2g), text %.2g (cosine 1-%.2g)\n",
                   strrchr(path, '/') + 1, i, 1 - ci, t, 1 - ct);
     if (!(i <= tol->embedding) || !(t <= tol->embedding))
-        name_diverging_layer(model, folder, pixels, image);
+        expected_diverging(model, folder, pixels, texts[0], image);
     assert_true(i <= tol->embedding);
     assert_true(t <= tol->embedding);
     assert_true(ci >= tol->cosine && ct >= tol->cosine);
