@@ -54,18 +54,6 @@ class Models(Case):
         self.ok("model", "convert", self.model, "-o", f16, "--type", "f16")
         self.assertGreater(os.path.getsize(f32), 1.7 * os.path.getsize(f16))
 
-    def test_found_by_name(self):
-        self.convert("home", ".local", "share", "whatsit", "models", "mine.gguf")
-        self.convert("share", "models", "whatsit-nano.gguf")
-        self.assertEqual(self.ok("model", "list", "--names").out, "mine\nwhatsit-nano\n")
-        self.assertIn("mine", self.ok("model", "list").out)
-        self.assertEqual(len(self.ok("model", "list", "--json").json()), 2)
-        words = (self.picture(), "--labels", "a,b", "--json")
-        self.ok(*words, "--model", "mine")
-        self.ok(*words, env={"WHATSIT_MODEL": "mine"})
-        self.ok(*words, env={"WHATSIT_MODEL": ""})
-        self.assertIn("whatsit-nano.gguf", self.ok("model", "info", env={"WHATSIT_MODEL": ""}).out)
-
     def test_a_list_names_the_kind(self):
         models = self.path("home", ".local", "share", "whatsit", "models")
         self.convert("home", ".local", "share", "whatsit", "models", "mine.gguf")
@@ -77,6 +65,18 @@ class Models(Case):
         told = {os.path.basename(row["path"]): row for row in self.ok("model", "list", "--json").json()}
         self.assertIsNone(told["mine.gguf"]["decoder"])
         self.assertEqual(told["teller"]["decoder"]["kind"], "decoder")
+
+    def test_found_by_name(self):
+        self.convert("home", ".local", "share", "whatsit", "models", "mine.gguf")
+        self.convert("share", "models", "whatsit-nano.gguf")
+        self.assertEqual(self.ok("model", "list", "--names").out, "mine\nwhatsit-nano\n")
+        self.assertIn("mine", self.ok("model", "list").out)
+        self.assertEqual(len(self.ok("model", "list", "--json").json()), 2)
+        words = (self.picture(), "--labels", "a,b", "--json")
+        self.ok(*words, "--model", "mine")
+        self.ok(*words, env={"WHATSIT_MODEL": "mine"})
+        self.ok(*words, env={"WHATSIT_MODEL": ""})
+        self.assertIn("whatsit-nano.gguf", self.ok("model", "info", env={"WHATSIT_MODEL": ""}).out)
 
     def test_none_at_all(self):
         self.assertEqual(self.ok("model", "list", "--names").out, "")
