@@ -34,6 +34,34 @@ static bool too_deep(const char *text, size_t n_bytes)
 
 #define MOST_EXACT 9007199254740992.0 /* 2^53: a double holds every integer up to here */
 
+/* Integers back from the doubles that they were read as; 10^30 stays a double. Its own value, or NULL
+ * where memory is out; takes `value`. As deep as the text was nested, which is bounded. */
+static json_t *with_integers(json_t *value) // NOLINT(misc-no-recursion)
+{
+    const double number = json_number_value(value);
+    const char *key;
+    json_t *child;
+    size_t i;
+    bool ok = true;
+    if (json_is_real(value) && number == trunc(number) && fabs(number) <= MOST_EXACT) {
+        json_decref(value);
+        return json_integer((json_int_t)number);
+    }
+    /* Setting an element releases the one before it, so that each is held until then. */
+    json_object_foreach(value, key, child)
+    {
+        ok &= json_object_set_new(value, key, with_integers(json_incref(child))) == 0;
+    }
+    json_array_foreach(value, i, child)
+    {
+        ok &= json_array_set_new(value, i, with_integers(json_incref(child))) == 0;
+    }
+    if (ok)
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
 wi_status wi_json_parse(const char *file, const void *bytes, size_t n_bytes, wi_json **out,
                         wi_error *error)
 {
@@ -42,9 +70,12 @@ wi_status wi_json_parse(const char *file, const void *bytes, size_t n_bytes, wi_
                        WI_JSON_MAX_DEPTH);
     json_error_t why = {0}; /* the library sets its code only with a text */
     json_t *root = json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES, &why);
-    /* Tokenizers' configurations say a length of 10^30 for "none": then every number is a double. */
-    if (!root && *why.text && json_error_code(&why) == json_error_numeric_overflow)
+    /* Tokenizers' configurations say a length of 10^30 for "none", which no integer holds. */
+    if (!root && *why.text && json_error_code(&why) == json_error_numeric_overflow) {
         root = json_loadb(bytes, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &why);
+        if (root && !(root = with_integers(root)))
+            return wi_fail_nomem(error, n_bytes, "JSON");
+    }
     if (!root) {
         /* Where memory is out, the library mostly stops without a word. */
         if (json_error_code(&why) == json_error_out_of_memory || !*why.text)
@@ -115,13 +146,9 @@ const char *wi_json_string(const wi_json *value)
 
 bool wi_json_integer(const wi_json *value, int64_t *out)
 {
-    const double number = json_number_value(value);
-    if (json_is_integer(value))
-        *out = json_integer_value(value);
-    else if (json_is_real(value) && number == trunc(number) && fabs(number) <= MOST_EXACT)
-        *out = (int64_t)number;
-    else
+    if (!json_is_integer(value))
         return false;
+    *out = json_integer_value(value);
     return true;
 }
 

@@ -127,11 +127,16 @@ class OtherFamilies(Case):
         self.assertEqual(self.ok("tokenize", "--model", file, "A Photo of a cat").out,
                          self.ok("tokenize", "--tokenizer", self.siglip, "A Photo of a cat").out)
 
-    def test_explained_by_occlusion_alone(self):
+    def test_explained_in_each_way(self):
         self.ok("head", "new", "pets", "--labels", "cat,dog", "--model", self.siglip)
         words = ("explain", self.picture(), "--as", "pets", "-l", "cat", "--model", self.siglip)
-        self.ok(*words, "-o", self.path("map.png"))
-        self.fails(*words, "-o", self.path("m.png"), "--method", "regions", says="occlusion works")
+        maps = []
+        for method in ("occlusion", "regions"):
+            self.ok(*words, "-o", self.path(method + ".png"), "--method", method)
+            with open(self.path(method + ".png"), "rb") as file:
+                maps.append(file.read())
+        self.assertTrue(all(m.startswith(b"\x89PNG") for m in maps))
+        self.assertNotEqual(*maps)
 
 
 class Tokenizers(Case):

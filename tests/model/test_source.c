@@ -501,7 +501,7 @@ static void open_clip_options(void **state)
         {",\"pool_type\":\"none\"", "", "", "pool_type=none", WI_ERR_UNSUPPORTED},
         {",\"no_ln_pre\":true", "", "", "'visual.ln_pre.", WI_ERR_UNSUPPORTED},
         {",\"norm_kwargs\":{\"eps\":1e-6}", "", "", "", WI_OK},
-        {"", ",\"hf_tokenizer_name\":\"x/y\"", "", "hf_tokenizer_name", WI_ERR_UNSUPPORTED},
+        {"", ",\"hf_tokenizer_name\":\"x/y\"", "", "tokenizer is missing", WI_ERR_NOT_FOUND},
         {"", ",\"tokenizer_kwargs\":{\"clean\":\"canonicalize\"}", "", "tokenizer_kwargs",
          WI_ERR_UNSUPPORTED},
         {"", ",\"no_causal_mask\":true", "", "", WI_OK},
