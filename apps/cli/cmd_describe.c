@@ -23,7 +23,7 @@ typedef struct describing {
     cli_list paths;
     cli_runtime runtime;
     wi_describe_options how;
-    wi_head *everyday; /* opened when a sentence is unsure */
+    wi_head *everyday; /* opened with the first sentence */
     bool json;
     int status;
 } describing;
@@ -49,34 +49,30 @@ static int read_options(describing *d)
     return CLI_OK;
 }
 
-/* What the everyday head says instead; "" when it cannot tell either. The name lives as long as the
- * head. */
-static const char *broad_answer(describing *d, const float *embedding)
+/* What to tell of a picture: its sentence, or what it is perhaps of ("": nothing at all). */
+typedef struct told {
+    bool sentence;
+    const char *perhaps; /* lives as long as the head */
+} told;
+
+static told weigh(describing *d, const wi_caption *best, const float *embedding)
 {
+    told what = {best->sure, ""};
     wi_error error = {0};
-    wi_verdict verdict;
     if (!d->runtime.info.text.present) {
-        return ""; /* no words to ask with */
+        return what; /* no words to ask with */
     }
     if (!d->everyday && cli_head_everyday(&d->runtime, false, &d->everyday) != CLI_OK) {
         d->status = CLI_FAILED;
-        return "";
-    }
-    if (wi_head_verdict(d->everyday, embedding, d->runtime.info.embedding_dim, &verdict, &error) !=
-        WI_OK) {
+    } else if (wi_caption_weigh(best, d->everyday, embedding, d->runtime.info.embedding_dim,
+                                &what.sentence, &what.perhaps, &error) != WI_OK) {
         d->status = cli_failed(d->app, NULL, &error);
-        return "";
     }
-    if (verdict.certainty <= WI_CANNOT_TELL) {
-        return "";
-    }
-    const char *group =
-        verdict.label == SIZE_MAX ? verdict.name : wi_head_group(d->everyday, verdict.label);
-    return group && group[0] ? group : verdict.name;
+    return what;
 }
 
 static void write_json(describing *d, const cli_item *item, const wi_caption *captions, size_t n,
-                       const char *perhaps, double ms)
+                       const told *what, double ms)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
@@ -86,11 +82,12 @@ static void write_json(describing *d, const cli_item *item, const wi_caption *ca
                             cli_json_number((double)captions[i].mean_prob)));
     }
     json_t *rest =
-        json_pack("{s:o,s:b,s:{s:o,s:o,s:o}}", "captions", list, "sure", captions[0].sure, "ms",
+        json_pack("{s:o,s:b,s:{s:o,s:o,s:o}}", "captions", list, "sure", what->sentence, "ms",
                   "decode", cli_json_number(item->loaded.decode_ms), "preprocess",
                   cli_json_number(item->loaded.preprocess_ms), "describe", cli_json_number(ms));
-    if (rest && !captions[0].sure) {
-        json_object_set_new(rest, "perhaps", perhaps[0] ? cli_json_text(perhaps) : json_null());
+    if (rest && !what->sentence) {
+        json_object_set_new(rest, "perhaps",
+                            what->perhaps[0] ? cli_json_text(what->perhaps) : json_null());
     }
     if (!cli_json_line(cli_json_with_path("image", item->path, rest))) {
         cli_error(d->app, "%s: out of memory", item->path);
@@ -104,16 +101,18 @@ static const char *article(const char *word)
 }
 
 static void write_text(describing *d, const cli_item *item, const wi_caption *captions, size_t n,
-                       const char *perhaps)
+                       const told *what)
 {
     char path[1024], text[1024];
     cli_progress_clear(d->app);
     cli_printable(item->path, path, sizeof path);
     cli_printable(captions[0].text, text, sizeof text);
-    if (captions[0].sure) {
+    if (what->sentence) {
         printf("%s: %s\n", path, text);
-    } else if (perhaps[0]) {
-        cli_printable(perhaps, text, sizeof text);
+    } else if (strcmp(what->perhaps, WI_GROUP_NOTHING) == 0) {
+        printf("%s: perhaps there is nothing to see\n", path);
+    } else if (what->perhaps[0]) {
+        cli_printable(what->perhaps, text, sizeof text);
         printf("%s: perhaps %s %s; I cannot describe more\n", path, article(text), text);
     } else {
         printf("%s: I cannot describe this picture\n", path);
@@ -134,11 +133,11 @@ static bool tell(void *context, const cli_item *item, const wi_caption *captions
         }
         return cli_output_ok(d->app);
     }
-    const char *perhaps = captions[0].sure ? "" : broad_answer(d, embedding);
+    const told what = weigh(d, &captions[0], embedding);
     if (d->json) {
-        write_json(d, item, captions, n, perhaps, ms);
+        write_json(d, item, captions, n, &what, ms);
     } else {
-        write_text(d, item, captions, n, perhaps);
+        write_text(d, item, captions, n, &what);
     }
     return cli_output_ok(d->app);
 }

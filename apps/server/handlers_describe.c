@@ -165,24 +165,20 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
 }
 
 /* What the everyday head says of a picture that cannot be described; null when it cannot tell. */
-static wi_status broad_answer(const srv_request *request, const asked *a, const float *embedding,
-                              json_t **out, wi_error *error)
+static wi_status weigh(const srv_request *request, const asked *a, const wi_caption *best,
+                       const float *embedding, bool *stands, json_t **perhaps, wi_error *error)
 {
     srv_head *head = NULL;
-    wi_verdict verdict;
+    const char *name = "";
     const size_t dim = srv_model_describe(a->model)->dim;
     wi_status status =
         srv_heads_acquire(request->services->heads, a->model, request, NULL, &head, error);
-    *out = json_null();
     if (status != WI_OK) {
         return status;
     }
-    status = wi_head_verdict(srv_head_of(head), embedding, dim, &verdict, error);
-    if (status == WI_OK && verdict.certainty > WI_CANNOT_TELL) {
-        const char *group = verdict.label == SIZE_MAX
-                                ? verdict.name
-                                : wi_head_group(srv_head_of(head), verdict.label);
-        *out = json_string(group && group[0] ? group : verdict.name);
+    status = wi_caption_weigh(best, srv_head_of(head), embedding, dim, stands, &name, error);
+    if (status == WI_OK && !*stands) {
+        *perhaps = *name ? json_string(name) : json_null();
     }
     srv_head_release(request->services->heads, &head);
     return status;
@@ -236,11 +232,12 @@ static void answer(const srv_request *request, const asked *a, srv_response *res
     uint8_t *pixels = malloc((size_t)about->image_px * about->image_px * 3);
     float *embedding = malloc(about->dim * sizeof *embedding);
     json_t *perhaps = NULL;
+    bool stands = false;
     wi_status status = pixels && embedding
                            ? describe(request, a, pixels, embedding, &picture, captions, &n, &error)
                            : store_fail(&error, WI_ERR_NOMEM, "out of memory");
-    if (status == WI_OK && !captions[0].sure) {
-        status = broad_answer(request, a, embedding, &perhaps, &error);
+    if (status == WI_OK) {
+        status = weigh(request, a, &captions[0], embedding, &stands, &perhaps, &error);
     }
     free(pixels);
     free(embedding);
@@ -252,7 +249,7 @@ static void answer(const srv_request *request, const asked *a, srv_response *res
     json_t *body =
         json_pack("{s:s,s:{s:i,s:i,s:s},s:o,s:b}", "model", about->name, "picture", "width",
                   (int)picture.width_px, "height", (int)picture.height_px, "format", picture.format,
-                  "captions", captions_json(captions, n), "sure", captions[0].sure);
+                  "captions", captions_json(captions, n), "sure", stands);
     if (perhaps) {
         json_object_set_new(body, "perhaps", perhaps);
     }

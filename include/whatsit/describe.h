@@ -3,6 +3,7 @@
 #ifndef WHATSIT_DESCRIBE_H
 #define WHATSIT_DESCRIBE_H
 
+#include <whatsit/head.h>
 #include <whatsit/session.h>
 
 #ifdef __cplusplus
@@ -63,6 +64,19 @@ typedef struct wi_caption {
 WI_API wi_status wi_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
                              const wi_describe_options *options, wi_caption *out, size_t *n_out,
                              float *embeddings, wi_error *error);
+
+/* What a person should be told: the sentence, or, where that is a guess, what the picture is of, broadly.
+ * A sentence stands when it is sure, and the everyday head does not find that there is nothing to see
+ * (probably one of the group WI_GROUP_NOTHING): decoders tell tales of black pictures, and surely.
+ * everyday: a head of everyday things for the describer's model, best with groups; embedding[dim]: as
+ *     wi_describe gives it
+ * *stands: whether to tell the sentence; *perhaps: else the group's or label's name, "" when the head
+ *     cannot tell, as long as the head lives
+ * Errors: as wi_head_answer */
+#define WI_GROUP_NOTHING "nothing to see"
+WI_API wi_status wi_caption_weigh(const wi_caption *best, const wi_head *everyday,
+                                  const float *embedding, size_t dim, bool *stands,
+                                  const char **perhaps, wi_error *error);
 
 #ifdef __cplusplus
 }

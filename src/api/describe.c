@@ -2,6 +2,9 @@
 
 #include "base/error.h"
 
+#include <string.h>
+#include <whatsit/head.h>
+
 wi_status wi_model_sight(const wi_model *model, char hex[65], wi_error *error)
 {
     if (!model || !hex)
@@ -41,4 +44,26 @@ wi_status wi_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
     return fits == WI_OK
                ? wi_dsc_describe(describer, pixels, n, options, out, n_out, embeddings, error)
                : fits;
+}
+
+wi_status wi_caption_weigh(const wi_caption *best, const wi_head *everyday, const float *embedding,
+                           size_t dim, bool *stands, const char **perhaps, wi_error *error)
+{
+    wi_verdict verdict;
+    if (!best || !everyday || !embedding || !stands || !perhaps)
+        return wi_fail(error, WI_ERR_ARG, "wi_caption_weigh: a NULL argument");
+    *stands = false;
+    *perhaps = "";
+    const wi_status status = wi_head_verdict(everyday, embedding, dim, &verdict, error);
+    if (status != WI_OK)
+        return status;
+    const char *group =
+        verdict.label == SIZE_MAX ? verdict.name : wi_head_group(everyday, verdict.label);
+    if (!group || !*group)
+        group = verdict.name;
+    const bool nothing = verdict.certainty >= WI_PROBABLY && strcmp(group, WI_GROUP_NOTHING) == 0;
+    *stands = best->sure && !nothing;
+    if (!*stands && verdict.certainty > WI_CANNOT_TELL)
+        *perhaps = group;
+    return WI_OK;
 }
