@@ -5,6 +5,7 @@
 #include "sentences.h"
 #include "term.h"
 #include "verbs.h"
+#include <stdlib.h>
 #include <string.h>
 
 static const cli_option options[] = {
@@ -23,7 +24,9 @@ typedef struct describing {
     cli_list paths;
     cli_runtime runtime;
     wi_describe_options how;
-    wi_head *everyday; /* opened with the first sentence */
+    wi_head *everyday;  /* these three: opened with the first sentence */
+    wi_session *reader; /* of sentences */
+    float *sentence;    /* its embedding */
     bool json;
     int status;
 } describing;
@@ -55,17 +58,45 @@ typedef struct told {
     const char *perhaps; /* lives as long as the head */
 } told;
 
+/* What reads sentences, and the head they are weighed with; once. */
+static int open_scales(describing *d)
+{
+    wi_error error = {0};
+    const wi_session_options alone = {.max_images = 1};
+    int status = cli_head_everyday(&d->runtime, false, &d->everyday);
+    if (status != CLI_OK) {
+        return status;
+    }
+    d->sentence = malloc(d->runtime.info.embedding_dim * sizeof *d->sentence);
+    if (!d->sentence) {
+        cli_error(d->app, "out of memory");
+        return CLI_FAILED;
+    }
+    return wi_session_open(d->runtime.model, &alone, &d->reader, &error) == WI_OK
+               ? CLI_OK
+               : cli_failed(d->app, NULL, &error);
+}
+
 static told weigh(describing *d, const wi_caption *best, const float *embedding)
 {
     told what = {best->sure, ""};
     wi_error error = {0};
-    if (!d->runtime.info.text.present) {
+    const char *text = best->text;
+    if (!d->runtime.info.text.present || d->status == CLI_FAILED) {
         return what; /* no words to ask with */
     }
-    if (!d->everyday && cli_head_everyday(&d->runtime, false, &d->everyday) != CLI_OK) {
+    if (!d->reader && open_scales(d) != CLI_OK) {
         d->status = CLI_FAILED;
-    } else if (wi_caption_weigh(best, d->everyday, embedding, d->runtime.info.embedding_dim,
-                                &what.sentence, &what.perhaps, &error) != WI_OK) {
+        return what;
+    }
+    wi_status status =
+        wi_session_encode_texts(d->reader, &text, 1, d->sentence, NULL, NULL, &error);
+    if (status == WI_OK) {
+        status =
+            wi_caption_weigh(best, d->everyday, embedding, d->sentence,
+                             d->runtime.info.embedding_dim, &what.sentence, &what.perhaps, &error);
+    }
+    if (status != WI_OK) {
         d->status = cli_failed(d->app, NULL, &error);
     }
     return what;
@@ -169,6 +200,8 @@ static int run(cli_app *app, const cli_args *args)
     if (d.paths.n > 0) {
         status = describe_all(&d);
     }
+    free(d.sentence);
+    wi_session_close(&d.reader);
     wi_head_close(&d.everyday);
     cli_runtime_close(&d.runtime);
     cli_list_free(&d.paths);

@@ -169,18 +169,31 @@ static wi_status weigh(const srv_request *request, const asked *a, const wi_capt
                        const float *embedding, bool *stands, json_t **perhaps, wi_error *error)
 {
     srv_head *head = NULL;
-    const char *name = "";
+    wi_session *session = NULL;
+    const char *name = "", *text = best->text;
     const size_t dim = srv_model_describe(a->model)->dim;
-    wi_status status =
-        srv_heads_acquire(request->services->heads, a->model, request, NULL, &head, error);
-    if (status != WI_OK) {
-        return status;
+    float *sentence = malloc(dim * sizeof *sentence);
+    wi_status status = sentence ? srv_heads_acquire(request->services->heads, a->model, request,
+                                                    NULL, &head, error)
+                                : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    if (status == WI_OK) {
+        status = srv_model_text_begin(a->model, &request->asker, SRV_LANE_SHORT, &session, error);
     }
-    status = wi_caption_weigh(best, srv_head_of(head), embedding, dim, stands, &name, error);
+    if (status == WI_OK) {
+        status = wi_session_encode_texts(session, &text, 1, sentence, NULL, NULL, error);
+        srv_model_text_end(a->model, &request->asker, SRV_LANE_SHORT);
+    }
+    if (status == WI_OK) {
+        status = wi_caption_weigh(best, srv_head_of(head), embedding, sentence, dim, stands, &name,
+                                  error);
+    }
     if (status == WI_OK && !*stands) {
         *perhaps = *name ? json_string(name) : json_null();
     }
-    srv_head_release(request->services->heads, &head);
+    if (head) {
+        srv_head_release(request->services->heads, &head);
+    }
+    free(sentence);
     return status;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <math.h>
 #include <string.h>
 #include <whatsit/head.h>
 
@@ -46,15 +47,37 @@ wi_status wi_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
                : fits;
 }
 
+static float cosine(const float *a, const float *b, size_t dim)
+{
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < dim; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return (float)(ab / sqrt(aa * bb));
+}
+
+/* A cosine that is no number finds nothing. */
+static bool found_in(const float *embedding, const float *sentence, size_t dim, float best_word)
+{
+    return isnan(best_word) || cosine(embedding, sentence, dim) >= WI_SENTENCE_SHARE * best_word;
+}
+
 wi_status wi_caption_weigh(const wi_caption *best, const wi_head *everyday, const float *embedding,
-                           size_t dim, bool *stands, const char **perhaps, wi_error *error)
+                           const float *sentence, size_t dim, bool *stands, const char **perhaps,
+                           wi_error *error)
 {
     wi_verdict verdict;
+    wi_answer word;
+    size_t n = 0;
     if (!best || !everyday || !embedding || !stands || !perhaps)
         return wi_fail(error, WI_ERR_ARG, "wi_caption_weigh: a NULL argument");
     *stands = false;
     *perhaps = "";
-    const wi_status status = wi_head_verdict(everyday, embedding, dim, &verdict, error);
+    wi_status status = wi_head_verdict(everyday, embedding, dim, &verdict, error);
+    if (status == WI_OK)
+        status = wi_head_answer(everyday, embedding, dim, 1, &word, &n, error);
     if (status != WI_OK)
         return status;
     const char *group =
@@ -62,7 +85,8 @@ wi_status wi_caption_weigh(const wi_caption *best, const wi_head *everyday, cons
     if (!group || !*group)
         group = verdict.name;
     const bool nothing = verdict.certainty >= WI_PROBABLY && strcmp(group, WI_GROUP_NOTHING) == 0;
-    *stands = best->sure && !nothing;
+    *stands = best->sure && !nothing &&
+              (!sentence || n == 0 || found_in(embedding, sentence, dim, word.cosine));
     if (!*stands && verdict.certainty > WI_CANNOT_TELL)
         *perhaps = group;
     return WI_OK;

@@ -211,19 +211,20 @@ static bool take_number(parser *p, wi_json *value)
         return fail(p, "a number of too many digits");
     memcpy(copy, begin, n);
     copy[n] = '\0';
-    value->kind = whole ? IS_INTEGER : IS_REAL;
-    if (!whole) {
-        value->u.real = strtod(copy, &end);
-        return isfinite(value->u.real) ? true : fail(p, "real number overflow");
-    }
     int64_t sum = 0; /* downwards, because there is one negative number more */
-    for (const char *d = copy + (copy[0] == '-'); *d; d++)
-        if (__builtin_mul_overflow(sum, 10, &sum) || __builtin_sub_overflow(sum, *d - '0', &sum))
-            return fail(p, "too big integer");
-    if (copy[0] != '-' && __builtin_sub_overflow(0, sum, &sum))
-        return fail(p, "too big integer");
-    value->u.integer = sum;
-    return true;
+    for (const char *d = copy + (copy[0] == '-'); whole && *d; d++)
+        whole =
+            !__builtin_mul_overflow(sum, 10, &sum) && !__builtin_sub_overflow(sum, *d - '0', &sum);
+    if (whole && copy[0] != '-')
+        whole = !__builtin_sub_overflow(0, sum, &sum);
+    value->kind = whole ? IS_INTEGER : IS_REAL;
+    if (whole) {
+        value->u.integer = sum;
+        return true;
+    }
+    /* Integers beyond 64 bits are doubles, as tokenizers' configurations say 10^30 for "none". */
+    value->u.real = strtod(copy, &end);
+    return isfinite(value->u.real) ? true : fail(p, "real number overflow");
 }
 
 static wi_json *take_value(parser *p, int depth);

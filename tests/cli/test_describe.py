@@ -3,6 +3,7 @@ sources; what needs neither is tested without them."""
 import json
 import os
 import shutil
+import struct
 import unittest
 
 from harness import Case, main
@@ -92,6 +93,19 @@ class Describe(Case):
             self.assertEqual(len({c["text"] for c in captions}), 3)
             for c in captions:
                 self.assertTrue(0 < c["mean_prob"] <= 1 and c["logprob"] < 0)
+
+    def test_no_tales(self):
+        """Nothing to see, and sentences that the model does not find in the picture."""
+        size = 64
+        black = self.write("black.bmp", struct.pack("<2sIIIIiiHHIIiiII", b"BM", 54 + 3 * size * size, 0, 54, 40, size, size, 1, 24,
+                                                    0, 0, 0, 0, 0, 0) + bytes(3 * size * size))
+        told = self.ok("describe", black, "--json").json()[0]
+        self.assertEqual((told["sure"], told["perhaps"]), (False, "nothing to see"))
+        self.assertTrue(self.ok("describe", black).out.endswith(": perhaps there is nothing to see\n"))
+        drum = os.path.join(self.samples, "drum.jpg")
+        told = self.ok("describe", drum, "--json").json()[0]
+        self.assertEqual((told["sure"], told["perhaps"]), (False, "musical instrument"))
+        self.assertIn("perhaps a musical instrument; I cannot describe more", self.ok("describe", drum).out)
 
     def test_first_words(self):
         text = self.ok("describe", self.pizza, "--about", "The table", "--json").json()[0]["captions"][0]["text"]

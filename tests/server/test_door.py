@@ -225,8 +225,7 @@ def test_request_ids(room):
     os.rename(log, log + ".1")
     server.process.send_signal(signal.SIGHUP)
     wait_until(lambda: os.path.exists(log))
-    ask("GET", "/healthz", expect=200)
-    wait_until(lambda: open(log).read())
+    wait_until(lambda: ask("GET", "/healthz", expect=200) and open(log).read())  # it is there before it is written to
     text = room.serve("--access-log", "-").client()
     text.call("GET", "/v1/heads/no%0anewline", expect=404)
     wait_until(lambda: '"GET /v1/heads/no\\x0anewline" 404' in room.servers[-1].said())
