@@ -8,6 +8,7 @@
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const cli_option list_options[] = {
     {"names", 0, NULL, false, "names only, one a line", NULL},
@@ -299,6 +300,12 @@ static int run_convert(cli_app *app, const cli_args *args)
     }
     char *from = status == CLI_OK ? cli_model_path(app, args->operands[0]) : NULL;
     if (status == CLI_OK && !from) {
+        status = CLI_FAILED;
+    } else if (status == CLI_OK && strcmp(from, args->operands[0]) != 0 &&
+               access(args->operands[0], F_OK) == 0) {
+        /* A bare name means a model first; whoever converts has mostly a folder in mind. */
+        cli_error(app, "'%s' is both a model (%s) and what lies here: say ./%s, or that path",
+                  args->operands[0], from, args->operands[0]);
         status = CLI_FAILED;
     } else if (status == CLI_OK &&
                wi_model_convert(engine, from, output, &options, &error) != WI_OK) {

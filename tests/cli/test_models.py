@@ -78,6 +78,14 @@ class Models(Case):
         self.ok(*words, env={"WHATSIT_MODEL": ""})
         self.assertIn("whatsit-nano.gguf", self.ok("model", "info", env={"WHATSIT_MODEL": ""}).out)
 
+    def test_a_folder_with_a_models_name(self):
+        """What is converted is what was meant, or nothing."""
+        self.convert("home", ".local", "share", "whatsit", "models", "mine.gguf")
+        os.symlink(self.model, self.path("mine"))
+        self.fails("model", "convert", "mine", "-o", self.path("out.gguf"), says="say ./mine")
+        self.assertFalse(os.path.exists(self.path("out.gguf")))
+        self.ok("model", "convert", "./mine", "-o", self.path("out.gguf"))
+
     def test_none_at_all(self):
         self.assertEqual(self.ok("model", "list", "--names").out, "")
         self.assertIn("whatsit pull", self.ok("model", "list").err)
