@@ -29,7 +29,8 @@ static const cli_option options[] = {
      "at the end: how long /readyz says so before connections are refused (0)", NULL},
     {"rate", 0, "N", false, "with --anonymous: requests a second of one address (5)", NULL},
     {"guest-decoding", 0, "SECONDS", false,
-     "seconds of work (decoding, encoding, texts) a second for an address without a key (0.5; 0: any)",
+     "seconds of work (decoding, encoding, texts) a second for an address without a key (0.5; 0: "
+     "any)",
      NULL},
     {"guest-keep", 0, "MB", false, "heads that an address without a key may keep (16)", NULL},
     {"guest-days", 0, "N", false, "and for how many days (7)", NULL},

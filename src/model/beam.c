@@ -53,8 +53,9 @@ wi_status wi_beam_open(wi_session *session, wi_beam **out, wi_error *error)
     wi_decoder_params params = {0};
     const wi_tower_params *tower = &session->model->params.tower[WI_ROLE_DECODER];
     const wi_tower_facts facts = wi_tower_facts_of(tower);
+    /* The first marker, and what is found last, which the session never sees. */
     const size_t n = session->max_images, n_rows = n * ROWS,
-                 n_nodes = n_rows * facts.context_length;
+                 n_nodes = n_rows * (facts.context_length + 1);
     wi_beam *beam = calloc(1, sizeof *beam);
     if (beam) {
         beam->session = session;
@@ -199,14 +200,19 @@ static void divide(wi_beam *beam, const wi_search *search, size_t index, size_t 
     }
 }
 
-/* Steps all rows; their nodes are noted with the branches they belong to, in order. */
+/* What the nodes of the rows say, in order. */
+static void note(wi_beam *beam, size_t n_rows, uint32_t first)
+{
+    for (size_t i = 0; i < n_rows; i++) {
+        beam->token[first + i] = beam->rows[i].token;
+        beam->before[first + i] = beam->rows[i].before;
+    }
+}
+
 static float *step(wi_beam *beam, size_t n_rows, uint32_t *first)
 {
     float *logits = wi_ses_step(beam->session, beam->rows, n_rows, first);
-    for (size_t i = 0; i < n_rows; i++) {
-        beam->token[*first + i] = beam->rows[i].token;
-        beam->before[*first + i] = beam->rows[i].before;
-    }
+    note(beam, n_rows, *first);
     return logits;
 }
 
@@ -255,7 +261,7 @@ void wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *
     const size_t ld = wi_ld(beam->facts.vocabulary_size);
     uint32_t first = 0;
     float *logits = begin(beam, search, n, &first);
-    size_t n_rows = n, t = 0;
+    size_t n_rows = n, t = 0, n_stepped = n;
     while (n_rows > 0 && t < search->max_tokens) {
         size_t row = 0;
         for (size_t i = 0; i < n; i++) {
@@ -271,8 +277,13 @@ void wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *
             if (!beam->pictures[i].closed)
                 divide(beam, search, i, t, &n_rows);
         t++;
-        if (n_rows > 0)
+        if (t < search->max_tokens && n_rows > 0) {
             logits = step(beam, n_rows, &first);
+        } else { /* nobody asks what would come behind the last tokens, and there may be no place */
+            first += (uint32_t)n_stepped;
+            note(beam, n_rows, first);
+        }
+        n_stepped = n_rows;
     }
     size_t row = 0;
     for (size_t i = 0; i < n; i++) {
