@@ -8,7 +8,7 @@ CTEST_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
 CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS) $(CTEST_FLAGS)
 
-.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist wheel test-python wasm test-web apk clean
+.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist tarball wheel test-python wasm test-web apk clean
 
 all: build
 
@@ -78,6 +78,11 @@ uninstall:
 deb dist: build
 	tools/packages.sh build deb
 	cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)/packages -G $(if $(filter deb,$@),DEB,TXZ)
+
+# An archive that brings its libraries and needs of the system glibc alone, with its SPDX list of parts beside it.
+tarball:
+	tools/packages.sh build
+	tools/tarball.sh $(BUILD)-tarball $(BUILD)/packages $(JOBS)
 
 # The Python wheel, into $(BUILD)/wheels; then tried in an environment of its own. Takes packages from PyPI.
 PYTHON ?= python3

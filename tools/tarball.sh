@@ -1,0 +1,98 @@
+#!/bin/sh
+# Makes FOLDER/whatsit-VERSION-linux-ARCH.tar.xz, which needs of a system glibc alone, and its list of parts
+# (.spdx.json) beside it; then tries it in a root that holds glibc and nothing else. Takes the libraries and their
+# licences from Debian's packages.
+#
+#     tools/tarball.sh BUILD FOLDER [JOBS]
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$1
+folder=$2
+jobs=${3:-$(nproc)}
+: "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct)}"
+export SOURCE_DATE_EPOCH
+
+cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWHATSIT_TESTS=OFF -DWHATSIT_BENCH=OFF \
+    -DCMAKE_PROJECT_INCLUDE="$root/cmake/self_contained.cmake" >/dev/null
+cmake --build "$build" -j "$jobs" --target whatsit
+version=$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")
+name=whatsit-$version-linux-$(uname -m)
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tree=$work/$name
+for component in program licence; do
+    cmake --install "$build" --prefix "$tree" --component $component --strip >/dev/null
+done
+libraries=$tree/lib/whatsit
+papers=$tree/share/doc/whatsit/third-party
+mkdir -p "$libraries" "$papers" "$work/glibc" "$folder"
+
+# package_of FILE: dpkg knows a file by the path it was packed with, which may lack or have /usr.
+package_of() {
+    real=$(readlink -f "$1")
+    for path in "$real" "${real#/usr}" "/usr$real"; do
+        dpkg-query -S "$path" 2>/dev/null && return
+    done | sed -n '1s/: .*//p'
+}
+
+# note PACKAGE HOW: once each, with its licence.
+note() {
+    bare=${1%%:*}
+    [ -n "$bare" ] || return 1
+    if [ "$2" != system ] && [ ! -e "$papers/$bare.txt" ]; then
+        cat "/usr/share/doc/$bare/copyright" >"$papers/$bare.txt"
+    fi
+    dpkg-query -W -f "\${Package}\t\${Version}\t\${Architecture}\t\${source:Package}\t\${source:Version}\t$2" "$1"
+    printf '\t%s\n' "$3"
+}
+
+ldd "$build/whatsit" | awk '$2 == "=>" { print $1, $3 } $1 ~ /^\// { print $1, $1 }' >"$work/needed"
+while read -r soname path; do
+    package=$(package_of "$path")
+    if [ "${package%%:*}" = libc6 ]; then
+        cp -L "$path" "$work/glibc/"
+        note "$package" system -
+    else
+        cp -L "$path" "$libraries/$soname"
+        chmod 644 "$libraries/$soname"
+        note "$package" copied "lib/whatsit/$soname"
+    fi || {
+        echo "tarball.sh: $path belongs to no package, so its licence is unknown" >&2
+        exit 1
+    }
+done <"$work/needed" >"$work/packages"
+sed -n 's/^pkgcfg_lib_[^=]*=\(.*\.a\)$/\1/p' "$build/CMakeCache.txt" >"$work/archives"
+while read -r path; do
+    note "$(package_of "$path")" linked -
+done <"$work/archives" >>"$work/packages"
+{
+    printf 'package\tversion\tarchitecture\tsource\tsource-version\thow\tfile\n'
+    LC_ALL=C sort -u "$work/packages"
+} >"$papers/PACKAGES.tsv"
+
+tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+w --mtime="@$SOURCE_DATE_EPOCH" \
+    --format=gnu -c "$name" | xz -T1 -6 >"$folder/$name.tar.xz"
+python3 "$root/tools/sbom.py" "$tree" --version "$version" --output "$folder/$name.spdx.json"
+(cd "$folder" && sha256sum "$name.tar.xz" "$name.spdx.json" >"$name.sha256")
+
+# A stranger's machine: glibc, a photo, and what came out of the archive.
+stranger=$work/stranger
+mkdir -p "$stranger/proc" "$stranger/tmp" "$stranger/lib64" "$stranger/lib/$(gcc -print-multiarch)"
+xz -dc "$folder/$name.tar.xz" | tar -x -C "$stranger"
+cp "$work"/glibc/ld-linux* "$stranger/lib64/"
+cp "$work"/glibc/* "$stranger/lib/$(gcc -print-multiarch)/"
+cp "$root/samples/pizza.jpg" "$stranger/"
+if ! unshare -rm true 2>/dev/null; then
+    echo "tarball.sh: no user namespaces here, so the archive was made but not tried" >&2
+    exit 77
+fi
+# shellcheck disable=SC2016 # the inner shell's variables
+answer=$(unshare -rm sh -c 'mount --rbind /proc "$1/proc" && exec env -i HOME=/tmp "$(command -v chroot)" "$1" "$2" /pizza.jpg --labels pizza,dog --top 1' \
+    sh "$stranger" "/$name/bin/whatsit")
+echo "$answer"
+case $answer in
+*pizza*) ;;
+*) exit 1 ;;
+esac
+echo "$folder/$name.tar.xz: $(du -h "$folder/$name.tar.xz" | cut -f1), $(find "$libraries" -type f | wc -l) libraries beside the program, $(wc -l <"$work/archives") inside"
