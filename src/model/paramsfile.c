@@ -208,6 +208,8 @@ static wi_status check_known(const wi_gguf *gguf, wi_params *params, wi_error *e
             strcmp(name, kind_keys[WI_ROLE_TEXT]) == 0 ||
             strcmp(name, kind_keys[WI_ROLE_DECODER]) == 0 || strcmp(name, reads_key) == 0 ||
             in_rows(frame, N_FRAME, name) || in_rows(beside, N_BESIDE, name);
+        /* What a text tower would need changes nothing where there is none. */
+        known |= !params->tower[WI_ROLE_TEXT].kind && strncmp(name, "whatsit.text.", 13) == 0;
         for (size_t l = 0; l < n_lists && !known; l++)
             known = find_field(lists[l].fields, name) != NULL;
         if (!known)
