@@ -164,7 +164,7 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
     return srv_read_reading(request, a->body, response, &a->reading);
 }
 
-/* What the everyday head says of a picture that cannot be described; null when it cannot tell. */
+/* Whether the sentence is to be told; *perhaps: else what the everyday head says, null when it cannot tell. */
 static wi_status weigh(const srv_request *request, const asked *a, const wi_caption *best,
                        const float *embedding, bool *stands, json_t **perhaps, wi_error *error)
 {

@@ -52,32 +52,12 @@ static wi_status begin(jxl_reading *r, const wi_encoded *in, wi_error *error)
     return status;
 }
 
-static JxlDecoderStatus encoded_colors(const JxlDecoder *decoder, JxlColorEncoding *out)
-{
+/* Before 0.9 these functions take a pixel format, which they ignore. */
 #if JPEGXL_MAJOR_VERSION == 0 && JPEGXL_MINOR_VERSION < 9
-    return JxlDecoderGetColorAsEncodedProfile(decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, out);
+#define OF_DATA NULL, JXL_COLOR_PROFILE_TARGET_DATA
 #else
-    return JxlDecoderGetColorAsEncodedProfile(decoder, JXL_COLOR_PROFILE_TARGET_DATA, out);
+#define OF_DATA JXL_COLOR_PROFILE_TARGET_DATA
 #endif
-}
-
-static JxlDecoderStatus profile_size(const JxlDecoder *decoder, size_t *n)
-{
-#if JPEGXL_MAJOR_VERSION == 0 && JPEGXL_MINOR_VERSION < 9
-    return JxlDecoderGetICCProfileSize(decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, n);
-#else
-    return JxlDecoderGetICCProfileSize(decoder, JXL_COLOR_PROFILE_TARGET_DATA, n);
-#endif
-}
-
-static JxlDecoderStatus profile_bytes(const JxlDecoder *decoder, uint8_t *out, size_t n)
-{
-#if JPEGXL_MAJOR_VERSION == 0 && JPEGXL_MINOR_VERSION < 9
-    return JxlDecoderGetColorAsICCProfile(decoder, NULL, JXL_COLOR_PROFILE_TARGET_DATA, out, n);
-#else
-    return JxlDecoderGetColorAsICCProfile(decoder, JXL_COLOR_PROFILE_TARGET_DATA, out, n);
-#endif
-}
 
 /* By numbers where the file has them (JPEG XL numbers them as ITU-T H.273 does, but for P3), else by
  * the profile. */
@@ -85,7 +65,7 @@ static wi_status read_colors(const jxl_reading *r, wi_error *error)
 {
     JxlColorEncoding colors = {0}; /* grey pictures have no primaries, and libjxl leaves them out */
     wi_profile *profile = &r->image->profile;
-    if (encoded_colors(r->decoder, &colors) == JXL_DEC_SUCCESS &&
+    if (JxlDecoderGetColorAsEncodedProfile(r->decoder, OF_DATA, &colors) == JXL_DEC_SUCCESS &&
         colors.transfer_function != JXL_TRANSFER_FUNCTION_GAMMA &&
         colors.primaries != JXL_PRIMARIES_CUSTOM && colors.white_point != JXL_WHITE_POINT_CUSTOM) {
         bool p3 = colors.primaries == JXL_PRIMARIES_P3 && colors.white_point == JXL_WHITE_POINT_D65;
@@ -94,13 +74,14 @@ static wi_status read_colors(const jxl_reading *r, wi_error *error)
         return WI_OK;
     }
     size_t n = 0;
-    if (profile_size(r->decoder, &n) != JXL_DEC_SUCCESS || n == 0 || n > WI_IMAGE_MAX_ICC_BYTES)
+    if (JxlDecoderGetICCProfileSize(r->decoder, OF_DATA, &n) != JXL_DEC_SUCCESS || n == 0 ||
+        n > WI_IMAGE_MAX_ICC_BYTES)
         return WI_OK;
     uint8_t *icc = malloc(n);
     if (!icc)
         return wi_fail_nomem(error, n, "a colour profile");
     wi_status status = WI_OK;
-    if (profile_bytes(r->decoder, icc, n) == JXL_DEC_SUCCESS)
+    if (JxlDecoderGetColorAsICCProfile(r->decoder, OF_DATA, icc, n) == JXL_DEC_SUCCESS)
         status = wi_image_set_icc(r->image, icc, n, error);
     free(icc);
     return status;

@@ -31,7 +31,8 @@ static const void *tower_of(const wi_session *s)
 static wi_status open_room(const wi_session *s, room *r, wi_error *error)
 {
     const size_t dim = s->model->params.embedding_dim, side = explain_of(s)->grid(tower_of(s));
-    const size_t n_hidden = explain_of(s)->hidden_floats(tower_of(s));
+    const wi_tower_explain *explain = explain_of(s);
+    const size_t n_hidden = explain->hidden_floats ? explain->hidden_floats(tower_of(s)) : 1;
     const size_t n_rows = (side * side + 1) * wi_ld(dim);
     r->hidden = wi_aligned_alloc(n_hidden * sizeof(float));
     r->rows = wi_aligned_alloc(n_rows * sizeof(float));

@@ -352,12 +352,6 @@ static uint32_t grid(const void *tower)
     return (uint32_t)side_of(tower, STAGES - 1);
 }
 
-static size_t hidden_floats(const void *tower)
-{
-    (void)tower;
-    return 1; /* nothing is kept */
-}
-
 /* The end of the network, of each position of the last map by itself. */
 static void regions(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
                     float *hidden, float *rows, float *embedding, float *out)
@@ -412,7 +406,7 @@ static void units(const void *tower, wi_run *run, void *of_session, const uint8_
 }
 
 static const wi_tower_explain explanation = {
-    .grid = grid, .hidden_floats = hidden_floats, .regions = regions, .plan = plan, .units = units};
+    .grid = grid, .regions = regions, .plan = plan, .units = units};
 
 const wi_tower_kind wi_convnext_kind = {.name = "convnext",
                                         .role = WI_ROLE_IMAGE,

@@ -589,12 +589,6 @@ static uint32_t grid(const void *tower)
     return (uint32_t)side_of(f, f->n_stages - 1);
 }
 
-static size_t hidden_floats(const void *tower)
-{
-    (void)tower;
-    return 1; /* nothing is kept */
-}
-
 /* The embedding is the mean of these: behind the last map stands nothing but a matrix. */
 static void regions(const void *tower, wi_run *run, void *of_session, const uint8_t *pixels,
                     float *hidden, float *rows, float *embedding, float *out)
@@ -636,7 +630,7 @@ static void units(const void *tower, wi_run *run, void *of_session, const uint8_
 }
 
 static const wi_tower_explain explanation = {
-    .grid = grid, .hidden_floats = hidden_floats, .regions = regions, .plan = plan, .units = units};
+    .grid = grid, .regions = regions, .plan = plan, .units = units};
 
 const wi_tower_kind wi_fastvit_kind = {.name = "fastvit",
                                        .role = WI_ROLE_IMAGE,

@@ -870,13 +870,6 @@ static uint32_t grid(const void *tower)
     return last_block(tower)->side_out;
 }
 
-/* The head's map stays in the session's own memory. */
-static size_t hidden_floats(const void *tower)
-{
-    (void)tower;
-    return 1;
-}
-
 /* What the looking heads see when they look at place i alone. */
 static void look_at(const mbconv *net, memory *m, size_t i)
 {
@@ -963,7 +956,7 @@ static bool shows(const char *name)
 static const wi_tower_sight sight = {.shape = sight_shape, .copy = copy_sight, .shows = shows};
 
 static const wi_tower_explain explain = {
-    .grid = grid, .hidden_floats = hidden_floats, .regions = regions, .plan = plan, .units = units};
+    .grid = grid, .regions = regions, .plan = plan, .units = units};
 
 const wi_tower_kind wi_mbconv_kind = {.name = "mbconv",
                                       .role = WI_ROLE_IMAGE,

@@ -46,8 +46,8 @@ typedef struct wi_unit_plan {
 /* What an explanation may ask of an image tower. hidden and rows are room that the caller brings;
  * embedding[embedding_dim] is the picture's. */
 typedef struct wi_tower_explain {
-    uint32_t (*grid)(const void *tower); /* positions a side */
-    size_t (*hidden_floats)(const void *tower);
+    uint32_t (*grid)(const void *tower);        /* positions a side */
+    size_t (*hidden_floats)(const void *tower); /* at least 1; NULL: hidden is not used */
     /* out[grid*grid, embedding_dim]: each position's own embedding. rows[(grid*grid + 1) *
      * wi_ld(embedding_dim)]. */
     void (*regions)(const void *tower, wi_run *run, void *memory, const uint8_t *pixels,

@@ -223,17 +223,15 @@ static uint8_t *make_pixels(uint32_t px)
     return pixels;
 }
 
-static void export_made_model(void **state)
+/* A small model: what other processors make of it is compared with this one, which is compared with the
+ * originals elsewhere (tests/model). */
+static void export_family(wi_engine *engine, const char *folder, const char *name)
 {
-    (void)state;
-    wi_engine *engine = open_engine();
-    const recipe r = {.layout = LAYOUT_HF, .type = WI_RAW_F32, .towers = 3};
     example e = {0};
     wi_model *model = NULL;
     wi_model_info info;
     wi_error error = {0};
-    const char *path = make_checkpoint(&r);
-    if (wi_model_open(engine, path, NULL, &model, &error) != WI_OK ||
+    if (wi_model_open(engine, folder, NULL, &model, &error) != WI_OK ||
         wi_model_get_info(model, &info, &error) != WI_OK)
         fail_msg("%s", error.message);
     e.px = info.image_px;
@@ -243,8 +241,16 @@ static void export_made_model(void **state)
     memcpy(e.texts, plain_texts, sizeof e.texts);
     uint8_t *pixels = make_pixels(e.px);
     e.pixels = pixels;
-    export_model(engine, path, "made-vit", &e);
+    export_model(engine, folder, name, &e);
     free(pixels);
+}
+
+static void export_made_model(void **state)
+{
+    (void)state;
+    wi_engine *engine = open_engine();
+    const recipe r = {.layout = LAYOUT_HF, .type = WI_RAW_F32, .towers = 3};
+    export_family(engine, make_checkpoint(&r), "made-vit");
     wi_engine_close(&engine);
 }
 
@@ -320,28 +326,6 @@ static void export_reference_models(void **state)
     assert_true(n > 0);
     wi_engine_close(&engine);
     json_decref(texts);
-}
-
-/* Small models of other families: what other processors make of them is compared with this one, which
- * is compared with the originals elsewhere (tests/model). */
-static void export_family(wi_engine *engine, const char *folder, const char *name)
-{
-    example e = {0};
-    wi_model *model = NULL;
-    wi_model_info info;
-    wi_error error = {0};
-    if (wi_model_open(engine, folder, NULL, &model, &error) != WI_OK ||
-        wi_model_get_info(model, &info, &error) != WI_OK)
-        fail_msg("%s", error.message);
-    e.px = info.image_px;
-    wi_model_close(&model);
-    e.n_images = N_IMAGES;
-    e.n_texts = N_TEXTS;
-    memcpy(e.texts, plain_texts, sizeof e.texts);
-    uint8_t *pixels = make_pixels(e.px);
-    e.pixels = pixels;
-    export_model(engine, folder, name, &e);
-    free(pixels);
 }
 
 static void export_families(void **state)
