@@ -185,10 +185,13 @@ def costly_decoders(server):
     keeper, = serving.children(server.process.pid)
     found = []
     for pid in serving.children(keeper):
-        with open(f"/proc/{pid}/comm") as file:
-            name = file.read().strip()
-        with open(f"/proc/{pid}/stat") as file:
-            gives_way = file.read().rsplit(")", 1)[1].split()[16] == "10"
+        try:
+            with open(f"/proc/{pid}/comm") as file:
+                name = file.read().strip()
+            with open(f"/proc/{pid}/stat") as file:
+                gives_way = file.read().rsplit(")", 1)[1].split()[16] == "10"
+        except (FileNotFoundError, ProcessLookupError):  # it ended since the list was read
+            continue
         if name == "whatsit-costly":
             found.append(pid)
         if name.startswith("whatsit-"):  # else it has not been told yet which it is
