@@ -162,10 +162,10 @@ static pid_t start_process(srv_decoder *decoder, size_t index)
         while (index >= decoder->first[class + 1]) {
             class ++;
         }
-        prctl(PR_SET_NAME, names[class]);
         if (class != CHEAP) {
             srv_give_way();
         }
+        prctl(PR_SET_NAME, names[class]); /* last: who reads the name finds the rest as it stays */
         shared *memory = decoder->slots[index].memory;
         memory->in_force = srv_sandbox_enter(decoder->options.max_pixels, &memory->failed);
         reply ready = {0};
