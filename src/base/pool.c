@@ -1,11 +1,16 @@
 /* Each thread has a stretch of the jobs of its own, so that the job after a job is nearly always its
  * next one and it can fetch ahead; a thread that is done takes from the stretches of the others.
  * Threads between two runs of one forward pass spin for some microseconds before they sleep, because
- * a tower is some hundred runs with almost nothing between them.
+ * a tower is some hundred runs with almost nothing between them. A scheduler likes to wake a thread
+ * on the processor that wakes it, where it would wait for milliseconds behind the caller while
+ * others are idle; so the caller's own processor is closed to a sleeper until it has woken.
  *
  * Invariant: `ticket` counts runs. A worker takes part in run t at most once, and the caller
  * returns from run t only when `n_working` is back to 0, so no worker can touch the next run's job
  * too early. */
+#if defined(__linux__)
+#define _GNU_SOURCE /* sched_setaffinity */
+#endif
 #include "base/pool.h"
 
 #include "base/error.h"
@@ -17,6 +22,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 enum { SPIN_ROUNDS = 2000 };
 
@@ -28,6 +37,12 @@ typedef struct worker {
     size_t end; /* of its stretch of jobs */
     atomic_size_t next;
     char apart[64]; /* no two counters in one cache line */
+    bool asleep;    /* this and the rest: guarded by the pool's mutex */
+#if defined(__linux__)
+    pid_t id;
+    bool elsewhere;    /* the processor of the thread that wakes it is closed to it */
+    cpu_set_t allowed; /* processors, when it fell asleep */
+#endif
 } worker;
 
 struct wi_pool {
@@ -73,8 +88,60 @@ static void take_jobs(wi_pool *pool, int number)
     }
 }
 
-static unsigned wait_for_ticket(wi_pool *pool, unsigned seen)
+#if defined(__linux__)
+static void fall_asleep(worker *me)
 {
+    if (me->id == 0)
+        me->id = (pid_t)syscall(SYS_gettid);
+    me->asleep = sched_getaffinity(0, sizeof me->allowed, &me->allowed) == 0;
+    me->elsewhere = false;
+}
+
+static void wake_up(worker *me)
+{
+    me->asleep = false;
+    if (me->elsewhere)
+        sched_setaffinity(0, sizeof me->allowed, &me->allowed);
+}
+
+/* Where there are fewer processors than threads, some have to share one. */
+static void send_elsewhere(const wi_pool *pool, worker *sleeper, int processor)
+{
+    cpu_set_t others = sleeper->allowed;
+    if (CPU_COUNT(&others) < pool->n_threads || !CPU_ISSET((size_t)processor, &others))
+        return;
+    CPU_CLR((size_t)processor, &others);
+    sleeper->elsewhere = sched_setaffinity(sleeper->id, sizeof others, &others) == 0;
+}
+
+static void make_room(wi_pool *pool)
+{
+    const int here = sched_getcpu();
+    for (int i = 1; here >= 0 && here < CPU_SETSIZE && i < pool->n_threads; i++) {
+        if (pool->workers[i].asleep)
+            send_elsewhere(pool, &pool->workers[i], here);
+    }
+}
+#else
+static void fall_asleep(worker *me)
+{
+    me->asleep = true;
+}
+
+static void wake_up(worker *me)
+{
+    me->asleep = false;
+}
+
+static void make_room(wi_pool *pool)
+{
+    (void)pool;
+}
+#endif
+
+static unsigned wait_for_ticket(worker *me, unsigned seen)
+{
+    wi_pool *pool = me->pool;
     for (int i = 0; i < SPIN_ROUNDS; i++) {
         unsigned now = atomic_load_explicit(&pool->ticket, memory_order_acquire);
         if (now != seen)
@@ -82,9 +149,14 @@ static unsigned wait_for_ticket(wi_pool *pool, unsigned seen)
         relax();
     }
     pthread_mutex_lock(&pool->mutex);
-    unsigned now;
-    while ((now = atomic_load_explicit(&pool->ticket, memory_order_acquire)) == seen)
-        pthread_cond_wait(&pool->wake, &pool->mutex);
+    unsigned now = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+    if (now == seen) {
+        fall_asleep(me);
+        do
+            pthread_cond_wait(&pool->wake, &pool->mutex);
+        while ((now = atomic_load_explicit(&pool->ticket, memory_order_acquire)) == seen);
+        wake_up(me);
+    }
     pthread_mutex_unlock(&pool->mutex);
     return now;
 }
@@ -95,7 +167,7 @@ static void *worker_main(void *argument)
     wi_pool *pool = me->pool;
     unsigned seen = 0;
     for (;;) {
-        seen = wait_for_ticket(pool, seen);
+        seen = wait_for_ticket(me, seen);
         if (atomic_load(&pool->closing))
             return NULL;
         take_jobs(pool, me->number);
@@ -130,9 +202,10 @@ wi_status wi_pool_open(int n_threads, wi_pool **out, wi_error *error)
 static void start_run(wi_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
+    make_room(pool);
     atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_release);
-    pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->mutex);
+    pthread_cond_broadcast(&pool->wake);
 }
 
 void wi_pool_close(wi_pool **pool_pointer)

@@ -1,4 +1,8 @@
 /* The thread pool: every job runs once, and a thread that is held up holds up only its own job. */
+#if defined(__linux__)
+#define _GNU_SOURCE /* sched_getaffinity */
+#include <sched.h>
+#endif
 #include "base/pool.h"
 
 #include <setjmp.h>
@@ -82,11 +86,51 @@ static void nobody_waits_for_a_slow_thread(void **state)
     }
 }
 
+#if defined(__linux__)
+typedef struct place {
+    cpu_set_t allowed; /* to the thread that runs jobs */
+    atomic_int n_differ, n_workers;
+} place;
+
+static void look_at_processors(void *context, size_t job, int worker)
+{
+    place *p = context;
+    cpu_set_t mine;
+    (void)job;
+    if (sched_getaffinity(0, sizeof mine, &mine) != 0 || !CPU_EQUAL(&mine, &p->allowed))
+        atomic_fetch_add(&p->n_differ, 1);
+    if (worker > 0)
+        atomic_fetch_add(&p->n_workers, 1);
+    nanosleep(&(struct timespec){0, 1000000}, NULL);
+}
+
+/* A sleeper is woken elsewhere than on the processor of who wakes it, but then may go anywhere. */
+static void a_woken_thread_may_run_anywhere(void **state)
+{
+    (void)state;
+    place p = {0};
+    assert_int_equal(sched_getaffinity(0, sizeof p.allowed, &p.allowed), 0);
+    for (int n_threads = 2; n_threads <= MAX_THREADS; n_threads++) {
+        wi_pool *pool = opened(n_threads);
+        for (int runs = 0; runs < 3 || p.n_workers == 0; runs++) {
+            nanosleep(&(struct timespec){0, 5000000}, NULL); /* they fall asleep */
+            wi_pool_run(pool, 8, look_at_processors, &p);
+            assert_int_equal(p.n_differ, 0);
+        }
+        p.n_workers = 0;
+        wi_pool_close(&pool);
+    }
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_job_runs_once),
         cmocka_unit_test(nobody_waits_for_a_slow_thread),
+#if defined(__linux__)
+        cmocka_unit_test(a_woken_thread_may_run_anywhere),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
