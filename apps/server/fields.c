@@ -114,11 +114,29 @@ bool srv_name_check(const srv_request *request, const char *name, const char *co
     return *names || refuse(request, name, what, best, response);
 }
 
+/* "head=a&head=b" are two heads; of all others only one could count. */
+static bool is_alone(const srv_request *request, size_t index, srv_response *response)
+{
+    const srv_pair *items = request->query.items;
+    const char *name = items[index].name;
+    size_t i = 0;
+    while (i < index && strcmp(items[i].name, name)) {
+        i++;
+    }
+    if (i < index && strcmp(name, "head")) {
+        srv_error(request, response, 422, "twice", "'%.60s' is there more than once", name);
+        return false;
+    }
+    return true;
+}
+
 bool srv_query_check(const srv_request *request, const char *const *names, srv_response *response)
 {
     bool good = true;
     for (size_t i = 0; i < request->query.n && good; i++) {
-        good = srv_name_check(request, request->query.items[i].name, names, "parameter", response);
+        good =
+            srv_name_check(request, request->query.items[i].name, names, "parameter", response) &&
+            is_alone(request, i, response);
     }
     return good;
 }

@@ -27,6 +27,7 @@ bool srv_fields_check(const srv_request *request, const json_t *object, const sr
 /* The same for names in the query string, or of a form's fields; names ends with NULL. what: "parameter". */
 bool srv_name_check(const srv_request *request, const char *name, const char *const *names,
                     const char *what, srv_response *response);
+/* All names of the query, each of which, but 'head', is there once. */
 bool srv_query_check(const srv_request *request, const char *const *names, srv_response *response);
 
 /* None of these names stands in the query and, with a value, in the body as well: which one counts? */

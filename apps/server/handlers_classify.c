@@ -113,18 +113,9 @@ static bool read_fields(const srv_request *request, asked *a, srv_response *resp
     return true;
 }
 
-static char *field(const srv_parts *parts, const char *name)
-{
-    const srv_part *part = srv_parts_find(parts, name);
-    return part ? strndup((const char *)part->bytes, part->n_bytes) : NULL;
-}
-
 /* What the query string and the fields of a form may say. */
 static const char *const names[] = {"head",  "top",   "labels", "template", "multi", "explain",
                                     "model", "exact", "strict", "no_exif",  "alpha", NULL};
-static const char *const form_names[] = {"image",    "file",    "head",    "top",   "labels",
-                                         "template", "multi",   "explain", "model", "exact",
-                                         "strict",   "no_exif", "alpha",   NULL};
 static const srv_field json_fields[] = {
     {"image", SRV_TEXT | SRV_NULL},
     {"images", SRV_TEXTS | SRV_NULL},
@@ -141,15 +132,6 @@ static const srv_field json_fields[] = {
     {"alpha", SRV_TEXT | SRV_NULL},
 };
 
-static bool check_form(const srv_request *request, const srv_parts *parts, srv_response *response)
-{
-    bool good = true;
-    for (size_t i = 0; i < parts->n && good; i++) {
-        good = srv_name_check(request, parts->items[i].name, form_names, "field", response);
-    }
-    return good;
-}
-
 static bool has_room(const srv_request *request, const asked *a, srv_response *response)
 {
     if (a->n_pictures == MAX_PICTURES) {
@@ -160,11 +142,14 @@ static bool has_room(const srv_request *request, const asked *a, srv_response *r
 }
 
 /* Every field 'image' of a form is a picture. */
-static bool add_parts(const srv_request *request, asked *a, srv_response *response)
+static bool read_form(srv_request *request, asked *a, srv_response *response)
 {
+    if (!srv_read_form(request, names, &a->parts, response)) {
+        return false;
+    }
     for (size_t i = 0; i < a->parts.n; i++) {
         const srv_part *part = &a->parts.items[i];
-        if (strcmp(part->name, "image") && strcmp(part->name, "file")) {
+        if (!srv_part_is_picture(part)) {
             continue;
         }
         if (!has_room(request, a, response)) {
@@ -172,40 +157,8 @@ static bool add_parts(const srv_request *request, asked *a, srv_response *respon
         }
         a->pictures[a->n_pictures++] = (picture){part->bytes, part->n_bytes, NULL};
     }
-    if (a->n_pictures == 0) {
-        srv_error(request, response, 400, "no_picture", "the form has no field 'image'");
-        return false;
-    }
     a->many = a->n_pictures > 1;
-    return true;
-}
-
-static bool read_form(srv_request *request, asked *a, srv_response *response)
-{
-    wi_error error = {0};
-    if (srv_parts_read(request, &a->parts, &error) != WI_OK) {
-        srv_error_of(request, response, &error);
-        return false;
-    }
-    if (!check_form(request, &a->parts, response)) {
-        return false;
-    }
-    for (size_t i = 0; names[i]; i++) {
-        char *value = field(&a->parts, names[i]);
-        if (value && srv_pairs_get(&request->query, names[i])) {
-            srv_error(request, response, 422, "twice", "'%s' is in the query and in the form",
-                      names[i]);
-            free(value);
-            return false;
-        }
-        bool added = !value || srv_pairs_add(&request->query, names[i], value);
-        free(value);
-        if (!added) {
-            srv_error(request, response, 503, "nomem", "out of memory");
-            return false;
-        }
-    }
-    return add_parts(request, a, response) && read_fields(request, a, response);
+    return read_fields(request, a, response);
 }
 
 static bool read_json_heads(asked *a, const json_t *head)
@@ -250,11 +203,9 @@ static bool add_packed(const srv_request *request, asked *a, srv_response *respo
 
 static bool read_json(srv_request *request, asked *a, srv_response *response)
 {
-    a->body = srv_body_json(request, response);
-    if (!a->body ||
-        !srv_fields_check(request, a->body, json_fields, sizeof json_fields / sizeof json_fields[0],
-                          response) ||
-        !srv_twice_check(request, a->body, names, response) || !read_fields(request, a, response)) {
+    a->body = srv_read_json(request, json_fields, sizeof json_fields / sizeof json_fields[0], names,
+                            response);
+    if (!a->body || !read_fields(request, a, response)) {
         return false;
     }
     const json_t *top = json_object_get(a->body, "top");
@@ -297,8 +248,7 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
     if (a->n_pictures == 0) {
         a->pictures[a->n_pictures++] = (picture){request->body, request->n_body, NULL};
     }
-    const char *name = srv_pairs_get(&request->query, "model");
-    name = name ? name : json_string_value(json_object_get(a->body, "model"));
+    const char *name = srv_text_of(request, a->body, "model");
     if (good) {
         a->model = srv_models_find(request->models, name);
         if (!a->model) {

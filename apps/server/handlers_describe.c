@@ -24,8 +24,6 @@ typedef struct asked {
 
 static const char *const names[] = {"n",      "beam",    "about", "model", "exact",
                                     "strict", "no_exif", "alpha", NULL};
-static const char *const form_names[] = {"image", "file",   "n",       "beam",  "about", "model",
-                                         "exact", "strict", "no_exif", "alpha", NULL};
 static const srv_field json_fields[] = {
     {"image", SRV_TEXT},
     {"n", SRV_NUMBER | SRV_NULL},
@@ -45,44 +43,32 @@ static void free_asked(asked *a)
     srv_parts_free(&a->parts);
 }
 
-/* A form's fields count as if they stood in the query. */
 static bool read_form(srv_request *request, asked *a, srv_response *response)
 {
-    wi_error error = {0};
-    if (srv_parts_read(request, &a->parts, &error) != WI_OK) {
-        srv_error_of(request, response, &error);
+    if (!srv_read_form(request, names, &a->parts, response)) {
         return false;
     }
     for (size_t i = 0; i < a->parts.n; i++) {
         const srv_part *part = &a->parts.items[i];
-        if (!srv_name_check(request, part->name, form_names, "field", response)) {
-            return false;
-        }
-        if (!strcmp(part->name, "image") || !strcmp(part->name, "file")) {
-            a->bytes = part->bytes;
-            a->n_bytes = part->n_bytes;
+        if (!srv_part_is_picture(part)) {
             continue;
         }
-        char *value = strndup((const char *)part->bytes, part->n_bytes);
-        bool added = value && srv_pairs_add(&request->query, part->name, value);
-        free(value);
-        if (!added) {
-            srv_error(request, response, 503, "nomem", "out of memory");
+        if (a->bytes) {
+            srv_error(request, response, 400, "arg", "more than one picture");
             return false;
         }
+        a->bytes = part->bytes;
+        a->n_bytes = part->n_bytes;
     }
-    if (!a->bytes) {
-        srv_error(request, response, 400, "no_picture", "the form has no field 'image'");
-    }
-    return a->bytes != NULL;
+    return true;
 }
 
 static bool read_json(srv_request *request, asked *a, srv_response *response)
 {
     wi_error error = {0};
-    a->body = srv_body_json(request, response);
-    if (!a->body || !srv_fields_check(request, a->body, json_fields,
-                                      sizeof json_fields / sizeof json_fields[0], response)) {
+    a->body = srv_read_json(request, json_fields, sizeof json_fields / sizeof json_fields[0], names,
+                            response);
+    if (!a->body) {
         return false;
     }
     const char *image = json_string_value(json_object_get(a->body, "image"));
@@ -121,12 +107,6 @@ static bool read_number(const srv_request *request, const asked *a, const char *
     return true;
 }
 
-static const char *text_of(const srv_request *request, const asked *a, const char *name)
-{
-    const char *text = json_string_value(json_object_get(a->body, name));
-    return text ? text : srv_pairs_get(&request->query, name);
-}
-
 static bool read_asked(srv_request *request, asked *a, srv_response *response)
 {
     if (!srv_query_check(request, names, response)) {
@@ -150,12 +130,12 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
         srv_error(request, response, 400, "arg", "'beam' is at least 'n'");
         return false;
     }
-    a->about = text_of(request, a, "about");
+    a->about = srv_text_of(request, a->body, "about");
     if (a->about && strlen(a->about) > MAX_ABOUT) {
         srv_error(request, response, 400, "arg", "'about' has more than %d bytes", MAX_ABOUT);
         return false;
     }
-    const char *name = text_of(request, a, "model");
+    const char *name = srv_text_of(request, a->body, "model");
     a->model = srv_models_find(request->models, name);
     if (!a->model) {
         srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);

@@ -190,18 +190,18 @@ static bool read_inputs(srv_request *request, json_t **body, srv_parts *parts, i
         return false;
     }
     if (srv_is_type(request, "application/json")) {
-        *body = srv_body_json(request, response);
-        if (!*body ||
-            !srv_fields_check(request, *body, fields, sizeof fields / sizeof fields[0], response) ||
-            !srv_twice_check(request, *body, names, response)) {
+        *body = srv_read_json(request, fields, sizeof fields / sizeof fields[0], names, response);
+        if (!*body) {
             return false;
         }
         good = read_json(*body, all, &error);
     } else if (srv_is_multipart(request)) {
-        good = srv_parts_read(request, parts, &error) == WI_OK;
+        if (!srv_read_form(request, names, parts, response)) {
+            return false;
+        }
         for (size_t i = 0; good && i < parts->n; i++) {
             const srv_part *part = &parts->items[i];
-            if (!strcmp(part->name, "image") || !strcmp(part->name, "file")) {
+            if (srv_part_is_picture(part)) {
                 good = add_input(all, NULL, NULL, &error);
                 if (good) {
                     all->items[all->n - 1].bytes = part->bytes;
@@ -233,9 +233,7 @@ void srv_handle_embed(srv_request *request, srv_response *response)
     float *rows = NULL;
     srv_model *model = NULL;
     if (read_inputs(request, &body, &parts, &all, response)) {
-        const char *name = srv_pairs_get(&request->query, "model");
-        model = find_model(request, name ? name : json_string_value(json_object_get(body, "model")),
-                           response);
+        model = find_model(request, srv_text_of(request, body, "model"), response);
         rows = model && srv_read_reading(request, body, response, &all.reading)
                    ? embed(request, model, &all, response)
                    : NULL;

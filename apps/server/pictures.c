@@ -145,6 +145,59 @@ void srv_parts_free(srv_parts *parts)
     *parts = (srv_parts){0};
 }
 
+bool srv_part_is_picture(const srv_part *part)
+{
+    return !strcmp(part->name, "image") || !strcmp(part->name, "file");
+}
+
+/* n_query: so many stood in the query before the form was read. */
+static bool add_field(srv_request *request, const srv_part *part, size_t n_query,
+                      srv_response *response)
+{
+    const srv_pairs before = {.items = request->query.items, .n = n_query};
+    if (srv_pairs_get(&before, part->name)) {
+        srv_error(request, response, 422, "twice", "'%s' is in the query and in the form",
+                  part->name);
+        return false;
+    }
+    char *value = memchr(part->bytes, 0, part->n_bytes)
+                      ? NULL
+                      : strndup((const char *)part->bytes, part->n_bytes);
+    const bool is_text = value && srv_text_ok(value);
+    const bool added = is_text && srv_pairs_add(&request->query, part->name, value);
+    free(value);
+    if (!is_text) {
+        srv_error(request, response, 400, "not_utf8", "the form's field '%s' is not UTF-8",
+                  part->name);
+    } else if (!added) {
+        srv_error(request, response, 503, "nomem", "out of memory");
+    }
+    return added;
+}
+
+bool srv_read_form(srv_request *request, const char *const *names, srv_parts *parts,
+                   srv_response *response)
+{
+    wi_error error = {0};
+    const size_t n_query = request->query.n;
+    bool good = true, has_picture = false;
+    if (srv_parts_read(request, parts, &error) != WI_OK) {
+        srv_error_of(request, response, &error);
+        return false;
+    }
+    for (size_t i = 0; i < parts->n && good; i++) {
+        const srv_part *part = &parts->items[i];
+        const bool is_picture = srv_part_is_picture(part);
+        has_picture = has_picture || is_picture;
+        good = is_picture || (srv_name_check(request, part->name, names, "field", response) &&
+                              add_field(request, part, n_query, response));
+    }
+    if (good && !has_picture) {
+        srv_error(request, response, 400, "no_picture", "the form has no field 'image'");
+    }
+    return good && has_picture && srv_query_check(request, names, response);
+}
+
 /* ---- base64 ---- */
 
 wi_status srv_base64(const char *text, uint8_t **out, size_t *n, wi_error *error)
@@ -318,4 +371,22 @@ json_t *srv_body_json(srv_request *request, srv_response *response)
         body = NULL;
     }
     return body;
+}
+
+json_t *srv_read_json(srv_request *request, const srv_field *fields, size_t n_fields,
+                      const char *const *names, srv_response *response)
+{
+    json_t *body = srv_body_json(request, response);
+    if (body && (!srv_fields_check(request, body, fields, n_fields, response) ||
+                 !srv_twice_check(request, body, names, response))) {
+        json_decref(body);
+        body = NULL;
+    }
+    return body;
+}
+
+const char *srv_text_of(const srv_request *request, const json_t *body, const char *name)
+{
+    const char *text = json_string_value(json_object_get(body, name));
+    return text ? text : srv_pairs_get(&request->query, name);
 }

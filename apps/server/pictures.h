@@ -3,6 +3,7 @@
 #define SERVER_PICTURES_H
 
 #include "decoder.h"
+#include "fields.h"
 #include "message.h"
 #include "model.h"
 
@@ -28,6 +29,13 @@ wi_status srv_parts_read(const srv_request *request, srv_parts *out, wi_error *e
 const srv_part *srv_parts_find(const srv_parts *parts, const char *name);
 void srv_parts_free(srv_parts *parts);
 
+/* A form of pictures ('image' or 'file', as often as one likes) and of fields, which then count as if they stood in the
+ * query: names ends with NULL. False after answering: what is no form, has another field, no picture, or a field that
+ * is in the query as well. The caller frees the parts in any case. */
+bool srv_read_form(srv_request *request, const char *const *names, srv_parts *parts,
+                   srv_response *response);
+bool srv_part_is_picture(const srv_part *part);
+
 /* Base64, plain or as a data: URL, with or without padding and line ends. Owns: the caller frees *out.
  * Errors: WI_ERR_FORMAT */
 wi_status srv_base64(const char *text, uint8_t **out, size_t *n, wi_error *error);
@@ -52,5 +60,10 @@ void srv_picture_error(const srv_request *request, srv_response *response, const
 /* Answers 415, 400 (JSON is broken), 413 or 503 (it holds too many values) and returns NULL, or returns the body,
  * which the caller decrefs. */
 json_t *srv_body_json(srv_request *request, srv_response *response);
+/* The same, with these fields and no others, none of which (names, ending with NULL) is in the query as well: 422. */
+json_t *srv_read_json(srv_request *request, const srv_field *fields, size_t n_fields,
+                      const char *const *names, srv_response *response);
+/* A text from the body (NULL: none), else from the query; NULL where it is in neither. */
+const char *srv_text_of(const srv_request *request, const json_t *body, const char *name);
 
 #endif

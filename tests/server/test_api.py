@@ -455,6 +455,35 @@ def test_embed(room):
     ask("POST", "/v1/embed", {}, expect=400)
 
 
+def test_one_place_for_a_field(room):
+    """The three that take a picture read forms and JSON alike: a field is known, is text, and stands in one place."""
+    ask = room.serve().client().call
+    for path, name, good in (("/v1/classify", "top", "1"), ("/v1/describe", "n", "1"), ("/v1/embed", "alpha", "ground")):
+        def form(*fields, query="", status=422):
+            body, kind = multipart(fields, [("image", room.picture)])
+            return ask("POST", path + query, body, {"Content-Type": kind}, status).json
+        usual = 404 if path == "/v1/describe" else 200  # here is no describer
+        value = good.encode()
+        form((name, value), status=usual)
+        form(query=f"?{name}={good}", status=usual)
+        assert form((name, value), query=f"?{name}={good}")["error"]["code"] == "twice"
+        assert form((name, value), (name, value))["error"]["code"] == "twice"
+        assert form(query=f"?{name}={good}&{name}={good}")["error"]["code"] == "twice"
+        assert form((name + "x", value))["error"]["code"] == "unknown_field"
+        assert form((name, b"\xff"), status=400)["error"]["code"] == "not_utf8"
+        assert form((name, value + b"\0"), status=400)["error"]["code"] == "not_utf8"
+        assert form(("model", b"none"), status=404)["error"]["message"] == "there is no model 'none'"
+        body, kind = multipart([(name, value)], [])
+        assert ask("POST", path, body, {"Content-Type": kind}, 400).json["error"]["code"] == "no_picture"
+        packed = {"image": text_of(room.picture), name: int(good) if good == "1" else good}
+        ask("POST", path, packed, expect=usual)
+        assert ask("POST", f"{path}?{name}={good}", packed, expect=422).json["error"]["code"] == "twice"
+    body, kind = multipart([("head", b"fruits"), ("head", b"nouns")], [("image", room.picture)])
+    assert len(ask("POST", "/v1/classify", body, {"Content-Type": kind}, 200).json["results"]) == 2
+    body, kind = multipart([], [("image", room.picture)] * 2)
+    ask("POST", "/v1/describe", body, {"Content-Type": kind}, 400)
+
+
 def test_describe(room):
     ask = room.serve().client().call
     assert ask("POST", "/v1/describe", room.picture, expect=404).json["error"]["code"] == "no_describer"
@@ -646,4 +675,4 @@ def test_idle(room):
 
 if __name__ == "__main__":
     serving.main([test_classify, test_ways_to_read_a_picture, test_several_pictures, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_archives, test_webhooks, test_jobs_go_on, test_many_jobs,
-                  test_models, test_embed, test_describe, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
+                  test_models, test_embed, test_one_place_for_a_field, test_describe, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
