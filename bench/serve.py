@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The figures of docs/SERVER.md: a server of its own on a free port of this machine, measured from outside.
 
-    bench/serve.py PROGRAM BENCH_SERVE MODEL PHOTO [--rounds N] [--seconds S] [--connections N] [--soak S]
+    bench/serve.py PROGRAM BENCH_SERVE MODEL PHOTO [--rounds N] [--seconds S] [--connections N] [--soak S] [--compare N,N,...]
 
 BENCH_SERVE is the program of bench/bench_serve.c. Prints JSON lines; checks nothing. --soak: only S seconds of load,
-and the server's memory while it lasts."""
+and the server's memory while it lasts. --compare: only so many connections each, in turns; what a request costs whom,
+which says something on a machine with other work, too."""
 import argparse
 import http.client
 import json
@@ -89,6 +90,44 @@ def processor_time(options, server):
         batch=round(images / batches, 1), encoder_busy=round(encoding / wall / os.cpu_count(), 3))
 
 
+def switches(pid):
+    """How often the threads of a process have left a core, by themselves and not."""
+    counts = [0, 0]
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/status") as file:
+                found = re.findall(r"voluntary_ctxt_switches:\s+(\d+)", file.read())
+        except OSError:  # it has ended meanwhile
+            continue
+        counts = [a + int(b) for a, b in zip(counts, found)]
+    return counts
+
+
+def one_load(options, server, n):
+    before, own, used = server.counters(), processor_s(server.pids[:1]), processor_s(server.pids)
+    left, client = switches(server.process.pid), resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = json.loads(subprocess.run([options.bench_serve, options.model, options.photo, str(server.port), "--connections",
+                                      str(n), "--load", str(options.seconds)], check=True, capture_output=True, text=True).stdout)
+    client = [b - a for a, b in zip(client[:2], resource.getrusage(resource.RUSAGE_CHILDREN)[:2])]
+    own, used = processor_s(server.pids[:1]) - own, processor_s(server.pids) - used
+    batches, images, _ = (b - a for a, b in zip(before, server.counters()))
+    left = [b - a for a, b in zip(left, switches(server.process.pid))]
+    return {**{k: v for k, v in said.items() if isinstance(v, (int, float))}, "server_ms": own / images * 1e3,
+            "decoding_ms": (used - own) / images * 1e3, "client_ms": sum(client) / images * 1e3, "batch": images / batches,
+            "left_a_core": left[0] / images, "lost_a_core": left[1] / images}
+
+
+def compare(options, server):
+    wanted = [int(n) for n in options.compare.split(",")]
+    rows = {n: [] for n in wanted}
+    one_load(options, server, wanted[0])
+    for _ in range(options.rounds):
+        for n in wanted:
+            rows[n].append(one_load(options, server, n))
+    for n in wanted:
+        say("connections", n=n, **{k: round(statistics.median(row[k] for row in rows[n]), 2) for k in rows[n][0]})
+
+
 def head_of_30(server):
     times = []
     for i in range(5):
@@ -147,12 +186,15 @@ def main():
     arguments.add_argument("--seconds", type=float, default=5)
     arguments.add_argument("--connections", type=int, default=16)
     arguments.add_argument("--soak", type=int)
+    arguments.add_argument("--compare")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="whatsit-serve-") as folder:
         server = Server(options, folder)
         try:
             if options.soak:
                 soak(options, server)
+            elif options.compare:
+                compare(options, server)
             else:
                 beside(options, server)
                 processor_time(options, server)

@@ -1,15 +1,13 @@
 /* whatsit keys: who may ask the server, and how much. */
-#include "../server/keys.h"
+#include "../server/accounts.h"
 #include "output.h"
 #include "paths.h"
 #include "serving.h"
 #include "term.h"
 #include "verbs.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define DB_OPTION                                                                                  \
     {"db", 0, "FILE|URL", false, "the server's database: a file, or postgres://...", "@file"}
@@ -81,30 +79,24 @@ static int open_store(cli_app *app, const cli_args *args, store **out)
     return status == WI_OK ? CLI_OK : cli_failed(app, NULL, &error);
 }
 
-static int read_plan(const cli_args *args, store_plan *plan)
+/* What is given on the command line, and the rest as it was. */
+static int change_plan(const cli_args *args, store_plan *plan)
 {
-    long requests, heads, megabytes, concurrency, rate, burst, kept, kept_mb;
-    int status = cli_args_number(args, "requests", -1, LONG_MAX, 10000, &requests);
-    status = status ? status : cli_args_number(args, "heads", -1, LONG_MAX, 100, &heads);
-    status = status ? status : cli_args_number(args, "megabytes", -1, 1L << 40, -1, &megabytes);
-    status = status ? status : cli_args_number(args, "concurrency", -1, 100000, 8, &concurrency);
-    status = status ? status : cli_args_number(args, "rate", -1, 1000000, -1, &rate);
-    status = status ? status : cli_args_number(args, "keep-heads", -1, LONG_MAX, 1000, &kept);
-    status =
-        status ? status : cli_args_number(args, "keep-megabytes", -1, 1L << 40, 2048, &kept_mb);
-    status = status ? status
-                    : cli_args_number(args, "burst", 1, 1000000, rate > 0 ? 4 * rate : 1, &burst);
-    if (status == CLI_OK) {
-        *plan = (store_plan){
-            .requests_a_day = requests,
-            .heads_a_day = heads,
-            .bytes_a_day = megabytes < 0 ? -1 : megabytes << 20,
-            .concurrency = concurrency,
-            .rate_milli = rate < 0 ? -1 : rate * 1000,
-            .burst = rate < 0 ? -1 : burst,
-            .heads_kept = kept,
-            .bytes_kept = kept_mb < 0 ? -1 : kept_mb << 20,
-        };
+    const struct {
+        const char *name;
+        int64_t *value, unit;
+    } all[] = {
+        {"requests", &plan->requests_a_day, 1},     {"heads", &plan->heads_a_day, 1},
+        {"megabytes", &plan->bytes_a_day, 1 << 20}, {"concurrency", &plan->concurrency, 1},
+        {"rate", &plan->rate_milli, 1000},          {"burst", &plan->burst, 1},
+        {"keep-heads", &plan->heads_kept, 1},       {"keep-megabytes", &plan->bytes_kept, 1 << 20}};
+    int status = CLI_OK;
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && status == CLI_OK; i++) {
+        long number = 0;
+        status = cli_args_number(args, all[i].name, -1, 1L << 40, 0, &number);
+        if (status == CLI_OK && cli_args_has(args, all[i].name)) {
+            *all[i].value = number < 0 ? -1 : number * all[i].unit;
+        }
     }
     return status;
 }
@@ -127,28 +119,34 @@ static int read_scope(const cli_args *args, store_key *key)
     return status;
 }
 
+static void show_secret(const cli_args *args, const store_key *key, const char *text)
+{
+    if (cli_args_has(args, "json")) {
+        cli_json_line(srv_key_secret_json(key, text));
+    } else {
+        printf("%s\n", text);
+    }
+}
+
 static int run_new(cli_app *app, const cli_args *args)
 {
     store *st = NULL;
     store_key key = {0};
     char text[SRV_KEY_TEXT_BYTES];
     wi_error error = {0};
-    int status = read_plan(args, &key.plan);
+    srv_plan_default(&key.plan);
+    int status = change_plan(args, &key.plan);
+    if (key.plan.rate_milli > 0 && !cli_args_has(args, "burst")) {
+        key.plan.burst = 4 * key.plan.rate_milli / 1000;
+    }
     status = status ? status : read_scope(args, &key);
     status = status ? status : open_store(app, args, &st);
-    if (status == CLI_OK) {
-        wi_status made = srv_key_new(&key, text, &error);
-        key.name = cli_text("%s", args->operands[0]);
-        key.created_ms = store_now_ms();
-        if (made == WI_OK) {
-            made = store_key_put(st, &key, &error);
-        }
-        if (made != WI_OK) {
-            status = cli_failed(app, NULL, &error);
-        } else if (cli_args_has(args, "json")) {
-            cli_json_line(json_pack("{s:s,s:s,s:s}", "id", key.id, "name", key.name, "key", text));
-        } else {
-            printf("%s\n", text);
+    key.name = cli_text("%s", args->operands[0]);
+    if (status == CLI_OK && srv_key_make(st, &key, text, &error) != WI_OK) {
+        status = cli_failed(app, NULL, &error);
+    } else if (status == CLI_OK) {
+        show_secret(args, &key, text);
+        if (!cli_args_has(args, "json")) {
             cli_note(app, "this is the only time that the key is shown");
         }
     }
@@ -176,27 +174,19 @@ static int run_list(cli_app *app, const cli_args *args)
     }
     for (size_t i = 0; i < n; i++) {
         const store_key *key = &keys[i];
-        const char *state = key->revoked_ms                                       ? "revoked"
-                            : key->expires_ms && key->expires_ms < store_now_ms() ? "over"
-                                                                                  : "good";
         if (cli_args_has(args, "json")) {
-            cli_json_line(json_pack(
-                "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:s}", "id", key->id, "name",
-                key->name, "state", state, "requests_a_day", (json_int_t)key->plan.requests_a_day,
-                "heads_a_day", (json_int_t)key->plan.heads_a_day, "bytes_a_day",
-                (json_int_t)key->plan.bytes_a_day, "concurrency", (json_int_t)key->plan.concurrency,
-                "rate_milli", (json_int_t)key->plan.rate_milli, "heads_kept",
-                (json_int_t)key->plan.heads_kept, "bytes_kept", (json_int_t)key->plan.bytes_kept,
-                "expires_ms", (json_int_t)key->expires_ms, "read_only", key->read_only,
-                "only_heads", key->only_heads));
+            cli_json_line(srv_key_json(key));
         } else {
             cli_printable(key->name, name, sizeof name);
+            json_t *shown = srv_key_json(key);
+            const char *state = json_string_value(json_object_get(shown, "state"));
             printf("%s  %-8s %8s requests %6s heads a day, %4s at once%s%s%s  %s\n", key->id, state,
                    limit_text(key->plan.requests_a_day, requests),
                    limit_text(key->plan.heads_a_day, heads),
                    limit_text(key->plan.concurrency, concurrency),
                    key->read_only ? ", reads only" : "", key->only_heads[0] ? ", heads " : "",
                    key->only_heads, name);
+            json_decref(shown);
         }
     }
     store_keys_free(&keys, n);
@@ -213,28 +203,6 @@ static int open_key(cli_app *app, const cli_args *args, store **st, store_key *k
     given = srv_key_id(given, id, sizeof id) ? id : given;
     if (status == CLI_OK && store_key_get(*st, given, key, &error) != WI_OK) {
         status = cli_failed(app, NULL, &error);
-    }
-    return status;
-}
-
-/* What is given on the command line, and the rest as it was. */
-static int change_plan(const cli_args *args, store_plan *plan)
-{
-    const struct {
-        const char *name;
-        int64_t *value, unit;
-    } all[] = {
-        {"requests", &plan->requests_a_day, 1},     {"heads", &plan->heads_a_day, 1},
-        {"megabytes", &plan->bytes_a_day, 1 << 20}, {"concurrency", &plan->concurrency, 1},
-        {"rate", &plan->rate_milli, 1000},          {"burst", &plan->burst, 1},
-        {"keep-heads", &plan->heads_kept, 1},       {"keep-megabytes", &plan->bytes_kept, 1 << 20}};
-    int status = CLI_OK;
-    for (size_t i = 0; i < sizeof all / sizeof all[0] && status == CLI_OK; i++) {
-        long number = 0;
-        status = cli_args_number(args, all[i].name, -1, 1L << 40, 0, &number);
-        if (status == CLI_OK && cli_args_has(args, all[i].name)) {
-            *all[i].value = number < 0 ? -1 : number * all[i].unit;
-        }
     }
     return status;
 }
@@ -267,18 +235,12 @@ static int run_rotate(cli_app *app, const cli_args *args)
     long hours = 24;
     int status = cli_args_number(args, "grace", 0, 8760, 24, &hours);
     status = status ? status : open_key(app, args, &st, &key);
-    if (status == CLI_OK) {
-        memcpy(key.old_salt, key.salt, sizeof key.salt);
-        memcpy(key.old_hash, key.hash, sizeof key.hash);
-        key.old_until_ms = hours ? store_now_ms() + (int64_t)hours * 3600000 : 1;
-        wi_status made = srv_key_new(&key, text, &error);
-        made = made ? made : store_key_change(st, &key, &error);
-        if (made != WI_OK) {
-            status = cli_failed(app, NULL, &error);
-        } else if (cli_args_has(args, "json")) {
-            cli_json_line(json_pack("{s:s,s:s,s:s}", "id", key.id, "name", key.name, "key", text));
-        } else {
-            printf("%s\n", text);
+    if (status == CLI_OK &&
+        srv_key_rotate(st, &key, (int64_t)hours * 3600000, text, &error) != WI_OK) {
+        status = cli_failed(app, NULL, &error);
+    } else if (status == CLI_OK) {
+        show_secret(args, &key, text);
+        if (!cli_args_has(args, "json")) {
             cli_note(app, "the old secret is good for another %ld hours", hours);
         }
     }
@@ -304,91 +266,40 @@ static int run_revoke(cli_app *app, const cli_args *args)
     return status;
 }
 
-static void date_of(int64_t day, char text[16])
+/* A line for each day, in whichever form is asked for. */
+static void print_day(void *context, const store_key *key, const store_usage *day)
 {
-    time_t when = (time_t)day * 86400;
-    struct tm date;
-    gmtime_r(&when, &date);
-    strftime(text, 16, "%Y-%m-%d", &date);
-}
-
-/* A field of CSV (RFC 4180). */
-static void print_quoted(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"') {
-            putchar('"');
-        }
-        putchar(*text);
-    }
-    putchar('"');
-}
-
-/* all: of several keys, whose each line is. */
-static void print_day(const cli_args *args, bool all, const char *id, const char *name,
-                      const store_usage *day)
-{
+    const cli_args *args = context;
+    const bool all = args->n_operands == 0;
     char date[16];
-    date_of(day->day, date);
     if (cli_args_has(args, "json")) {
-        json_t *line = json_pack("{s:s,s:s,s:I,s:I,s:I}", "day", date, "key", id, "requests",
-                                 (json_int_t)day->requests, "heads", (json_int_t)day->heads,
-                                 "bytes", (json_int_t)day->bytes);
-        if (all) {
-            json_object_set_new(line, "name", json_string(name));
-        }
-        cli_json_line(line);
+        cli_json_line(srv_usage_json(key, day, all));
     } else if (cli_args_has(args, "csv")) {
-        printf("%s,%s,", date, id);
-        print_quoted(name);
-        printf(",%lld,%lld,%lld\n", (long long)day->requests, (long long)day->heads,
-               (long long)day->bytes);
+        srv_usage_csv(stdout, key, day);
     } else {
-        printf("%s  %s%s%lld requests, %lld heads, %lld bytes\n", date, all ? id : "",
+        srv_day_text(day->day, date);
+        printf("%s  %s%s%lld requests, %lld heads, %lld bytes\n", date, all ? key->id : "",
                all ? "  " : "", (long long)day->requests, (long long)day->heads,
                (long long)day->bytes);
     }
-}
-
-static wi_status print_usage(store *st, const cli_args *args, bool all, const store_key *key,
-                             size_t n_days, wi_error *error)
-{
-    size_t n = 0;
-    store_usage *days = calloc(n_days, sizeof *days);
-    wi_status status = days ? store_usage_get(st, key->id, n_days, days, &n, error) : WI_ERR_NOMEM;
-    int64_t first = store_day(store_now_ms()) - (int64_t)n_days;
-    for (size_t i = 0; i < n && days[i].day > first; i++) {
-        print_day(args, all, key->id, key->name, &days[i]);
-    }
-    free(days);
-    return status;
 }
 
 /* Of one key, which need not be there any more, or of all. */
 static int run_usage(cli_app *app, const cli_args *args)
 {
     store *st = NULL;
-    store_key *keys = NULL;
-    size_t n = 0;
     long n_days = 0;
     wi_error error = {0};
-    bool all = args->n_operands == 0;
     int status = cli_args_number(args, "days", 1, 36500, 31, &n_days);
     status = status ? status : open_store(app, args, &st);
-    if (status == CLI_OK && store_key_list(st, &keys, &n, &error) != WI_OK) {
+    if (status == CLI_OK && cli_args_has(args, "csv")) {
+        fputs(SRV_USAGE_CSV, stdout);
+    }
+    const char *only = args->n_operands > 0 ? args->operands[0] : NULL;
+    if (status == CLI_OK && srv_usage_visit(st, only, (size_t)n_days, print_day,
+                                            (void *)(uintptr_t)args, &error) != WI_OK) {
         status = cli_failed(app, NULL, &error);
     }
-    if (status == CLI_OK && cli_args_has(args, "csv")) {
-        puts("day,key,name,requests,heads,bytes");
-    }
-    for (size_t i = 0; i < n && status == CLI_OK; i++) {
-        if ((all || !strcmp(keys[i].id, args->operands[0])) &&
-            print_usage(st, args, all, &keys[i], (size_t)n_days, &error) != WI_OK) {
-            status = cli_failed(app, NULL, &error);
-        }
-    }
-    store_keys_free(&keys, n);
     store_close(&st);
     return status;
 }

@@ -20,6 +20,10 @@ static const cli_option options[] = {
     {"model", 'm', "MODEL", true, "a model to serve; the first one is the default", "@model"},
     {"alias", 0, "NAME=MODEL", true, "another name by which clients ask for a model", NULL},
     {"db", 0, "FILE|URL", false, "heads, keys, usage and jobs: a file, or postgres://...", "@file"},
+    {"models-memory", 0, "MB", false,
+     "files of all models together, also of those that are loaded later (any size)", NULL},
+    {"admin", 0, "SOCKET", false,
+     "keys, usage and models over HTTP, at this path, for this user alone", "@file"},
     {"web", 0, "DIR", false, "serve the files of this folder as well: the web app", "@dir"},
     {"require-key", 0, NULL, false, "not even requests from this machine go without a key", NULL},
     {"anonymous", 0, NULL, false, "anybody may ask without a key, slowly", NULL},
@@ -85,9 +89,10 @@ static int read_listen(const cli_args *args, char *address, size_t n_address, sr
 static int read_numbers(const cli_args *args, srv_config *config)
 {
     long body = 0, pixels = 0, workers = 0, queue = 0, batch = 0, idle = 0, timeout = 0, rate = 0,
-         threads = 0, connections = 0, drain = 0;
+         threads = 0, connections = 0, drain = 0, models = 0;
     int status = cli_args_number(args, "max-body", 1, 1000, 20, &body);
     status = status ? status : cli_args_number(args, "max-pixels", 1, 1000, 50, &pixels);
+    status = status ? status : cli_args_number(args, "models-memory", 1, 1L << 40, 0, &models);
     status = status ? status : cli_args_number(args, "drain", 0, 3600, 0, &drain);
     status = status ? status : cli_args_number(args, "connections", 16, 60000, 4096, &connections);
     status = status ? status : cli_args_number(args, "workers", 1, 256, 32, &workers);
@@ -99,6 +104,7 @@ static int read_numbers(const cli_args *args, srv_config *config)
     status = status ? status : cli_args_number(args, "threads", 1, 256, 0, &threads);
     config->max_body_bytes = (size_t)body << 20;
     config->max_pixels = (uint64_t)pixels * 1000000;
+    config->max_models_bytes = (uint64_t)models << 20;
     config->drain_s = (unsigned)drain;
     config->max_connections = (unsigned)connections;
     config->n_workers = (unsigned)workers;
@@ -287,6 +293,7 @@ int cli_serving_read(cli_app *app, const cli_args *args, cli_serving *out)
     }
     config->isa = cli_args_value(args, "isa");
     config->web = cli_args_value(args, "web");
+    config->admin = cli_args_value(args, "admin");
     config->host = cli_args_value(args, "host");
     config->require_key = cli_args_has(args, "require-key");
     config->anonymous = cli_args_has(args, "anonymous");

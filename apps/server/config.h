@@ -19,6 +19,7 @@ enum { SRV_MAX_MODELS = 8, SRV_MAX_ALIASES = 32, SRV_MAX_ORIGINS = 16, SRV_MAX_P
 typedef struct srv_config {
     const char *address; /* to listen on: "127.0.0.1", "::1", "0.0.0.0" */
     uint16_t port;       /* 0: any free one */
+    const char *admin;   /* path of the administrator's socket; NULL: none */
     const char *database;
     const char *web;       /* folder of static files; NULL: none */
     const char *heads;     /* folder of shipped label lists; NULL: none */
@@ -38,6 +39,7 @@ typedef struct srv_config {
     unsigned n_io, n_workers, n_decoders;
     unsigned max_connections, max_queue, max_batch, batch_wait_ms, idle_s, timeout_s;
     size_t max_body_bytes;
+    uint64_t max_models_bytes; /* files of all models together; 0: any size */
     uint64_t max_pixels;
     srv_log_options log;
     bool anonymous;   /* anybody may ask, from anywhere */

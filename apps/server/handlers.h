@@ -20,5 +20,11 @@ srv_handler srv_handle_immich_ping, srv_handle_immich_predict;
 srv_handler srv_handle_root, srv_handle_page, srv_handle_page_css, srv_handle_page_js;
 srv_handler srv_handle_cohere_embed, srv_handle_ollama_embed;
 srv_handler srv_handle_usage;
+struct srv_model;
+/* What everybody may know of a model that is served. */
+json_t *srv_model_json(struct srv_model *model, bool is_default);
+/* The administrator's (handlers_admin.c), whom nobody else asks for. */
+extern const srv_route srv_admin_routes[];
+extern const size_t srv_n_admin_routes;
 
 #endif

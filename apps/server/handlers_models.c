@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static json_t *model_json(srv_model *model, bool is_default)
+json_t *srv_model_json(srv_model *model, bool is_default)
 {
     const srv_model_about *about = srv_model_describe(model);
     char url[300];
@@ -35,7 +35,7 @@ void srv_handle_models(srv_request *request, srv_response *response)
     json_t *list = json_array();
     srv_model *model;
     for (size_t i = 0; (model = srv_models_at(request->models, i)); i++) {
-        json_array_append_new(list, model_json(model, i == 0));
+        json_array_append_new(list, srv_model_json(model, i == 0));
     }
     srv_json(response, 200, json_pack("{s:s,s:o}", "object", "list", "data", list));
 }
@@ -55,7 +55,7 @@ void srv_handle_model(srv_request *request, srv_response *response)
     srv_model *model = find(request, response);
     if (model) {
         bool is_default = model == srv_models_at(request->models, 0);
-        srv_json(response, 200, model_json(model, is_default));
+        srv_json(response, 200, srv_model_json(model, is_default));
     }
 }
 

@@ -29,7 +29,7 @@ struct srv_model {
     const srv_config *config;
     atomic_uint n_users;
     srv_model_about about;
-    char *name, *path, *licence, *source, *format;
+    char *name, *path, *licence, *source, *format, *asked;
     int fd;         /* of a file; -1: a folder */
     uint64_t stamp; /* of what was opened */
     char held[40];  /* a path that leads to fd; "": towers are opened by path */
@@ -62,18 +62,21 @@ static uint64_t stamp_of(const struct stat *info)
 }
 
 /* Of a file, or of all files of a folder, in whichever order they come. 0: there is nothing. */
-static uint64_t stamp_path(const char *path)
+static uint64_t stamp_path(const char *path, uint64_t *n_bytes)
 {
     struct stat info;
     struct dirent *entry;
+    *n_bytes = 0;
     if (stat(path, &info) != 0) {
         return 0;
     }
     uint64_t sum = stamp_of(&info);
     DIR *folder = S_ISDIR(info.st_mode) ? opendir(path) : NULL;
+    *n_bytes = folder ? 0 : (uint64_t)info.st_size;
     while (folder && (entry = readdir(folder))) {
         if (entry->d_name[0] != '.' && fstatat(dirfd(folder), entry->d_name, &info, 0) == 0) {
             sum += stamp_of(&info);
+            *n_bytes += S_ISREG(info.st_mode) ? (uint64_t)info.st_size : 0;
         }
     }
     if (folder) {
@@ -82,9 +85,17 @@ static uint64_t stamp_path(const char *path)
     return sum;
 }
 
+uint64_t srv_model_disk_bytes(const char *path)
+{
+    uint64_t n_bytes;
+    stamp_path(path, &n_bytes);
+    return n_bytes;
+}
+
 bool srv_model_is_current(const srv_model *model)
 {
-    return stamp_path(model->path) == model->stamp;
+    uint64_t n_bytes;
+    return stamp_path(model->path, &n_bytes) == model->stamp;
 }
 
 /* A file that was written over is another one, under the same descriptor. */
@@ -244,6 +255,8 @@ static wi_status describe(srv_model *model, const char *name, wi_error *error)
             .licence = model->licence,
             .source = model->source,
             .format = model->format,
+            .asked = model->asked,
+            .disk_bytes = model->about.disk_bytes,
             .weights = wi_weights_name(info.weights),
             .dim = info.embedding_dim,
             .image_px = info.image_px,
@@ -273,7 +286,7 @@ static void open_file(srv_model *model)
     } else if (fd >= 0) {
         close(fd);
     }
-    model->stamp = stamp_path(model->path);
+    model->stamp = stamp_path(model->path, &model->about.disk_bytes);
 }
 
 /* A GGUF is whole in itself: its towers can be opened from the descriptor, while other files need what
@@ -323,10 +336,12 @@ static wi_status start_encoders(srv_model *model, wi_error *error)
 static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_error *error)
 {
     model->path = strdup(from->path);
-    if (!model->path) {
+    model->asked = from->name ? strdup(from->name) : NULL;
+    if (!model->path || (from->name && !model->asked)) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     open_file(model);
+    atomic_fetch_add(&model->with.held->n_bytes, model->about.disk_bytes);
     wi_status status = describe(model, from->name, error);
     if (status == WI_OK && model->fd >= 0) {
         status = hash_file(model, error);
@@ -370,6 +385,7 @@ wi_status srv_model_open(const srv_engines *engines, const srv_config *config,
     model->n_users = 1;
     model->fd = -1;
     pthread_mutex_init(&model->text_mutex, NULL);
+    atomic_fetch_add(&model->with.held->n, 1);
     wi_status status = open_lanes(model, error);
     status = status ? status : open_parts(model, from, error);
     if (status != WI_OK) {
@@ -399,6 +415,7 @@ static void close_model(srv_model *model)
     }
     free(model->name);
     free(model->path);
+    free(model->asked);
     free(model->licence);
     free(model->source);
     free(model->format);
@@ -406,6 +423,8 @@ static void close_model(srv_model *model)
     for (size_t i = 0; i < 2 * SRV_N_LANES; i++) {
         srv_gate_close(&model->lanes[i].gate);
     }
+    atomic_fetch_sub(&model->with.held->n_bytes, model->about.disk_bytes);
+    atomic_fetch_sub(&model->with.held->n, 1);
     free(model);
 }
 

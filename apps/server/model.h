@@ -8,19 +8,29 @@
 #include "config.h"
 #include "describer.h"
 #include "encoder.h"
+#include <stdatomic.h>
 
 typedef struct srv_model srv_model;
+
+/* Models that are there, also those that are closed as soon as nobody uses them any more. */
+typedef struct srv_models_held {
+    atomic_uint n;
+    atomic_uint_fast64_t n_bytes; /* of their files */
+} srv_models_held;
 
 /* What models compute with; borrowed. */
 typedef struct srv_engines {
     wi_engine *usual;
-    wi_engine *slow;    /* whose threads give way to all others */
-    srv_burden *burden; /* what work on pictures costs is added here */
+    wi_engine *slow;       /* whose threads give way to all others */
+    srv_burden *burden;    /* what work on pictures costs is added here */
+    srv_models_held *held; /* all models that are not closed are counted here */
 } srv_engines;
 
 /* What does not change; strings live as long as the model. */
 typedef struct srv_model_about {
     const char *name, *path, *licence, *source, *format, *weights;
+    const char *asked;   /* the name that it was to have; NULL: its own */
+    uint64_t disk_bytes; /* of its file, or of all files of its folder */
     char fingerprint[65];
     uint32_t dim, image_px, context_length;
     float logit_scale;
@@ -39,6 +49,8 @@ wi_status srv_model_open(const srv_engines *engines, const srv_config *config,
 srv_model *srv_model_hold(srv_model *model);
 /* The last user closes it: nothing is under way then. */
 void srv_model_release(srv_model **model);
+/* How large what lies at a path is: a file, or the files of a folder. 0: there is nothing. */
+uint64_t srv_model_disk_bytes(const char *path);
 /* Is what lies at its path now what was opened? */
 bool srv_model_is_current(const srv_model *model);
 /* The file for reading, which the caller closes; -1 when there is none or it was written over. */

@@ -38,26 +38,32 @@ static void forget_params(srv_request *request)
     }
 }
 
-const srv_route *srv_route_find(srv_request *request, char *allowed, size_t n_allowed)
+const srv_route *srv_route_find_in(const srv_route *routes, size_t n, srv_request *request,
+                                   char *allowed, size_t n_allowed)
 {
     const char *method = request->head_only ? "GET" : request->method;
     allowed[0] = '\0';
-    for (size_t i = 0; i < srv_n_routes; i++) {
-        if (fits(srv_routes[i].pattern, request->path, request->params)) {
-            if (!strcmp(srv_routes[i].method, method)) {
-                request->route = &srv_routes[i];
-                request->errors = srv_routes[i].errors;
-                return &srv_routes[i];
+    for (size_t i = 0; i < n; i++) {
+        if (fits(routes[i].pattern, request->path, request->params)) {
+            if (!strcmp(routes[i].method, method)) {
+                request->route = &routes[i];
+                request->errors = routes[i].errors;
+                return &routes[i];
             }
-            if (strlen(allowed) + strlen(srv_routes[i].method) + 9 < n_allowed) {
+            if (strlen(allowed) + strlen(routes[i].method) + 9 < n_allowed) {
                 strcat(allowed, allowed[0] ? ", " : "");
-                strcat(allowed, srv_routes[i].method);
-                strcat(allowed, !strcmp(srv_routes[i].method, "GET") ? ", HEAD" : "");
+                strcat(allowed, routes[i].method);
+                strcat(allowed, !strcmp(routes[i].method, "GET") ? ", HEAD" : "");
             }
         }
         forget_params(request);
     }
     return NULL;
+}
+
+const srv_route *srv_route_find(srv_request *request, char *allowed, size_t n_allowed)
+{
+    return srv_route_find_in(srv_routes, srv_n_routes, request, allowed, n_allowed);
 }
 
 void srv_route_run(srv_request *request, srv_response *response)

@@ -4,6 +4,9 @@
 
 #include "route.h"
 
+/* In another table. */
+const srv_route *srv_route_find_in(const srv_route *routes, size_t n, srv_request *request,
+                                   char *allowed, size_t n_allowed);
 /* Fills request->route and params. NULL: *allowed is "" (no such path) or the methods there are. */
 const srv_route *srv_route_find(srv_request *request, char *allowed, size_t n_allowed);
 

@@ -1,5 +1,6 @@
 #include "server.h"
 #include "access.h"
+#include "admin.h"
 #include "burden.h"
 #include "clock.h"
 #include "decoder.h"
@@ -31,6 +32,8 @@ struct srv_server {
     srv_config config;
     wi_engine *engine, *slow_engine; /* the threads of the second give way to all others */
     srv_services parts;
+    srv_admin *admin;
+    pthread_mutex_t reloading;
     char name[33]; /* of this server among others: random */
 };
 
@@ -127,6 +130,9 @@ wi_status srv_server_open(const srv_config *config, srv_server **out, wi_error *
     }
     server->config = *config;
     server->parts.config = &server->config;
+    server->parts.server = server;
+    server->parts.reload = srv_server_reload;
+    pthread_mutex_init(&server->reloading, NULL);
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(server->name, sizeof server->name, random, sizeof random);
     raise_limits();
@@ -169,7 +175,10 @@ static void tick(void *context)
 
 wi_status srv_server_listen(srv_server *server, wi_error *error)
 {
-    return srv_http_open(&server->parts, tick, server, &server->parts.http, error);
+    const char *admin = server->config.admin;
+    wi_status status = srv_http_open(&server->parts, tick, server, &server->parts.http, error);
+    return status == WI_OK && admin ? srv_admin_open(&server->parts, admin, &server->admin, error)
+                                    : status;
 }
 
 void srv_server_describe(const srv_server *server, char *text, size_t n_text)
@@ -210,6 +219,7 @@ wi_status srv_server_reload(srv_server *server, wi_error *error)
 {
     srv_services *parts = &server->parts;
     wi_error why = {0};
+    pthread_mutex_lock(&server->reloading);
     wi_status logs = srv_log_reopen(parts->log, error);
     wi_status status = srv_catalog_reload(parts->catalog, logs == WI_OK ? error : NULL);
     status = logs != WI_OK ? logs : status;
@@ -218,6 +228,7 @@ wi_status srv_server_reload(srv_server *server, wi_error *error)
     if (status == WI_OK && (heads != WI_OK || files != WI_OK)) {
         status = store_fail(error, heads != WI_OK ? heads : files, "%s", why.message);
     }
+    pthread_mutex_unlock(&server->reloading);
     return status;
 }
 
@@ -227,6 +238,7 @@ void srv_server_close(srv_server **server)
     if (!s) {
         return;
     }
+    srv_admin_close(&s->admin);
     srv_http_close(&s->parts.http);
     srv_jobs_close(&s->parts.jobs);
     srv_webhook_close(&s->parts.webhook);
@@ -243,6 +255,7 @@ void srv_server_close(srv_server **server)
     srv_decoder_close(&s->parts.decoder);
     srv_burden_close(&s->parts.burden);
     srv_log_close(&s->parts.log);
+    pthread_mutex_destroy(&s->reloading);
     free(s);
     *server = NULL;
 }

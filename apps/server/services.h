@@ -3,6 +3,7 @@
 #ifndef SERVER_SERVICES_H
 #define SERVER_SERVICES_H
 
+#include "../store/fail.h"
 #include <stdatomic.h>
 
 struct srv_config;
@@ -20,6 +21,7 @@ struct srv_health;
 struct srv_log;
 struct srv_burden;
 struct srv_webhook;
+struct srv_server;
 
 typedef struct srv_services {
     const struct srv_config *config;
@@ -35,8 +37,10 @@ typedef struct srv_services {
     struct srv_health *health;
     struct srv_webhook *webhook;
     struct srv_log *log;
-    struct srv_web *web;   /* NULL: none */
-    struct srv_http *http; /* NULL: requests do not come by HTTP */
+    struct srv_web *web;       /* NULL: none */
+    struct srv_http *http;     /* NULL: requests do not come by HTTP */
+    struct srv_server *server; /* for whoever may reload it */
+    wi_status (*reload)(struct srv_server *server, wi_error *error);
     atomic_bool draining;
 } srv_services;
 
