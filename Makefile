@@ -116,7 +116,8 @@ test-web: wasm
 apk: wasm build
 	tools/packages.sh apk
 	rm -rf $(BUILD)/apk-site
-	web/make_site.py $(BUILD)/apk-site --core $(BUILD)-wasm --model $(or $(MODEL),models/whatsit-nano.gguf) --whatsit $(BUILD)/whatsit
+	web/make_site.py $(BUILD)/apk-site --core $(BUILD)-wasm --model $(or $(MODEL),models/whatsit-nano.gguf) \
+		$(addprefix --describer ,$(or $(DESCRIBER),$(if $(MODEL),,models/whatsit-describe.gguf))) --whatsit $(BUILD)/whatsit
 	android/make_apk.py $(BUILD)/apk-site $(BUILD)/whatsit.apk $(if $(APK_KEY),--keystore $(APK_KEY))
 	tests/android/run.py $(BUILD)/whatsit.apk
 

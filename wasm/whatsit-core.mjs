@@ -360,6 +360,11 @@ export class Model {
     });
   }
 
+  /** A copy of its file. */
+  bytes() {
+    return this._core._bytes.slice(this._place._at, this._place._at + this._place.size);
+  }
+
   /** Frees the model and its place. Close its sessions first. */
   close() {
     if (this._at) this._core._x.ww_model_close(this._at);
@@ -427,8 +432,13 @@ export class Describer {
     this._at = 0;
   }
 
-  /** The n best (1 to 8) about what preprocess gave: { captions: [{ text, logprob, meanProb, sure }], embedding }; all begin with the words `about`. */
-  describe(pixels, { n = 1, about } = {}) {
+  /**
+   * The n best (1 to 8) about what preprocess gave: { captions: [{ text, logprob, meanProb, sure }], embedding }; all begin
+   * with the words `about`. scales: { everyday: a head of everyday things, session: of the model; without it the sentence
+   * itself is not looked for in the picture } adds what a person should be told: `stands`, whether the first sentence is
+   * more than a guess, and `perhaps`, else what the picture is of, broadly ("" when that cannot be told either).
+   */
+  describe(pixels, { n = 1, about, scales } = {}) {
     const core = this._core;
     return core._with((take) => {
       const out = take.space(n * CAPTION_BYTES), embedding = take.space(4 * this._dim);
@@ -439,8 +449,16 @@ export class Describer {
         const [logprob, meanProb] = core._floats(at + CAPTION_TEXT, 2);
         return { text: core._text(at), logprob, meanProb, sure: core._bytes[at + CAPTION_TEXT + 12] !== 0 };
       });
-      return { captions, embedding: core._floats(embedding, this._dim) };
+      return { captions, embedding: core._floats(embedding, this._dim), ...(scales && this._weigh(take, out, embedding, scales)) };
     });
+  }
+
+  _weigh(take, best, embedding, { everyday, session }) {
+    const core = this._core, out = take.space(8);
+    const sentence = session ? take.floats(session.encodeTexts([core._text(best)])[0]) : 0;
+    core._check(core._x.ww_caption_weigh(best, everyday._at, embedding, sentence, this._dim, out));
+    const [stands, perhaps] = new Uint32Array(core._bytes.slice(out, out + 8).buffer);
+    return { stands: stands === 1, perhaps: core._text(perhaps) };
   }
 }
 

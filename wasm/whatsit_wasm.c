@@ -264,6 +264,22 @@ int EXPORT(ww_describe)(wi_describer *describer, const uint8_t *pixels, uint32_t
         wi_describe(describer, pixels, 1, &options, out, &n_out, embedding, &last);
     return status == WI_OK ? (int)n_out : -(int)status;
 }
+
+/* What to tell of the picture whose best sentence is `best` (as ww_describe wrote it) and whose
+ * embedding[dim] came with it: out[0] is 1 where that sentence stands, out[1] else the address of what the
+ * everyday head names ("": nothing). sentence[dim]: the embedding of best's text, or NULL. */
+int EXPORT(ww_caption_weigh)(const wi_caption *best, const wi_head *everyday,
+                             const float *embedding, const float *sentence, size_t dim,
+                             uint32_t out[2])
+{
+    bool stands = false;
+    const char *perhaps = "";
+    const wi_status status =
+        wi_caption_weigh(best, everyday, embedding, sentence, dim, &stands, &perhaps, &last);
+    out[0] = stands;
+    out[1] = (uint32_t)(uintptr_t)perhaps;
+    return (int)status;
+}
 #endif
 
 /* ---- heads ---- */

@@ -75,7 +75,7 @@ def as_script(text):
 def join(site):
     """Replaces the modules of a site. Returns the files that the app needs no more and those that are new."""
     first, main = bundle(site, "app/main.js", ["app/engine.js", "app/main.js"])
-    screens = [f"app/{name}.js" for name in sorted(set(LATER.findall(read(site, "app/main.js"))))]
+    screens = [f"app/{name}.js" for name in sorted({name for path in first for name in LATER.findall(read(site, path))})]
     others, later = bundle(site, "app/later.js", screens, first)
     inner, worker = bundle(site, "lib/worker.js", ["lib/worker.js"])
     worker = as_script(worker)

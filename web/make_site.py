@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Puts the web app together as one folder that any static host, or `whatsit serve`, can deliver:
 
-    web/make_site.py SITE --core build-wasm [--model nano.gguf] [--whatsit build/whatsit]
+    web/make_site.py SITE --core build-wasm [--model nano.gguf] [--describer describe.gguf] [--whatsit build/whatsit]
 
 The app's files are copied, scripts and styles without comments and indentation, modules joined to three files (bundle.py). --core: the folder with the built .wasm modules. --model: a model
-file, put beside the app; without it the app asks the server for its model. --whatsit: the program, which
+file, put beside the app; without it the app asks the server for its model. --describer: a file that puts what the first model
+sees into words, offered with it. --whatsit: the program, which
 makes the everyday head's file ahead, so that the first answer need not wait for it."""
 import argparse
 import hashlib
@@ -24,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 LEFT_OUT = {"make_site.py", "make_package.py", "bundle.py", "make_icons.py", "__pycache__", "package"}
 TRY = ["hummingbird", "lighthouse", "siamese-cat", "pizza"]
-MODULES = ["whatsit.wasm", "whatsit-relaxed.wasm", "whatsit-threads.wasm", "whatsit-relaxed-threads.wasm"]
+MODULES = ["whatsit.wasm", "whatsit-relaxed.wasm", "whatsit-threads.wasm", "whatsit-relaxed-threads.wasm", "whatsit-words.wasm"]
 GLUE = ["whatsit-core.mjs", "whatsit-worker.mjs"]
 KEYS = ("name", "title", "group", "source", "licence", "sensitivity")
 
@@ -44,11 +45,11 @@ def write(path, text):
 
 
 def shorten(path):
-    """Leaves out comments that have lines of their own, and indentation; nothing else changes."""
+    """Leaves out comments that have lines of their own or end one, and indentation; nothing else changes."""
     with open(path, encoding="utf-8") as f:
         text = f.read()
     text = re.sub(r"(?ms)^[ \t]*/\*.*?\*/[ \t]*\n", "", text)
-    text = re.sub(r"(?m)^[ \t]*//.*\n", "", text)
+    text = re.sub(r"(?m)^[ \t]*//.*\n|[ \t]+/\* (?:(?!\*/).)*\*/$", "", text)
     text = re.sub(r"(?m)^[ \t]+|^\n", "", text)
     if path.endswith(".css"):
         text = re.sub(r"\s*([{};])\s*|(?<=[:,])[ \n]+", lambda match: match[1] or "", text)
@@ -227,6 +228,17 @@ def copy_model(site, model):
     return {"name": name, "url": path, "sha256": digest, "n_bytes": os.path.getsize(model)}
 
 
+def copy_describer(site, describer, model, program):
+    """Beside the model that it was made for."""
+    if program:
+        photo = os.path.join(ROOT, "samples", TRY[0] + ".jpg")
+        tried = subprocess.run([program, "describe", photo, "--model", model, "--describer", describer, "--quiet"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if tried.returncode:
+            sys.exit(f"make_site: {describer}: {tried.stderr.strip()}")
+    return copy_model(site, describer)
+
+
 def stamp_worker(site, gone, new):
     """The service worker learns which files there are, what is in them, and the site's hash, so that a new site replaces an
     old one in one step; page and worker learn the hash, so that they know when they are of two versions."""
@@ -281,6 +293,7 @@ def main():
     parser.add_argument("--core", required=True, help="folder with the built .wasm modules")
     parser.add_argument("--model", action="append", default=[],
                         help="a model file (GGUF); given more than once, the first is used and the others are offered")
+    parser.add_argument("--describer", help="a file that describes what the first model sees (GGUF)")
     parser.add_argument("--everyday", help="label list of the everyday head (default: the model's own, else heads/nouns.txt)")
     parser.add_argument("--whatsit", help="the program, to make the everyday head's file ahead")
     args = parser.parse_args()
@@ -294,6 +307,8 @@ def main():
     index = copy_heads(args.site, args.everyday)
     index["works"] = measured(args.model)
     models = [copy_model(args.site, model) for model in args.model]
+    if models and args.describer:
+        models[0]["describer"] = copy_describer(args.site, args.describer, args.model[0], args.whatsit)
     if models and args.whatsit:
         build_everyday(args.site, index, args.whatsit, os.path.join(args.site, models[0]["url"]), models[0]["name"])
     write(os.path.join(args.site, "heads/index.json"), json.dumps(index, ensure_ascii=False, separators=(",", ":")) + "\n")

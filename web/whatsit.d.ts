@@ -214,6 +214,46 @@ export class Whatsit {
       signal?: AbortSignal;
     },
   ): Promise<HeatMap>;
+  /** Brings a describer that was made for this model. It works in a worker of its own, with a copy of the model. */
+  openDescriber(
+    source: string | ModelSource,
+    options: {
+      /** A head of everyday things, which sentences are weighed with. */
+      everyday: Head;
+      core?: string;
+      keep?: boolean;
+      worker?: Worker;
+      onprogress?(progress: LoadProgress): void;
+      signal?: AbortSignal;
+    },
+  ): Promise<Describer>;
+  close(): void;
+}
+
+export interface Caption {
+  text: string;
+  logprob: number;
+  /** The geometric mean of its tokens' probabilities. */
+  meanProb: number;
+  /** It reaches what true captions reach. */
+  sure: boolean;
+}
+
+export interface Described {
+  /** Best first; English. */
+  captions: Caption[];
+  /** The first is to be told. */
+  stands: boolean;
+  /** Where it is not: what the picture is of, broadly ("vehicle"), or "". */
+  perhaps: string;
+}
+
+export class Describer {
+  /** n: 1 to 8 sentences; about: the words that they begin with. */
+  describe(
+    image: Picture,
+    options?: { n?: number; about?: string; crop?: Crop; signal?: AbortSignal },
+  ): Promise<Described>;
   close(): void;
 }
 

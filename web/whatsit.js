@@ -159,6 +159,25 @@ export class Head {
   }
 }
 
+/** Puts pictures into words, in a worker of its own. */
+export class Describer {
+  #line;
+
+  constructor(line) {
+    this.#line = line;
+  }
+
+  /** The n best sentences about a picture or a part of it, beginning with the words `about`: { captions: [{ text, logprob,
+   *  meanProb, sure }], stands, perhaps }. Where the first is a guess, `stands` is false and `perhaps` what it is of, broadly, or "". */
+  describe(image, { n = 1, about, crop, signal } = {}) {
+    return askAbout(this.#line, 'describe', image, { n, about, crop }, { signal });
+  }
+
+  close() {
+    this.#line.close();
+  }
+}
+
 /** An open model. */
 export class Whatsit {
   #line;
@@ -217,9 +236,36 @@ export class Whatsit {
     return askAbout(this.#line, 'heatMap', image, { head: head.id, label, steps, crop }, { onprogress, signal });
   }
 
+  /** Brings a describer that was made for this model, as load() brings models: { url, sha256 }. What it says is weighed
+   *  with a head of everyday things. */
+  async openDescriber(source, { everyday, core, keep = true, worker, onprogress, signal } = {}) {
+    const [bytes, head] = await Promise.all([this.#line.ask('modelFile'), everyday.toFile()]);
+    const line = new Line(worker ?? startWorker());
+    try {
+      line.canRead = this.#line.canRead;
+      line.imagePx = this.info.imagePx;
+      await line.ask('openDescriber', { bytes, head, describer: located(source), core: folderOf(core), keep },
+        { transfer: [bytes.buffer], onprogress, signal });
+      return new Describer(line);
+    } catch (error) {
+      line.close();
+      throw error;
+    }
+  }
+
   close() {
     this.#line.close();
   }
+}
+
+/* Addresses as a page means them. */
+const within = (address) => new URL(address, globalThis.location?.href ?? import.meta.url);
+const folderOf = (core) => (core === undefined ? undefined : new URL('.', within(core)).href);
+
+function located(given) {
+  const source = typeof given === 'string' || given instanceof URL ? { url: String(given) } : given;
+  if (!source?.url) throw new WhatsitError('a model is named by its address: { url }', 'arg');
+  return { ...source, url: within(source.url).href };
 }
 
 /* A worker has to come from the page's own site: one that lies elsewhere (a CDN) is imported by a small one of our own. The
@@ -238,9 +284,8 @@ function startWorker() {
  *  with the core's modules, when it is not the package's own. */
 export async function load({ model, core, threads, keep = true, keepOthers = false, worker, onprogress, onprepared, signal } = {}) {
   if (typeof Worker === 'undefined') throw new WhatsitError('load() needs a browser page: there are no workers here', 'unsupported');
-  const here = globalThis.location?.href ?? import.meta.url;
   const line = new Line(worker ?? startWorker());
-  const coreUrl = core === undefined ? undefined : new URL('.', new URL(core, here)).href;
+  const coreUrl = folderOf(core);
   try {
     const preparing = line.ask('prepare', { core: coreUrl, threads });
     const prepared = preparing.then((value) => {
@@ -248,10 +293,7 @@ export async function load({ model, core, threads, keep = true, keepOthers = fal
       onprepared?.(value);
     });
     prepared.catch(() => {}); /* if it fails, so does what follows */
-    const given = await model;
-    const source = typeof given === 'string' || given instanceof URL ? { url: String(given) } : given;
-    if (!source?.url) throw new WhatsitError('load() needs model: { url }', 'arg');
-    const args = { model: { ...source, url: new URL(source.url, here).href }, core: coreUrl, keep, keepOthers };
+    const args = { model: located(await model), core: coreUrl, keep, keepOthers };
     const info = await line.ask('load', args, { onprogress, signal });
     await prepared;
     line.imagePx = info.imagePx;

@@ -47,7 +47,7 @@ test('the example page, with the package beside it', async (t) => {
     const { load } = await import('./whatsit.js');
     return load({}).catch((error) => [error.name, error.code, error.message]);
   });
-  assert.deepEqual(refused, ['WhatsitError', 'arg', 'load() needs model: { url }']);
+  assert.deepEqual(refused, ['WhatsitError', 'arg', 'a model is named by its address: { url }']);
 });
 
 test('the package from another host', async (t) => {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The web app in a real browser: tests/web/run.sh [FILE...]. Needs node, npm, Chromium, the built modules and the
-# native program. CORE, WHATSIT, MODEL name them where they lie elsewhere. Exit status 77: one is missing.
+# native program. CORE, WHATSIT, MODEL, DESCRIBER name them where they lie elsewhere. Exit status 77: one is missing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -8,7 +8,8 @@ CORE=${CORE:-$root/build-wasm}
 WHATSIT=${WHATSIT:-$root/build/whatsit}
 CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 MODEL=${MODEL:-$root/models/whatsit-nano.gguf}
-for file in "$CORE/whatsit.wasm" "$WHATSIT" "$CHROMIUM" "$MODEL"; do
+DESCRIBER=${DESCRIBER:-$root/models/whatsit-describe.gguf}
+for file in "$CORE/whatsit.wasm" "$WHATSIT" "$CHROMIUM" "$MODEL" "$DESCRIBER"; do
     if [ ! -e "$file" ]; then
         echo "tests/web: $file is missing" >&2
         exit 77
@@ -27,8 +28,8 @@ if [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/axe-core ]; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-python3 "$root/web/make_site.py" "$work/site" --core "$CORE" --model "$MODEL" --whatsit "$WHATSIT"
-export CHROMIUM CORE WHATSIT WHATSIT_SITE="$work/site" WHATSIT_TEST_MODEL="$MODEL"
+python3 "$root/web/make_site.py" "$work/site" --core "$CORE" --model "$MODEL" --describer "$DESCRIBER" --whatsit "$WHATSIT"
+export CHROMIUM CORE WHATSIT WHATSIT_SITE="$work/site" WHATSIT_TEST_MODEL="$MODEL" WHATSIT_TEST_DESCRIBER="$DESCRIBER"
 # One browser at a time: the suite also runs on small machines.
 if [ $# -eq 0 ]; then
     set -- ./*.test.mjs

@@ -12,7 +12,7 @@ import { WhatsitError, loadCore } from "../whatsit-core.mjs";
 const [modules, modelFile, describerFile, program = ""] = process.argv.slice(2);
 const core = await loadCore({ base: pathToFileURL(resolve(modules) + "/").href, words: true });
 assert.equal(core.moduleName, "whatsit-words.wasm");
-const model = core.openModel(core.place(readFileSync(modelFile)), { towers: "image" });
+const model = core.openModel(core.place(readFileSync(modelFile)), { towers: "both" });
 const decoder = core.openModel(core.place(readFileSync(describerFile)), { towers: "decoder" });
 const describer = model.openDescriber(decoder);
 
@@ -33,6 +33,21 @@ for (const { text, meanProb, logprob } of captions) assert.ok(/^[a-z0-9',\- ]+$/
 assert.deepEqual(describer.describe(pixels, { n: 3 }).captions, captions);
 assert.ok(describer.describe(pixels, { about: "the ball" }).captions[0].text.startsWith("the ball"));
 assert.throws(() => describer.describe(pixels, { about: "xylographic" }), WhatsitError);
+const session = model.openSession(), list = (groups) => Object.entries(groups).map(([group, label]) => `[${group}]\n${label}\n`).join("");
+const weighed = (groups, reader) => {
+  const everyday = session.buildHead(list(groups));
+  const { stands, perhaps } = describer.describe(pixels, { scales: { everyday, session: reader } });
+  everyday.close();
+  return { stands, perhaps };
+};
+const nothing = weighed({ "nothing to see": "ball|yellow ball", tool: "hammer" }, session);
+assert.deepEqual(nothing, { stands: false, perhaps: "nothing to see" });
+for (const reader of [session, undefined]) { // what is no more than a guess is told broadly
+  const { stands, perhaps } = weighed({ toy: "ball", tool: "hammer" }, reader);
+  assert.ok(stands ? captions[0].sure && perhaps === "" : ["toy", "tool", ""].includes(perhaps), perhaps);
+}
+assert.deepEqual(model.bytes(), new Uint8Array(readFileSync(modelFile)));
+session.close();
 assert.throws(() => describer.describe(pixels, { n: 9 }), WhatsitError);
 assert.throws(() => decoder.openDescriber(decoder), WhatsitError);
 
@@ -45,7 +60,12 @@ if (program) {
   writeFileSync(file, Buffer.concat([size, Buffer.from(padded), Buffer.from(pixels)]));
   const told = JSON.parse(execFileSync(program, ["describe", file, "--model", modelFile, "--describer", describerFile, "--n", "3", "--json"]));
   rmSync(folder, { recursive: true });
-  assert.deepEqual(told.captions.map(({ text }) => text), captions.map(({ text }) => text));
+  /* The first block and the softmax are floats: their last bits may turn one int8 activation, and beams that lie close change places. */
+  assert.equal(captions[0].text, told.captions[0].text);
+  for (const { text, mean_prob: native } of told.captions) {
+    const here = captions.find((one) => one.text === text);
+    if (here) assert.ok(Math.abs(here.meanProb - native) < 0.02, `${text}: ${here.meanProb}, natively ${native}`);
+  }
 }
 describer.close();
 decoder.close();

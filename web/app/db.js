@@ -5,7 +5,7 @@ const STORES = {
   heads: { keyPath: 'name' }, /* own heads: { name, recipe, bytes, fingerprint, made } */
   taught: { keyPath: 'head' }, /* example photos: { head, examples: [{ label, embedding, thumb, fingerprint }] } */
   built: { keyPath: 'key' }, /* shipped heads, compiled: { key: "fingerprint/name", bytes, used } */
-  history: { keyPath: 'id', autoIncrement: true }, /* { id, time, name, thumb, answers, embedding, fingerprint, saved } */
+  history: { keyPath: 'id', autoIncrement: true }, /* { id, time, name, thumb, answers, embedding, fingerprint, saved, words } */
   settings: { keyPath: 'key' },
 };
 const MOST_HISTORY = 200; /* of those that nobody saved */

@@ -1,6 +1,6 @@
 /* The app: which screen is shown, how photos come in, and what the model is doing. */
 import { button, fill, h, icon, toast } from './dom.js';
-import { engine, fetchModel, pauseModel, start, whatsit } from './engine.js';
+import { engine, fetchModel, isOnDevice, pauseModel, start, whatsit } from './engine.js';
 import { heads, loadHeads } from './heads.js';
 import { photoScreen, take } from './screen_photo.js';
 import { bytes, loadTexts, percent, t } from './text.js';
@@ -214,6 +214,7 @@ function registerWorker() {
     const lists = ['try/hummingbird.jpg', 'try/lighthouse.jpg', 'try/siamese-cat.jpg', 'try/pizza.jpg',
       ...heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`)];
     if (engine.model.served) lists.push('v1/models', 'v1/heads');
+    if (engine.model.describer && await isOnDevice(engine.model.describer)) modules.push('core/whatsit-words.wasm.gz');
     registration.active?.postMessage({ later: ['core/whatsit-worker.mjs', ...modules, ...lists] });
   });
 }

@@ -177,7 +177,7 @@ export async function remember(photo, answers, { saved } = {}) {
   photo.time ??= Date.now();
   photo.isSaved = saved ?? photo.isSaved ?? false;
   const entry = { time: photo.time, name: photo.name, thumb: photo.thumb, answers, embedding: photo.embedding, blank: photo.blank,
-    fingerprint: photo.fingerprint, saved: photo.isSaved };
+    fingerprint: photo.fingerprint, saved: photo.isSaved, words: photo.words };
   photo.answers = answers;
   photo.remembering = (photo.remembering ?? Promise.resolve()).catch(() => {}).then(async () => {
     if (photo.historyId) await db.put('history', { ...entry, id: photo.historyId });

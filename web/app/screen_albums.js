@@ -20,11 +20,11 @@ const answerName = (answer) => (answer === UNSURE ? t('cant_tell') : answer);
 const safe = (name) => name.replace(/[\\/:*?"<>|\u0000-\u001f]+/g, ' ').replace(/^\.+|[. ]+$/g, '').trim() || 'photo';
 const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
-/* Keywords as photo programs read them, in a file beside the photo. */
-export const sidecar = (keywords) => `<?xpacket begin="\uFEFF" id="W5M0MpCehiHzreSzNTczkc9d"?>
+/* Keywords, and what was said in words, as photo programs read them, in a file beside the photo. */
+export const sidecar = (keywords, words) => `<?xpacket begin="\uFEFF" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject><rdf:Bag>
 ${keywords.map((word) => `<rdf:li>${escape(word)}</rdf:li>`).join('\n')}
-</rdf:Bag></dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>
+</rdf:Bag></dc:subject>${words ? `<dc:description><rdf:Alt><rdf:li xml:lang="x-default">${escape(words)}</rdf:li></rdf:Alt></dc:description>` : ''}</rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>
 `;
 
@@ -38,8 +38,9 @@ export function filesOf(entries, blobOf, withKeywords) {
     for (let i = 2; taken.has(path.toLowerCase()); i++) path = `${folder}/${stem} ${i}${dot}`;
     taken.add(path.toLowerCase());
     const words = [...new Set((entry.answers ?? []).filter((one) => !one.none).map((one) => one.said || one.answers?.[0]?.label).filter(Boolean))];
+    const isTold = withKeywords && (words.length || entry.words);
     return [{ name: path, blob, time: entry.time },
-      ...(withKeywords && words.length ? [{ name: `${path}.xmp`, blob: new Blob([sidecar(words)], { type: 'application/rdf+xml' }), time: entry.time }] : [])];
+      ...(isTold ? [{ name: `${path}.xmp`, blob: new Blob([sidecar(words, entry.words)], { type: 'application/rdf+xml' }), time: entry.time }] : [])];
   });
 }
 

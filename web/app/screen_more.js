@@ -4,6 +4,7 @@ import { ask, button, fill, h, icon, toast } from './dom.js';
 import { engine, fetchModel, forgetAll, forgetModel, isOnDevice, useModel } from './engine.js';
 import { clearLocal, getLocal, setLocal } from './local.js';
 import { bytes, LANGUAGES, languageNow, t } from './text.js';
+import { forgetOne } from '../lib/kept.js';
 
 export function applyTheme(theme) {
   if (theme === 'auto') delete document.documentElement.dataset.theme;
@@ -42,7 +43,7 @@ function modelFacts() {
 }
 
 /* The models of this host: which is used, which are on this device, what one would download. */
-function modelRow(model, isHere) {
+function modelRow(model, isHere, redraw) {
   const isUsed = model === engine.model;
   return h('li', { class: 'model-row' },
     h('div', {}, h('p', { class: 'head-title' }, model.name), h('p', { class: 'hint' },
@@ -57,8 +58,19 @@ function modelRow(model, isHere) {
         if (!(await ask(t('forget_model'), t('forget_model_text'), t('remove')))) return;
         await forgetModel(model);
         toast(t('model_removed'));
+        redraw();
       }, { kind: 'small danger', name: 'bin' })));
 }
+
+/* What describes in words what the model sees: it comes when it is first asked for. */
+const describerRow = (source, redraw) => h('li', { class: 'model-row' },
+  h('div', {}, h('p', { class: 'head-title' }, t('describer_title')), h('p', { class: 'hint' }, `${bytes(source.n_bytes)} · ${t('on_device')}`)),
+  h('div', { class: 'row' }, button(t('remove'), async () => {
+    if (!(await ask(t('describer_title'), t('forget_model_text'), t('remove')))) return;
+    await forgetOne(source);
+    toast(t('removed', { head: t('describer_title') }));
+    redraw();
+  }, { kind: 'small danger', name: 'bin' })));
 
 async function clearAll() {
   if (!(await ask(t('clear_all'), t('clear_all_text'), t('clear')))) return;
@@ -74,14 +86,16 @@ async function clearAll() {
 export function moreScreen(main) {
   let alive = true;
   const draw = async () => {
-    const here = await Promise.all(engine.models.map((model) => isOnDevice(model)));
+    const describers = engine.models.map((model) => model.describer).filter(Boolean);
+    const [here, kept] = await Promise.all([engine.models, describers].map((list) => Promise.all(list.map((one) => isOnDevice(one)))));
     if (!alive) return;
     fill(main,
       h('h1', {}, t('more')),
       h('ul', { class: 'head-list plain-list' },
         h('li', { class: 'head-row' }, h('a', { href: '#/about' }, h('span', { class: 'head-title' }, t('about'))))),
       h('section', {}, h('h2', {}, t('model')),
-        engine.models.length > 0 && h('ul', { class: 'head-list plain-list' }, engine.models.map((model, i) => modelRow(model, here[i] || (model === engine.model && Boolean(engine.whatsit))))),
+        engine.models.length > 0 && h('ul', { class: 'head-list plain-list' }, engine.models.map((model, i) => modelRow(model, here[i] || (model === engine.model && Boolean(engine.whatsit)), draw)),
+          describers.filter((_, i) => kept[i]).map((one) => describerRow(one, draw))),
         modelFacts()),
       h('section', {}, languageChoice()),
       h('section', {}, themeChoice(getLocal('theme') ?? 'auto')),

@@ -264,7 +264,7 @@ function view(photo) {
   const tools = h('div', { class: 'row tools' });
   const cards = h('div', { class: 'cards' });
   const partBar = h('div', { class: 'part-bar' });
-  let last = null, lastHero = null, stripNow = strip(photo);
+  let last = null, lastHero = null, stripNow = strip(photo), words = null;
   const where = (name, label) => heat(photo, stage, heatNote, name, label);
   const stage = makeStage(photo, {
     ask: (crop) => photo.state === 'ready' && lookAt(photo, crop).catch((error) => toast(errorText(error), { bad: true })),
@@ -291,7 +291,9 @@ function view(photo) {
     const all = heads.list();
     const taken = [...heads.heads.chosen, ...photo.asked];
     const labels = [lastHero?.verdict.label, ...(lastHero?.result.answers ?? []).filter(({ score }) => score > 0.08).slice(0, 3).map(({ label }) => label)].filter(Boolean);
-    fill(chips, offered(labels, all, taken).map((head) => button(question(head), () => askMore(head.name), { kind: 'chip' })),
+    const canDescribe = engine.model?.describer && !words && photo.state === 'ready';
+    fill(chips, canDescribe && button(t('describe'), describe, { kind: 'chip', name: 'words' }),
+      offered(labels, all, taken).map((head) => button(question(head), () => askMore(head.name), { kind: 'chip' })),
       h('a', { class: 'button chip more-chip', href: '#/heads' }, t('more_questions')));
   }
 
@@ -306,7 +308,38 @@ function view(photo) {
     card.scrollIntoView?.({ block: 'nearest' });
   }
 
+  async function describe() {
+    const part = photo.part;
+    let made;
+    try {
+      made = (await import('./describe.js')).describeCard(photo, {
+        told: ({ sentence }) => {
+          if (part || !sentence) return;
+          photo.words = sentence;
+          if (photo.answers) remember(photo, photo.answers).catch(() => {});
+        },
+        gone: () => {
+          words = null;
+          drawChips();
+          chips.querySelector('button')?.focus();
+        },
+        error: errorText,
+      });
+    } catch {
+      return toast(t('not_loaded'), { bad: true });
+    }
+    words = { ...made, part };
+    cards.append(made.card);
+    drawChips();
+    await made.begin();
+    return made.card.scrollIntoView?.({ block: 'nearest' });
+  }
+
   async function answerAll() {
+    if (words && words.part !== photo.part) {
+      words.leave();
+      words = null;
+    }
     const [first, ...rest] = heads.heads.chosen;
     const made = cardFor(photo, first, { hero: true, where, onanswer: (found) => {
       lastHero = found;
@@ -316,7 +349,7 @@ function view(photo) {
     hero.replaceWith(made.card);
     hero = made.card;
     const more = [...rest, ...photo.asked].map((name) => cardFor(photo, name, { where }));
-    fill(cards, more.map(({ card }) => card));
+    fill(cards, more.map(({ card }) => card), words?.card);
     fill(partBar, photo.part && [h('span', {}, t('about_part')), button(t('whole_photo'), () => lookAtAll(photo), { kind: 'small' })]);
     const mine = (last = {});
     const found = [];
@@ -355,7 +388,11 @@ function view(photo) {
     return undefined;
   }
   update();
-  return { element, update, leave: stage.leave, stage };
+  const leave = () => {
+    stage.leave();
+    words?.leave();
+  };
+  return { element, update, leave, stage };
 }
 
 export function photoScreen(main) {

@@ -13,10 +13,13 @@ async function json(path) {
   }
 }
 
-/* [{ name, url, sha256, n_bytes }]: the models of the host, the one to begin with first. */
+const found = (one) => one && { ...one, url: at(one.url), describer: found(one.describer) };
+
+/* [{ name, url, sha256, n_bytes, describer }]: the models of the host, the one to begin with first, each with what describes in
+ * words what it sees, if there is one. */
 export async function findModels() {
   const own = (await json('models.json'))?.models;
-  if (own?.length) return own.map((one) => ({ ...one, url: at(one.url) }));
+  if (own?.length) return own.map(found);
   const served = (await json('v1/models'))?.data?.filter((model) => model.file) ?? [];
   served.sort((a, b) => Number(Boolean(b.default)) - Number(Boolean(a.default)));
   return served.map(({ id, file: { url, sha256, n_bytes } }) => ({ name: id, url: new URL(url, root).href, sha256, n_bytes, served: true }));

@@ -147,6 +147,10 @@ async function pixelsOfPicture({ picture, crop }) {
   return { drawn, part, pixels: pixelsOf(drawn, imagePx, part) };
 }
 
+/* What a worker of its own describes with, so that photos are answered meanwhile. */
+let describer, everyday;
+const WORDS = 'whatsit-words.wasm';
+
 const ops = {
   /* May be asked again by who takes over a worker that was started early. */
   prepare({ core: folder, threads }) {
@@ -253,6 +257,44 @@ const ops = {
   closeHead({ head }) {
     headOf(head).close();
     heads.delete(head);
+  },
+
+  modelFile(args, { transfer }) {
+    const bytes = model.bytes();
+    transfer.push(bytes.buffer);
+    return bytes;
+  },
+
+  /* bytes: of the model, which another worker has open; head: those of an everyday head's file. */
+  async openDescriber({ bytes, describer: source, head, core: folder, keep }, { report, signal }) {
+    const compiling = compile(WORDS, folder);
+    compiling.catch(() => {}); /* heard of below */
+    let place;
+    const kept = await bring(source, {
+      place: async (n) => {
+        core = await glue.loadCore({ words: true, modules: { [WORDS]: await compiling } });
+        place = core.place(n);
+        return (part) => place.write(part);
+      },
+      keep, keepOthers: true, onprogress: report, signal,
+    });
+    model = core.openModel(core.place(bytes));
+    session = model.openSession();
+    try {
+      describer = model.openDescriber(core.openModel(place, { towers: 'decoder' }));
+    } catch (error) {
+      if (codeOf(error) === 'format') await kept.forget();
+      throw error;
+    }
+    everyday = core.openHead(head);
+  },
+
+  async describe({ picture, crop, n, about }) {
+    const { drawn, pixels } = await pixelsOfPicture({ picture, crop });
+    drawn.close?.();
+    const scales = { everyday, session: model.info.text ? session : undefined };
+    const { captions, stands, perhaps } = describer.describe(model.preprocess(pixels), { n, about, scales });
+    return { captions, stands, perhaps };
   },
 
   /* Occlusion (Zeiler and Fergus, 2013): the label's logit without the part under a grey square. */
