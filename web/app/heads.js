@@ -113,8 +113,12 @@ async function openBase(name, options) {
   try {
     return await engineNow.openHead(head.record.bytes);
   } catch (error) {
-    if (error.code !== 'mismatch' || !head.record.recipe.templates.length) throw error;
-    return remake(head.record, options); /* the site has another model now: the words are still there */
+    /* another model now: the words, or the photos, are still there */
+    if (error.code !== 'mismatch') throw error;
+    if (head.record.recipe.templates.length) return remake(head.record, options);
+    const examples = head.fromPhotos ? await taught(name) : [];
+    if (examples.length === 0) throw error;
+    return fromPhotos(name, examples);
   }
 }
 
@@ -126,7 +130,7 @@ async function remake(record, options) {
 
 async function openFresh(name, options) {
   const [base, all] = await Promise.all([openBase(name, options), taught(name)]);
-  const examples = find(name)?.fromPhotos ? [] : usable(all, base); /* those are in it already */
+  const examples = find(name)?.fromPhotos ? [] : await usable(all, base); /* those are in it already */
   if (examples.length === 0) return base;
   const head = await base.teach(examples);
   base.close();
@@ -218,11 +222,18 @@ export const draft = (recipe, options) => fromWords(recipe, options);
 
 /* ---- heads from photos alone ---- */
 
+/* As the model in use sees them: of those that another one saw, the small pictures are left. */
+async function seenNow(examples) {
+  const engineNow = await whatsit(), { fingerprint } = engineNow.info;
+  return Promise.all(examples.map(async (one) => (one.fingerprint === fingerprint ? one
+    : { ...one, fingerprint, embedding: (await engineNow.classify(one.thumb)).embedding })));
+}
+
 /* examples: [{ id, label: name, embedding, thumb, fingerprint }]. Two names or more, a photo for each. */
 export async function fromPhotos(name, examples) {
   const labels = [...new Set(examples.map((one) => one.label))];
   return (await whatsit()).photosHead({ name, labels,
-    examples: examples.map(({ label, embedding }) => ({ label: labels.indexOf(label), embedding })) });
+    examples: (await seenNow(examples)).map(({ label, embedding }) => ({ label: labels.indexOf(label), embedding })) });
 }
 
 /* Each photo is held out once, with a fifth of the others at a time, and asked of a head from the rest:
@@ -286,9 +297,8 @@ export async function taught(name) {
   return (await db.get('taught', name).catch(() => null))?.examples ?? [];
 }
 
-function usable(examples, head) {
-  return examples
-    .filter((one) => one.fingerprint === head.fingerprint)
+async function usable(examples, head) {
+  return (await seenNow(examples))
     .map(({ label, embedding }) => ({ label: head.labels.findIndex((names) => names === label), embedding }))
     .filter((one) => one.label >= 0);
 }

@@ -10,7 +10,7 @@ const PREVIEW_PX = 1600, THUMB_PX = 400;
 export const photos = new EventTarget();
 photos.list = []; /* newest first: { id, name, blob, state, embedding, blank, width, height, results, part, thumb, thumbUrl } */
 photos.current = null; /* + preview (ImageBitmap or canvas) */
-photos.progress = null; /* { done, total } while many photos are asked about */
+photos.progress = null; /* { done, total, stop } while many photos are asked about */
 
 let nextId = 1;
 const changed = () => photos.dispatchEvent(new Event('change'));
@@ -48,7 +48,7 @@ function drop(photo) {
 
 /* Decodes and encodes a photo. Unless `quiet` it is the current one from the beginning, shown while the model looks or is
  * still on its way. A photo that is shown is answered before its small picture is made: who needs that waits for `thumbing`. */
-export async function openPhoto(blob, { quiet = false } = {}) {
+export async function openPhoto(blob, { quiet = false, signal } = {}) {
   const photo = newPhoto(blob);
   const before = photos.current;
   photo.asked = [];
@@ -59,7 +59,7 @@ export async function openPhoto(blob, { quiet = false } = {}) {
   }
   try {
     const engine = await whatsit();
-    const { embedding, blank, width, height, preview } = await engine.classify(blob, { preview: PREVIEW_PX });
+    const { embedding, blank, width, height, preview } = await engine.classify(blob, { preview: PREVIEW_PX, signal });
     Object.assign(photo, { embedding, blank, width, height, preview, fingerprint: engine.info.fingerprint, state: 'ready' });
   } catch (error) {
     if (!quiet) {
@@ -123,7 +123,7 @@ export async function lookAt(photo, crop) {
   const engine = await whatsit();
   const source = photo.blob ?? photo.thumb;
   const { embedding, blank } = await engine.classify(source, { crop });
-  photo.part = { crop, embedding, blank };
+  photo.part = { crop, embedding, blank, fingerprint: engine.info.fingerprint };
   photo.results = new Map();
   changed();
 }
@@ -136,35 +136,53 @@ export function lookAtAll(photo) {
 
 /* ---- answers ---- */
 
+/* What the model in use sees in the photo, or in the part that was pointed at: another one may have seen it before. */
+async function seen(photo) {
+  const engine = await whatsit(), of = photo.part ?? photo, { fingerprint } = engine.info;
+  if (of.fingerprint !== fingerprint) {
+    const { embedding, blank } = await engine.classify(photo.blob ?? photo.thumb, { crop: photo.part?.crop });
+    Object.assign(of, { embedding, blank, fingerprint });
+  }
+  return of.embedding;
+}
+
 /* What a head says about the photo, or about the part that was pointed at. */
 export async function answer(photo, name, options) {
-  const head = await heads.open(name, options);
-  const { embedding } = photo.part ?? photo;
+  const [head, embedding] = [await heads.open(name, options), await seen(photo)];
   const [result] = await (await whatsit()).answer(embedding, { heads: head });
   return { head, result };
 }
 
-/* Many photos: one after the other, each answered and remembered. onfail(file, error) hears of those that cannot be opened. */
-export async function openMany(files, onfail, signal) {
-  photos.progress = { done: 0, total: files.length };
+/* Many photos: one after the other, each answered and remembered, until photos.progress.stop() is called. onfail(file, error) hears of those
+ * that cannot be opened. */
+export async function openMany(files, onfail) {
+  const stopper = new AbortController(), { signal } = stopper;
+  const end = () => {
+    if (photos.progress === mine) photos.progress = null;
+    changed();
+  };
+  const mine = { done: 0, total: files.length, stop: () => {
+    stopper.abort();
+    end();
+  } };
+  photos.progress = mine;
   changed();
   for (const file of files) {
-    if (signal?.aborted) break;
     try {
-      const photo = await openPhoto(file, { quiet: true });
+      const photo = await openPhoto(file, { quiet: true, signal });
       const name = heads.heads.chosen[0];
       const { result } = await answer(photo, name);
       const about = heads.find(name);
       const now = verdict(result, { blank: photo.blank });
       await remember(photo, [{ head: name, title: about.title, none: now.sure === 'none', said: now.label ?? '', answers: topOf(result) }]);
     } catch (error) {
-      onfail(file, error);
+      if (!signal.aborted) onfail(file, error);
     }
-    photos.progress = { done: photos.progress.done + 1, total: files.length };
+    if (signal.aborted) return;
+    mine.done++;
     changed();
   }
-  photos.progress = null;
-  changed();
+  end();
 }
 
 export const topOf = (result) => result.answers.slice(0, 3).map(({ label, score }) => ({ label, score }));

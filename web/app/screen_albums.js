@@ -79,8 +79,6 @@ export function albumsScreen(main) {
     state.sort = sort.value;
     draw();
   } }, ['new', 'answer', 'name'].map((one) => h('option', { value: one, selected: one === state.sort }, t(`sort_${one}`))));
-  let stopper = null;
-
   const urlOf = (entry) => {
     if (!urls.has(entry.id)) urls.set(entry.id, URL.createObjectURL(entry.thumb));
     return urls.get(entry.id);
@@ -172,7 +170,7 @@ export function albumsScreen(main) {
     const many = photos.progress;
     if (many && !progress.firstChild) {
       const bar = h('progress', { 'aria-label': t('adding_photos') });
-      fill(progress, h('p', { class: 'hint' }), bar, stopper && button(t('cancel'), () => stopper?.abort(), { kind: 'small' }));
+      fill(progress, h('p', { class: 'hint' }), bar, button(t('cancel'), () => photos.progress?.stop(), { kind: 'small' }));
     }
     if (many) {
       progress.firstChild.textContent = t('adding', { done: Math.min(many.total, many.done + 1), total: many.total });
@@ -182,11 +180,7 @@ export function albumsScreen(main) {
     loading = setTimeout(load, 120);
   }
 
-  const add = async (files) => {
-    stopper = new AbortController();
-    await openMany(files, (file, error) => toast(`${file.name}: ${errorText(error)}`, { bad: true }), stopper.signal);
-    stopper = null;
-  };
+  const add = (files) => openMany(files, (file, error) => toast(`${file.name}: ${errorText(error)}`, { bad: true }));
 
   const zip = button(t('zip'), () => saveZip(shownEntries), { name: 'export', disabled: true });
   const keep = h('input', { type: 'checkbox', name: 'keep', class: 'switch', checked: true, onchange: () => db.setSetting('history', keep.checked) });

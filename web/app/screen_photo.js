@@ -224,7 +224,8 @@ function strip(photo) {
   const many = photos.progress;
   if (photos.list.length < 2 && !many) return h('div', { class: 'strip-place' });
   return h('div', { class: 'strip-place' },
-    many && h('p', { class: 'hint', role: 'status' }, t('adding', { done: Math.min(many.total, many.done + 1), total: many.total })),
+    many && h('p', { class: 'hint', role: 'status' }, t('adding', { done: Math.min(many.total, many.done + 1), total: many.total }), ' ',
+      button(t('cancel'), many.stop, { kind: 'small plain' })),
     h('ul', { class: 'strip', 'aria-label': t('session_photos') }, photos.list.slice(0, 30).map((one, index) =>
       h('li', {}, h('button', { type: 'button', class: 'thumb', 'aria-pressed': String(one === photo), onclick: () => reopen(one),
         'aria-label': one.name || t('photo_number', { number: photos.list.length - index }) },

@@ -11,9 +11,9 @@ const THUMB_PX = 160;
 const MOST_SHOWN = 24;
 
 /* A photo as an example: what the model made of it, and a small picture. */
-async function exampleOf(label, file) {
+async function exampleOf(label, file, signal) {
   const engine = await whatsit();
-  const { embedding, preview } = await engine.classify(file, { preview: THUMB_PX });
+  const { embedding, preview } = await engine.classify(file, { preview: THUMB_PX, signal });
   const canvas = Object.assign(document.createElement('canvas'), { width: preview.width, height: preview.height });
   canvas.getContext('2d').drawImage(preview, 0, 0);
   preview.close?.();
@@ -62,15 +62,23 @@ export function teachScreen(main, name) {
 
   async function add(label, files) {
     remember();
+    const stopper = new AbortController(), { signal } = stopper;
+    const words = h('span', {});
+    const stop = () => {
+      stopper.abort();
+      measure();
+    };
+    fill(status, words, ' ', button(t('cancel'), stop, { kind: 'small' }));
     let n = 0;
     for (const file of files) {
-      status.textContent = t('adding', { done: ++n, total: files.length });
+      words.textContent = t('adding', { done: ++n, total: files.length });
       try {
-        examples.push(await exampleOf(label, file));
+        const example = await exampleOf(label, file, signal);
+        if (!signal.aborted) examples.push(example);
       } catch (error) {
-        toast(`${file.name}: ${errorText(error)}`, { bad: true });
+        if (!signal.aborted) toast(`${file.name}: ${errorText(error)}`, { bad: true });
       }
-      if (!alive) return;
+      if (!alive || signal.aborted) return;
       draw();
     }
     say(t('examples', { n: examples.filter((one) => one.label === label).length }));
