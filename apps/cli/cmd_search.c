@@ -57,7 +57,7 @@ typedef struct searching {
     const cli_args *args;
     cli_runtime runtime;
     cli_library library;
-    cli_background background;
+    background background;
     catalog_filter filter;
     cli_format format;
     char *words; /* the operands as one text, or NULL */
@@ -144,7 +144,7 @@ static int read_options(searching *s)
         return status;
     }
     s->top = (size_t)top;
-    s->min = min ? strtod(min, &end) : 0.4;
+    s->min = min ? strtod(min, &end) : BACKGROUND_LEAST;
     if (min && (end == min || *end || !(s->min >= 0 && s->min <= 1))) {
         return cli_usage(args->verb, "--min takes a number from 0 to 1, not '%s'", min);
     }
@@ -314,9 +314,8 @@ static bool show_row(searching *s, const float *photo, uint64_t row, float score
 {
     wi_error error = {0};
     catalog_photo known;
-    double confidence = s->has_words_only
-                            ? cli_background_confidence(&s->background, s->query, photo)
-                            : (double)NAN;
+    double confidence =
+        s->has_words_only ? background_confidence(&s->background, s->query, photo) : (double)NAN;
     if (confidence < s->min || !head_agrees(s, photo)) {
         return true;
     }
@@ -544,7 +543,7 @@ static int run(cli_app *app, const cli_args *args)
                  s.has_words_only && s.min > 0 ? " well; --min 0 shows the nearest" : "");
     }
     wi_head_close(&s.head);
-    cli_background_close(&s.background);
+    background_close(&s.background);
     cli_library_close(&s.library);
     cli_runtime_close(&s.runtime);
     free((void *)(uintptr_t)s.filter.folder);

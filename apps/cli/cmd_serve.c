@@ -39,6 +39,8 @@ static const cli_option options[] = {
     {"guest-keep", 0, "MB", false, "heads that an address without a key may keep (16)", NULL},
     {"guest-days", 0, "N", false, "and for how many days (7)", NULL},
     {"max-kept", 0, "MB", false, "all heads together (16384)", NULL},
+    {"keep-pictures", 0, "N", false, "in the index of one key (50000)", NULL},
+    {"max-pictures", 0, "N", false, "in all indexes together (1000000)", NULL},
     {"max-decoding", 0, "SECONDS", false, "of one picture, about (10)", NULL},
     {"trust-proxy", 0, "RANGE", true,
      "believe what proxies of these addresses say about whom they ask for (this machine's)", NULL},
@@ -133,12 +135,18 @@ static int read_real(const cli_args *args, const char *name, double most, double
 
 static int read_guests(const cli_args *args, srv_config *config)
 {
-    long keep = 0, days = 0, all = 0;
+    long keep = 0, days = 0, all = 0, pictures = 0, all_pictures = 0;
     int status = read_real(args, "guest-decoding", 64, &config->guest_decode_s);
     status = status ? status : read_real(args, "max-decoding", 3600, &config->max_decode_s);
     status = status ? status : cli_args_number(args, "guest-keep", 0, 1L << 30, 16, &keep);
     status = status ? status : cli_args_number(args, "guest-days", 1, 36500, 7, &days);
     status = status ? status : cli_args_number(args, "max-kept", 0, 1L << 40, 16384, &all);
+    status =
+        status ? status : cli_args_number(args, "keep-pictures", 0, 1L << 40, 50000, &pictures);
+    status = status ? status
+                    : cli_args_number(args, "max-pictures", 0, 1L << 40, 1000000, &all_pictures);
+    config->own_vectors = pictures;
+    config->all_vectors = all_pictures;
     config->guest_bytes = (int64_t)keep << 20;
     config->guest_days = (unsigned)days;
     config->all_bytes = (int64_t)all << 20;
@@ -304,6 +312,7 @@ int cli_serving_read(cli_app *app, const cli_args *args, cli_serving *out)
     out->everyday = nano ? cli_share_path("models/nano-concepts.txt") : NULL;
     out->everyday = out->everyday ? out->everyday : cli_share_path("heads/nouns.txt");
     config->everyday = out->everyday;
+    config->nouns = out->nouns = cli_share_path("heads/nouns.txt");
     config->describer = out->describer = cli_share_path("models/whatsit-describe.gguf");
     config->database = out->database = cli_serving_database(app, args);
     return config->database ? CLI_OK : CLI_FAILED;
@@ -319,6 +328,7 @@ void cli_serving_free(cli_serving *serving)
     }
     free(serving->heads);
     free(serving->everyday);
+    free(serving->nouns);
     free(serving->describer);
     free(serving->database);
 }

@@ -9,7 +9,7 @@ typedef struct cli_serving {
     srv_config config;
     char address[64];
     char *model_paths[SRV_MAX_MODELS], *alias_names[SRV_MAX_ALIASES];
-    char *heads, *everyday, *describer, *database;
+    char *heads, *everyday, *nouns, *describer, *database;
 } cli_serving;
 
 /* Returns an exit code; free in any case. Options that the verb does not have keep their defaults. */

@@ -30,5 +30,9 @@ void srv_config_defaults(srv_config *config)
         .guests_bytes = (int64_t)512 << 20,
         .all_bytes = (int64_t)16 << 30,
         .guest_days = 7,
+        .own_vectors = 50000,
+        .guest_vectors = 1000,
+        .guests_vectors = 100000,
+        .all_vectors = 1000000,
     };
 }

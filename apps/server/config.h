@@ -24,6 +24,7 @@ typedef struct srv_config {
     const char *web;       /* folder of static files; NULL: none */
     const char *heads;     /* folder of shipped label lists; NULL: none */
     const char *describer; /* file of sentences for the models; NULL: none */
+    const char *nouns;     /* label list by which searches tell what fits; NULL: they cannot */
     const char *everyday;  /* label list of the head that answers when none is named; NULL: none */
     srv_named_path models[SRV_MAX_MODELS];
     size_t n_models;                         /* the first is the default */
@@ -55,8 +56,11 @@ typedef struct srv_config {
     unsigned drain_s;                 /* how long the end is announced before it begins */
     int64_t guest_heads, guest_bytes; /* what one address without a key may keep */
     int64_t guests_bytes, all_bytes;  /* what all such addresses, and all there are, may keep */
-    unsigned guest_days;              /* how long heads of addresses without a key are kept */
-    double max_decode_s;              /* of one core, of one picture */
+    int64_t own_vectors,
+        guest_vectors; /* pictures in the index of one key, or of one such address */
+    int64_t guests_vectors, all_vectors; /* of all such addresses, and of all there are */
+    unsigned guest_days;                 /* how long heads of addresses without a key are kept */
+    double max_decode_s;                 /* of one core, of one picture */
     double guest_decode_s; /* of work a second, for an address without a key; 0: no limit */
     double rate, burst;    /* requests a second of one address without a key; rate 0: no limit */
 } srv_config;

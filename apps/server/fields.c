@@ -9,23 +9,24 @@ static unsigned type_of(const json_t *value)
         texts = json_is_string(json_array_get(value, i));
     }
     return json_is_string(value)    ? SRV_TEXT
-           : json_is_integer(value) ? SRV_NUMBER
+           : json_is_integer(value) ? SRV_NUMBER | SRV_REAL
            : json_is_boolean(value) ? SRV_BOOL
            : json_is_array(value)   ? (texts ? SRV_TEXTS | SRV_LIST : SRV_LIST)
            : json_is_object(value)  ? SRV_OBJECT
            : json_is_null(value)    ? SRV_NULL
-                                    : 0u; /* a fraction: no field holds one */
+                                    : SRV_REAL;
 }
 
 /* "a text, a whole number or null" */
 static void describe(unsigned types, char *out, size_t n_out)
 {
-    static const char *const names[] = {"a text",          "a whole number", "true or false",
-                                        "a list of texts", "a list",         "an object"};
+    static const char *const names[] = {
+        "a text", "a whole number", "true or false", "a list of texts", "a list", "an object",
+        NULL,     "a number"};
     size_t n = 0;
     out[0] = '\0';
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (types & 1u << i && strlen(out) + 24 < n_out) {
+        if (names[i] && types & 1u << i && strlen(out) + 24 < n_out) {
             n += (size_t)snprintf(out + n, n_out - n, "%s%s", n ? " or " : "", names[i]);
         }
     }

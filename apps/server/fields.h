@@ -13,7 +13,8 @@ enum {
     SRV_LIST = 16, /* of anything */
     SRV_OBJECT = 32,
     SRV_NULL = 64,
-    SRV_ANY = 127
+    SRV_ANY = 127,
+    SRV_REAL = 128 /* with a fraction or without; nothing else takes one with */
 };
 
 typedef struct srv_field {

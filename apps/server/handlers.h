@@ -20,6 +20,8 @@ srv_handler srv_handle_immich_ping, srv_handle_immich_predict;
 srv_handler srv_handle_root, srv_handle_page, srv_handle_page_css, srv_handle_page_js;
 srv_handler srv_handle_cohere_embed, srv_handle_ollama_embed;
 srv_handler srv_handle_usage;
+srv_handler srv_handle_index_put, srv_handle_index_status, srv_handle_index_get;
+srv_handler srv_handle_index_delete, srv_handle_search;
 struct srv_model;
 /* What everybody may know of a model that is served. */
 json_t *srv_model_json(struct srv_model *model, bool is_default);

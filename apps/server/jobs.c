@@ -293,6 +293,7 @@ static void *work(void *context)
             jobs->swept_ms = srv_clock_ms();
             store_job_sweep(with->st, now - KEEP_MS, NULL);
             store_head_sweep(with->st, now, NULL);
+            store_vector_sweep(with->st, now, NULL);
         }
     }
     return NULL;

@@ -12,6 +12,7 @@
 #include "memory.h"
 #include "metrics.h"
 #include "models.h"
+#include "search.h"
 #include "web.h"
 #include "webhook.h"
 #include <malloc.h>
@@ -100,6 +101,7 @@ static wi_status open_parts(srv_server *server, wi_error *error)
     status = status ? status
                     : srv_heads_open(server->engine, config, parts->store, parts->memory,
                                      &parts->heads, error);
+    status = status ? status : srv_search_open(config, parts->store, &parts->search, error);
     if (status == WI_OK && config->web) {
         status = srv_web_open(config->web, &parts->web, error);
     }
@@ -244,6 +246,7 @@ void srv_server_close(srv_server **server)
     srv_webhook_close(&s->parts.webhook);
     srv_web_close(&s->parts.web);
     srv_heads_close(&s->parts.heads);
+    srv_search_close(&s->parts.search);
     srv_catalog_close(&s->parts.catalog);
     srv_access_close(&s->parts.access);
     srv_metrics_close(&s->parts.metrics);

@@ -21,6 +21,7 @@ struct srv_health;
 struct srv_log;
 struct srv_burden;
 struct srv_webhook;
+struct srv_search;
 struct srv_server;
 
 typedef struct srv_services {
@@ -36,6 +37,7 @@ typedef struct srv_services {
     struct srv_metrics *metrics;
     struct srv_health *health;
     struct srv_webhook *webhook;
+    struct srv_search *search;
     struct srv_log *log;
     struct srv_web *web;       /* NULL: none */
     struct srv_http *http;     /* NULL: requests do not come by HTTP */

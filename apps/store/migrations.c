@@ -43,6 +43,13 @@ static const char *const steps[STORE_VERSION] = {
     /* 6: what a job works on and what came of it, where that is more than a line: kind 'in' or 'out' */
     "CREATE TABLE job_files ("
     " job TEXT NOT NULL, kind TEXT NOT NULL, bytes BYTEA NOT NULL, PRIMARY KEY (job, kind));",
+    /* 7: vectors of pictures, by owner and model; bytes: numbers of 32 bits; how many each owner has */
+    "CREATE TABLE vectors ("
+    " owner TEXT NOT NULL, fingerprint TEXT NOT NULL, id TEXT NOT NULL, bytes BYTEA NOT NULL,"
+    " meta TEXT NOT NULL, added_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL,"
+    " PRIMARY KEY (owner, fingerprint, id));"
+    "CREATE INDEX vectors_by_end ON vectors (expires_ms) WHERE expires_ms > 0;"
+    "CREATE TABLE vector_counts (owner TEXT PRIMARY KEY, n BIGINT NOT NULL);",
 };
 
 const char *store_migration(int version)

@@ -11,6 +11,7 @@ enum { MAX_CONNECTIONS = 8, BORROW_S = 10 };
 
 struct store {
     const db_driver *driver;
+    bool has_near;
     db_connection *connections[MAX_CONNECTIONS]; /* those not lent are the first n_free */
     size_t n_free;
     pthread_mutex_t mutex;
@@ -29,6 +30,11 @@ int64_t store_now_ms(void)
 const char *store_kind(const store *st)
 {
     return st->driver->name;
+}
+
+bool store_has_near(const store *st)
+{
+    return st->has_near;
 }
 
 /* ---- transactions ---- */
@@ -282,6 +288,9 @@ wi_status store_open_at(const char *url, int version, store **out, wi_error *err
             st->n_free++;
             status = i == 0 ? migrate(driver, st->connections[0], version, error) : WI_OK;
         }
+    }
+    if (status == WI_OK && version == STORE_VERSION) {
+        status = store_vectors_prepare(driver, st->connections[0], &st->has_near, error);
     }
     if (status != WI_OK) {
         store_close(&st);

@@ -9,7 +9,7 @@
 
 typedef struct store store;
 
-enum { STORE_VERSION = 6 };
+enum { STORE_VERSION = 7 };
 
 /* url: the path of an SQLite file, or postgres://...; makes and migrates the tables.
  * Errors of all functions: WI_ERR_NOMEM, STORE_ERR_DOWN; WI_ERR_ARG: a text that no database takes.
@@ -64,6 +64,54 @@ wi_status store_head_sweep(store *st, int64_t now_ms, wi_error *error);
 wi_status store_head_delete(store *st, const char *name, const char *owner, wi_error *error);
 void store_head_free(store_head *head);
 void store_heads_free(store_head **heads, size_t n);
+
+/* ---- vectors of pictures, for searches ---- */
+
+typedef struct store_vector {
+    char *id, *meta; /* the owner's words: which picture, and JSON about it ("": nothing) */
+    float *row;      /* [dim], of length 1 */
+    size_t dim;
+    int64_t added_ms, expires_ms;    /* expires_ms 0: never */
+    const char *owner, *fingerprint; /* when put: as a head's, and of the model; else NULL */
+} store_vector;
+
+/* How many may be kept, this one included; below 0: any number. */
+typedef struct store_vector_bounds {
+    int64_t own, guests, all; /* guests: of all owners that begin with '~' */
+} store_vector_bounds;
+
+/* All of them or none; durable when it returns. Each takes the place of its owner's of that id and model.
+ * WI_ERR_LIMIT: too many are kept */
+wi_status store_vectors_put(store *st, const store_vector *vectors, size_t n,
+                            const store_vector_bounds *bounds, wi_error *error);
+/* WI_ERR_NOT_FOUND */
+wi_status store_vector_get(store *st, const char *owner, const char *fingerprint, const char *id,
+                           store_vector *out, wi_error *error);
+/* An owner's of one model in order of ids, behind `after` ("" for the first), at most max. */
+wi_status store_vector_page(store *st, const char *owner, const char *fingerprint,
+                            const char *after, size_t max, store_vector **out, size_t *n,
+                            wi_error *error);
+/* The k with the largest cosine to query[dim], best first, found by the database itself.
+ * WI_ERR_UNSUPPORTED: it cannot (no pgvector, or not for all rows); read them all by pages then. */
+wi_status store_vector_near(store *st, const char *owner, const char *fingerprint,
+                            const float *query, size_t dim, size_t k, store_vector **out, size_t *n,
+                            wi_error *error);
+/* Of all models. WI_ERR_NOT_FOUND */
+wi_status store_vector_delete(store *st, const char *owner, const char *id, wi_error *error);
+
+typedef struct store_vector_counted {
+    char fingerprint[65];
+    int64_t n;
+} store_vector_counted;
+/* How many an owner has of each model, at most max models. */
+wi_status store_vector_count(store *st, const char *owner, size_t max, store_vector_counted *out,
+                             size_t *n, wi_error *error);
+/* Forgets those whose time is over. */
+wi_status store_vector_sweep(store *st, int64_t now_ms, wi_error *error);
+/* Does the database know distances itself (pgvector)? */
+bool store_has_near(const store *st);
+void store_vector_free(store_vector *vector);
+void store_vectors_free(store_vector **vectors, size_t n);
 
 /* ---- keys ---- */
 

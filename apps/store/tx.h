@@ -32,6 +32,10 @@ wi_status store_read(store *st, const char *sql, const db_value *values, size_t 
 /* Copies a text cell to *out (NULL stays NULL only when memory is out: then false). */
 bool store_take_text(const db_result *result, size_t row, size_t column, char **out);
 
+/* After the tables are there: lets a database that can compare vectors itself do so. vectors.c */
+wi_status store_vectors_prepare(const db_driver *driver, db_connection *connection, bool *has_near,
+                                wi_error *error);
+
 /* The statements that lead from version - 1 to version. */
 const char *store_migration(int version);
 

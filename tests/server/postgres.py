@@ -42,6 +42,12 @@ class Postgres:
         if done.returncode != 0:
             raise AssertionError(f"{name}: {done.stdout}")
 
+    def sql(self, text):
+        """What it answers, as psql prints it."""
+        return "".join(subprocess.run([shutil.which("psql") or os.path.join(programs(), "psql"), "-h", self.folder, "-U", "whatsit", "-d",
+                                       "postgres", "-At", "-c", statement], check=True, capture_output=True, text=True).stdout
+                       for statement in text.split("; "))
+
     def restart(self):
         self.do("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "-l", os.path.join(self.folder, "log"), "restart")
 

@@ -407,6 +407,7 @@ static const char *const left_behind[] = {
     "INSERT INTO jobs VALUES ('old', '', 'head', '{}', 'running', 's', '', '', 1, 2, 3, 4, 5, 0)",
     "INSERT INTO job_parts VALUES ('old', 'abc')",
     "INSERT INTO secrets VALUES ('x', 'abc')",
+    "INSERT INTO job_files VALUES ('old', 'in', 'abc')",
 };
 
 /* What was kept of a job is its server's to replace, and goes when the job is over. */
@@ -585,6 +586,73 @@ static void ownership(void **state)
     store_close(&st);
 }
 
+static wi_status put_vector(store *st, const char *owner, const char *model, const char *id,
+                            float x, float y, int64_t expires_ms)
+{
+    static const store_vector_bounds bounds = {.own = 5, .guests = 3, .all = 8};
+    float row[2] = {x, y};
+    const store_vector vector = {.id = (char *)(uintptr_t)id,
+                                 .meta = (char *)(uintptr_t)"{}",
+                                 .row = row,
+                                 .dim = 2,
+                                 .added_ms = 5,
+                                 .expires_ms = expires_ms,
+                                 .owner = owner,
+                                 .fingerprint = model};
+    return store_vectors_put(st, &vector, 1, &bounds, &error);
+}
+
+static void vectors(void **state)
+{
+    (void)state;
+    store *st = NULL;
+    store_vector one = {0}, *some = NULL;
+    store_vector_counted counted[4];
+    size_t n = 0;
+    const float query[2] = {0.6f, 0.8f};
+    OK(store_open(url, &st, &error));
+    OK(put_vector(st, "a", "m1", "x", 1, 0, 0));
+    OK(put_vector(st, "a", "m1", "y", 0, 1, 0));
+    OK(put_vector(st, "a", "m1", "z", 0.6f, 0.8f, 0));
+    OK(put_vector(st, "a", "m2", "x", 0, 1, 0));
+    OK(put_vector(st, "b", "m1", "x", 0, 1, 0));
+    OK(store_vector_get(st, "a", "m1", "x", &one, &error));
+    assert_true(one.dim == 2 && one.row[0] == 1 && one.row[1] == 0 && one.added_ms == 5);
+    assert_string_equal(one.meta, "{}");
+    store_vector_free(&one);
+    assert_int_equal(store_vector_get(st, "b", "m1", "y", &one, &error), WI_ERR_NOT_FOUND);
+    OK(store_vector_page(st, "a", "m1", "x", 10, &some, &n, &error));
+    assert_true(n == 2 && !strcmp(some[0].id, "y") && !strcmp(some[1].id, "z"));
+    store_vectors_free(&some, n);
+    /* one that is there is replaced and not counted again; both bounds hold */
+    OK(put_vector(st, "a", "m1", "x", 0, -1, 0));
+    OK(put_vector(st, "a", "m2", "y", 0, 1, 0));
+    assert_int_equal(put_vector(st, "a", "m2", "z", 0, 1, 0), WI_ERR_LIMIT);
+    OK(put_vector(st, "a", "m2", "y", 1, 0, 0));
+    OK(store_vector_count(st, "a", 4, counted, &n, &error));
+    assert_true(n == 2 && counted[0].n == 3 && counted[1].n == 2);
+    assert_string_equal(counted[1].fingerprint, "m2");
+    /* the database's own order, where it knows one, is that of the cosines */
+    wi_status near = store_vector_near(st, "a", "m1", query, 2, 3, &some, &n, &error);
+    assert_int_equal(near, store_has_near(st) ? WI_OK : WI_ERR_UNSUPPORTED);
+    assert_true(near != WI_OK || (n == 3 && !strcmp(some[0].id, "z") && !strcmp(some[1].id, "y") &&
+                                  !strcmp(some[2].id, "x") && some[2].row[1] == -1));
+    store_vectors_free(&some, n);
+    /* of addresses, all together; what is over is not there, and makes room once it is swept */
+    OK(put_vector(st, "~a", "m1", "x", 1, 0, 1000));
+    OK(put_vector(st, "~b", "m1", "x", 1, 0, 0));
+    assert_int_equal(put_vector(st, "b", "m1", "z", 1, 0, 0), WI_ERR_LIMIT); /* 8 in all */
+    assert_int_equal(store_vector_get(st, "~a", "m1", "x", &one, &error), WI_ERR_NOT_FOUND);
+    OK(store_vector_sweep(st, store_now_ms(), &error));
+    OK(put_vector(st, "~b", "m1", "y", 1, 0, 0));
+    OK(store_vector_delete(st, "a", "x", &error)); /* of both models */
+    assert_int_equal(store_vector_delete(st, "a", "x", &error), WI_ERR_NOT_FOUND);
+    OK(put_vector(st, "~b", "m1", "z", 1, 0, 0));
+    assert_int_equal(put_vector(st, "~c", "m1", "z", 1, 0, 0), WI_ERR_LIMIT);
+    OK(put_vector(st, "b", "m1", "z", 1, 0, 0));
+    store_close(&st);
+}
+
 static void count_trouble(void *context, const char *message)
 {
     assert_non_null(strstr(message, "database"));
@@ -678,6 +746,7 @@ int main(void)
         cmocka_unit_test(openers),
         cmocka_unit_test(migrations),
         cmocka_unit_test_setup(ownership, empty),
+        cmocka_unit_test_setup(vectors, empty),
         cmocka_unit_test_setup(values_at_fault, empty),
         cmocka_unit_test_setup(changed_keys, empty),
         cmocka_unit_test_setup(newer, empty),
