@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Small models of every cause, with what the originals make of them, for test_originals.c.
 
-    pip install open_clip_torch==3.3.0 transformers==5.24.0 timm==1.0.31   # and torch, safetensors
+    pip install open_clip_torch==3.3.0 transformers==5.24.0 timm==1.0.31 efficientnet_lite_pytorch==0.1.0   # and torch, safetensors
     tests/model/data/make_originals.py [NAME...]
 
 Each folder of originals/ holds a checkpoint as people have it, with seeded random weights, and
@@ -270,6 +270,31 @@ def make_longclip(name, seed):
     (folder / "about.json").unlink()
 
 
+def make_efficientnet(name, seed):
+    """EfficientNet-Lite's own blocks, few and narrow: every stride and kernel, an odd side, residuals, a block without
+    expansion. Its embedding is the mean of the head's channels."""
+    from efficientnet_lite_pytorch import EfficientNet
+    from efficientnet_lite_pytorch.utils import BlockDecoder, GlobalParams
+
+    px, mean = 45, [127 / 255] * 3
+    blocks = BlockDecoder.decode(["r1_k3_s11_e1_i32_o16", "r2_k3_s22_e6_i16_o24", "r2_k5_s22_e6_i24_o40",
+                                  "r1_k5_s11_e6_i40_o56", "r2_k3_s22_e6_i56_o80"])
+    model = EfficientNet(blocks, GlobalParams(
+        width_coefficient=0.25, depth_coefficient=1.0, image_size=px, num_classes=3, dropout_rate=0.2, batch_norm_momentum=0.99,
+        batch_norm_epsilon=1e-3, depth_divisor=2,
+        relu_fn="relu6", fix_head_stem=False, use_se=False)).eval()
+    randomise(model, seed)
+    model = model.double()
+    pixels = torch.randint(0, 256, (2, px, px, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    with torch.no_grad():
+        places = model.extract_features(pixel_values(pixels, mean, [128 / 255] * 3)).flatten(2).transpose(1, 2)
+    strides = [block._depthwise_conv.stride[0] for block in model._blocks]
+    state = {k: v.float() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    write(HERE / name, "model.safetensors", state, "config.json",
+          {"architecture": "efficientnet_lite", "image_size": px, "strides": strides, "batch_norm_epsilon": 1e-3},
+          {"pixels": pixels, "image_embeds": places.mean(1).float(), "regions": places.float()})
+
+
 def write_tokenizer(folder):
     """48 pieces in the form of our own small SentencePiece vocabulary."""
     tokenizer = json.loads((HERE.parents[2] / "text/data/unigram/tokenizer.json").read_text())
@@ -310,7 +335,7 @@ def make_siglip(name, seed):
 def main():
     makers = {**dict.fromkeys(OPEN_CLIP, make_open_clip), "hf_clip": make_hf, "hf_siglip": make_siglip,
               "open_clip_pe_core": make_timm, "longclip": make_longclip, "low_rank_table": make_low_rank,
-              **dict.fromkeys(TIMM, make_timm)}
+              **dict.fromkeys(TIMM, make_timm), "efficientnet_lite": make_efficientnet}
     wanted = sys.argv[1:] or list(makers)
     for i, (name, make) in enumerate(makers.items()):
         if name in wanted:
