@@ -5,6 +5,7 @@
 #include "base/size.h"
 #include "base/unit.h"
 #include "head/anchor.h"
+#include "head/folds.h"
 #include "head/score.h"
 #include "head/train.h"
 
@@ -18,13 +19,7 @@
 static const float photo_scale = 20, photo_temperature = 2;
 /* Photos that were not learnt from tell the strength and the temperature: below 4 they say nothing,
  * and above so many logits answering them again and again takes too long. */
-enum {
-    IN_NO_FOLD = 255,
-    MAX_FOLDS = 5,
-    MIN_HELD_OUT = 4,
-    MAX_TRIED_LOGITS = 40000,
-    MAX_HELD_OUT_LOGITS = 2000000
-};
+enum { MIN_HELD_OUT = 4, MAX_TRIED_LOGITS = 40000, MAX_HELD_OUT_LOGITS = 2000000 };
 
 /* Of the photos' part (anchor.h): those that are tried on held-out photos, and how far from the
  * expected one, in ln strength, costs half a nat. */
@@ -41,7 +36,7 @@ typedef struct shots {
     size_t n;
     size_t *count;  /* [n_labels] */
     double *weight; /* [n] 1 for those that are held out: labels with a second photo */
-    uint8_t *fold;  /* [n] when; IN_NO_FOLD for the others */
+    wi_folds folds;
     size_t n_held_out;
     bool too_few; /* to hold any out */
     float *logit; /* [n, n_labels] said of them */
@@ -60,7 +55,7 @@ static void close_shots(shots *s)
     free(s->label);
     free(s->count);
     free(s->weight);
-    free(s->fold);
+    wi_folds_free(&s->folds);
     free(s->logit);
     free(s->text);
     free(s->words);
@@ -104,32 +99,6 @@ static wi_status gather(shots *s, const wi_photos *photos, wi_error *error)
     return WI_OK;
 }
 
-static size_t count_folds(const shots *s)
-{
-    return s->n_held_out < MAX_FOLDS ? s->n_held_out : MAX_FOLDS;
-}
-
-/* Deals the photos to the folds in turn, label by label, so that a fit that lacks one photo of a label
- * mostly has the others. */
-static wi_status deal_folds(shots *s, wi_error *error)
-{
-    size_t *next = calloc(s->parts->n_labels, sizeof *next), dealt = 0;
-    s->fold = calloc(s->n, sizeof *s->fold);
-    if (!next || !s->fold) {
-        free(next);
-        return wi_fail_nomem(error, s->n, "photos");
-    }
-    for (size_t c = 0; c < s->parts->n_labels; c++) {
-        next[c] = dealt;
-        dealt += s->count[c] >= 2 ? s->count[c] : 0;
-    }
-    for (size_t i = 0; i < s->n; i++)
-        s->fold[i] =
-            (uint8_t)(s->weight[i] > 0 ? next[s->label[i]]++ % count_folds(s) : IN_NO_FOLD);
-    free(next);
-    return WI_OK;
-}
-
 /* Photos of labels that have another one can be held out, unless they are too few or too many to tell. */
 static wi_status choose_held_out(shots *s, wi_error *error)
 {
@@ -148,8 +117,11 @@ static wi_status choose_held_out(shots *s, wi_error *error)
     if (s->n_held_out == 0)
         return WI_OK;
     s->logit = calloc(s->n * n_labels, sizeof *s->logit);
-    return s->logit ? deal_folds(s, error)
-                    : wi_fail_nomem(error, s->n * n_labels * sizeof *s->logit, "photos");
+    if (!s->logit)
+        return wi_fail_nomem(error, s->n * n_labels * sizeof *s->logit, "photos");
+    const wi_folds_rule rule = {.n_folds =
+                                    s->n_held_out < WI_MAX_FOLDS ? s->n_held_out : WI_MAX_FOLDS};
+    return wi_folds_deal(&rule, s->label, s->n, s->count, n_labels, &s->folds, error);
 }
 
 /* variance: as wi_fit_temperature */
@@ -202,15 +174,23 @@ static wi_status fit(shots *s, const wi_anchor *anchor, const bool *skip, float 
     return status;
 }
 
-/* The logits of the photos of one fold, by a fit to the others. */
-static wi_status answer_fold(shots *s, const wi_anchor *anchor, const bool *skip, wi_error *error)
+typedef struct question {
+    shots *shots;
+    const wi_anchor *anchor;
+} question;
+
+/* The logits of the photos that are held out, by a fit to the others. */
+static wi_status answer_fold(void *context, size_t fold, const bool *held_out, wi_error *error)
 {
-    size_t k = anchor->n_labels, dim = anchor->dim;
+    const question *q = context;
+    shots *s = q->shots;
+    const size_t k = q->anchor->n_labels, dim = q->anchor->dim;
     float lambda;
-    wi_status status = fit(s, anchor, skip, &lambda, error);
+    (void)fold;
+    wi_status status = fit(s, q->anchor, held_out, &lambda, error);
     for (size_t i = 0; i < s->n && status == WI_OK; i++) {
         float *row = s->logit + i * k;
-        if (!skip[i])
+        if (!held_out[i])
             continue;
         s->dot(k, dim, s->delta, dim, s->x + i * dim, row);
         for (size_t c = 0; c < k; c++) {
@@ -218,19 +198,6 @@ static wi_status answer_fold(shots *s, const wi_anchor *anchor, const bool *skip
             row[c] += s->count[c] == 0 ? wi_anchor_prior(0) : 0; /* none of its is held out */
         }
     }
-    return status;
-}
-
-static wi_status answer_held_out(shots *s, const wi_anchor *anchor, wi_error *error)
-{
-    bool *skip = calloc(s->n, sizeof *skip);
-    wi_status status = skip ? WI_OK : wi_fail_nomem(error, s->n, "photos");
-    for (size_t fold = 0; fold < count_folds(s) && status == WI_OK; fold++) {
-        for (size_t i = 0; i < s->n; i++)
-            skip[i] = s->fold[i] == fold;
-        status = answer_fold(s, anchor, skip, error);
-    }
-    free(skip);
     return status;
 }
 
@@ -264,8 +231,9 @@ static float expect_temperature(const shots *s, double strength)
 static wi_status try_strength(shots *s, wi_anchor *anchor, double strength, double *loss,
                               float *temperature, wi_error *error)
 {
+    question asked = {s, anchor};
     anchor->strength = strength;
-    wi_status status = answer_held_out(s, anchor, error);
+    wi_status status = wi_folds_answer(&s->folds, answer_fold, &asked, error);
     if (status != WI_OK)
         return status;
     *temperature = fit_temperature(s, temperature_variance);
@@ -285,7 +253,7 @@ static wi_status choose_strength(shots *s, wi_anchor *anchor, float *temperature
     double least, chosen = expected;
     size_t n_tried =
         s->n * s->parts->n_labels > MAX_TRIED_LOGITS ? 0 : sizeof strengths / sizeof *strengths;
-    s->n_fits = (1 + n_tried) * count_folds(s) + 1;
+    s->n_fits = (1 + n_tried) * s->folds.n_folds + 1;
     wi_status status = try_strength(s, anchor, expected, &least, temperature, error);
     for (size_t i = 0; i < n_tried && status == WI_OK; i++) {
         double loss, away = log(strengths[i] / expected) / strength_spread;

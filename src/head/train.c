@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/size.h"
-#include "head/chance.h"
+#include "head/folds.h"
 #include "head/logistic.h"
 #include "head/score.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FOLDS = 5, IN_NO_FOLD = 255, SWEEP_STEPS = 150, FINAL_STEPS = 400 };
+enum { SWEEP_STEPS = 150, FINAL_STEPS = 400 };
 
 /* On unit embeddings; the ends are reached by very clean and by very noisy labels only. */
 static const double strengths[] = {1, 10, 100, 1e3, 1e4, 1e5};
@@ -26,8 +26,7 @@ typedef struct sweep {
     wi_logistic problem;
     size_t *count;        /* [n_labels] photos per label */
     double *label_weight; /* [n_labels] */
-    uint8_t *fold;        /* [n] */
-    unsigned n_folds;
+    wi_folds folds;
     double *wb;       /* [n_folds, n_labels, dim + 1]: each strength starts where the last ended */
     double *held_out; /* [n] what a photo counts in the loss: 0 when it is never held out */
     float *logit,
@@ -41,7 +40,7 @@ static void close_sweep(sweep *s)
     wi_logistic_free(&s->problem);
     free(s->count);
     free(s->label_weight);
-    free(s->fold);
+    wi_folds_free(&s->folds);
     free(s->wb);
     free(s->held_out);
     free(s->logit);
@@ -62,7 +61,7 @@ static wi_status check_counts(const sweep *s, wi_error *error)
 }
 
 /* As many folds as the rarest label with two photos allows. */
-static unsigned count_folds(const sweep *s)
+static size_t count_folds(const sweep *s)
 {
     size_t fewest = SIZE_MAX;
     for (size_t c = 0; c < s->training->n_labels; c++)
@@ -70,36 +69,7 @@ static unsigned count_folds(const sweep *s)
             fewest = s->count[c];
     if (fewest == SIZE_MAX)
         return 0;
-    return fewest < MAX_FOLDS ? (unsigned)fewest : MAX_FOLDS;
-}
-
-/* Deals each label's photos, shuffled, to the folds in turn; the turn goes on from label to label,
- * so that folds of many rare labels stay of one size. */
-static wi_status deal_folds(sweep *s, wi_error *error)
-{
-    const wi_photos *photos = &s->training->photos;
-    size_t *order = calloc(photos->n, sizeof *order);
-    if (!order)
-        return wi_fail_nomem(error, photos->n * sizeof *order, "folds");
-    uint64_t state = 20210301;
-    for (size_t i = 0; i < photos->n; i++) {
-        size_t j = wi_chance_below(&state, i + 1);
-        order[i] = order[j];
-        order[j] = i;
-    }
-    /* next[c] runs through the folds; label_weight is not set yet and serves as its memory. */
-    double *next = s->label_weight, start = 0;
-    for (size_t c = 0; c < s->training->n_labels; c++) {
-        next[c] = start;
-        start += (double)s->count[c];
-    }
-    for (size_t k = 0; k < photos->n; k++) {
-        size_t i = order[k], c = photos->labels[i];
-        s->fold[i] = s->count[c] < 2 ? IN_NO_FOLD : (uint8_t)fmod(next[c], s->n_folds);
-        next[c] += 1;
-    }
-    free(order);
-    return WI_OK;
+    return fewest < WI_MAX_FOLDS ? fewest : WI_MAX_FOLDS;
 }
 
 static void weigh_labels(sweep *s)
@@ -125,27 +95,26 @@ static wi_status open_sweep(sweep *s, const wi_head_model *model, wi_error *erro
                                   t->photos.n, t->photos.dim, t->n_labels, error);
     if (status != WI_OK)
         return status;
+    const wi_folds_rule rule = {.n_folds = count_folds(s), .shuffled = true, .lone_pass = true};
     size_t n = t->photos.n, n_logits, n_wb;
-    s->n_folds = count_folds(s);
-    size_t n_fits = s->n_folds ? s->n_folds : 1; /* one start is needed in any case */
+    size_t n_fits = rule.n_folds ? rule.n_folds : 1; /* one start is needed in any case */
     if (!wi_size_mul(n, t->n_labels, &n_logits) ||
         !wi_size_mul3(n_fits, t->n_labels, t->photos.dim + 1, &n_wb))
         return wi_fail(error, WI_ERR_LIMIT, "too many photos and labels");
-    s->fold = calloc(n, 1);
     s->held_out = calloc(n, sizeof *s->held_out);
     s->wb = calloc(n_wb, sizeof *s->wb);
-    s->logit = s->n_folds ? calloc(n_logits, sizeof *s->logit) : NULL;
-    s->best_logit = s->n_folds ? calloc(n_logits, sizeof *s->best_logit) : NULL;
-    if (!s->fold || !s->held_out || !s->wb || (s->n_folds && (!s->logit || !s->best_logit)))
+    s->logit = rule.n_folds ? calloc(n_logits, sizeof *s->logit) : NULL;
+    s->best_logit = rule.n_folds ? calloc(n_logits, sizeof *s->best_logit) : NULL;
+    if (!s->held_out || !s->wb || (rule.n_folds && (!s->logit || !s->best_logit)))
         return wi_fail_nomem(error, 2 * n_logits * sizeof *s->logit, "training");
-    if (s->n_folds)
-        status = deal_folds(s, error);
+    status = wi_folds_deal(&rule, t->photos.labels, n, s->count, t->n_labels, &s->folds, error);
+    if (status != WI_OK)
+        return status;
     weigh_labels(s);
     for (size_t i = 0; i < n; i++)
-        s->held_out[i] =
-            s->n_folds && s->fold[i] != IN_NO_FOLD ? s->label_weight[t->photos.labels[i]] : 0;
-    s->n_total = (t->strength > 0 ? 1 : N_STRENGTHS + 2) * (uint64_t)s->n_folds + 1;
-    return status;
+        s->held_out[i] = s->folds.of[i] == WI_IN_NO_FOLD ? 0 : s->label_weight[t->photos.labels[i]];
+    s->n_total = (t->strength > 0 ? 1 : N_STRENGTHS + 2) * (uint64_t)rule.n_folds + 1;
+    return WI_OK;
 }
 
 static wi_status count_fit(sweep *s, wi_error *error)
@@ -156,26 +125,31 @@ static wi_status count_fit(sweep *s, wi_error *error)
     return WI_OK;
 }
 
-/* Fits every fold's rest and answers the fold; keeps the answers when their loss is the least so
- * far. */
+/* Each fold starts where it ended at the strength before. */
+static wi_status fit_fold(void *context, size_t fold, const bool *held_out, wi_error *error)
+{
+    sweep *s = context;
+    wi_logistic *p = &s->problem;
+    double *wb = s->wb + fold * p->n_labels * (p->dim + 1);
+    for (size_t i = 0; i < p->n; i++)
+        p->weight[i] = held_out[i] ? 0 : s->label_weight[p->truth[i]];
+    wi_status status = wi_logistic_fit(p, wb, tolerance, SWEEP_STEPS, error);
+    if (status == WI_OK)
+        status = count_fit(s, error);
+    for (size_t i = 0; i < p->n && status == WI_OK; i++)
+        if (held_out[i])
+            wi_logistic_logits(p, wb, i, s->logit + i * p->n_labels);
+    return status;
+}
+
+/* Keeps what the folds are told when its loss is the least so far. */
 static wi_status try_strength(sweep *s, double strength, double *loss, wi_error *error)
 {
     wi_logistic *p = &s->problem;
-    size_t n_wb = p->n_labels * (p->dim + 1);
     p->strength = strength;
-    for (unsigned f = 0; f < s->n_folds; f++) {
-        double *wb = s->wb + f * n_wb;
-        for (size_t i = 0; i < p->n; i++)
-            p->weight[i] = s->fold[i] == f ? 0 : s->label_weight[p->truth[i]];
-        wi_status status = wi_logistic_fit(p, wb, tolerance, SWEEP_STEPS, error);
-        if (status == WI_OK)
-            status = count_fit(s, error);
-        if (status != WI_OK)
-            return status;
-        for (size_t i = 0; i < p->n; i++)
-            if (s->fold[i] == f)
-                wi_logistic_logits(p, wb, i, s->logit + i * p->n_labels);
-    }
+    wi_status status = wi_folds_answer(&s->folds, fit_fold, s, error);
+    if (status != WI_OK)
+        return status;
     *loss = wi_log_loss(s->logit, p->truth, s->held_out, p->n, p->n_labels, 1, 0);
     if (*loss < s->best_loss) {
         float *swap = s->best_logit;
@@ -193,7 +167,7 @@ static wi_status choose_strength(sweep *s, wi_error *error)
     double loss, before = INFINITY;
     s->best_loss = INFINITY;
     s->best_strength = s->training->strength > 0 ? s->training->strength : default_strength;
-    if (s->n_folds == 0)
+    if (s->folds.n_folds == 0)
         return WI_OK;
     if (s->training->strength > 0)
         return try_strength(s, s->training->strength, &loss, error);
@@ -286,7 +260,7 @@ wi_status wi_linear_train(const wi_head_model *model, const wi_training *trainin
         status = open_sweep(&s, model, error);
     if (status == WI_OK)
         status = choose_strength(&s, error);
-    if (status == WI_OK && s.n_folds > 0) {
+    if (status == WI_OK && s.folds.n_folds > 0) {
         parts.temperature =
             wi_fit_temperature(s.best_logit, s.problem.truth, s.held_out, s.problem.n,
                                s.problem.n_labels, wi_smoothing(s.problem.n), INFINITY);
@@ -296,8 +270,8 @@ wi_status wi_linear_train(const wi_head_model *model, const wi_training *trainin
     if (status == WI_OK)
         status = finish(&s, &parts, out, error);
     if (status == WI_OK && report)
-        *report =
-            (wi_training_report){.strength = s.best_strength, .n_folds = s.n_folds, .tally = tally};
+        *report = (wi_training_report){
+            .strength = s.best_strength, .n_folds = (unsigned)s.folds.n_folds, .tally = tally};
     else
         wi_tally_close(&tally);
     close_sweep(&s);
