@@ -372,8 +372,7 @@ static uint32_t grow(const decoder *net, memory *m, const wi_decode_row *rows, s
         const float *position = net->position + m->depth[node] * width;
         float *x = m->x + i * ld;
         matrix_row(&net->tokens, (size_t)rows[i].token, x);
-        for (size_t j = 0; j < width; j++)
-            x[j] += position[j];
+        wi_at_position(width, x, position, x);
     }
     m->n_nodes += n;
     return first;

@@ -110,6 +110,13 @@ void wi_linear_here(const wi_run *run, int worker, const wi_mat *mat, size_t fir
 void wi_norm_rows(wi_run *run, const wi_norm *norm, size_t m, const float *x, size_t ld_x,
                   float *out, size_t ld_out);
 
+/* to[n] = a token where it stands: what it is plus where. May be in place. */
+static inline void wi_at_position(size_t n, const float *token, const float *position, float *to)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = token[i] + position[i];
+}
+
 static inline void wi_tap(const wi_run *run, const char *name, int layer, const float *x,
                           size_t rows, size_t width, size_t ld)
 {

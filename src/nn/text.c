@@ -343,8 +343,7 @@ static void embed(const text_tower *net, wi_run *run, text_memory *memory, size_
         float *x = memory->stack.x + i * ld;
         for (size_t j = 0; net->type && j < width; j++)
             x[j] += net->type[j];
-        for (size_t j = 0; j < width; j++)
-            x[j] += position[j];
+        wi_at_position(width, x, position, x);
     }
 }
 

@@ -1,8 +1,6 @@
 #include "nn/vit.h"
 
 #include "base/error.h"
-#include "nn/pixels.h"
-#include "nn/rope.h"
 
 #include <string.h>
 
@@ -32,12 +30,7 @@ static const wi_field rope_fields[] = {
 static wi_status check(const void *values, wi_error *error)
 {
     const wi_vit_params *p = values;
-    if (wi_out_of_range(p->image_px, WI_MAX_IMAGE_PX))
-        return wi_fail(error, WI_ERR_FORMAT, "image size: %u px is not supported", p->image_px);
-    if (wi_out_of_range(p->patch_px, p->image_px))
-        return wi_fail(error, WI_ERR_FORMAT, "patch size: %u in an image of %u px", p->patch_px,
-                       p->image_px);
-    return wi_block_params_check(&p->blocks, "image tower", error);
+    return wi_patches_check(p->image_px, p->patch_px, &p->blocks, p->rope_grid, error);
 }
 
 static wi_status check_plain(const void *values, wi_error *error)
@@ -47,16 +40,6 @@ static wi_status check_plain(const void *values, wi_error *error)
         return wi_fail(error, WI_ERR_UNSUPPORTED,
                        "image tower: 'vit' has no rope, no gates and no post-norm");
     return check(values, error);
-}
-
-static wi_status check_rope(const void *values, wi_error *error)
-{
-    const wi_vit_params *p = values;
-    const wi_status status = check(values, error);
-    if (status == WI_OK && p->rope_grid && p->blocks.width / p->blocks.n_heads % 4)
-        return wi_fail(error, WI_ERR_FORMAT, "image tower: rope over heads of %u numbers",
-                       p->blocks.width / p->blocks.n_heads);
-    return status;
 }
 
 static void describe(const void *values, wi_tower_facts *out)
@@ -83,35 +66,38 @@ static void open_vit(const void *values, const wi_tower_setting *setting, void *
     wi_vit *vit = tower;
     vit->params = *(const wi_vit_params *)values;
     vit->embedding_dim = setting->embedding_dim;
-    memcpy(vit->mean, setting->mean, sizeof vit->mean);
-    memcpy(vit->std, setting->std, sizeof vit->std);
-    const wi_block_params *p = &vit->params.blocks;
-    vit->pre_norm = vit->post_norm = (wi_norm){.eps = p->ln_eps, .n = p->width};
-    wi_stack_open(p, vit->blocks, &vit->stack);
+    const wi_vit_params *p = &vit->params;
+    const wi_block_params *blocks = &p->blocks;
+    vit->patches = (wi_patches){
+        .image_px = p->image_px,
+        .patch_px = p->patch_px,
+        .width = blocks->width,
+        .has_class = true,
+        .has_bias = p->has_patch_bias,
+        .has_pre_ln = p->has_pre_ln,
+        .rope = {.head_dim = blocks->width / blocks->n_heads, .reference = p->rope_grid}};
+    wi_patches_open(setting, blocks->ln_eps, &vit->patches);
+    vit->post_norm = (wi_norm){.eps = blocks->ln_eps, .n = blocks->width};
+    wi_stack_open(blocks, vit->blocks, &vit->stack);
 }
 
 static void walk(void *tower, wi_walker *w)
 {
     wi_vit *v = tower;
     const wi_vit_params *p = &v->params;
-    const uint32_t width = p->blocks.width, patch_px = p->patch_px;
-    wi_walk_linear(w, "v.", "patch", &v->patch, width, 3 * patch_px * patch_px, p->has_patch_bias);
-    wi_walk_vector(w, "v.", "class", &v->class_token, 1, width);
-    wi_walk_vector(w, "v.", "pos", &v->position, (uint32_t)wi_vit_tokens(v), width);
-    if (p->has_pre_ln)
-        wi_walk_norm(w, "v.", "ln_pre", &v->pre_norm);
+    wi_patches_walk(&v->patches, w);
     wi_stack_walk(&v->stack, "v", w);
     wi_walk_norm(w, "v.", "ln_post", &v->post_norm);
-    wi_walk_projection(w, "v.", "proj", &v->projection, v->embedding_dim, width,
+    wi_walk_projection(w, "v.", "proj", &v->projection, v->embedding_dim, p->blocks.width,
                        p->has_projection_bias);
 }
 
 static uint64_t macs(const void *tower)
 {
     const wi_vit *v = tower;
-    const uint64_t t = wi_vit_tokens(v), w = v->params.blocks.width;
+    const uint64_t t = wi_patches_tokens(&v->patches), w = v->params.blocks.width;
     const uint64_t attention = 2 * t * t * w * v->params.blocks.n_layers;
-    return (t - 1) * w * v->patch.k + t * wi_stack_macs(&v->stack) + attention +
+    return wi_patches_macs(&v->patches) + t * wi_stack_macs(&v->stack) + attention +
            w * v->embedding_dim;
 }
 
@@ -120,10 +106,10 @@ static uint64_t macs(const void *tower)
 static void need_vit(const void *tower, size_t max_images, wi_run_need *need)
 {
     const wi_vit *vit = tower;
-    const size_t rows = max_images * wi_vit_tokens(vit);
-    wi_need_mat(need, &vit->patch, rows);
+    const size_t rows = max_images * wi_patches_tokens(&vit->patches);
+    wi_need_mat(need, &vit->patches.mat, rows);
     wi_need_mat(need, &vit->projection, max_images);
-    wi_stack_need(&vit->stack, rows, wi_vit_tokens(vit), false, need);
+    wi_stack_need(&vit->stack, rows, wi_patches_tokens(&vit->patches), false, need);
 }
 
 static void take(const void *tower, size_t max_images, size_t n_threads, void *to, wi_arena *arena)
@@ -132,60 +118,28 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
     const wi_vit *vit = tower;
     wi_vit_memory *memory = to;
     size_t rows = 0;
-    if (!wi_size_mul(max_images, wi_vit_tokens(vit), &rows))
+    if (!wi_size_mul(max_images, wi_patches_tokens(&vit->patches), &rows))
         arena->overflow = true;
     /* The MLP's hidden rows and the patches' pixels never live at the same time: one buffer serves
      * both. */
-    wi_stack_take(&vit->stack, rows, max_images, vit->patch.k, &memory->stack, arena);
+    wi_stack_take(&vit->stack, rows, max_images, vit->patches.mat.k, &memory->stack, arena);
     memory->projected = wi_arena_take(arena, max_images, wi_ld(vit->embedding_dim) * sizeof(float));
-    memory->pixel_values = wi_arena_take(arena, 3 * 256, sizeof(float));
+    wi_patches_take(&vit->patches, &memory->patches, arena);
     memory->rows = wi_arena_take(arena, max_images, sizeof *memory->rows);
-    const size_t head_dim = vit->params.blocks.width / vit->params.blocks.n_heads;
-    memory->rope = vit->params.rope_grid
-                       ? wi_arena_take(arena, wi_vit_tokens(vit), head_dim * sizeof(float))
-                       : NULL;
 }
 
-static void prepare(const void *tower, void *of_session)
+static void prepare(const void *tower, void *memory)
 {
-    const wi_vit *vit = tower;
-    wi_vit_memory *memory = of_session;
-    wi_pixel_values(vit->mean, vit->std, memory->pixel_values);
-    if (memory->rope)
-        wi_rope_fill(&(wi_rope){.grid = wi_vit_grid(vit),
-                                .head_dim = vit->params.blocks.width / vit->params.blocks.n_heads,
-                                .n_lead = 1,
-                                .reference = vit->params.rope_grid},
-                     memory->rope);
+    wi_patches_prepare(&((const wi_vit *)tower)->patches, &((wi_vit_memory *)memory)->patches);
 }
 
 /* --- running --- */
 
-/* x[n*tokens, width] = class token and patch embeddings, plus positions. */
-static void embed(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, const uint8_t *pixels,
-                  size_t n)
-{
-    wi_stack_memory *m = &memory->stack;
-    const size_t width = vit->params.blocks.width, ld = wi_ld(width), tokens = wi_vit_tokens(vit);
-    wi_pixel_patches(memory->pixel_values, pixels, n, vit->params.image_px, vit->params.patch_px,
-                     m->mlp, m->ld_mlp);
-    wi_input in = wi_prepare(run, &vit->patch, n * (tokens - 1), m->mlp, m->ld_mlp);
-    wi_linear(run, &vit->patch, n * (tokens - 1), &in, m->h, ld, (wi_epilogue){0});
-    for (size_t b = 0; b < n; b++)
-        for (size_t t = 0; t < tokens; t++) {
-            const float *from = t ? m->h + (b * (tokens - 1) + t - 1) * ld : vit->class_token;
-            float *to = m->x + (b * tokens + t) * ld;
-            for (size_t i = 0; i < width; i++)
-                to[i] = from[i] + vit->position[t * width + i];
-        }
-    if (vit->params.has_pre_ln)
-        wi_norm_rows(run, &vit->pre_norm, n * tokens, m->x, ld, m->x, ld);
-}
-
 /* picked[n] = the mean over each picture's patches. */
 static void average(const wi_vit *vit, wi_stack_memory *m, size_t n)
 {
-    const size_t width = vit->params.blocks.width, ld = wi_ld(width), tokens = wi_vit_tokens(vit);
+    const size_t width = vit->params.blocks.width, ld = wi_ld(width),
+                 tokens = wi_patches_tokens(&vit->patches);
     for (size_t b = 0; b < n; b++) {
         float *to = m->picked + b * ld;
         memset(to, 0, width * sizeof *to);
@@ -202,7 +156,7 @@ static wi_input pool(const wi_vit *vit, wi_run *run, wi_vit_memory *memory, size
                      bool class_only)
 {
     wi_stack_memory *m = &memory->stack;
-    const size_t ld = wi_ld(vit->params.blocks.width), tokens = wi_vit_tokens(vit);
+    const size_t ld = wi_ld(vit->params.blocks.width), tokens = wi_patches_tokens(&vit->patches);
     const float *from = class_only ? m->picked : m->x;
     size_t stride = class_only ? ld : tokens * ld;
     if (vit->params.pool == WI_VIT_MEAN) {
@@ -222,12 +176,13 @@ void wi_vit_forward(const void *tower, wi_run *run, void *of_session, const uint
 {
     const wi_vit *vit = tower;
     wi_vit_memory *memory = of_session;
-    const size_t tokens = wi_vit_tokens(vit), dim = vit->embedding_dim, ld_out = wi_ld(dim);
+    const size_t tokens = wi_patches_tokens(&vit->patches), dim = vit->embedding_dim,
+                 ld_out = wi_ld(dim);
     const uint32_t n_layers = vit->params.blocks.n_layers;
-    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens, .rope = memory->rope};
+    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens, .rope = memory->patches.rope};
     /* Who looks on sees the last layer of all tokens. */
     const bool class_only = !run->tap && !run->watch && vit->params.pool == WI_VIT_CLASS;
-    embed(vit, run, memory, pixels, n);
+    wi_patches_run(&vit->patches, run, &memory->patches, &memory->stack, pixels, n);
     wi_stack_run(&vit->stack, run, &memory->stack, &reach, 0, n_layers - class_only,
                  "vision/hidden");
     if (class_only) {
@@ -247,11 +202,8 @@ void wi_vit_forward(const void *tower, wi_run *run, void *of_session, const uint
     .bytes = bytes, .open = open_vit, .walk = walk, .macs = macs,                                  \
     .memory_bytes = sizeof(wi_vit_memory), .need = need_vit, .take = take, .prepare = prepare,     \
     .images = wi_vit_forward
-const wi_tower_kind wi_vit_rope_kind = {.name = "vit_rope",
-                                        .fields = rope_fields,
-                                        .check = check_rope,
-                                        .explain = &wi_vit_explain,
-                                        SHARED};
+const wi_tower_kind wi_vit_rope_kind = {
+    .name = "vit_rope", .fields = rope_fields, .check = check, .explain = &wi_vit_explain, SHARED};
 const wi_tower_kind wi_vit_kind = {.name = "vit",
                                    .number = 1,
                                    .fields = fields,

@@ -5,8 +5,7 @@
 #ifndef WI_NN_VIT_H
 #define WI_NN_VIT_H
 
-#include "nn/stack.h"
-#include "nn/tower.h"
+#include "nn/patches.h"
 
 typedef enum wi_vit_pool { WI_VIT_CLASS = 0, WI_VIT_MEAN, WI_N_VIT_POOLS } wi_vit_pool;
 
@@ -30,33 +29,19 @@ extern const wi_tower_explain wi_vit_explain;
 typedef struct wi_vit {
     wi_vit_params params;
     uint32_t embedding_dim;
-    float mean[3], std[3];
-    wi_mat patch;             /* [width, 3*patch*patch], inputs in (channel, row, column) order */
-    const float *class_token; /* [width] */
-    const float *position;    /* [tokens, width] */
-    wi_norm pre_norm, post_norm;
+    wi_patches patches;
     wi_stack stack;
+    wi_norm post_norm;
     wi_mat projection; /* [embedding, width] */
     wi_block blocks[];
 } wi_vit;
 
 typedef struct wi_vit_memory {
     wi_stack_memory stack;
-    float *projected;    /* [max_images, embedding] */
-    float *pixel_values; /* [3][256]: normalised value of each byte */
-    float *rope;         /* [tokens, head dim] (stack.h), or NULL */
-    uint32_t *rows;      /* [max_images]: of the class tokens */
+    wi_patches_memory patches;
+    float *projected; /* [max_images, embedding] */
+    uint32_t *rows;   /* [max_images]: of the class tokens */
 } wi_vit_memory;
-
-/* Patches a side, and tokens with the class token. */
-static inline size_t wi_vit_grid(const wi_vit *vit)
-{
-    return vit->params.image_px / vit->params.patch_px;
-}
-static inline size_t wi_vit_tokens(const wi_vit *vit)
-{
-    return wi_vit_grid(vit) * wi_vit_grid(vit) + 1;
-}
 
 /* wi_tower_kind.images of this kind. */
 void wi_vit_forward(const void *tower, wi_run *run, void *memory, const uint8_t *pixels, size_t n,

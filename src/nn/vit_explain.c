@@ -4,13 +4,13 @@
 
 static uint32_t grid(const void *tower)
 {
-    return (uint32_t)wi_vit_grid(tower);
+    return (uint32_t)wi_patches_grid(&((const wi_vit *)tower)->patches);
 }
 
 static size_t hidden_floats(const void *tower)
 {
     const wi_vit *vit = tower;
-    return wi_vit_tokens(vit) * wi_ld(vit->params.blocks.width);
+    return wi_patches_tokens(&vit->patches) * wi_ld(vit->params.blocks.width);
 }
 
 /* rows[m] = the projection of the last norm of x[m]. */
@@ -28,8 +28,9 @@ static void regions(const void *tower, wi_run *run, void *of_session, const uint
 {
     const wi_vit *vit = tower;
     wi_stack_memory *m = &((wi_vit_memory *)of_session)->stack;
-    const size_t width = vit->params.blocks.width, ld = wi_ld(width), n = wi_vit_tokens(vit),
-                 dim = vit->embedding_dim, ld_rows = wi_ld(dim);
+    const size_t width = vit->params.blocks.width, ld = wi_ld(width),
+                 n = wi_patches_tokens(&vit->patches), dim = vit->embedding_dim,
+                 ld_rows = wi_ld(dim);
     wi_capture c = {"vision/hidden", (int)vit->params.blocks.n_layers - 1, hidden, 0};
     run->tap = wi_capture_tap;
     run->tap_context = &c;
@@ -82,7 +83,8 @@ static void units(const void *tower, wi_run *run, void *of_session, const uint8_
     wi_stack_memory *memory = &((wi_vit_memory *)of_session)->stack;
     const wi_unit_plan p = plan(tower);
     const size_t ld = wi_ld(vit->params.blocks.width), wide = memory->ld_mlp,
-                 dim = vit->embedding_dim, ld_rows = wi_ld(dim), batch = wi_vit_tokens(vit);
+                 dim = vit->embedding_dim, ld_rows = wi_ld(dim),
+                 batch = wi_patches_tokens(&vit->patches);
     watching w = {.first = vit->stack.blocks + p.first_layer,
                   .n_watched = p.n_layers,
                   .mlp_width = p.n_units,

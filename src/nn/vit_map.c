@@ -2,20 +2,16 @@
 
 #include "base/error.h"
 #include "nn/explain.h"
-#include "nn/pixels.h"
-#include "nn/rope.h"
+#include "nn/patches.h"
 
 #include <string.h>
 
 typedef struct vit_map {
     wi_vit_map_params params;
     uint32_t embedding_dim;
-    float mean[3], std[3];
-    wi_mat patch;             /* [width, 3*patch*patch], inputs in (channel, row, column) order */
-    const float *class_token; /* [width], or NULL */
-    const float *position;    /* [tokens, width] */
-    wi_norm pre_norm, post_norm;
+    wi_patches patches;
     wi_stack stack;
+    wi_norm post_norm;
     wi_map_head head;
     wi_mat projection; /* [embedding, width] */
     wi_block blocks[];
@@ -24,25 +20,14 @@ typedef struct vit_map {
 typedef struct vit_map_memory {
     wi_stack_memory stack;
     wi_map_head_memory head;
-    float *pooled;       /* [max_images, width] */
-    float *projected;    /* [max_images, embedding], where there is a projection */
-    float *pixel_values; /* [3][256]: normalised value of each byte */
-    float *rope;         /* [tokens, head dim] (stack.h), or NULL */
+    wi_patches_memory patches;
+    float *pooled;    /* [max_images, width] */
+    float *projected; /* [max_images, embedding], where there is a projection */
 } vit_map_memory;
-
-static size_t grid(const vit_map *v)
-{
-    return v->params.image_px / v->params.patch_px;
-}
 
 static size_t n_tokens(const vit_map *v)
 {
-    return grid(v) * grid(v) + v->params.has_class;
-}
-
-static size_t head_dim(const wi_vit_map_params *p)
-{
-    return p->blocks.width / p->blocks.n_heads;
+    return wi_patches_tokens(&v->patches);
 }
 
 /* --- parameters --- */
@@ -67,21 +52,12 @@ static const wi_field fields[] = {
 static wi_status check(const void *values, wi_error *error)
 {
     const wi_vit_map_params *p = values;
-    if (wi_out_of_range(p->image_px, WI_MAX_IMAGE_PX))
-        return wi_fail(error, WI_ERR_FORMAT, "image size: %u px is not supported", p->image_px);
-    if (wi_out_of_range(p->patch_px, p->image_px))
-        return wi_fail(error, WI_ERR_FORMAT, "patch size: %u in an image of %u px", p->patch_px,
-                       p->image_px);
     if (wi_out_of_range(p->pool_heads, WI_MAX_HEADS) || p->blocks.width % p->pool_heads ||
         wi_out_of_range(p->pool_mlp_width, 8 * WI_MAX_WIDTH))
         return wi_fail(error, WI_ERR_FORMAT,
                        "pooling head: %u heads and %u hidden of a width of %u", p->pool_heads,
                        p->pool_mlp_width, p->blocks.width);
-    const wi_status status = wi_block_params_check(&p->blocks, "image tower", error);
-    if (status == WI_OK && p->rope_grid && head_dim(p) % 4)
-        return wi_fail(error, WI_ERR_FORMAT, "image tower: rope over heads of %zu numbers",
-                       head_dim(p));
-    return status;
+    return wi_patches_check(p->image_px, p->patch_px, &p->blocks, p->rope_grid, error);
 }
 
 static void describe(const void *values, wi_tower_facts *out)
@@ -108,30 +84,35 @@ static void open_vit(const void *values, const wi_tower_setting *setting, void *
     vit_map *v = tower;
     v->params = *(const wi_vit_map_params *)values;
     v->embedding_dim = setting->embedding_dim;
-    memcpy(v->mean, setting->mean, sizeof v->mean);
-    memcpy(v->std, setting->std, sizeof v->std);
-    const wi_block_params *p = &v->params.blocks;
-    v->pre_norm = v->post_norm = (wi_norm){.eps = p->ln_eps, .n = p->width};
-    wi_stack_open(p, v->blocks, &v->stack);
-    wi_map_head_open(p->width, v->params.pool_heads, v->params.pool_mlp_width, p->activation,
-                     p->ln_eps, &v->head);
+    const wi_vit_map_params *p = &v->params;
+    const wi_block_params *blocks = &p->blocks;
+    v->patches = (wi_patches){.image_px = p->image_px,
+                              .patch_px = p->patch_px,
+                              .width = blocks->width,
+                              .has_class = p->has_class,
+                              .has_bias = p->has_patch_bias,
+                              .has_pre_ln = p->has_pre_ln,
+                              .rope = {.head_dim = blocks->width / blocks->n_heads,
+                                       .reference = p->rope_grid,
+                                       .from = p->rope_from,
+                                       .column_first = p->rope_column_first}};
+    wi_patches_open(setting, blocks->ln_eps, &v->patches);
+    v->post_norm = (wi_norm){.eps = blocks->ln_eps, .n = blocks->width};
+    wi_stack_open(blocks, v->blocks, &v->stack);
+    wi_map_head_open(blocks->width, p->pool_heads, p->pool_mlp_width, blocks->activation,
+                     blocks->ln_eps, &v->head);
 }
 
 static void walk(void *tower, wi_walker *w)
 {
     vit_map *v = tower;
     const wi_vit_map_params *p = &v->params;
-    const uint32_t width = p->blocks.width, patch_px = p->patch_px;
+    const uint32_t width = p->blocks.width;
     if (!p->has_projection && v->embedding_dim != width && w->status == WI_OK)
         w->status = wi_fail(w->error, WI_ERR_FORMAT,
                             "image tower: embeddings of %u from a pooling head of width %u",
                             v->embedding_dim, width);
-    wi_walk_linear(w, "v.", "patch", &v->patch, width, 3 * patch_px * patch_px, p->has_patch_bias);
-    if (p->has_class)
-        wi_walk_vector(w, "v.", "class", &v->class_token, 1, width);
-    wi_walk_vector(w, "v.", "pos", &v->position, (uint32_t)n_tokens(v), width);
-    if (p->has_pre_ln)
-        wi_walk_norm(w, "v.", "ln_pre", &v->pre_norm);
+    wi_patches_walk(&v->patches, w);
     wi_stack_walk(&v->stack, "v", w);
     wi_walk_norm(w, "v.", "ln_post", &v->post_norm);
     wi_map_head_walk(&v->head, w);
@@ -143,7 +124,7 @@ static uint64_t macs(const void *tower)
 {
     const vit_map *v = tower;
     const uint64_t t = n_tokens(v), w = v->params.blocks.width;
-    return (t - v->params.has_class) * w * v->patch.k + t * wi_stack_macs(&v->stack) +
+    return wi_patches_macs(&v->patches) + t * wi_stack_macs(&v->stack) +
            2 * t * t * w * v->params.blocks.n_layers + wi_map_head_macs(&v->head, t) +
            (v->params.has_projection ? w * v->embedding_dim : 0);
 }
@@ -154,7 +135,7 @@ static void need_vit(const void *tower, size_t max_images, wi_run_need *need)
 {
     const vit_map *v = tower;
     const size_t rows = max_images * n_tokens(v);
-    wi_need_mat(need, &v->patch, rows);
+    wi_need_mat(need, &v->patches.mat, rows);
     wi_stack_need(&v->stack, rows, n_tokens(v), false, need);
     wi_map_head_need(&v->head, max_images, n_tokens(v), need);
     wi_need_mat(need, &v->head.fc2, n_tokens(v)); /* explanations: as many units at a time */
@@ -170,7 +151,7 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
     size_t rows = 0;
     if (!wi_size_mul(max_images, n_tokens(v), &rows))
         arena->overflow = true;
-    const size_t wide = v->patch.k > v->head.mlp_width ? v->patch.k : v->head.mlp_width;
+    const size_t wide = v->patches.mat.k > v->head.mlp_width ? v->patches.mat.k : v->head.mlp_width;
     wi_stack_take(&v->stack, rows, 0, wide, &memory->stack, arena);
     wi_map_head_take(&v->head, max_images, n_tokens(v), &memory->head, arena);
     memory->pooled =
@@ -179,49 +160,15 @@ static void take(const void *tower, size_t max_images, size_t n_threads, void *t
         v->params.has_projection
             ? wi_arena_take(arena, max_images, wi_ld(v->embedding_dim) * sizeof(float))
             : NULL;
-    memory->pixel_values = wi_arena_take(arena, 3 * 256, sizeof(float));
-    memory->rope = v->params.rope_grid
-                       ? wi_arena_take(arena, n_tokens(v), head_dim(&v->params) * sizeof(float))
-                       : NULL;
+    wi_patches_take(&v->patches, &memory->patches, arena);
 }
 
-static void prepare(const void *tower, void *of_session)
+static void prepare(const void *tower, void *memory)
 {
-    const vit_map *v = tower;
-    vit_map_memory *memory = of_session;
-    wi_pixel_values(v->mean, v->std, memory->pixel_values);
-    if (memory->rope)
-        wi_rope_fill(&(wi_rope){.grid = grid(v),
-                                .head_dim = head_dim(&v->params),
-                                .n_lead = v->params.has_class,
-                                .reference = v->params.rope_grid,
-                                .from = v->params.rope_from,
-                                .column_first = v->params.rope_column_first},
-                     memory->rope);
+    wi_patches_prepare(&((const vit_map *)tower)->patches, &((vit_map_memory *)memory)->patches);
 }
 
 /* --- running --- */
-
-/* x[n*tokens, width] = class token, where there is one, and patch embeddings, plus positions. */
-static void embed(const vit_map *v, wi_run *run, vit_map_memory *memory, const uint8_t *pixels,
-                  size_t n)
-{
-    wi_stack_memory *m = &memory->stack;
-    const size_t width = v->params.blocks.width, ld = wi_ld(width), tokens = n_tokens(v),
-                 lead = v->params.has_class, patches = tokens - lead;
-    wi_pixel_patches(memory->pixel_values, pixels, n, v->params.image_px, v->params.patch_px,
-                     m->mlp, m->ld_mlp);
-    wi_input in = wi_prepare(run, &v->patch, n * patches, m->mlp, m->ld_mlp);
-    wi_linear(run, &v->patch, n * patches, &in, m->h, ld, (wi_epilogue){0});
-    for (size_t b = 0; b < n; b++)
-        for (size_t t = 0; t < tokens; t++) {
-            const float *from = t < lead ? v->class_token : m->h + (b * patches + t - lead) * ld;
-            for (size_t i = 0; i < width; i++)
-                m->x[(b * tokens + t) * ld + i] = from[i] + v->position[t * width + i];
-        }
-    if (v->params.has_pre_ln)
-        wi_norm_rows(run, &v->pre_norm, n * tokens, m->x, ld, m->x, ld);
-}
 
 /* The head's result, or its projection. */
 static void answer(const vit_map *v, wi_run *run, vit_map_memory *memory, size_t n, float *out)
@@ -244,8 +191,8 @@ static void images(const void *tower, wi_run *run, void *of_session, const uint8
     vit_map_memory *memory = of_session;
     float *x = memory->stack.x;
     const size_t tokens = n_tokens(v), width = v->params.blocks.width, ld = wi_ld(width);
-    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens, .rope = memory->rope};
-    embed(v, run, memory, pixels, n);
+    const wi_reach reach = {.n_rows = n * tokens, .n_tokens = tokens, .rope = memory->patches.rope};
+    wi_patches_run(&v->patches, run, &memory->patches, &memory->stack, pixels, n);
     wi_stack_run(&v->stack, run, &memory->stack, &reach, 0, v->params.blocks.n_layers,
                  "vision/hidden");
     wi_norm_rows(run, &v->post_norm, n * tokens, x, ld, x, ld);
@@ -258,7 +205,7 @@ static void images(const void *tower, wi_run *run, void *of_session, const uint8
 
 static uint32_t grid_of(const void *tower)
 {
-    return (uint32_t)grid(tower);
+    return (uint32_t)wi_patches_grid(&((const vit_map *)tower)->patches);
 }
 
 static size_t hidden_floats(const void *tower)
