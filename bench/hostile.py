@@ -6,8 +6,12 @@ steadily, and in turn nobody else, or one address that does the worst that its l
 
 tests/server/test_mixed.py sends all of it at once, mixed.
 
-Prints JSON lines: for each kind of abuse the good clients' median and 99th percentile, and their ratios to the quiet
-turns of the same rounds. Loses nothing: every good request must be answered with 200, or it says so."""
+Each turn of abuse stands between two quiet turns, so that what else the machine does meanwhile falls on both. Prints JSON
+lines: for each kind of abuse the good clients' median and 99th percentile, their ratios to those of the quiet turns, and
+the median and the range of the rounds' own ratios. Loses nothing: every good request must be answered with 200, or it
+says so. For one kind, as often as it takes on a machine that does nothing else:
+
+    bench/hostile.py build/whatsit models/whatsit-nano.gguf samples/sports-car.jpg --kinds heads --rounds 10 --seconds 11"""
 import argparse
 import http.client
 import json
@@ -242,9 +246,9 @@ def main():
     options = arguments.parse_args()
     with open(options.photo, "rb") as file:
         photo = file.read()
-    kinds = [None] + options.kinds.split(",")
+    kinds = options.kinds.split(",")
     picture(7000), picture(3800)
-    times, statuses = {kind: [] for kind in kinds}, {}
+    turns, statuses = {kind: [] for kind in kinds}, {}
     with tempfile.TemporaryDirectory(prefix="whatsit-hostile-") as folder:
         database = os.path.join(folder, "s.db")
         key = subprocess.run([options.program, "keys", "new", "busy", "--rate", "-1", "--requests", "-1", "--db", database], check=True,
@@ -257,17 +261,26 @@ def main():
             good(port, photo, 2, {})
             for _ in range(options.rounds):
                 for kind in kinds:
-                    times[kind] += turn(port, photo, options.seconds, kind, statuses.setdefault(kind, {}), key)
+                    half = options.seconds / 2 + 0.5  # of a quiet turn, a second of which is not counted
+                    before = turn(port, photo, half, None, statuses.setdefault(None, {}))
+                    abused = turn(port, photo, options.seconds, kind, statuses.setdefault(kind, {}), key)
                     time.sleep(1)
+                    turns[kind].append((before + turn(port, photo, half, None, statuses[None]), abused))
         finally:
             server.terminate()
             server.wait()
-    quiet = times[None]
+    quiet = [t for kind in kinds for before, _ in turns[kind] for t in before]
+    say("quiet", n=len(quiet), p50_ms=round(percentile(quiet, 0.5) * 1e3, 1), p99_ms=round(percentile(quiet, 0.99) * 1e3, 1),
+        answers={str(k): n for k, n in statuses[None].items()})
     for kind in kinds:
-        p50, p99 = (percentile(times[kind], share) for share in (0.5, 0.99))
-        say(kind or "quiet", n=len(times[kind]), p50_ms=round(p50 * 1e3, 1), p99_ms=round(p99 * 1e3, 1),
-            p50_ratio=round(p50 / percentile(quiet, 0.5), 2), p99_ratio=round(p99 / percentile(quiet, 0.99), 2),
-            answers={str(k): n for k, n in statuses[kind].items()})
+        base, times = ([t for pair in turns[kind] for t in pair[i]] for i in (0, 1))
+        figures = {"n": len(times)}
+        for name, share in (("p50", 0.5), ("p99", 0.99)):
+            figures[f"{name}_ms"] = round(percentile(times, share) * 1e3, 1)
+            figures[f"{name}_ratio"] = round(percentile(times, share) / percentile(base, share), 2)
+            of_rounds = sorted(percentile(b, share) / percentile(a, share) for a, b in turns[kind])
+            figures[f"{name}_of_rounds"] = [round(of_rounds[i], 2) for i in (0, len(of_rounds) // 2, -1)]
+        say(kind, **figures, answers={str(k): n for k, n in statuses[kind].items()})
 
 
 if __name__ == "__main__":

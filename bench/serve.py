@@ -103,7 +103,14 @@ def switches(pid):
     return counts
 
 
+def is_idle(server):
+    text = server.ask("GET", "/metrics").decode()
+    return all(float(re.search(rf"^whatsit_requests_{name} (\S+)", text, re.M).group(1)) == 0 for name in ("waiting", "running"))
+
+
 def one_load(options, server, n):
+    while not is_idle(server):  # the last load's requests, which nobody waits for any more
+        time.sleep(0.1)
     before, own, used = server.counters(), processor_s(server.pids[:1]), processor_s(server.pids)
     left, client = switches(server.process.pid), resource.getrusage(resource.RUSAGE_CHILDREN)
     said = json.loads(subprocess.run([options.bench_serve, options.model, options.photo, str(server.port), "--connections",

@@ -31,6 +31,12 @@ static size_t most_each(const srv_crew *crew)
     return (crew->n_wanted + 1) / 2;
 }
 
+static void unlist(srv_http *http, srv_exchange *x)
+{
+    *(x->before ? &x->before->after : &http->oldest) = x->after;
+    *(x->after ? &x->after->before : &http->newest) = x->before;
+}
+
 static srv_exchange *next_work(srv_crew *crew)
 {
     srv_http *http = crew->http;
@@ -42,13 +48,32 @@ static srv_exchange *next_work(srv_crew *crew)
     }
     srv_exchange *x = (srv_exchange *)(void *)item;
     if (x) {
-        *(x->before ? &x->before->after : &http->oldest) = x->after;
-        *(x->after ? &x->after->before : &http->newest) = x->before;
+        unlist(http, x);
         x->waited_ms += srv_clock_ms() - x->queued_ms;
         http->n_running++;
     }
     pthread_mutex_unlock(&http->mutex);
     return x;
+}
+
+/* Who has left keeps no place of a queue that is full. Called with the mutex held. */
+static void drop_gone(srv_http *http, srv_crew *crew)
+{
+    for (srv_exchange *x = http->oldest, *after; x; x = after) {
+        after = x->after;
+        if (srv_asker_is_gone(&x->request.asker) && srv_fair_remove(crew->work, &x->turn)) {
+            unlist(http, x);
+            srv_error(&x->request, &x->response, 503, "gone", "the client has left");
+            x->answered = true;
+            MHD_resume_connection(x->connection);
+        }
+    }
+}
+
+static bool has_room(const srv_crew *crew, const srv_exchange *x, size_t most, size_t share)
+{
+    return srv_fair_waiting(crew->work) < most &&
+           srv_fair_waiting_of(crew->work, x->request.asker.client) < share;
 }
 
 /* Called with the mutex held. Of one client a queue holds half at most, of an address without a key a quarter. */
@@ -57,8 +82,12 @@ static bool put(srv_http *http, srv_crew *crew, srv_exchange *x)
     const srv_request *request = &x->request;
     size_t most = http->services->config->max_queue;
     size_t share = request->is_local ? most : request->asker.is_guest ? most / 4 : most / 2;
-    bool fits = !http->stop && srv_fair_waiting(crew->work) < most &&
-                srv_fair_put(crew->work, &x->turn, request->asker.client, share ? share : 1);
+    share = share ? share : 1;
+    if (!has_room(crew, x, most, share)) {
+        drop_gone(http, crew);
+    }
+    bool fits = !http->stop && has_room(crew, x, most, share) &&
+                srv_fair_put(crew->work, &x->turn, request->asker.client, share);
     if (fits) {
         x->queued_ms = srv_clock_ms();
         x->before = http->newest;

@@ -140,6 +140,48 @@ def test_clients_that_left(room):
     ask("POST", "/v1/classify?labels=a,b", big, expect=200)
 
 
+def test_queue_of_those_who_left(room):
+    """A queue that is full of requests whose clients have left has room for one whose client waits."""
+    server = room.serve("--workers", "1", "--queue", "6")
+    ask = server.client().call
+    big = png_of(4000, 5000)
+    hold(server)
+    request = POST + b"Content-Length: %d\r\n\r\n" % len(big) + big
+
+    def figure(name):
+        return int(re.search(rf"whatsit_requests_{name} (\d+)", ask("GET", "/metrics").body.decode()).group(1))
+
+    first = connect(server.port)  # keeps the only worker
+    first.sendall(request)
+    wait_until(lambda: figure("running") == 1)
+    others = [connect(server.port) for _ in range(6)]
+    for sock in others:
+        sock.sendall(request)
+    wait_until(lambda: figure("waiting") == 6)
+    ask("POST", "/v1/classify?labels=a,b", room.picture, expect=503)  # it is full
+    for sock in others:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    late = connect(server.port)
+
+    def is_taken():
+        """One that is refused is answered at once, one that is taken waits."""
+        late.sendall(request)
+        late.settimeout(0.5)
+        try:
+            assert answers(late.recv(65536)) == [503]
+            return False
+        except TimeoutError:
+            return figure("waiting") == 1
+
+    wait_until(is_taken)
+    hold(server, signal.SIGCONT)
+    for sock in (late, first):
+        sock.settimeout(60)
+        assert answers(sock.recv(65536)) == [200]
+        sock.close()
+
+
 def proxied(source, data, family=socket.AF_INET):
     """The data behind a header of PROXY protocol version 2."""
     size = 4 if family == socket.AF_INET else 16
@@ -232,5 +274,5 @@ def test_request_ids(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_smuggling, test_half_closed, test_clients_that_left, test_proxy_protocol,
+    serving.main([test_smuggling, test_half_closed, test_clients_that_left, test_queue_of_those_who_left, test_proxy_protocol,
                   test_connections_of_one_address, test_bodies_of_one_client, test_request_ids])
