@@ -1,11 +1,10 @@
 /* Pictures in, sentences out. */
-#include "heads.h"
 #include "inputs.h"
 #include "output.h"
+#include "scales.h"
 #include "sentences.h"
 #include "term.h"
 #include "verbs.h"
-#include <stdlib.h>
 #include <string.h>
 
 static const cli_option options[] = {
@@ -24,9 +23,7 @@ typedef struct describing {
     cli_list paths;
     cli_runtime runtime;
     wi_describe_options how;
-    wi_head *everyday;  /* these three: opened with the first sentence */
-    wi_session *reader; /* of sentences */
-    float *sentence;    /* its embedding */
+    cli_scales scales;
     bool json;
     int status;
 } describing;
@@ -52,58 +49,8 @@ static int read_options(describing *d)
     return CLI_OK;
 }
 
-/* What to tell of a picture: its sentence, or what it is perhaps of ("": nothing at all). */
-typedef struct told {
-    bool sentence;
-    const char *perhaps; /* lives as long as the head */
-} told;
-
-/* What reads sentences, and the head they are weighed with; once. */
-static int open_scales(describing *d)
-{
-    wi_error error = {0};
-    const wi_session_options alone = {.max_images = 1};
-    int status = cli_head_everyday(&d->runtime, false, &d->everyday);
-    if (status != CLI_OK) {
-        return status;
-    }
-    d->sentence = malloc(d->runtime.info.embedding_dim * sizeof *d->sentence);
-    if (!d->sentence) {
-        cli_error(d->app, "out of memory");
-        return CLI_FAILED;
-    }
-    return wi_session_open(d->runtime.model, &alone, &d->reader, &error) == WI_OK
-               ? CLI_OK
-               : cli_failed(d->app, NULL, &error);
-}
-
-static told weigh(describing *d, const wi_caption *best, const float *embedding)
-{
-    told what = {best->sure, ""};
-    wi_error error = {0};
-    const char *text = best->text;
-    if (!d->runtime.info.text.present || d->status == CLI_FAILED) {
-        return what; /* no words to ask with */
-    }
-    if (!d->reader && open_scales(d) != CLI_OK) {
-        d->status = CLI_FAILED;
-        return what;
-    }
-    wi_status status =
-        wi_session_encode_texts(d->reader, &text, 1, d->sentence, NULL, NULL, &error);
-    if (status == WI_OK) {
-        status =
-            wi_caption_weigh(best, d->everyday, embedding, d->sentence,
-                             d->runtime.info.embedding_dim, &what.sentence, &what.perhaps, &error);
-    }
-    if (status != WI_OK) {
-        d->status = cli_failed(d->app, NULL, &error);
-    }
-    return what;
-}
-
 static void write_json(describing *d, const cli_item *item, const wi_caption *captions, size_t n,
-                       const told *what, double ms)
+                       const cli_told *what, double ms)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
@@ -132,7 +79,7 @@ static const char *article(const char *word)
 }
 
 static void write_text(describing *d, const cli_item *item, const wi_caption *captions, size_t n,
-                       const told *what)
+                       const cli_told *what)
 {
     char path[1024], text[1024];
     cli_progress_clear(d->app);
@@ -164,7 +111,11 @@ static bool tell(void *context, const cli_item *item, const wi_caption *captions
         }
         return cli_output_ok(d->app);
     }
-    const told what = weigh(d, &captions[0], embedding);
+    cli_told what;
+    if (!cli_weigh(&d->scales, &captions[0], embedding, &what)) {
+        d->status = CLI_FAILED;
+        return false;
+    }
     if (d->json) {
         write_json(d, item, captions, n, &what, ms);
     } else {
@@ -192,6 +143,7 @@ static int describe_all(describing *d)
 static int run(cli_app *app, const cli_args *args)
 {
     describing d = {.app = app, .args = args};
+    d.scales = (cli_scales){.runtime = &d.runtime, .args = args};
     int status = read_options(&d);
     if (status != CLI_OK) {
         return status;
@@ -200,9 +152,7 @@ static int run(cli_app *app, const cli_args *args)
     if (d.paths.n > 0) {
         status = describe_all(&d);
     }
-    free(d.sentence);
-    wi_session_close(&d.reader);
-    wi_head_close(&d.everyday);
+    cli_scales_close(&d.scales);
     cli_runtime_close(&d.runtime);
     cli_list_free(&d.paths);
     return cli_interrupted() ? CLI_INTERRUPTED : status == CLI_OK ? listed : status;

@@ -1,6 +1,7 @@
 #include "model/describer.h"
 
 #include "base/error.h"
+#include "head/groups.h"
 
 #include <math.h>
 #include <string.h>
@@ -70,14 +71,11 @@ wi_status wi_caption_weigh(const wi_caption *best, const wi_head *everyday, cons
 {
     wi_verdict verdict;
     wi_answer word;
-    size_t n = 0;
     if (!best || !everyday || !embedding || !stands || !perhaps)
         return wi_fail(error, WI_ERR_ARG, "wi_caption_weigh: a NULL argument");
     *stands = false;
     *perhaps = "";
-    wi_status status = wi_head_verdict(everyday, embedding, dim, &verdict, error);
-    if (status == WI_OK)
-        status = wi_head_answer(everyday, embedding, dim, 1, &word, &n, error);
+    const wi_status status = wi_groups_judge(everyday, embedding, dim, &verdict, &word, error);
     if (status != WI_OK)
         return status;
     const char *group =
@@ -85,8 +83,8 @@ wi_status wi_caption_weigh(const wi_caption *best, const wi_head *everyday, cons
     if (!group || !*group)
         group = verdict.name;
     const bool nothing = verdict.certainty >= WI_PROBABLY && strcmp(group, WI_GROUP_NOTHING) == 0;
-    *stands = best->sure && !nothing &&
-              (!sentence || n == 0 || found_in(embedding, sentence, dim, word.cosine));
+    *stands =
+        best->sure && !nothing && (!sentence || found_in(embedding, sentence, dim, word.cosine));
     if (!*stands && verdict.certainty > WI_CANNOT_TELL)
         *perhaps = group;
     return WI_OK;

@@ -58,6 +58,22 @@ void wi_groups_free(wi_groups *groups)
     free(groups->of);
 }
 
+/* total[groups]: the sum of its labels' scores, or the largest of them where each stands alone. */
+static void add_up(const wi_head *head, const float *score, float *total)
+{
+    const wi_groups *groups = &head->groups;
+    memset(total, 0, groups->n * sizeof *total);
+    for (size_t i = 0; groups->n > 0 && i < head->parts.n_labels; i++) {
+        if (groups->of[i] == SIZE_MAX)
+            continue;
+        float *sum = &total[groups->of[i]];
+        if (!head->parts.sigmoid)
+            *sum += score[i];
+        else if (score[i] > *sum)
+            *sum = score[i];
+    }
+}
+
 wi_status wi_groups_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,
                            wi_group_answer *out, size_t *n_out, wi_error *error)
 {
@@ -68,15 +84,7 @@ wi_status wi_groups_answer(const wi_head *head, const float *embedding, size_t d
     wi_status status = score && best ? wi_score_all(head, embedding, dim, score, NULL, NULL, error)
                                      : wi_fail_nomem(error, n_labels * sizeof *score, "scores");
     if (status == WI_OK) {
-        for (size_t i = 0; groups->n > 0 && i < n_labels; i++) {
-            if (groups->of[i] == SIZE_MAX)
-                continue;
-            float *sum = &total[groups->of[i]];
-            if (!head->parts.sigmoid)
-                *sum += score[i];
-            else if (score[i] > *sum)
-                *sum = score[i];
-        }
+        add_up(head, score, total);
         *n_out = wi_score_top(total, groups->n, n, best);
         for (size_t i = 0; i < *n_out; i++)
             out[i] = (wi_group_answer){groups->names[best[i].label], best[i].logit};
@@ -95,38 +103,62 @@ static wi_certainty certainty_of(float score)
                            : WI_CANNOT_TELL;
 }
 
+/* The best label and the best group from one scoring; a head without groups has none. */
+static wi_status find_best(const wi_head *head, const float *embedding, size_t dim, wi_answer *best,
+                           wi_group_answer *group, wi_error *error)
+{
+    const size_t n = head->parts.n_labels, n_groups = head->groups.n;
+    float *score = malloc((3 * n + n_groups) * sizeof *score);
+    if (!score)
+        return wi_fail_nomem(error, (3 * n + n_groups) * sizeof *score, "scores");
+    float *cosine = score + n, *logit = cosine + n, *total = logit + n;
+    const wi_status status = wi_score_all(head, embedding, dim, score, cosine, logit, error);
+    if (status == WI_OK) {
+        wi_answer first;
+        wi_score_top(logit, n, 1, best);
+        best->score = score[best->label];
+        best->cosine = cosine[best->label];
+        add_up(head, score, total);
+        if (n_groups && wi_score_top(total, n_groups, 1, &first))
+            *group = (wi_group_answer){head->groups.names[first.label], first.logit};
+    }
+    free(score);
+    return status;
+}
+
+wi_status wi_groups_judge(const wi_head *head, const float *embedding, size_t dim, wi_verdict *out,
+                          wi_answer *best, wi_error *error)
+{
+    wi_group_answer group = {0};
+    float known;
+    bool none = false;
+    wi_status status = wi_none_known(head, embedding, dim, &known, &none, error);
+    if (status == WI_OK)
+        status = find_best(head, embedding, dim, best, &group, error);
+    if (status != WI_OK)
+        return status;
+    *out = (wi_verdict){.name = "", .label = SIZE_MAX};
+    if (none)
+        return WI_OK;
+    const wi_certainty narrow = certainty_of(best->score),
+                       broad = group.group ? certainty_of(group.score) : WI_CANNOT_TELL;
+    const bool same = group.group && !strcmp(group.group, head->firsts[best->label]);
+    if (broad >= WI_PROBABLY && (same || narrow < WI_PROBABLY))
+        *out = (wi_verdict){.certainty = broad,
+                            .name = group.group,
+                            .label = same ? best->label : SIZE_MAX,
+                            .score = group.score};
+    else if (narrow != WI_CANNOT_TELL)
+        *out = (wi_verdict){.certainty = narrow,
+                            .name = head->firsts[best->label],
+                            .label = best->label,
+                            .score = best->score};
+    return WI_OK;
+}
+
 wi_status wi_groups_verdict(const wi_head *head, const float *embedding, size_t dim,
                             wi_verdict *out, wi_error *error)
 {
     wi_answer best;
-    wi_group_answer group = {0};
-    size_t n = 0, n_groups = 0;
-    float known;
-    bool none = false;
-    wi_verdict verdict = {.name = "", .label = SIZE_MAX};
-    wi_status status = wi_none_known(head, embedding, dim, &known, &none, error);
-    if (status == WI_OK && !none)
-        status = wi_score_answer(head, embedding, dim, 1, &best, &n, error);
-    if (status == WI_OK && n > 0 && head->groups.n > 0)
-        status = wi_groups_answer(head, embedding, dim, 1, &group, &n_groups, error);
-    if (status != WI_OK)
-        return status;
-    if (n > 0) {
-        verdict = (wi_verdict){.certainty = certainty_of(best.score),
-                               .name = head->firsts[best.label],
-                               .label = best.label,
-                               .score = best.score};
-        wi_certainty broad = n_groups > 0 ? certainty_of(group.score) : WI_CANNOT_TELL;
-        bool same = n_groups > 0 && !strcmp(group.group, verdict.name);
-        if (broad >= WI_PROBABLY && (same || verdict.certainty < WI_PROBABLY)) {
-            verdict = (wi_verdict){.certainty = broad,
-                                   .name = group.group,
-                                   .label = same ? best.label : SIZE_MAX,
-                                   .score = group.score};
-        } else if (verdict.certainty == WI_CANNOT_TELL) {
-            verdict = (wi_verdict){.certainty = WI_CANNOT_TELL, .name = "", .label = SIZE_MAX};
-        }
-    }
-    *out = verdict;
-    return WI_OK;
+    return wi_groups_judge(head, embedding, dim, out, &best, error);
 }

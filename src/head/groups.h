@@ -14,6 +14,10 @@ void wi_groups_free(wi_groups *groups);
 wi_status wi_groups_answer(const wi_head *head, const float *embedding, size_t dim, size_t k,
                            wi_group_answer *out, size_t *n_out, wi_error *error);
 
+/* As wi_head_verdict, and the best label by itself, whatever the verdict, from one scoring of the head. */
+wi_status wi_groups_judge(const wi_head *head, const float *embedding, size_t dim, wi_verdict *out,
+                          wi_answer *best, wi_error *error);
+
 /* As wi_head_verdict. */
 wi_status wi_groups_verdict(const wi_head *head, const float *embedding, size_t dim,
                             wi_verdict *out, wi_error *error);

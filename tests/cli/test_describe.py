@@ -107,6 +107,10 @@ class Describe(Case):
         self.assertEqual((told["sure"], told["perhaps"]), (False, "musical instrument"))
         self.assertIn("perhaps a musical instrument; I cannot describe more", self.ok("describe", drum).out)
 
+    def test_what_cannot_be_weighed_is_not_told(self):
+        os.unlink(os.path.join(self.share, "models", "nano-concepts.txt"))
+        self.assertEqual(self.fails("describe", self.pizza, self.pizza, says="heads are not beside").out, "")
+
     def test_first_words(self):
         text = self.ok("describe", self.pizza, "--about", "The table", "--json").json()[0]["captions"][0]["text"]
         self.assertTrue(text.startswith("the table "), text)
