@@ -1,0 +1,54 @@
+#!/bin/sh
+# Installs the Debian packages in FOLDER with apt into a fresh system, as a stranger would: the program answers for a photo, its
+# papers are there, all of it goes again. The system lies in a folder that is removed afterwards.
+#
+#     tools/try_deb.sh FOLDER
+#
+# Exit status 77: no fresh system can be had here.
+set -eu
+folder=$(realpath "$1")
+root=$(cd "$(dirname "$0")/.." && pwd)
+not_here() {
+    echo "try_deb.sh: $1" >&2
+    exit 77
+}
+command -v mmdebstrap >/dev/null || not_here "mmdebstrap is not installed (tools/packages.sh root)"
+[ "$(id -u)" = 0 ] || not_here "only root can go into a fresh system"
+work=$(mktemp -d)
+trap 'rm -rf --one-file-system "$work"' EXIT
+chmod 755 "$work"
+release=$(sed -n "s/^VERSION_CODENAME=//p" /etc/os-release)
+mmdebstrap --quiet --variant=apt --dpkgopt=force-unsafe-io --skip=cleanup/apt "$release" "$work/system" ||
+    not_here "no system of $release can be made"
+cp /etc/resolv.conf "$work/system/etc/"
+mkdir "$work/system/here"
+cp "$folder"/*.deb "$root/samples/pizza.jpg" "$work/system/here/"
+
+cat >"$work/system/here/try.sh" <<'INSIDE'
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+mount -t proc proc /proc
+apt-get install -q -y --no-install-recommends /here/whatsit_*.deb
+cd /
+whatsit /here/pizza.jpg --labels pizza,dog --top 1 | grep pizza
+whatsit --version
+apt-get install -q -y --no-install-recommends /here/libwhatsit*.deb
+# Small systems leave manuals out of what they install; the packages have them all the same.
+for path in man/man1/whatsit.1.gz doc/whatsit/README.md doc/whatsit/docs/BULK.md bash-completion/completions/whatsit; do
+    dpkg -L whatsit | grep -qx "/usr/share/$path" || {
+        echo "the package has no $path"
+        exit 1
+    }
+done
+test -e "/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || echo "$(uname -m)-linux-gnu")/pkgconfig/whatsit.pc"
+apt-get purge -q -y whatsit libwhatsit0 libwhatsit-dev
+left=$(find /usr /etc /var/lib -path '*whatsit*' ! -path '/var/lib/dpkg/*' ! -path '/var/lib/apt/*')
+[ -z "$left" ] || {
+    echo "left after purge: $left"
+    exit 1
+}
+INSIDE
+unshare -m chroot "$work/system" sh /here/try.sh || {
+    echo "try_deb.sh: the packages do not do in a fresh system" >&2
+    exit 1
+}
