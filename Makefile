@@ -121,7 +121,7 @@ wasm:
 	cmake -S wasm -B $(BUILD)-wasm -G Ninja
 	cmake --build $(BUILD)-wasm -j $(JOBS)
 
-# The app in Chromium. Takes two packages from npm, which nothing else does.
+# The app in Chromium. Takes packages from npm, which nothing else does.
 test-web: wasm
 	tools/packages.sh build test web
 	cmake --preset release -B $(BUILD) -DWHATSIT_TESTS=ON $(CMAKE_FLAGS)
