@@ -27,7 +27,6 @@ cp "$folder"/*.deb "$root/samples/pizza.jpg" "$work/system/here/"
 cat >"$work/system/here/try.sh" <<'INSIDE'
 set -eu
 export DEBIAN_FRONTEND=noninteractive
-mount -t proc proc /proc
 apt-get install -q -y --no-install-recommends /here/whatsit_*.deb
 cd /
 whatsit /here/pizza.jpg --labels pizza,dog --top 1 | grep pizza
@@ -48,7 +47,9 @@ left=$(find /usr /etc /var/lib -path '*whatsit*' ! -path '/var/lib/dpkg/*' ! -pa
     exit 1
 }
 INSIDE
-unshare -m chroot "$work/system" sh /here/try.sh || {
+# The program finds its model by /proc.
+# shellcheck disable=SC2016 # the inner shell's variables
+unshare -m sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" sh /here/try.sh' sh "$work/system" || {
     echo "try_deb.sh: the packages do not do in a fresh system" >&2
     exit 1
 }
