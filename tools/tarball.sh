@@ -76,7 +76,7 @@ note() {
 loader=$(readelf -l "$build/whatsit" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
 # shellcheck disable=SC2086 # the runner's words
 ${runner:+$runner "$system"} "$system$loader" --list "$build/whatsit" |
-    awk -v system="$system" '$2 == "=>" { print $1, system $3 }' >"$work/needed"
+    awk -v before="$system" '$2 == "=>" { print $1, before $3 }' >"$work/needed"
 echo "$(basename "$loader") $system$loader" >>"$work/needed"
 while read -r soname path; do
     package=$(package_of "$path")

@@ -33,13 +33,20 @@ whatsit /here/pizza.jpg --labels pizza,dog --top 1 | grep pizza
 whatsit --version
 apt-get install -q -y --no-install-recommends /here/libwhatsit*.deb
 # Small systems leave manuals out of what they install; the packages have them all the same.
-for path in man/man1/whatsit.1.gz doc/whatsit/README.md doc/whatsit/docs/BULK.md bash-completion/completions/whatsit; do
-    dpkg -L whatsit | grep -qx "/usr/share/$path" || {
-        echo "the package has no $path"
+holds() {
+    dpkg -L "$1" >/tmp/list
+    grep -q "/$2\$" /tmp/list || {
+        echo "$1 holds no $2"
         exit 1
     }
-done
-test -e "/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || echo "$(uname -m)-linux-gnu")/pkgconfig/whatsit.pc"
+}
+holds whatsit man/man1/whatsit.1.gz
+holds whatsit doc/whatsit/README.md
+holds whatsit doc/whatsit/docs/BULK.md
+holds whatsit bash-completion/completions/whatsit
+holds libwhatsit0 libwhatsit.so.0
+holds libwhatsit-dev pkgconfig/whatsit.pc
+holds libwhatsit-dev include/whatsit/whatsit.h
 apt-get purge -q -y whatsit libwhatsit0 libwhatsit-dev
 left=$(find /usr /etc /var/lib -path '*whatsit*' ! -path '/var/lib/dpkg/*' ! -path '/var/lib/apt/*')
 [ -z "$left" ] || {
