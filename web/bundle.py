@@ -9,7 +9,7 @@ import re
 IMPORT = re.compile(r"^import (?:\* as (\w+)|\{([^}]*)\}) from '([^']+)';\n", re.M)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.M)
 LATER = re.compile(r"\(await import\('\./(\w+)\.js'\)\)")
-FOR_PAGES = {"whatsit.js", "lib/labels.js", "lib/pixels.js", "lib/sniff.js"}  # what other pages import by itself
+FOR_PAGES = {"whatsit.js", "lib/labels.js", "lib/modules.js", "lib/pixels.js", "lib/sniff.js"}  # what other pages import by itself
 WAITS = re.compile(r"^(?:const .* = )?await ", re.M)
 
 
@@ -37,7 +37,7 @@ def reached(site, paths, known=()):
     return order
 
 
-def module(site, path, out):
+def module(site, path, out, home):
     def taken(match):
         whole, names, source = match.groups()
         names = whole or "{ " + ", ".join(one.strip().replace(" as ", ": ") for one in names.split(",")) + " }"
@@ -48,7 +48,7 @@ def module(site, path, out):
     left = re.search(r"^(?:import|export)\b.*|import\('\..*", LATER.sub("", text), re.M)
     if left:
         raise SystemExit(f"bundle: {path}: {left[0]}")
-    text = LATER.sub(r"(await import('./later.js')).$\1", text)
+    text = LATER.sub(lambda match: f"(await import('./{home.get(match[1], 'later')}.js')).${match[1]}", text)
     if path != out:
         here = posixpath.relpath(path, posixpath.dirname(out))
         text = text.replace("import.meta.url", f"new URL('{here}', import.meta.url)")
@@ -57,10 +57,11 @@ def module(site, path, out):
     return f"const {name_of(path)} = {begin}\n{text}{gives}{end}\n"
 
 
-def bundle(site, out, paths, shared=()):
-    """Writes `out`, with the modules that `paths` need; `shared` are those of the bundle main.js. Returns its modules."""
+def bundle(site, out, paths, shared=(), home={}):
+    """Writes `out`, with the modules that `paths` need; `shared` are those of the bundle main.js; `home` has the file, by name, of what is
+    loaded later and lies by itself. Returns its modules."""
     order = reached(site, paths, shared)
-    text = "".join(module(site, path, out) for path in order)
+    text = "".join(module(site, path, out, home) for path in order)
     if shared:
         text = f"import {{ {', '.join(map(name_of, shared))} }} from './main.js';\n" + text
     return order, text + f"export {{ {', '.join(map(name_of, order))} }};\n"
@@ -74,12 +75,16 @@ def as_script(text):
 
 def join(site):
     """Replaces the modules of a site. Returns the files that the app needs no more and those that are new."""
-    first, main = bundle(site, "app/main.js", ["app/engine.js", "app/main.js"])
-    screens = [f"app/{name}.js" for name in sorted({name for path in first for name in LATER.findall(read(site, path))})]
-    others, later = bundle(site, "app/later.js", screens, first)
+    first = reached(site, ["app/engine.js", "app/main.js"])
+    screens = sorted(set(LATER.findall(read(site, "app/main.js"))))
+    alone = sorted({name for path in first for name in LATER.findall(read(site, path))} - set(screens))  # asked for by few
+    home = {name: name for name in alone}
+    _, main = bundle(site, "app/main.js", ["app/engine.js", "app/main.js"], home=home)
+    others, later = bundle(site, "app/later.js", [f"app/{name}.js" for name in screens], first, home)
+    apart = {f"app/{name}.js": bundle(site, f"app/{name}.js", [f"app/{name}.js"], first, home)[1] for name in alone}
     inner, worker = bundle(site, "lib/worker.js", ["lib/worker.js"])
     worker = as_script(worker)
-    written = {"app/main.js": main, "app/later.js": later, "lib/worker.js": worker}
+    written = {"app/main.js": main, "app/later.js": later, "lib/worker.js": worker, **apart}
     gone = {path for path in [*first, *others, *inner] if path not in written and path.split("/")[0] in ("app", "lib")}
     for path in gone - FOR_PAGES:
         os.remove(os.path.join(site, path))

@@ -25,7 +25,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 LEFT_OUT = {"make_site.py", "make_package.py", "bundle.py", "make_icons.py", "__pycache__", "package"}
 TRY = ["hummingbird", "lighthouse", "siamese-cat", "pizza"]
-MODULES = ["whatsit.wasm", "whatsit-relaxed.wasm", "whatsit-threads.wasm", "whatsit-relaxed-threads.wasm", "whatsit-words.wasm"]
+MODULES = ["whatsit.wasm", "whatsit-relaxed.wasm", "whatsit-threads.wasm", "whatsit-relaxed-threads.wasm", "whatsit-words.wasm",
+           "whatsit-marks.wasm"]
 GLUE = ["whatsit-core.mjs", "whatsit-worker.mjs"]
 KEYS = ("name", "title", "group", "source", "licence", "sensitivity")
 

@@ -1,7 +1,6 @@
 """What strangers may try: bytes that are no text, other people's heads, invented addresses, pictures that cost much, a
 database that falls ill, decoders that cannot be confined. Each promise of docs/THREATS.md has its test here, in
 test_hostile.py, test_keys.py, or in C (test_parts.c, test_sandbox.c)."""
-import contextlib
 import json
 import os
 import re
@@ -21,7 +20,7 @@ GUEST = {"X-Forwarded-For": "198.51.100.7"}
 OTHER = {"X-Forwarded-For": "198.51.100.8"}
 
 
-def raw(port, data, seconds=180):
+def raw(port, data, seconds=10):
     """All that comes back until the connection is closed."""
     said = b""
     with connect(port) as sock:
@@ -270,9 +269,9 @@ def test_sandbox_that_cannot_be(room):
         if starts:
             assert "listening" in said and "decoding: none" in said, said
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=180)
+            process.wait(timeout=30)
         else:
-            assert process.wait(timeout=180) == 1 and "seccomp" in said and "--no-sandbox" in said, said
+            assert process.wait(timeout=30) == 1 and "seccomp" in said and "--no-sandbox" in said, said
 
 
 def test_database_falls_ill(room):
@@ -288,8 +287,7 @@ def test_database_falls_ill(room):
             postmaster = int(file.readline())
         family = [postmaster, *serving.children(postmaster)]
         for pid in family:
-            with contextlib.suppress(ProcessLookupError):  # PostgreSQL's workers come and go
-                os.kill(pid, signal.SIGSTOP)
+            os.kill(pid, signal.SIGSTOP)
         try:
             ask("GET", "/healthz", expect=200)
             ask("GET", "/v1/usage", expect=503)
@@ -299,13 +297,15 @@ def test_database_falls_ill(room):
             assert not re.search(r"whatsit_database_errors_total 0\n", ask("GET", "/metrics").body.decode())
         finally:
             for pid in family:
-                with contextlib.suppress(ProcessLookupError):
+                try:
                     os.kill(pid, signal.SIGCONT)
-        wait_until(lambda: ask("GET", "/readyz").status == 200)
-        wait_until(lambda: ask("GET", "/v1/usage").status == 200)
+                except ProcessLookupError:
+                    pass
+        wait_until(lambda: ask("GET", "/readyz").status == 200, 60)
+        wait_until(lambda: ask("GET", "/v1/usage").status == 200, 60)
         assert "answers again" in server.said()
         database.restart()
-        wait_until(lambda: ask("GET", "/v1/usage").status == 200)
+        wait_until(lambda: ask("GET", "/v1/usage").status == 200, 60)
         server.end()
 
 

@@ -25,7 +25,7 @@ for (const [size, [width, height, isMobile]] of Object.entries(SIZES)) {
       await page.waitForTimeout(400);
       await look('answer');
       await page.locator('.hero .others summary').click().catch(() => {}); /* a sure answer may have none */
-      await page.locator('.chip').first().click();
+      await page.locator('.chip').filter({ hasNotText: 'Describe it' }).first().click();
       await page.waitForFunction(() => document.querySelectorAll('.card .said').length > 1);
       await look('asked');
       for (const route of ROUTES) {

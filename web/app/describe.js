@@ -88,7 +88,7 @@ export function describeCard(photo, on) {
 
   async function begin() {
     const source = engine.model.describer;
-    if (opened || await isKept(source)) return run();
+    if (opened || globalThis.whatsitHost || await isKept(source)) return run(); /* the Android package brings it */
     const go = button(t('download_use', { size: bytes(source.n_bytes) }), run, { kind: 'main small' });
     fill(body, h('p', {}, t('describer_ask', { size: bytes(source.n_bytes) })), h('div', { class: 'row' }, go, cancelButton()));
     return go.focus();

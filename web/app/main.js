@@ -215,7 +215,7 @@ function registerWorker() {
       ...heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`)];
     if (engine.model.served) lists.push('v1/models', 'v1/heads');
     if (engine.model.describer && await isOnDevice(engine.model.describer)) modules.push('core/whatsit-words.wasm.gz');
-    registration.active?.postMessage({ later: ['core/whatsit-worker.mjs', ...modules, ...lists] });
+    registration.active?.postMessage({ later: ['core/whatsit-worker.mjs', 'core/whatsit-marks.wasm.gz', ...modules, ...lists] });
   });
 }
 

@@ -12,7 +12,8 @@ import { others, said, spoken, verdict } from './words.js';
 import { firstName } from '../lib/labels.js';
 import { decodeLarge, LARGEST_MEGAPIXELS } from '../lib/pixels.js';
 
-const PICTURES = 'image/*,.heic,.heif,.avif,.jxl';
+/* iPhones hand out JPEG to who does not name HEIC; elsewhere what is not named cannot be chosen. */
+const PICTURES = /iPhone|iPad/.test(navigator.userAgent) ? 'image/*' : 'image/*,.heic,.heif,.avif,.jxl';
 const TO_ALBUM_FROM = 9; /* more photos than a strip is good for */
 const TRY = ['hummingbird', 'lighthouse', 'siamese-cat', 'pizza'];
 

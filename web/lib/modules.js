@@ -7,6 +7,7 @@ const URLS = {
   'whatsit-relaxed.wasm': new URL('../core/whatsit-relaxed.wasm', import.meta.url).href,
   'whatsit-threads.wasm': new URL('../core/whatsit-threads.wasm', import.meta.url).href,
   'whatsit-relaxed-threads.wasm': new URL('../core/whatsit-relaxed-threads.wasm', import.meta.url).href,
+  'whatsit-marks.wasm': new URL('../core/whatsit-marks.wasm', import.meta.url).href,
   'whatsit-words.wasm': new URL('../core/whatsit-words.wasm', import.meta.url).href,
 };
 

@@ -2,6 +2,7 @@
  * applied and colour profiles converted to sRGB, as the command line does; its JPEG decoder may differ
  * from libjpeg-turbo by a few levels in a pixel. Runs in the worker, and in the page where a worker has no canvas. */
 
+import { addressOf } from './modules.js';
 import { sniffBlob } from './sniff.js';
 
 /* Above this many pixels the picture is first made smaller by whole factors, averaging squares, so
@@ -100,28 +101,67 @@ const AS_FAR_AS_IT_GOES = new Set(['jpeg', 'png', 'gif', 'webp', 'bmp']);
 
 const hasDocument = () => typeof document !== 'undefined';
 
+const ODD = new URL('./odd.js', import.meta.url).href;
+
+/* { blob, turn } or { drawn } of a file that the browser would read otherwise than the command line; where that cannot be found out, as it does. */
+async function mended(blob, kind, isMarked) {
+  if (isMarked === false || !AS_FAR_AS_IT_GOES.has(kind)) return null;
+  try {
+    const { mend } = await import(/* @vite-ignore */ /* webpackIgnore: true */ ODD);
+    return await mend(blob, kind, { marks: addressOf('whatsit-marks.wasm').plain, contextOf });
+  } catch {
+    return null;
+  }
+}
+
+/* As EXIF counts the ways up: where x and y of the picture go. */
+const TURNS = [[1, 0, 0, 1], [-1, 0, 0, 1], [-1, 0, 0, -1], [1, 0, 0, -1], [0, 1, 1, 0], [0, 1, -1, 0], [0, -1, -1, 0], [0, -1, 1, 0]];
+
+function turned(drawn, turn) {
+  if (!(turn > 1)) return drawn;
+  const [a, b, c, d] = TURNS[turn - 1], swap = ({ width, height }) => (turn > 4 ? { width: height, height: width } : { width, height });
+  const { width, height } = swap(drawn), context = contextOf(width, height);
+  context.setTransform(a, b, c, d, a + c < 0 ? width : 0, b + d < 0 ? height : 0);
+  context.drawImage(drawn, 0, 0);
+  const full = drawn.full && swap(drawn.full);
+  drawn.close?.();
+  return Object.assign(context.canvas, full && { full });
+}
+
+/* Of some damaged files the element shows nothing at all. */
+function showsSomething(canvas) {
+  const context = contextOf(64, 64);
+  context.drawImage(canvas, 0, 0, 64, 64);
+  return context.getImageData(0, 0, 64, 64).data.some((value) => value > 0);
+}
+
+async function decodeKind(blob, kind, width, height) {
+  try {
+    if (kind === 'svg' || typeof createImageBitmap === 'undefined') return await throughElement(blob, kind);
+    return (kind === 'jpeg' && await decodeSmaller(blob, width, height)) || await toBitmap(blob);
+  } catch (cause) {
+    if (cause.code === 'nomem' || cause instanceof RangeError) throw cause;
+    if (AS_FAR_AS_IT_GOES.has(kind)) {
+      if (!hasDocument()) throw new PictureError('what is damaged is read by the page', 'page');
+      const drawn = await throughElement(blob, kind).catch(() => null);
+      if (drawn && showsSomething(drawn)) return drawn;
+    }
+    throw new PictureError('not a picture that this browser can open', 'format', { kind });
+  }
+}
+
 /* A picture as something that a canvas draws. */
 export async function decode(picture) {
   if (!(picture instanceof Blob)) return isBitmap(picture) || !hasDocument() ? picture : toBitmap(picture);
   if (picture.size === 0) throw new PictureError('the file is empty', 'empty');
-  const { kind, width, height } = await sniffBlob(picture);
+  const { kind, width, height, isMarked } = await sniffBlob(picture);
   const megapixels = (width * height) / 1e6;
   if (megapixels > LARGEST_MEGAPIXELS) {
     throw new PictureError(`${Math.round(megapixels)} megapixels are too many`, 'large', { megapixels: Math.round(megapixels) });
   }
   if (kind === 'svg' && !hasDocument()) throw new PictureError('an SVG is drawn by the page', 'page');
-  try {
-    if (kind === 'svg' || typeof createImageBitmap === 'undefined') return await throughElement(picture, kind);
-    return (kind === 'jpeg' && await decodeSmaller(picture, width, height)) || await toBitmap(picture);
-  } catch (cause) {
-    if (cause.code === 'nomem' || cause instanceof RangeError) throw cause;
-    if (AS_FAR_AS_IT_GOES.has(kind)) {
-      if (!hasDocument()) throw new PictureError('what is damaged is read by the page', 'page');
-      const drawn = await throughElement(picture, kind).catch(() => null);
-      if (drawn) return drawn;
-    }
-    throw new PictureError('not a picture that this browser can open', 'format', { kind });
-  }
+  const { blob, turn, drawn } = await mended(picture, kind, isMarked) ?? { blob: picture };
+  return drawn ?? turned(await decodeKind(blob, kind, width, height), turn);
 }
 
 /* An OffscreenCanvas may be there and give no context (Safari 16). */

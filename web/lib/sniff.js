@@ -5,12 +5,15 @@ export const HEAD_BYTES = 256 << 10; /* an Exif block and a colour profile may s
 
 const text = (bytes, at, n) => String.fromCharCode(...bytes.subarray(at, at + n));
 
+/* isMarked: something before the picture may say which way up it is. */
 function jpegSize(bytes, view) {
+  let isMarked = false;
   for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff; ) {
     const marker = bytes[at + 1];
     if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
-      return { width: view.getUint16(at + 7), height: view.getUint16(at + 5) };
+      return { width: view.getUint16(at + 7), height: view.getUint16(at + 5), isMarked };
     }
+    isMarked ||= marker === 0xe1;
     at += marker === 0xff ? 1 : 2 + view.getUint16(at + 2);
   }
   return {};
