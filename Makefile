@@ -8,7 +8,7 @@ CTEST_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
 CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS) $(CTEST_FLAGS)
 
-.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist tarball wheel test-python wasm test-web apk clean
+.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist tarball reproducible wheel test-python wasm test-web apk clean
 
 all: build
 
@@ -73,6 +73,16 @@ install: build
 uninstall:
 	@test -f $(BUILD)/install_manifest.txt || { echo "nothing was installed from $(BUILD)" >&2; exit 1; }
 	xargs -d '\n' rm -f <$(BUILD)/install_manifest.txt
+	awk '{ while (sub("/[^/]*$$", "") && /\/whatsit(\/|$$)/) print }' $(BUILD)/install_manifest.txt | LC_ALL=C sort -ru | \
+		xargs -d '\n' -r rmdir --ignore-fail-on-non-empty 2>/dev/null || true
+
+# What is packed has the date of the last commit, so that two builds are the same bytes.
+ifndef SOURCE_DATE_EPOCH
+COMMIT_DATE := $(shell git log -1 --format=%ct 2>/dev/null)
+ifneq ($(COMMIT_DATE),)
+deb dist wheel: export SOURCE_DATE_EPOCH = $(COMMIT_DATE)
+endif
+endif
 
 # Debian packages (program, library, -dev), and an archive that can be unpacked anywhere; both in $(BUILD)/packages.
 deb dist: build
@@ -80,9 +90,16 @@ deb dist: build
 	cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)/packages -G $(if $(filter deb,$@),DEB,TXZ)
 
 # An archive that brings its libraries and needs of the system glibc alone, with its SPDX list of parts beside it.
+# ARCH=aarch64: for that processor, from this one.
+ARCH ?= $(shell uname -m)
 tarball:
-	tools/packages.sh build
-	tools/tarball.sh $(BUILD)-tarball $(BUILD)/packages $(JOBS)
+	tools/packages.sh build $(if $(filter-out $(shell uname -m),$(ARCH)),cross)
+	tools/tarball.sh $(BUILD)-tarball-$(ARCH) $(BUILD)/packages $(JOBS) $(ARCH)
+
+# Two builds of the packages above, in different folders: the same bytes? Takes many minutes.
+reproducible:
+	tools/packages.sh build deb wheel
+	tools/reproducible.sh $(JOBS)
 
 # The Python wheel, into $(BUILD)/wheels; then tried in an environment of its own. Takes packages from PyPI.
 PYTHON ?= python3
@@ -104,7 +121,7 @@ wasm:
 	cmake -S wasm -B $(BUILD)-wasm -G Ninja
 	cmake --build $(BUILD)-wasm -j $(JOBS)
 
-# The app in Chromium. Takes two packages from npm, which nothing else does.
+# The app in Chromium. Takes packages from npm, which nothing else does.
 test-web: wasm
 	tools/packages.sh build test web
 	cmake --preset release -B $(BUILD) -DWHATSIT_TESTS=ON $(CMAKE_FLAGS)
@@ -122,4 +139,4 @@ apk: wasm build
 	tests/android/run.py $(BUILD)/whatsit.apk
 
 clean:
-	cmake -E rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm $(BUILD)-tidy
+	cmake -E rm -rf $(BUILD) $(wildcard $(BUILD)-tarball-*) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm $(BUILD)-tidy

@@ -11,4 +11,4 @@ endforeach()
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib/whatsit")
 string(APPEND CMAKE_EXE_LINKER_FLAGS " -Wl,--disable-new-dtags -Wl,--exclude-libs,ALL")
 # Debian's libexiv2 has a runpath of its own, which hides this rpath from it: what it needs comes by the program.
-string(APPEND CMAKE_EXE_LINKER_FLAGS " -Wl,--push-state,--no-as-needed -lexpat -Wl,--pop-state")
+string(APPEND CMAKE_EXE_LINKER_FLAGS " -Wl,--push-state,--no-as-needed -l:libexpat.so.1 -Wl,--pop-state")

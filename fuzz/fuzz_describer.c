@@ -1,6 +1,5 @@
 /* Any bytes as a describer's file: what opens looks at a picture, searches for sentences and spells them. */
 #include "model/beam.h"
-#include "nn/decoder.h"
 #include "text/spell.h"
 
 #include <stdlib.h>
@@ -17,15 +16,17 @@ static void require(bool condition)
         abort();
 }
 
-static void search(wi_session *session, const wi_decoder_params *p, const wi_spelling *spelling)
+static void search(wi_session *session, const wi_tower_facts *p, wi_sight_shape shape,
+                   const wi_spelling *spelling)
 {
     wi_beam *beam = NULL;
     wi_sentence out[WI_DECODE_ROWS];
     size_t n_out = 0;
-    float *grid = calloc((size_t)p->n_places * p->channels, sizeof *grid),
-          *pooled = calloc((size_t)p->pooled + 1, sizeof *pooled);
+    const size_t cells = (size_t)shape.n_places * shape.channels;
+    float *grid = calloc(cells, sizeof *grid),
+          *pooled = calloc((size_t)shape.pooled + 1, sizeof *pooled);
     require(grid && pooled && wi_beam_open(session, &beam, NULL) == WI_OK);
-    for (size_t i = 0; i < (size_t)p->n_places * p->channels; i++)
+    for (size_t i = 0; i < cells; i++)
         grid[i] = (float)(i % 13) - 6.0f;
     wi_ses_look(session, grid, pooled, 1);
     const int32_t first[] = {0};
@@ -49,23 +50,35 @@ static void search(wi_session *session, const wi_decoder_params *p, const wi_spe
     free(pooled);
 }
 
+/* What the decoder keeps for each node, CoCa's in its text tower's layers as well. */
+static bool is_small(const wi_model *model, const wi_tower_facts *p, wi_sight_shape shape)
+{
+    const wi_tower *tower = &model->net.tower[WI_ROLE_DECODER];
+    const uint64_t layers =
+        (uint64_t)p->n_layers + wi_tower_facts_of(&model->params.tower[WI_ROLE_TEXT]).n_layers;
+    const uint64_t rows = shape.n_places + 64; /* and those made of the whole picture */
+    return tower->kind->macs(tower->self) <= MAX_MACS &&
+           layers * p->context_length * WI_DECODE_ROWS * p->width <= MAX_FLOATS &&
+           layers * rows * p->width <= MAX_FLOATS &&
+           (uint64_t)shape.n_places * shape.channels <= MAX_FLOATS;
+}
+
 static void use(const wi_model *model)
 {
-    wi_decoder_params p;
     wi_spelling spelling = {0};
     wi_session *session = NULL;
     const wi_session_options one = {.max_images = 1};
     const wi_tower *tower = &model->net.tower[WI_ROLE_DECODER];
-    if (!wi_tower_params_get(&model->params.tower[WI_ROLE_DECODER], &wi_decoder_kind, &p) ||
-        tower->kind->macs(tower->self) > MAX_MACS ||
-        (uint64_t)p.n_layers * p.context_length * WI_DECODE_ROWS * p.width > MAX_FLOATS ||
-        (uint64_t)p.n_layers * (p.n_places + p.pooled_rows) * p.width > MAX_FLOATS ||
-        (uint64_t)p.n_places * p.channels > MAX_FLOATS)
+    if (!tower->kind)
+        return;
+    const wi_tower_facts p = wi_tower_facts_of(&model->params.tower[WI_ROLE_DECODER]);
+    const wi_sight_shape shape = tower->kind->decode->sees(tower->self);
+    if (!is_small(model, &p, shape))
         return;
     if (wi_spelling_open(&model->tokenizer, tower->kind->decode->ids(tower->self),
                          p.vocabulary_size, &spelling, NULL) == WI_OK &&
         wi_ses_open(model, WI_TOWER_DECODER, &one, &session, NULL) == WI_OK)
-        search(session, &p, &spelling);
+        search(session, &p, shape, &spelling);
     wi_spelling_free(&spelling);
     wi_session_close(&session);
 }

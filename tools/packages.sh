@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what a job needs, by Debian package name, and only what is missing. Asks nothing.
 #
-#     tools/packages.sh build|test|more|lint|wheel|deb|tidy|valgrind|bench|fuzz|wasm|web|apk|arm...
+#     tools/packages.sh build|test|more|lint|wheel|deb|tidy|valgrind|bench|fuzz|wasm|web|apk|arm|cross|root|container...
+#     tools/packages.sh --names JOB                  says them, and installs nothing
 #
 # "a|b" means that either will do.
 set -eu
@@ -16,7 +17,7 @@ packages_of() {
             "libmicrohttpd-dev libsodium-dev libseccomp-dev libsqlite3-dev libinih-dev zlib1g-dev g++ libexiv2-dev"
         ;;
     test) echo "libcmocka-dev exiv2 python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev postgresql nginx-light|nginx openssl sentencepiece" ;;
-    more) echo "mandoc zsh fish" ;; # what some tests of the command line compare with, when there
+    more) echo "mandoc zsh fish ruby" ;; # what some tests compare with, when there
     lint) echo "python3 git gcc g++ clang-format-19 shellcheck abigail-tools" ;;
     wheel) echo "python3-venv" ;;
     deb) echo "dpkg-dev file" ;;
@@ -32,12 +33,20 @@ packages_of() {
         echo "python3 default-jdk-headless aapt apksigner zipalign android-framework-res libsmali-java dexdump enjarify"
         ;;
     arm) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+    cross) echo "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user mmdebstrap" ;;
+    root) echo "mmdebstrap" ;; # a fresh system in a folder
+    container) echo "buildah mmdebstrap" ;;
     *)
         echo "packages.sh: no job is called '$1'" >&2
         exit 2
         ;;
     esac
 }
+
+if [ "$1" = --names ]; then
+    packages_of "$2"
+    exit
+fi
 
 is_installed() {
     dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q '^install ok installed$'

@@ -3,20 +3,38 @@
 # (.spdx.json) beside it; then tries it in a root that holds glibc and nothing else. Takes the libraries and their
 # licences from Debian's packages.
 #
-#     tools/tarball.sh BUILD FOLDER [JOBS]
+#     tools/tarball.sh BUILD FOLDER [JOBS [aarch64]]
+#
+# aarch64: for that processor, by the cross compiler, with the libraries of tools/sysroot.sh; tried under qemu.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$1
 folder=$2
 jobs=${3:-$(nproc)}
+processor=${4:-$(uname -m)}
 : "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct)}"
 export SOURCE_DATE_EPOCH
 
-cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWHATSIT_TESTS=OFF -DWHATSIT_BENCH=OFF \
-    -DCMAKE_PROJECT_INCLUDE="$root/cmake/self_contained.cmake" >/dev/null
+# Where the libraries lie, and what runs a program of theirs.
+case $processor in
+"$(uname -m)") system='' triplet=$(gcc -print-multiarch) runner='' ;;
+aarch64)
+    "$root/tools/sysroot.sh" arm64 "$build-root" || exit $?
+    system=$(realpath "$build-root") triplet=aarch64-linux-gnu runner="qemu-aarch64 -cpu max -L"
+    ;;
+*)
+    echo "tarball.sh: for '$processor' there is no cross build" >&2
+    exit 2
+    ;;
+esac
+
+set -- -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWHATSIT_TESTS=OFF -DWHATSIT_BENCH=OFF \
+    -DCMAKE_PROJECT_INCLUDE="$root/cmake/self_contained.cmake"
+[ -z "$system" ] || set -- "$@" --toolchain "$root/cmake/aarch64.cmake" -DCMAKE_SYSROOT="$system"
+cmake "$@" >/dev/null
 cmake --build "$build" -j "$jobs" --target whatsit
 version=$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")
-name=whatsit-$version-linux-$(uname -m)
+name=whatsit-$version-linux-$processor
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -28,11 +46,18 @@ libraries=$tree/lib/whatsit
 papers=$tree/share/doc/whatsit/third-party
 mkdir -p "$libraries" "$papers" "$work/glibc" "$folder"
 
+database() {
+    command=$1
+    shift
+    dpkg-query --admindir="$system/var/lib/dpkg" "$command" "$@"
+}
+
 # package_of FILE: dpkg knows a file by the path it was packed with, which may lack or have /usr.
 package_of() {
     real=$(readlink -f "$1")
+    real=${real#"$system"}
     for path in "$real" "${real#/usr}" "/usr$real"; do
-        dpkg-query -S "$path" 2>/dev/null && return
+        database -S "$path" 2>/dev/null && return
     done | sed -n '1s/: .*//p'
 }
 
@@ -41,13 +66,18 @@ note() {
     bare=${1%%:*}
     [ -n "$bare" ] || return 1
     if [ "$2" != system ] && [ ! -e "$papers/$bare.txt" ]; then
-        cat "/usr/share/doc/$bare/copyright" >"$papers/$bare.txt"
+        cat "$system/usr/share/doc/$bare/copyright" >"$papers/$bare.txt"
     fi
-    dpkg-query -W -f "\${Package}\t\${Version}\t\${Architecture}\t\${source:Package}\t\${source:Version}\t$2" "$1"
+    database -W -f "\${Package}\t\${Version}\t\${Architecture}\t\${source:Package}\t\${source:Version}\t$2" "$1"
     printf '\t%s\n' "$3"
 }
 
-ldd "$build/whatsit" | awk '$2 == "=>" { print $1, $3 } $1 ~ /^\// { print $1, $1 }' >"$work/needed"
+# Soname and path of what the program needs, as the loader finds them: `ldd`, also for a program that only qemu runs.
+loader=$(readelf -l "$build/whatsit" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
+# shellcheck disable=SC2086 # the runner's words
+${runner:+$runner "$system"} "$system$loader" --list "$build/whatsit" |
+    awk -v before="$system" '$2 == "=>" { print $1, before $3 }' >"$work/needed"
+echo "$(basename "$loader") $system$loader" >>"$work/needed"
 while read -r soname path; do
     package=$(package_of "$path")
     if [ "${package%%:*}" = libc6 ]; then
@@ -74,22 +104,28 @@ done <"$work/archives" >>"$work/packages"
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+w --mtime="@$SOURCE_DATE_EPOCH" \
     --format=gnu -c "$name" | xz -T1 -6 >"$folder/$name.tar.xz"
 python3 "$root/tools/sbom.py" "$tree" --version "$version" --output "$folder/$name.spdx.json"
+python3 "$root/tools/check_sbom.py" "$tree" "$folder/$name.spdx.json"
 (cd "$folder" && sha256sum "$name.tar.xz" "$name.spdx.json" >"$name.sha256")
 
 # A stranger's machine: glibc, a photo, and what came out of the archive.
 stranger=$work/stranger
-mkdir -p "$stranger/proc" "$stranger/tmp" "$stranger/lib64" "$stranger/lib/$(gcc -print-multiarch)"
+mkdir -p "$stranger/proc" "$stranger/tmp" "$stranger$(dirname "$loader")" "$stranger/lib/$triplet"
 xz -dc "$folder/$name.tar.xz" | tar -x -C "$stranger"
-cp "$work"/glibc/ld-linux* "$stranger/lib64/"
-cp "$work"/glibc/* "$stranger/lib/$(gcc -print-multiarch)/"
+cp "$work/glibc/$(basename "$loader")" "$stranger$loader"
+cp "$work"/glibc/* "$stranger/lib/$triplet/"
 cp "$root/samples/pizza.jpg" "$stranger/"
-if ! unshare -rm true 2>/dev/null; then
+if [ -n "$runner" ]; then
+    # qemu looks for files in its root first and then in this system, whose libraries are of another processor.
+    # shellcheck disable=SC2086
+    answer=$(cd / && env -i HOME=/tmp PATH="$PATH" $runner "$stranger" "$stranger/$name/bin/whatsit" "$stranger/pizza.jpg" --labels pizza,dog --top 1)
+elif unshare -rm true 2>/dev/null; then
+    # shellcheck disable=SC2016 # the inner shell's variables
+    answer=$(unshare -rm sh -c 'mount --rbind /proc "$1/proc" && exec env -i HOME=/tmp "$(command -v chroot)" "$1" "$2" /pizza.jpg --labels pizza,dog --top 1' \
+        sh "$stranger" "/$name/bin/whatsit")
+else
     echo "tarball.sh: no user namespaces here, so the archive was made but not tried" >&2
     exit 77
 fi
-# shellcheck disable=SC2016 # the inner shell's variables
-answer=$(unshare -rm sh -c 'mount --rbind /proc "$1/proc" && exec env -i HOME=/tmp "$(command -v chroot)" "$1" "$2" /pizza.jpg --labels pizza,dog --top 1' \
-    sh "$stranger" "/$name/bin/whatsit")
 echo "$answer"
 case $answer in
 *pizza*) ;;

@@ -5,6 +5,8 @@
 #include "inputs.h"
 #include "output.h"
 #include "party.h"
+#include "scales.h"
+#include "sentences.h"
 #include "term.h"
 #include "verbs.h"
 #include <math.h>
@@ -18,14 +20,18 @@ static const cli_option options[] = {
      "@head"},
     {"min", 0, "SCORE", false, "only answers of at least this probability (default: 0.5)", NULL},
     {"top", 'k', "K", false, "at most K keywords a head (default: 3)", NULL},
+    {"describe", 0, NULL, false,
+     "a sentence about the photo becomes its description, where it is told and nobody wrote one",
+     NULL},
+    CLI_DESCRIBER_OPTION,
     {"in-file", 0, NULL, false, "write into the photo instead of a sidecar", NULL},
     {"sidecar", 0, "STYLE", false,
      "full: photo.jpg.xmp, as darktable and digiKam (the default); base: photo.xmp, as Lightroom; "
      "one that "
      "is there is used",
      "full base"},
-    {"undo", 0, NULL, false, "take our keywords back: of the heads named by --as, else of all",
-     NULL},
+    {"undo", 0, NULL, false,
+     "take our keywords back: of the heads named by --as, else of all, and our descriptions", NULL},
     {"dry-run", 'n', NULL, false, "only say what would be written", NULL},
     {"json", 0, NULL, false, "one JSON object a photo and line", NULL},
     CLI_INPUTS_OPTIONS,
@@ -42,6 +48,7 @@ typedef struct tagging {
     size_t n_heads, top;
     double min;
     bool in_file, base, dry, json;
+    cli_scales scales; /* of sentences */
     size_t n_changed;
     int status;
 } tagging;
@@ -71,6 +78,9 @@ static int read_options(tagging *t)
     if (style && t->in_file) {
         return cli_usage(args->verb, "--sidecar and --in-file exclude each other");
     }
+    if (cli_args_has(args, "describer") && !cli_args_has(args, "describe")) {
+        return cli_usage(args->verb, "--describer goes with --describe");
+    }
     return cli_args_count(args, "as") > MAX_HEADS
                ? cli_usage(args->verb, "at most %d heads at once", MAX_HEADS)
                : CLI_OK;
@@ -88,8 +98,9 @@ static char *sidecar_of(const tagging *t, const char *path)
 }
 
 static void say(tagging *t, const char *path, const char *target, const metadata_keyword *keywords,
-                size_t n, const metadata_change *change)
+                size_t n, const char *description, const metadata_change *change)
 {
+    const bool undo = cli_args_has(t->args, "undo");
     if (t->json) {
         json_t *list = json_array();
         for (size_t i = 0; i < n; i++) {
@@ -98,10 +109,16 @@ static void say(tagging *t, const char *path, const char *target, const metadata
                                             keywords[i].group ? keywords[i].group : "", "keyword",
                                             keywords[i].label));
         }
-        cli_json_line(json_pack("{s:o,s:o,s:o,s:I,s:I,s:b}", "image", cli_json_text(path), "target",
-                                cli_json_text(target), "keywords", list, "added",
-                                (json_int_t)change->n_added, "removed",
-                                (json_int_t)change->n_removed, "written", !t->dry));
+        json_t *line =
+            json_pack("{s:o,s:o,s:o,s:I,s:I,s:b}", "image", cli_json_text(path), "target",
+                      cli_json_text(target), "keywords", list, "added", (json_int_t)change->n_added,
+                      "removed", (json_int_t)change->n_removed, "written", !t->dry);
+        if (cli_args_has(t->args, "describe")) {
+            json_object_set_new(line, "description",
+                                description ? cli_json_text(description) : json_null());
+            json_object_set_new(line, "described", json_boolean(change->described));
+        }
+        cli_json_line(line);
         return;
     }
     char text[1024];
@@ -110,8 +127,11 @@ static void say(tagging *t, const char *path, const char *target, const metadata
     for (size_t i = 0; i < n; i++) {
         printf("%s %s", i > 0 ? "," : "", keywords[i].label);
     }
-    printf("%s\n",
-           n == 0 ? (cli_args_has(t->args, "undo") ? " ours taken back" : " no keyword") : "");
+    printf("%s\n", n == 0 ? (undo ? " ours taken back" : " no keyword") : "");
+    if (description && description[0]) {
+        cli_printable(description, text, sizeof text);
+        printf("  %s%s\n", text, change->described ? "" : " (there is a description already)");
+    }
 }
 
 /* Raw photos are what the camera wrote, and stay so. */
@@ -120,7 +140,9 @@ static bool is_raw(const char *path)
     return wi_image_name(path, NULL) == WI_NAME_RAW;
 }
 
-static void tag_file(tagging *t, const char *path, const metadata_keyword *keywords, size_t n)
+/* description: NULL leaves what is there, "" takes ours back. */
+static void tag_file(tagging *t, const char *path, const metadata_keyword *keywords, size_t n,
+                     const char *description)
 {
     wi_error error = {0};
     metadata_change change;
@@ -131,11 +153,11 @@ static void tag_file(tagging *t, const char *path, const metadata_keyword *keywo
     } else if (cli_args_has(t->args, "undo") && !cli_exists(target)) {
         /* nothing of ours can be there */
     } else if (metadata_tag(target, strcmp(target, path) != 0, keywords, n, t->names, t->n_heads,
-                            NULL, t->dry, &change, &error) != WI_OK) {
+                            description, t->dry, &change, &error) != WI_OK) {
         t->status = cli_failed(t->app, NULL, &error);
     } else {
-        t->n_changed += change.n_added + change.n_removed > 0;
-        say(t, path, target, keywords, n, &change);
+        t->n_changed += change.n_added + change.n_removed > 0 || change.described;
+        say(t, path, target, keywords, n, description, &change);
     }
     free(target);
 }
@@ -151,10 +173,11 @@ static bool has_own_sidecar(const tagging *t, const char *path, const char *phot
 }
 
 /* The photo, and the raw photo that belongs to it: programs that show the one may not show the other. */
-static void tag_one(tagging *t, const char *path, const metadata_keyword *keywords, size_t n)
+static void tag_one(tagging *t, const char *path, const metadata_keyword *keywords, size_t n,
+                    const char *description)
 {
     cli_party party;
-    tag_file(t, path, keywords, n);
+    tag_file(t, path, keywords, n, description);
     if (!cli_party_find(path, &t->sorted, &party)) {
         cli_error(t->app, "out of memory");
         t->status = CLI_FAILED;
@@ -163,7 +186,7 @@ static void tag_one(tagging *t, const char *path, const metadata_keyword *keywor
         const char *name = party.companions.items[i];
         char *raw = cli_text("%.*s%s", (int)(cli_name_of(path) - path), path, name);
         if (raw && is_raw(name) && has_own_sidecar(t, raw, path)) {
-            tag_file(t, raw, keywords, n);
+            tag_file(t, raw, keywords, n, description);
         }
         free(raw);
     }
@@ -200,17 +223,52 @@ static size_t keywords_of(tagging *t, size_t head, const float *embedding, metad
     return used;
 }
 
+static void tag_by(tagging *t, const char *path, const float *embedding, const char *description)
+{
+    metadata_keyword keywords[MAX_HEADS * MAX_TOP];
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_heads; i++) {
+        n += keywords_of(t, i, embedding, keywords + n);
+    }
+    tag_one(t, path, keywords, n, description);
+}
+
 static bool take(void *context, const cli_item *item, const float *embedding, double encode_ms)
 {
     tagging *t = context;
-    metadata_keyword keywords[MAX_HEADS * MAX_TOP];
-    size_t n = 0;
     (void)encode_ms;
     if (embedding) {
-        for (size_t i = 0; i < t->n_heads; i++) {
-            n += keywords_of(t, i, embedding, keywords + n);
+        tag_by(t, item->path, embedding, NULL);
+    }
+    return cli_output_ok(t->app);
+}
+
+/* A decoder of bytes may spell what no text is, and XML holds no controls. */
+static bool is_text(const char *sentence)
+{
+    json_t *text = json_string(sentence);
+    bool good = text && sentence[0];
+    for (const char *c = sentence; *c; c++) {
+        good = good && (unsigned char)*c >= ' ';
+    }
+    json_decref(text);
+    return good;
+}
+
+/* A sentence that is not told is none: ours of an earlier run goes. */
+static bool take_sentence(void *context, const cli_item *item, const wi_caption *captions, size_t n,
+                          const float *embedding, double ms)
+{
+    tagging *t = context;
+    cli_told told;
+    (void)ms;
+    if (n > 0) {
+        if (!cli_weigh(&t->scales, &captions[0], embedding, &told)) {
+            t->status = CLI_FAILED;
+            return false;
         }
-        tag_one(t, item->path, keywords, n);
+        tag_by(t, item->path, embedding,
+               told.sentence && is_text(captions[0].text) ? captions[0].text : "");
     }
     return cli_output_ok(t->app);
 }
@@ -241,7 +299,7 @@ static int undo(tagging *t)
         t->names[t->n_heads++] = name;
     }
     for (size_t i = 0; i < t->paths.n && !cli_interrupted() && cli_output_ok(t->app); i++) {
-        tag_one(t, t->paths.items[i], NULL, 0);
+        tag_one(t, t->paths.items[i], NULL, 0, t->n_heads ? NULL : "");
     }
     return t->status;
 }
@@ -252,7 +310,14 @@ static int tag(tagging *t)
     if (status == CLI_OK) {
         status = open_heads(t);
     }
-    if (status == CLI_OK) {
+    if (status == CLI_OK && cli_args_has(t->args, "describe")) {
+        const cli_sentences job = {.runtime = &t->runtime,
+                                   .args = t->args,
+                                   .paths = &t->paths,
+                                   .each = take_sentence,
+                                   .context = t};
+        status = cli_describe_images(&job);
+    } else if (status == CLI_OK) {
         cli_encode job = {.runtime = &t->runtime, .paths = &t->paths, .each = take, .context = t};
         status = cli_encode_images(&job);
     }
@@ -263,6 +328,7 @@ static int run(cli_app *app, const cli_args *args)
 {
     tagging t = {.app = app, .args = args, .status = CLI_OK};
     int listed, status = read_options(&t);
+    t.scales = (cli_scales){.runtime = &t.runtime, .args = args};
     if (status != CLI_OK) {
         return status;
     }
@@ -280,6 +346,7 @@ static int run(cli_app *app, const cli_args *args)
     for (size_t i = 0; i < MAX_HEADS; i++) {
         wi_head_close(&t.heads[i]);
     }
+    cli_scales_close(&t.scales);
     cli_runtime_close(&t.runtime);
     cli_list_free(&t.paths);
     cli_list_free(&t.sorted);
@@ -302,11 +369,17 @@ const cli_verb cli_verb_tag = {
         "Keywords that people or other programs wrote stay. Ours stand below 'whatsit|HEAD|' in "
         "the "
         "hierarchy and are remembered, so that running it again replaces them and --undo takes "
-        "them back.",
+        "them back.\n\n"
+        "With --describe a sentence about the photo becomes dc:description (x-default), if it is "
+        "one "
+        "that "
+        "'whatsit describe' would tell and nobody else wrote one.",
     .examples = "whatsit tag ~/Pictures --dry-run\n"
                 "    what would be written\n"
                 "whatsit tag ~/Pictures --as scenes --as animals --min 0.7\n"
                 "    two heads, surer\n"
+                "whatsit tag ~/Pictures --describe\n"
+                "    a sentence as well, which screen readers read\n"
                 "whatsit tag ~/Pictures --undo\n"
                 "    all of ours taken back\n",
     .complete = "@file",

@@ -69,7 +69,11 @@ wi_status cli_heatmap_draw(wi_image *image, const wi_preprocess *how, const floa
     }
     double most = 1e-12;
     for (size_t i = 0; i < size * size; i++) {
-        most = fmax(most, fabs((double)heat[i]));
+        /* not fmax(): GCC 12 for AArch64 fails on the two together (tree-vect-loop.cc) */
+        const double size_here = fabs((double)heat[i]);
+        if (size_here > most) {
+            most = size_here;
+        }
     }
     area seen = input_area(how, width, height);
     for (uint32_t y = 0; y < out->height_px; y++) {

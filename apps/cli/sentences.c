@@ -28,6 +28,12 @@ static int open_describer(work *w)
     const wi_model_options open = {.towers = WI_TOWER_DECODER};
     const wi_describer_options room = {
         .max_images = (uint32_t)(s->paths->n < MAX_BATCH ? s->paths->n : MAX_BATCH)};
+    if (!asked && s->runtime->info.decoder.present) { /* the model speaks for itself */
+        return wi_describer_open(s->runtime->model, s->runtime->model, &room, &w->describer,
+                                 &error) == WI_OK
+                   ? CLI_OK
+                   : cli_failed(w->app, NULL, &error);
+    }
     w->path = cli_model_find(asked ? asked : "whatsit-describe");
     if (!w->path && !asked) {
         cli_error(w->app, "the describer whatsit-describe is not beside the program: name one with "

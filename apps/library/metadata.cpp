@@ -101,7 +101,7 @@ std::vector<std::string> words_of(const std::string &line)
 struct plan {
     std::vector<std::string> subject, hierarchy, added;
     std::vector<std::string> gone; /* flat keywords of ours that leave */
-    metadata_change change = {0, 0};
+    metadata_change change = {0, 0, false};
 };
 
 plan make_plan(const Exiv2::XmpData &xmp, const metadata_keyword *keywords, size_t n,
@@ -151,20 +151,34 @@ plan make_plan(const Exiv2::XmpData &xmp, const metadata_keyword *keywords, size
     return p;
 }
 
+std::string sentence_of(const Exiv2::XmpData &xmp)
+{
+    const auto at = xmp.findKey(Exiv2::XmpKey(text));
+    return at == xmp.end() ? std::string() : at->toString(0);
+}
+
+/* Whether a description is to be written or, "", taken back: what a person wrote stays. */
+bool redescribes(const Exiv2::XmpData &xmp, const char *description)
+{
+    const bool now = xmp.findKey(Exiv2::XmpKey(text)) != xmp.end(),
+               ours = xmp.findKey(Exiv2::XmpKey(ours_description)) != xmp.end();
+    if (!description || (now && !ours)) {
+        return false;
+    }
+    return description[0] ? !ours || sentence_of(xmp) != description : ours;
+}
+
 void describe(Exiv2::XmpData &xmp, const char *description)
 {
-    const auto now = xmp.findKey(Exiv2::XmpKey(text)), ours = xmp.findKey(Exiv2::XmpKey(ours_description));
-    if (!description || (now != xmp.end() && ours == xmp.end())) {
-        return; /* what a person wrote stays */
-    }
-    if (now != xmp.end()) {
-        xmp.erase(now);
+    for (const char *key : {text, ours_description}) {
+        const auto at = xmp.findKey(Exiv2::XmpKey(key));
+        if (at != xmp.end()) {
+            xmp.erase(at);
+        }
     }
     if (description[0]) {
         xmp[text] = std::string("lang=x-default ") + description;
         xmp[ours_description] = "1";
-    } else if (ours != xmp.end()) {
-        xmp.erase(xmp.findKey(Exiv2::XmpKey(ours_description)));
     }
 }
 
@@ -174,7 +188,9 @@ void apply(Exiv2::Image &image, bool is_sidecar, const plan &p, const char *desc
     set_bag(xmp, flat, p.subject);
     set_bag(xmp, tree, p.hierarchy);
     set_bag(xmp, ours_added, p.added);
-    describe(xmp, description);
+    if (redescribes(xmp, description)) {
+        describe(xmp, description);
+    }
     if (is_sidecar) {
         return;
     }
@@ -298,8 +314,9 @@ wi_status tag_file(const char *file, bool is_sidecar, const metadata_keyword *ke
     }
     const plan p = make_plan(old_xmp, keywords, n, heads, n_heads);
     *out = p.change;
-    const bool same = p.hierarchy == bag(old_xmp, tree) && p.subject == bag(old_xmp, flat) && !description;
-    if (dry || same || (is_new && p.hierarchy.empty() && !description)) {
+    out->described = redescribes(old_xmp, description);
+    const bool same = p.hierarchy == bag(old_xmp, tree) && p.subject == bag(old_xmp, flat) && !out->described;
+    if (dry || same || (is_new && p.hierarchy.empty() && !out->described)) {
         return WI_OK;
     }
     beside copy(file);
@@ -392,7 +409,7 @@ wi_status metadata_tag(const char *file, bool is_sidecar, const metadata_keyword
                        const char *const *heads, size_t n_heads, const char *description, bool dry,
                        metadata_change *out, wi_error *error)
 {
-    *out = {0, 0};
+    *out = {0, 0, false};
     try {
         return tag_file(file, is_sidecar, keywords, n, heads, n_heads, description, dry, out, error);
     } catch (const std::exception &e) {

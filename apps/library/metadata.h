@@ -4,6 +4,7 @@
 #ifndef LIBRARY_METADATA_H
 #define LIBRARY_METADATA_H
 
+#include <stdbool.h>
 #include <whatsit/status.h>
 
 #ifdef __cplusplus
@@ -27,12 +28,13 @@ typedef struct metadata_keyword {
 
 typedef struct metadata_change {
     size_t n_added, n_removed; /* flat keywords */
+    bool described;            /* the description is another one, or gone */
 } metadata_change;
 
 /* Makes the keywords of `heads` (none named: of all heads) those that are given: ours of these heads that are not among them go, what
  * people or other programs wrote stays. file is a photo (its XMP and IPTC are changed) or a sidecar (XMP;
  * made when it is not there). Written beside and renamed; nothing else in the file changes. description
- * (nullable) becomes dc:description where there is none, or ours. dry: only count.
+ * (nullable) becomes dc:description (x-default) where there is none, or ours; "" takes ours back. dry: only count.
  *
  * A flat keyword goes to dc:subject (and IPTC Keywords inside a photo), the path "whatsit|head|group|label"
  * to lr:hierarchicalSubject, and what we added to a bag of our own, so that it can be taken back.

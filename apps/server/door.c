@@ -606,6 +606,7 @@ wi_status srv_door_open(const srv_door_options *options, srv_door **out, wi_erro
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     struct epoll_event event = {.events = EPOLLIN};
+    *out = door; /* before there is a thread, through which requests come that ask for it */
     door->options = *options;
     door->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (door->epoll >= 0 && epoll_ctl(door->epoll, EPOLL_CTL_ADD, options->fd, &event) == 0) {
@@ -613,10 +614,9 @@ wi_status srv_door_open(const srv_door_options *options, srv_door **out, wi_erro
     }
     if (!door->has_thread) {
         door->options.fd = -1; /* still the caller's */
-        srv_door_close(&door);
+        srv_door_close(out);
         return store_fail(error, WI_ERR_IO, "cannot start the thread that accepts connections");
     }
-    *out = door;
     return WI_OK;
 }
 

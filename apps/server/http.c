@@ -588,6 +588,7 @@ wi_status srv_http_open(srv_services *services, void (*tick)(void *), void *cont
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     http->services = services;
+    *out = http; /* before there are threads, whose first request may ask for it */
     wi_status status = read_proxies(http, error);
     struct rlimit files = {0};
     getrlimit(RLIMIT_NOFILE, &files);
@@ -611,9 +612,8 @@ wi_status srv_http_open(srv_services *services, void (*tick)(void *), void *cont
             http->has_ticker ? WI_OK : store_fail(error, WI_ERR_NOMEM, "cannot start a thread");
     }
     if (status != WI_OK) {
-        srv_http_close(&http);
+        srv_http_close(out);
     }
-    *out = http;
     return status;
 }
 

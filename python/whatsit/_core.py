@@ -16,7 +16,8 @@ _here = Path(__file__).parent
 _lib = ffi.dlopen(str(_here / "libwhatsit.so"))
 _BATCH = 16  # pictures that are encoded together
 
-#: A path, a file's bytes, a PIL image, or pixels as uint8 [height, width, 3].
+#: A path, a file's bytes (any buffer of bytes), a PIL image, or pixels as uint8 [height, width, 3]: an array, or what
+#: gives one by DLPack without a copy, such as a tensor in main memory.
 Image = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, np.ndarray, Any]
 
 
@@ -183,8 +184,10 @@ class Model:
             kept = ffi.from_buffer(image)
             status = _lib.wi_image_from_memory(kept, len(kept), options, handle, errors.place)
         else:
-            if not isinstance(image, np.ndarray):  # a PIL image, or what NumPy takes for one
-                image = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+            if hasattr(image, "convert"):  # a PIL image
+                image = np.asarray(image.convert("RGB"))
+            elif not isinstance(image, np.ndarray):
+                image = np.from_dlpack(image) if hasattr(image, "__dlpack__") else np.asarray(image)
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
                 raise ValueError(f"pixels are uint8 [height, width, 3], not {image.dtype} {list(image.shape)}")
             kept = np.ascontiguousarray(image)

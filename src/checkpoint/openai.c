@@ -10,6 +10,7 @@
 #include "checkpoint/longclip.h"
 #include "checkpoint/siglip.h"
 #include "checkpoint/timm.h"
+#include "nn/coca.h"
 #include "nn/resnet.h"
 #include "nn/text.h"
 #include "nn/vit.h"
@@ -43,6 +44,12 @@ static const wi_rename vision_modules[] = {
     {"pool.c", "attnpool.c_proj"},
     {NULL, NULL},
 };
+/* CoCa's: its pooler, and what its decoder has besides blocks. */
+static const wi_rename pooler_modules[] = {{"pool.queries", "query"},
+                                           {"pool.ln_q", "ln_q"},
+                                           {"pool.ln_k", "ln_k"},
+                                           {"pool.o", "attn.out_proj"},
+                                           {NULL, NULL}};
 static const wi_rename vision_names[] = {
     {"class", "class_embedding"},
     {"pos", "positional_embedding"},
@@ -51,15 +58,13 @@ static const wi_rename vision_names[] = {
     {NULL, NULL},
 };
 static const wi_rename text_names[] = {
-    {"tok", "token_embedding.weight"},
-    {"pos", "positional_embedding"},
-    {"widen", "token_projection.weight"},
-    {"proj", "text_projection"},
-    {NULL, NULL},
+    {"tok", "token_embedding.weight"},    {"pos", "positional_embedding"}, {"class", "cls_emb"},
+    {"widen", "token_projection.weight"}, {"proj", "text_projection"},     {NULL, NULL},
 };
 static const wi_rename block_modules[] = {
     {"ln1", "ln_1"},
     {"ln2", "ln_2"},
+    {"ln_kv", "ln_1_kv"},
     {"o", "attn.out_proj"},
     {"fc1", "mlp.c_fc"},
     {"fc2", "mlp.c_proj"},
@@ -76,23 +81,59 @@ static const wi_rename parts[] = {
     {"w", "weight"}, {"b", "bias"}, {"mean", "running_mean"}, {"var", "running_var"}, {NULL, NULL},
 };
 
-static void place_block(const char *prefix, const wi_ours *ours, wi_place *out)
+/* A third of a matrix for queries, keys and values, or of its bias. */
+static void place_third(const char *stem, char which, const char *part, wi_place *out)
 {
-    const char *theirs = wi_rename_find(block_modules, ours->module);
-    if (theirs) {
-        snprintf(out->name, sizeof out->name, "%stransformer.resblocks.%d.%s.%s", prefix,
-                 ours->block, theirs, wi_rename_find(parts, ours->part));
-        return;
-    }
-    if ((theirs = wi_rename_find(block_vectors, ours->module))) {
-        snprintf(out->name, sizeof out->name, "%stransformer.resblocks.%d.%s", prefix, ours->block,
-                 theirs);
-        return;
-    }
-    out->slice = *ours->module == 'q' ? 0 : *ours->module == 'k' ? 1 : 2;
+    out->slice = which == 'q' ? 0 : which == 'k' ? 1 : 2;
     out->n_slices = 3;
-    snprintf(out->name, sizeof out->name, "%stransformer.resblocks.%d.attn.in_proj_%s", prefix,
-             ours->block, wi_rename_find(parts, ours->part));
+    snprintf(out->name, sizeof out->name, "%sattn.in_proj_%s", stem, part);
+}
+
+/* blocks: such as "visual.transformer.resblocks". */
+static void place_block(const char *blocks, const char *module, const wi_ours *ours, wi_place *out)
+{
+    char stem[64];
+    const char *theirs = wi_rename_find(block_modules, module),
+               *part = *ours->part ? wi_rename_find(parts, ours->part) : "";
+    snprintf(stem, sizeof stem, "%s.%d.", blocks, ours->block);
+    if (theirs)
+        snprintf(out->name, sizeof out->name, "%s%s.%s", stem, theirs, part);
+    else if ((theirs = wi_rename_find(block_vectors, module)))
+        snprintf(out->name, sizeof out->name, "%s%s", stem, theirs);
+    else
+        place_third(stem, *module, part, out);
+}
+
+/* Keys and values are as wide as the tokens: where queries are so, too, the three are one matrix. */
+static void place_pooler(const wi_source *source, const wi_ours *ours, wi_place *out)
+{
+    static const char stem[] = "visual.attn_pool.";
+    const char *theirs = wi_rename_find(pooler_modules, ours->module);
+    const char which = ours->module[sizeof "pool." - 1];
+    wi_stored stored;
+    if (theirs)
+        snprintf(out->name, sizeof out->name, "%s%s%s%s", stem, theirs, *ours->part ? "." : "",
+                 *ours->part ? wi_rename_find(parts, ours->part) : "");
+    else if (*ours->part == 'w' &&
+             !wi_source_find(source, "visual.attn_pool.attn.in_proj_weight", &stored))
+        snprintf(out->name, sizeof out->name, "%sattn.%c_proj_weight", stem, which);
+    else
+        place_third(stem, which, wi_rename_find(parts, ours->part), out);
+}
+
+static void place_decoder(const wi_ours *ours, wi_place *out)
+{
+    static const char cross[] = "cross_";
+    if (ours->block < 0) {
+        out->transposed = strcmp(ours->module, "logits") == 0;
+        snprintf(out->name, sizeof out->name, "text_decoder.%s%s",
+                 out->transposed ? "text_projection" : "ln_final.",
+                 out->transposed ? "" : wi_rename_find(parts, ours->part));
+    } else if (strncmp(ours->module, cross, sizeof cross - 1) == 0) {
+        place_block("text_decoder.cross_attn", ours->module + sizeof cross - 1, ours, out);
+    } else {
+        place_block("text_decoder.resblocks", ours->module, ours, out);
+    }
 }
 
 static bool has_linear_projection(const wi_source *source)
@@ -109,12 +150,23 @@ static void place_openai(const wi_source *source, const wi_ours *ours, wi_place 
         source->place_image(ours, out);
         return;
     }
+    if (ours->tower == 'd') {
+        place_decoder(ours, out);
+        return;
+    }
+    if (source->params.tower[WI_ROLE_IMAGE].kind == &wi_vit_pooler_kind && vision &&
+        strncmp(ours->module, "pool.", 5) == 0) {
+        place_pooler(source, ours, out);
+        return;
+    }
     const char *prefix = vision ? "visual." : source->text_prefix;
+    char blocks[48];
     const char *whole = wi_rename_find(vision ? vision_names : text_names, ours->module);
     if (!vision && strcmp(ours->module, "pos") == 0 && wi_longclip_has_two(source))
         whole = WI_LONGCLIP_POSITIONS;
     if (ours->stage < 0 && ours->block >= 0) {
-        place_block(prefix, ours, out);
+        snprintf(blocks, sizeof blocks, "%stransformer.resblocks", prefix);
+        place_block(blocks, ours->module, ours, out);
     } else if (whole) {
         /* A projection with a bias is a linear layer, one without a plain matrix x @ p. */
         const bool proj = strcmp(ours->module, "proj") == 0,
@@ -345,8 +397,10 @@ static uint32_t read_vision(wi_config *config, const wi_json *json, wi_activatio
                             wi_tower_params *out)
 {
     static const char *const options[][2] = {
-        {"timm_model_name", NULL},     {"attentional_pool", NULL},   {"input_patchnorm", NULL},
-        {"global_average_pool", NULL}, {"scaled_cosine_attn", NULL},
+        {"timm_model_name", NULL},
+        {"input_patchnorm", NULL},
+        {"global_average_pool", NULL},
+        {"scaled_cosine_attn", NULL},
     };
     static const char *const pools[] = {[WI_VIT_CLASS] = "tok", [WI_VIT_MEAN] = "avg"};
     /* Both are stored alike: as one row for each token. */
@@ -373,7 +427,16 @@ static uint32_t read_vision(wi_config *config, const wi_json *json, wi_activatio
     p.norm_after_pool = wi_config_bool(config, json, "final_ln_after_pool", false);
     read_choice(config, json, "pos_embed_type", positions, 2, "learnable");
     read_choice(config, json, "block_type", blocks, 2, "default");
-    wi_tower_params_set(out, &wi_vit_kind, &p);
+    const char *two_poolers = wi_json_string(wi_json_get(json, "attentional_pool"));
+    if (two_poolers) {
+        wi_config_fail(config, WI_ERR_UNSUPPORTED,
+                       "open_clip option 'attentional_pool=%s' is not supported", two_poolers);
+    } else if (wi_config_bool(config, json, "attentional_pool", false)) {
+        p.pool_queries = wi_config_u32(config, json, "attn_pooler_queries", 256);
+        p.pool_heads = wi_config_u32(config, json, "attn_pooler_heads", 8);
+        p.norm_after_pool = false; /* which open_clip ignores beside a pooler */
+    }
+    wi_tower_params_set(out, p.pool_queries ? &wi_vit_pooler_kind : &wi_vit_kind, &p);
     return image_px;
 }
 
@@ -381,8 +444,8 @@ static void read_text(wi_config *config, const wi_json *json, wi_activation acti
                       wi_tower_params *out)
 {
     static const char *const options[][2] = {
-        {"hf_model_name", NULL}, {"embed_cls", NULL},        {"scaled_cosine_attn", NULL},
-        {"use_pad_mask", NULL},  {"correct_cls_mask", NULL}, {"tokenizer_mode", NULL},
+        {"hf_model_name", NULL},    {"scaled_cosine_attn", NULL}, {"use_pad_mask", NULL},
+        {"correct_cls_mask", NULL}, {"tokenizer_mode", NULL},
     };
     static const char *const pools[] = {"argmax", "eos", "first", "last"};
     static const wi_text_pool pool_of[] = {WI_TEXT_END, WI_TEXT_END, WI_TEXT_FIRST, WI_TEXT_LAST};
@@ -403,7 +466,11 @@ static void read_text(wi_config *config, const wi_json *json, wi_activation acti
     p.sees_all = wi_config_bool(config, json, "no_causal_mask", false);
     const uint32_t pool = read_choice(config, json, "pool_type", pools, 4, "argmax");
     p.pool = pool_of[pool];
-    if (strcmp(pools[pool], "eos") == 0)
+    p.class_token = wi_config_bool(config, json, "embed_cls", false);
+    p.pad_token = p.class_token ? wi_config_u32(config, json, "pad_id", 0) : 0;
+    if (p.class_token)
+        p.pool = WI_TEXT_END; /* whatever is said */
+    else if (strcmp(pools[pool], "eos") == 0)
         p.end_token = wi_config_u32(config, json, "eos_id", 2);
     if (read_choice(config, json, "proj_type", projections, 2, "linear") == 1)
         p.projection = WI_TEXT_NO_PROJECTION;
@@ -411,6 +478,41 @@ static void read_text(wi_config *config, const wi_json *json, wi_activation acti
         p.projection = WI_TEXT_LINEAR_BIAS;
     read_choice(config, json, "block_type", blocks, 2, "default");
     wi_tower_params_set(out, &wi_text_kind, &p);
+}
+
+/* CoCa's second stack. open_clip takes width, heads, layers and context from its configuration and the
+ * rest from elsewhere: hidden numbers are four times the width. */
+static void read_decoder(wi_config *config, const wi_json *json, wi_activation activation,
+                         wi_params *params)
+{
+    static const char *const options[][2] = {{"ls_init_value", NULL}};
+    wi_text_params text = {0};
+    wi_vit_params image = {0};
+    if (!wi_tower_params_get(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &text) ||
+        !wi_tower_params_get(&params->tower[WI_ROLE_IMAGE], &wi_vit_pooler_kind, &image)) {
+        wi_config_fail(config, WI_ERR_UNSUPPORTED,
+                       "'multimodal_cfg' beside other towers than CoCa's is not supported");
+        return;
+    }
+    refuse(config, json, options, 1);
+    wi_coca_params p = {.width = wi_config_u32(config, json, "width", 512),
+                        .n_layers = wi_config_u32(config, json, "layers", 12),
+                        .n_heads = wi_config_u32(config, json, "heads", 8),
+                        .activation = activation,
+                        .ln_eps = 1e-5f,
+                        .context_length = wi_config_u32(config, json, "context_length", 77),
+                        .vocabulary_size = text.vocabulary_size,
+                        .end_token = text.end_token,
+                        .n_places = image.pool_queries ? image.pool_queries - 1 : 0};
+    p.mlp_width = p.width <= WI_MAX_WIDTH ? 4 * p.width : 0;
+    p.start_token = p.end_token - 1;
+    if (p.context_length > text.context_length)
+        p.context_length = text.context_length;
+    if (p.width != params->embedding_dim)
+        wi_config_fail(config, WI_ERR_FORMAT,
+                       "'multimodal_cfg' is %u wide, what it sees %u: open_clip needs them equal",
+                       p.width, params->embedding_dim);
+    wi_tower_params_set(&params->tower[WI_ROLE_DECODER], &wi_coca_kind, &p);
 }
 
 void wi_source_open_clip_preprocess(wi_config *config, const wi_json *json, wi_preprocess *how)
@@ -445,7 +547,6 @@ void wi_source_open_clip_preprocess(wi_config *config, const wi_json *json, wi_p
 static wi_status read_config(wi_source *source, const char *path, const wi_json *json,
                              wi_error *error)
 {
-    static const char *const options[][2] = {{"multimodal_cfg", NULL}};
     static const char *const tokenizer_options[][2] = {{"tokenizer_kwargs", NULL}};
     wi_config config = {path, WI_OK, error};
     wi_params *params = &source->params;
@@ -455,7 +556,6 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     if (!wi_json_is_object(vision) && !wi_json_is_object(text))
         wi_config_fail(&config, WI_ERR_FORMAT,
                        "neither 'vision_cfg' nor 'text_cfg': no open_clip configuration");
-    refuse(&config, model, options, 1);
     bool quick = wi_config_bool(&config, model, "quick_gelu", false);
     wi_activation activation = quick ? WI_ACT_QUICK_GELU : WI_ACT_GELU;
     params->embedding_dim = wi_config_u32(&config, model, "embed_dim", 512);
@@ -475,6 +575,8 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
         tower.table_width = side_of(source, source->text_prefix, "token_projection.weight", 1);
         wi_tower_params_set(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &tower);
     }
+    if (wi_source_has_prefix(source, "text_decoder."))
+        read_decoder(&config, wi_json_get(model, "multimodal_cfg"), activation, params);
     wi_source_open_clip_preprocess(&config, wi_json_get(json, "preprocess_cfg"),
                                    &params->preprocess);
     return config.status;

@@ -12,9 +12,10 @@ typedef struct wi_sentence {
 } wi_sentence;
 
 typedef struct wi_search {
-    uint32_t width;        /* 1..WI_DECODE_ROWS */
-    uint32_t max_tokens;   /* to be found; prompt and these fit the context */
-    float power;           /* sentences compare by logprob / n_counted^power */
+    uint32_t width;      /* 1..WI_DECODE_ROWS */
+    uint32_t max_tokens; /* to be found; prompt and these fit the context */
+    float power; /* sentences compare by logprob / n_counted^power; not read where the decoder
+                            * has rules (wi_decode_rules) */
     const int32_t *prompt; /* the first words */
     size_t n_prompt;
 } wi_search;
@@ -28,7 +29,7 @@ void wi_beam_close(wi_beam **beam);
 /* For n pictures that the session has looked at (wi_ses_look), best first: out[n, WI_DECODE_ROWS],
  * n_out[n]: at least one of each, unless the weights give no numbers. No memory is allocated.
  * Exact:  the same sentences whatever n and the number of threads
- * Source: the usual search, with the length's power of Wu et al. (arXiv:1609.08144) for its penalty */
+ * Source: coca_model.py of open_clip 3.3 for decoders with rules; else the usual search, with the length's power of Wu et al. (arXiv:1609.08144) for its penalty */
 void wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *out, size_t *n_out);
 
 #endif

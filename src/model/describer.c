@@ -134,6 +134,8 @@ static int32_t token_of(const wi_describer *d, int32_t id)
 {
     const wi_tower *mouth = &d->decoder->net.tower[WI_ROLE_DECODER];
     const float *ids = mouth->kind->decode->ids(mouth->self);
+    if (!ids)
+        return id >= 0 && (uint32_t)id < d->facts.vocabulary_size ? id : -1;
     size_t low = 0, high = d->facts.vocabulary_size;
     while (low < high) {
         const size_t middle = (low + high) / 2;
@@ -171,11 +173,20 @@ static wi_status read_about(wi_describer *d, const char *about, wi_search *searc
     return WI_OK;
 }
 
+/* Tokens to be found. A sentence that is followed alone ends at the last one whatever it is. */
+static size_t room_by_rules(const wi_decode_rules *rules, const wi_search *search)
+{
+    const size_t taken = 1 + search->n_prompt + (search->width == 1);
+    return rules->max_tokens > taken ? rules->max_tokens - taken : 1;
+}
+
 static wi_status read_options(wi_describer *d, const wi_describe_options *o, wi_search *search,
                               size_t *n_captions, wi_error *error)
 {
+    const wi_decode_rules *rules = d->decoder->net.tower[WI_ROLE_DECODER].kind->decode->rules;
     *n_captions = o->n_captions ? o->n_captions : 1;
-    const size_t usual = *n_captions > 3 ? *n_captions : 3;
+    const size_t least = rules ? rules->width : 3,
+                 usual = *n_captions > least ? *n_captions : least;
     *search = (wi_search){.width = o->beam ? o->beam : (uint32_t)usual,
                           .power = o->power == 0  ? 0.7f
                                    : o->power < 0 ? 0.0f
@@ -189,7 +200,9 @@ static wi_status read_options(wi_describer *d, const wi_describe_options *o, wi_
     if (status != WI_OK)
         return status;
     /* The marker takes one place; the last token found is never stepped to. */
-    const size_t most = d->facts.context_length - search->n_prompt;
+    size_t most = d->facts.context_length - search->n_prompt;
+    if (rules && room_by_rules(rules, search) < most)
+        most = room_by_rules(rules, search);
     search->max_tokens = o->max_tokens && o->max_tokens < most ? o->max_tokens : (uint32_t)most;
     return WI_OK;
 }

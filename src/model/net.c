@@ -24,7 +24,13 @@ wi_status wi_net_open(const wi_params *params, wi_net *out, wi_error *error)
         out->tower[role] = (wi_tower){p->kind, self};
         p->kind->open(p->values, &setting, self);
     }
-    return WI_OK;
+    wi_status status = WI_OK;
+    for (int role = 0; role < WI_N_ROLES && status == WI_OK; role++)
+        if (out->tower[role].kind && out->tower[role].kind->join)
+            status = out->tower[role].kind->join(out->tower[role].self, out->tower, error);
+    if (status != WI_OK)
+        wi_net_close(out);
+    return status;
 }
 
 void wi_net_close(wi_net *net)

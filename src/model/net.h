@@ -9,7 +9,7 @@ typedef struct wi_net {
 } wi_net;
 
 /* Opens the towers that params has; their weights are still to be bound or packed.
- * Errors: WI_ERR_NOMEM. */
+ * Errors: WI_ERR_NOMEM; WI_ERR_FORMAT, WI_ERR_UNSUPPORTED for towers that do not go together. */
 wi_status wi_net_open(const wi_params *params, wi_net *out, wi_error *error);
 void wi_net_close(wi_net *net);
 

@@ -324,8 +324,21 @@ typedef struct asking {
     const wi_reach *reach;
     const uint32_t *rows; /* who asks; NULL: all */
     const float *q;       /* one row for each who asks */
+    const float *qkv;     /* of all */
     size_t n, ld_q;
+    uint32_t first; /* who asks first, where rows is NULL */
 } asking;
+
+/* A node's path from the root on: who is seen, at the end of room. Returns how many. */
+static size_t find_path(const wi_reach *reach, uint32_t node, uint32_t *room)
+{
+    const size_t longest = reach->depth[node] + 1;
+    size_t n = 0;
+    for (size_t k = 0; k < longest; k++, node = reach->parent[node])
+        if (!reach->hidden || !reach->hidden[node])
+            room[longest - ++n] = node;
+    return n;
+}
 
 static void attend_nodes(void *context, size_t index, int worker)
 {
@@ -334,17 +347,15 @@ static void attend_nodes(void *context, size_t index, int worker)
     const size_t width = s->params.width, d = head_dim(s), ld = wi_ld(width);
     const size_t ld_qkv = wi_ld(3 * width);
     const float scale = 1.0f / sqrtf((float)d);
-    uint32_t *path = a->reach->path[worker];
     const size_t end = (index + 1) * NODES_PER_JOB < a->n ? (index + 1) * NODES_PER_JOB : a->n;
     for (size_t i = index * NODES_PER_JOB; i < end; i++) {
-        uint32_t node = a->rows ? a->rows[i] : (uint32_t)i;
-        const size_t n_keys = a->reach->depth[node] + 1;
-        for (size_t k = n_keys; k-- > 0; node = a->reach->parent[node])
-            path[k] = node;
+        const uint32_t node = a->rows ? a->rows[i] : a->first + (uint32_t)i;
+        uint32_t *room = a->reach->path[worker];
+        const size_t n_keys = find_path(a->reach, node, room);
         for (size_t h = 0; h < s->params.n_heads; h++)
             a->run->kern->attend(n_keys, d, scale, a->q + i * a->ld_q + h * d,
-                                 a->memory->qkv + width + h * d, a->memory->qkv + 2 * width + h * d,
-                                 ld_qkv, path, a->run->scratch[worker],
+                                 a->qkv + width + h * d, a->qkv + 2 * width + h * d, ld_qkv,
+                                 room + a->reach->depth[node] + 1 - n_keys, a->run->scratch[worker],
                                  a->memory->h + i * ld + h * d);
     }
 }
@@ -388,7 +399,14 @@ static void block_step(const wi_stack *s, wi_run *run, wi_stack_memory *memory,
     norm_per_head(s, run, &block->k_norm, memory->qkv + width, m, ld_qkv);
     turn(s, run, reach, NULL, memory->qkv, m, ld_qkv);
     turn(s, run, reach, NULL, memory->qkv + width, m, ld_qkv);
-    asking a = {s, run, memory, reach, NULL, memory->qkv, m, ld_qkv};
+    asking a = {.stack = s,
+                .run = run,
+                .memory = memory,
+                .reach = reach,
+                .q = memory->qkv,
+                .qkv = memory->qkv,
+                .n = m,
+                .ld_q = ld_qkv};
     attend(&a);
     output_step(s, run, memory, block, m, memory->x);
     mlp_step(s, run, memory, block, m, memory->x);
@@ -437,10 +455,42 @@ void wi_stack_last(const wi_stack *s, wi_run *run, wi_stack_memory *memory, cons
     norm_per_head(s, run, &block->k_norm, memory->qkv + width, m, ld_qkv);
     turn(s, run, reach, rows, memory->mlp, n, memory->ld_mlp);
     turn(s, run, reach, NULL, memory->qkv + width, m, ld_qkv);
-    asking a = {s, run, memory, reach, rows, memory->mlp, n, memory->ld_mlp};
+    asking a = {.stack = s,
+                .run = run,
+                .memory = memory,
+                .reach = reach,
+                .rows = rows,
+                .q = memory->mlp,
+                .qkv = memory->qkv,
+                .n = n,
+                .ld_q = memory->ld_mlp};
     attend(&a);
     output_step(s, run, memory, block, n, memory->picked);
     mlp_step(s, run, memory, block, n, memory->picked);
+}
+
+void wi_stack_step(const wi_stack *s, uint32_t layer, wi_run *run, wi_stack_memory *memory,
+                   const wi_reach *reach, float *qkv, uint32_t first, size_t n)
+{
+    const wi_block *block = &s->blocks[layer];
+    const size_t width = s->params.width, ld_qkv = wi_ld(3 * width);
+    float *fresh = qkv + first * ld_qkv;
+    wi_input in = enter(s, run, &block->ln1, n, memory->x, &block->qkv, memory->h);
+    wi_linear(run, &block->qkv, n, &in, fresh, ld_qkv, (wi_epilogue){0});
+    norm_per_head(s, run, &block->q_norm, fresh, n, ld_qkv);
+    norm_per_head(s, run, &block->k_norm, fresh + width, n, ld_qkv);
+    asking a = {.stack = s,
+                .run = run,
+                .memory = memory,
+                .reach = reach,
+                .q = fresh,
+                .qkv = qkv,
+                .n = n,
+                .ld_q = ld_qkv,
+                .first = first};
+    wi_pool_run(run->pool, wi_div_up(n, NODES_PER_JOB), attend_nodes, &a);
+    output_step(s, run, memory, block, n, memory->x);
+    mlp_step(s, run, memory, block, n, memory->x);
 }
 
 void wi_stack_alone(const wi_stack *s, wi_run *run, wi_stack_memory *memory, size_t m)

@@ -50,7 +50,8 @@ typedef struct wi_reach {
         *rope; /* sequences: [n_tokens, head dim]: cosine and sine by which each neighbouring
                         * pair of lanes of queries and keys is turned; NULL: none */
     const uint32_t *parent, *depth;
-    uint32_t **path; /* tree: for each thread, room for the longest path */
+    const bool *hidden; /* tree: nodes that nobody sees, themselves neither; NULL: none */
+    uint32_t **path;    /* tree: for each thread, room for the longest path */
 } wi_reach;
 
 typedef struct wi_stack_memory {
@@ -75,6 +76,10 @@ void wi_stack_run(const wi_stack *stack, wi_run *run, wi_stack_memory *memory,
  * which go to memory->picked in their order. Sequences: exactly one row of each. */
 void wi_stack_last(const wi_stack *stack, wi_run *run, wi_stack_memory *memory,
                    const wi_reach *reach, const uint32_t *rows, size_t n);
+/* Block `layer` for the rows of x[n], new nodes [first, first + n) of a tree (reach->n_rows is not read).
+ * qkv[nodes, wi_ld(3*width)] keeps queries, keys and values of this layer from step to step. */
+void wi_stack_step(const wi_stack *stack, uint32_t layer, wi_run *run, wi_stack_memory *memory,
+                   const wi_reach *reach, float *qkv, uint32_t first, size_t n);
 /* The last block with each row attending to itself alone, in place in x: what a position means by
  * itself. */
 void wi_stack_alone(const wi_stack *stack, wi_run *run, wi_stack_memory *memory, size_t n_rows);

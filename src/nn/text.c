@@ -4,25 +4,17 @@
 
 #include <string.h>
 
-typedef struct text_tower {
-    wi_text_params params;
-    uint32_t embedding_dim;
-    wi_table tokens;       /* [vocabulary, row_width()] */
-    wi_mat widen;          /* [width, table_width]: a low-rank table's other factor */
-    const float *position; /* [context, width] */
-    const float *type;     /* [width], added to every token; BERT's */
-    wi_norm token_norm;    /* of what enters the blocks; BERT's */
-    wi_stack stack;
-    wi_norm final_norm; /* n == 0: there is none */
-    wi_mat projection;
-    wi_block blocks[];
-} text_tower;
+typedef wi_text_tower text_tower;
+
+enum { CLASS = -1 }; /* as a token */
 
 typedef struct text_memory {
     wi_stack_memory stack;
-    size_t max_nodes; /* >= context_length */
-    int32_t *token;   /* of each node */
+    size_t max_nodes; /* >= the longest prompt */
+    size_t max_prompts;
+    int32_t *token; /* of each node */
     uint32_t *parent, *depth;
+    bool *hidden;        /* NULL without a class token */
     uint32_t *end;       /* the node where each prompt of the batch ends */
     uint32_t *end_nodes; /* distinct ends */
     uint32_t *row;       /* of each prompt among the rows of the last layer */
@@ -50,6 +42,8 @@ static const wi_field fields[] = {
     WI_U32(KEY("projection"), wi_text_params, projection, WI_N_TEXT_PROJECTIONS - 1, 0,
            WI_TEXT_LINEAR),
     WI_U32(KEY("table_width"), wi_text_params, table_width, WI_MAX_WIDTH, 0, 0),
+    WI_BOOL(KEY("class_token"), wi_text_params, class_token, 0, false),
+    WI_U32(KEY("pad_token"), wi_text_params, pad_token, WI_MAX_VOCABULARY, 0, 0),
     {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
 
 static wi_status check(const void *values, wi_error *error)
@@ -66,6 +60,9 @@ static wi_status check(const void *values, wi_error *error)
                        p->end_token, p->vocabulary_size);
     if (p->bert && p->sees_all)
         return wi_fail(error, WI_ERR_UNSUPPORTED, "text tower: BERT's does not see padding");
+    if (p->class_token && (p->bert || p->sees_all || p->table_width || p->pool != WI_TEXT_END))
+        return wi_fail(error, WI_ERR_UNSUPPORTED,
+                       "text tower: a class token where attention is not causal, or with a pool");
     return wi_block_params_check(&p->blocks, "text tower", error);
 }
 
@@ -115,7 +112,9 @@ static void walk(void *tower, wi_walker *w)
     wi_walk_table(w, "t.", "tok", &net->tokens, p->vocabulary_size, row_width(net));
     if (p->table_width)
         wi_walk_projection(w, "t.", "widen", &net->widen, width, p->table_width, false);
-    wi_walk_vector(w, "t.", "pos", &net->position, p->context_length, width);
+    wi_walk_vector(w, "t.", "pos", &net->position, p->context_length + p->class_token, width);
+    if (p->class_token)
+        wi_walk_vector(w, "t.", "class", &net->class_token, 1, width);
     if (p->bert) {
         wi_walk_vector(w, "t.", "type", &net->type, 1, width);
         wi_walk_norm(w, "t.", "ln_tokens", &net->token_norm);
@@ -135,32 +134,39 @@ static uint64_t macs(const void *tower)
 
 /* --- memory --- */
 
-static void need_text(const void *tower, size_t max_nodes, wi_run_need *need)
+/* A prompt that fills its context has its class token beyond. */
+static void need_text(const void *tower, size_t max_tokens, wi_run_need *need)
 {
     const text_tower *net = tower;
+    const size_t more = net->params.class_token, max_nodes = max_tokens + more;
     const bool is_tree = !net->params.sees_all && !net->params.bert;
-    wi_stack_need(&net->stack, max_nodes, net->params.context_length, is_tree, need);
+    wi_stack_need(&net->stack, max_nodes, net->params.context_length + more, is_tree, need);
     if (net->params.projection != WI_TEXT_NO_PROJECTION)
         wi_need_mat(need, &net->projection, max_nodes);
     if (net->params.table_width)
         wi_need_mat(need, &net->widen, max_nodes);
 }
 
-static void take(const void *tower, size_t max_nodes, size_t n_threads, void *to, wi_arena *arena)
+static void take(const void *tower, size_t max_tokens, size_t n_threads, void *to, wi_arena *arena)
 {
     const text_tower *net = tower;
     text_memory *memory = to;
+    const size_t more = net->params.class_token, max_nodes = max_tokens + more;
     memory->max_nodes = max_nodes;
+    memory->max_prompts = max_tokens;
     memory->token = wi_arena_take(arena, max_nodes, sizeof *memory->token);
     memory->parent = wi_arena_take(arena, max_nodes, sizeof *memory->parent);
     memory->depth = wi_arena_take(arena, max_nodes, sizeof *memory->depth);
+    if (more)
+        memory->hidden = wi_arena_take(arena, max_nodes, sizeof *memory->hidden);
     memory->end = wi_arena_take(arena, max_nodes, sizeof *memory->end);
     memory->row = wi_arena_take(arena, max_nodes, sizeof *memory->row);
     memory->n_keys = wi_arena_take(arena, max_nodes, sizeof *memory->n_keys);
     memory->end_nodes = wi_arena_take(arena, max_nodes, sizeof *memory->end_nodes);
     memory->path = wi_arena_take(arena, n_threads, sizeof *memory->path);
     for (size_t i = 0; i < n_threads; i++) {
-        uint32_t *mine = wi_arena_take(arena, net->params.context_length, sizeof **memory->path);
+        uint32_t *mine =
+            wi_arena_take(arena, net->params.context_length + more, sizeof **memory->path);
         if (memory->path)
             memory->path[i] = mine;
     }
@@ -188,6 +194,8 @@ static size_t used(const void *tower, const int32_t *ids, size_t n_ids)
     const wi_text_params *p = &((const text_tower *)tower)->params;
     if (p->bert)
         return n_ids ? n_ids : 1;
+    if (p->class_token) /* and the first padding, which its mask forgets */
+        return n_ids < p->context_length ? n_ids + 1 : n_ids;
     if (p->sees_all || p->pool == WI_TEXT_LAST)
         return p->context_length;
     return p->pool == WI_TEXT_FIRST ? 1 : find_end(p, ids, n_ids) + 1;
@@ -210,29 +218,55 @@ static size_t shared_length(const wi_prompt *a, const wi_prompt *b)
     return n;
 }
 
-static tree grow(text_memory *memory, const wi_prompt *prompts, size_t n)
+bool wi_text_hides(const wi_text_params *p, int32_t before)
+{
+    return p->class_token && before == (int32_t)p->pad_token;
+}
+
+static uint32_t add_node(const wi_text_params *p, text_memory *memory, tree *t, int32_t token,
+                         uint32_t parent, size_t depth)
+{
+    const uint32_t fresh = (uint32_t)t->n_nodes++;
+    memory->token[fresh] = token;
+    memory->depth[fresh] = (uint32_t)depth;
+    memory->parent[fresh] = depth ? parent : fresh;
+    if (memory->hidden)
+        memory->hidden[fresh] = wi_text_hides(p, depth ? memory->token[parent] : CLASS);
+    return fresh;
+}
+
+/* Equal prompts share it, too. In a text that does not fill its context padding stands before it. */
+static uint32_t add_class(const wi_text_params *p, text_memory *memory, tree *t,
+                          const wi_prompt *prompt, uint32_t node)
+{
+    const uint32_t fresh = add_node(p, memory, t, CLASS, node, prompt->n_ids);
+    const bool full = prompt->n_ids == p->context_length;
+    memory->hidden[fresh] = !full || wi_text_hides(p, prompt->ids[prompt->n_ids - 1]);
+    return fresh;
+}
+
+static tree grow(const wi_text_params *p, text_memory *memory, const wi_prompt *prompts, size_t n)
 {
     tree t = {0, 0};
-    while (t.n_prompts < n && t.n_prompts < memory->max_nodes) {
-        const wi_prompt *p = &prompts[t.n_prompts];
+    while (t.n_prompts < n && t.n_prompts < memory->max_prompts) {
+        const wi_prompt *prompt = &prompts[t.n_prompts];
         size_t shared = 0;
         uint32_t node = 0;
         if (t.n_prompts > 0) {
-            shared = shared_length(p - 1, p);
+            shared = shared_length(prompt - 1, prompt);
             node = memory->end[t.n_prompts - 1];
+            if (shared == prompt->n_ids && shared == prompt[-1].n_ids) {
+                memory->end[t.n_prompts++] = node;
+                continue;
+            }
             while (shared > 0 && memory->depth[node] + 1 > shared)
                 node = memory->parent[node];
         }
-        if (p->n_ids - shared > memory->max_nodes - t.n_nodes)
+        if (prompt->n_ids - shared + p->class_token > memory->max_nodes - t.n_nodes)
             break;
-        for (size_t i = shared; i < p->n_ids; i++) {
-            const uint32_t fresh = (uint32_t)t.n_nodes++;
-            memory->token[fresh] = p->ids[i];
-            memory->depth[fresh] = (uint32_t)i;
-            memory->parent[fresh] = i ? node : fresh;
-            node = fresh;
-        }
-        memory->end[t.n_prompts++] = node;
+        for (size_t i = shared; i < prompt->n_ids; i++)
+            node = add_node(p, memory, &t, prompt->ids[i], node, i);
+        memory->end[t.n_prompts++] = p->class_token ? add_class(p, memory, &t, prompt, node) : node;
     }
     return t;
 }
@@ -304,8 +338,7 @@ static tree line_up_masked(const wi_text_params *p, text_memory *memory, const w
 
 /* --- running --- */
 
-/* The token's row of the table. */
-static void read_row(const text_tower *net, const wi_run *run, size_t token, float *x)
+void wi_text_row(const wi_text_tower *net, const wi_run *run, size_t token, float *x)
 {
     const wi_table *table = &net->tokens;
     const size_t n = row_width(net);
@@ -333,13 +366,17 @@ static void embed(const text_tower *net, wi_run *run, text_memory *memory, size_
     const size_t ld_row = wi_ld(row_width(net));
     float *rows = net->params.table_width ? memory->rows : memory->stack.x;
     for (size_t i = 0; i < n_nodes; i++)
-        read_row(net, run, (size_t)memory->token[i], rows + i * ld_row);
+        if (memory->token[i] == CLASS)
+            memcpy(rows + i * ld_row, net->class_token, width * sizeof *rows);
+        else
+            wi_text_row(net, run, (size_t)memory->token[i], rows + i * ld_row);
     if (net->params.table_width) {
         const wi_input in = wi_prepare(run, &net->widen, n_nodes, rows, ld_row);
         wi_linear(run, &net->widen, n_nodes, &in, memory->stack.x, ld, (wi_epilogue){0});
     }
     for (size_t i = 0; i < n_nodes; i++) {
-        const float *position = net->position + memory->depth[i] * width;
+        const size_t at = memory->token[i] == CLASS ? net->params.context_length : memory->depth[i];
+        const float *position = net->position + at * width;
         float *x = memory->stack.x + i * ld;
         for (size_t j = 0; net->type && j < width; j++)
             x[j] += net->type[j];
@@ -385,11 +422,12 @@ static size_t texts(const void *tower, wi_run *run, void *of_session, const wi_p
     size_t n_tokens = p->sees_all ? p->context_length : 0;
     const tree t = p->bert       ? line_up_masked(p, memory, prompts, n, &n_tokens)
                    : p->sees_all ? line_up(net, memory, prompts, n)
-                                 : grow(memory, prompts, n);
+                                 : grow(p, memory, prompts, n);
     const wi_reach reach = {.n_rows = t.n_nodes,
                             .n_tokens = n_tokens,
                             .n_keys = p->bert ? memory->n_keys : NULL,
                             .parent = memory->parent,
+                            .hidden = memory->hidden,
                             .depth = memory->depth,
                             .path = memory->path};
     const size_t n_ends = list_ends(memory, t.n_prompts, memory->end_nodes);

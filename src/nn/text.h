@@ -9,6 +9,10 @@
  * Where it is not, each text fills its whole context and padding is seen like any token, as in the
  * originals.
  *
+ * CoCa's appends a class token, at the last position whatever the text's length, and sees no token that
+ * follows padding: its mask stands one place off, and padding is "!" as well. So the first padding
+ * is looked at, the class token does not see itself, and prompts are still a tree.
+ *
  * BERT's encoder (Chinese-CLIP) sees all of a text and no padding: texts stand in rows as long as the
  * longest of the batch.
  *
@@ -44,8 +48,31 @@ typedef struct wi_text_params {
     wi_text_projection projection;
     uint32_t
         table_width; /* of the token table's rows, which a matrix brings to the tower's width; 0: no matrix */
+    bool class_token;   /* CoCa's: it is what a text means. Attention is causal */
+    uint32_t pad_token; /* looked for where there is a class token */
 } wi_text_params;
 
 extern const wi_tower_kind wi_text_kind;
+
+typedef struct wi_text_tower {
+    wi_text_params params;
+    uint32_t embedding_dim;
+    wi_table tokens;          /* [vocabulary, table_width or width] */
+    wi_mat widen;             /* [width, table_width]: a low-rank table's other factor */
+    const float *position;    /* [context, and one for a class token, width] */
+    const float *class_token; /* [width]; CoCa's */
+    const float *type;        /* [width], added to every token; BERT's */
+    wi_norm token_norm;       /* of what enters the blocks; BERT's */
+    wi_stack stack;
+    wi_norm final_norm; /* n == 0: there is none */
+    wi_mat projection;
+    wi_block blocks[];
+} wi_text_tower;
+
+/* The token's row of the table. */
+void wi_text_row(const wi_text_tower *tower, const wi_run *run, size_t token, float *x);
+/* Whether what stands behind token `before` (-1: nothing) is hidden from all that look at it, itself among
+ * them. */
+bool wi_text_hides(const wi_text_params *params, int32_t before);
 
 #endif

@@ -87,6 +87,15 @@ typedef struct wi_decode_row {
 /* Sentences side by side about one picture, at most. */
 enum { WI_DECODE_ROWS = 8 };
 
+/* How sentences are searched for where the decoder's makers said so: as CoCa.generate of open_clip 3.3
+ * does, whose beams are scored by transformers' BeamSearchScorer. Candidates compare by sums of logits
+ * that were not made probabilities, sentences by that sum over their length with both markers. */
+typedef struct wi_decode_rules {
+    uint32_t width;      /* sentences followed, unless told otherwise */
+    uint32_t min_tokens; /* before an end, with the marker and the first words */
+    uint32_t max_tokens; /* in all, with the marker and the first words */
+} wi_decode_rules;
+
 /* A decoder: which token may come next, one step after the other. Every token that was ever stepped to
  * is a node of a tree and keeps its keys and values, so that sentences share what they begin with, and
  * to go on from another one copies nothing. */
@@ -101,12 +110,14 @@ typedef struct wi_tower_decode {
      * than the context, and no more tokens are stepped to than fill it for all rows. */
     float *(*step)(const void *tower, wi_run *run, void *memory, const wi_decode_row *rows,
                    size_t n, uint32_t *first);
-    /* [vocabulary_size], ascending: what each token is to the tokenizer. */
+    /* [vocabulary_size], ascending: what each token is to the tokenizer. NULL: itself. */
     const float *(*ids)(const void *tower);
     /* [*n, 3]: where the decoder wavers between the first two tokens, it says the third. */
     const float *(*hedges)(const void *tower, size_t *n);
+    const wi_decode_rules *rules; /* NULL: the house's search */
 } wi_tower_decode;
 
+struct wi_tower;
 typedef struct wi_tower_kind {
     const char *name; /* in files and in what users see: "vit" */
     wi_role role;
@@ -121,6 +132,9 @@ typedef struct wi_tower_kind {
      * weights. Values are checked. */
     size_t (*bytes)(const void *values);
     void (*open)(const void *values, const wi_tower_setting *setting, void *tower);
+    /* Once all towers of a model are open (towers[WI_N_ROLES]): takes what it shares with others, refuses
+     * what does not go together; may be NULL. Errors: WI_ERR_FORMAT, WI_ERR_UNSUPPORTED */
+    wi_status (*join)(void *tower, const struct wi_tower *towers, wi_error *error);
     /* Visits every part. Writes nothing into the tower itself: a visitor may. */
     void (*walk)(void *tower, wi_walker *walker);
     /* Once the weights are there, what their list cannot say of them; may be NULL.

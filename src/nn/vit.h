@@ -6,6 +6,7 @@
 #define WI_NN_VIT_H
 
 #include "nn/patches.h"
+#include "nn/pooler.h"
 
 typedef enum wi_vit_pool { WI_VIT_CLASS = 0, WI_VIT_MEAN, WI_N_VIT_POOLS } wi_vit_pool;
 
@@ -20,10 +21,14 @@ typedef struct wi_vit_params {
     /* Queries and keys of patches are turned by their row and column, counted in 0..rope_grid
      * whatever the grid (EVA02). 0: they are not. */
     uint32_t rope_grid;
+    /* Of an attentional pooler (pooler.h), whose first row is projected in place of the class token
+     * and whose others a decoder sees. 0: there is none. */
+    uint32_t pool_queries, pool_heads;
 } wi_vit_params;
 
-/* The second one has turned queries and gated blocks, which files of the first do not speak of. */
-extern const wi_tower_kind wi_vit_kind, wi_vit_rope_kind;
+/* The second one has turned queries and gated blocks, the third (CoCa's) a pooler, which files of the
+ * first do not speak of. */
+extern const wi_tower_kind wi_vit_kind, wi_vit_rope_kind, wi_vit_pooler_kind;
 extern const wi_tower_explain wi_vit_explain;
 
 typedef struct wi_vit {
@@ -32,7 +37,8 @@ typedef struct wi_vit {
     wi_patches patches;
     wi_stack stack;
     wi_norm post_norm;
-    wi_mat projection; /* [embedding, width] */
+    wi_pooler pooler;
+    wi_mat projection; /* [embedding, width, or the pooler's dim] */
     wi_block blocks[];
 } wi_vit;
 
@@ -41,6 +47,7 @@ typedef struct wi_vit_memory {
     wi_patches_memory patches;
     float *projected; /* [max_images, embedding] */
     uint32_t *rows;   /* [max_images]: of the class tokens */
+    wi_pooler_memory pooler;
 } wi_vit_memory;
 
 /* wi_tower_kind.images of this kind. */

@@ -48,12 +48,17 @@ static bool write_token(const speller *s, uint32_t id, char *out)
     return write_token(s, pair[1], out + length_of(s, pair[0]));
 }
 
+static uint32_t id_of(const float *ids, size_t i)
+{
+    return ids ? (uint32_t)ids[i] : (uint32_t)i;
+}
+
 static wi_status spell_all(const speller *s, const float *ids, wi_spelling *out, wi_error *error)
 {
     const uint32_t n_words = WI_BPE_N_SYMBOLS + s->bpe->n_merges;
     uint32_t n = 0;
     for (size_t i = 0; i < out->n; i++) {
-        const uint32_t id = (uint32_t)ids[i];
+        const uint32_t id = id_of(ids, i);
         out->first[i] = n;
         if (id >= n_words + 2 || (id < n_words && length_of(s, id) > MAX_SPELLED))
             return wi_fail(error, WI_ERR_FORMAT,
@@ -65,8 +70,8 @@ static wi_status spell_all(const speller *s, const float *ids, wi_spelling *out,
     if (!out->bytes)
         return wi_fail_nomem(error, n, "words");
     for (size_t i = 0; i < out->n; i++)
-        if ((uint32_t)ids[i] < n_words)
-            out->ends_word[i] = write_token(s, (uint32_t)ids[i], out->bytes + out->first[i]);
+        if (id_of(ids, i) < n_words)
+            out->ends_word[i] = write_token(s, id_of(ids, i), out->bytes + out->first[i]);
     return WI_OK;
 }
 

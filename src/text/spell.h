@@ -11,7 +11,7 @@ typedef struct wi_spelling {
     size_t n;
 } wi_spelling;
 
-/* Of n tokens of the tokenizer, ids[n] (whole numbers); markers spell nothing.
+/* Of n tokens of the tokenizer, ids[n] (whole numbers; NULL: 0, 1, 2, ...); markers spell nothing.
  * Owns: the caller frees *out, also after failure
  * Errors: WI_ERR_UNSUPPORTED for a tokenizer that is not CLIP's, WI_ERR_FORMAT for an id that it does
  *     not have or that spells more than a word, WI_ERR_NOMEM */

@@ -6,6 +6,7 @@ import shutil
 import struct
 import unittest
 
+import tiny_model
 from harness import Case, main
 
 CAPTIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "captions")
@@ -127,6 +128,64 @@ class Describe(Case):
         self.fails(self.pizza, "--model", os.path.join(self.share, "models", "whatsit-describe.gguf"), says="is a describer")
         result = self.fails("describe", self.pizza, self.path("gone.png"), "--json", says="gone.png")
         self.assertEqual([("captions" in d, "error" in d) for d in result.json()], [(True, False), (False, True)])
+
+
+class Coca(Case):
+    """A model of random weights that sees, reads and speaks, all in one file."""
+    def setUp(self):
+        super().setUp()
+        self.original = os.path.join(self.source, "tests", "model", "data", "originals", "open_clip_coca")
+        self.coca = self.path("coca.gguf")
+        self.ok("model", "convert", self.original, "-o", self.coca)
+
+    def told(self, *words, model=None):
+        return self.ok("describe", self.picture(), "--model", model or self.coca, "--json", *words).json()[0]
+
+    def test_one_file_for_everything(self):
+        info = self.ok("model", "info", self.coca, "--json").json()[0]
+        self.assertEqual((info["image"]["kind"], info["decoder"]["kind"]), ("vit_pooler", "coca"))
+        labels = self.ok(self.picture(), "--labels", "cat,dog", "--json", "--model", self.coca).json()[0]
+        self.assertEqual(len(labels["heads"][0]["answers"]), 2)
+        whole = self.told()
+        self.assertEqual((len(whole["captions"]), whole["sure"]), (1, True))
+        self.assertEqual(self.told(model=self.original)["captions"], whole["captions"])
+        three = self.told("--n", "3")["captions"]
+        self.assertEqual(len({c["text"] for c in three}), 3)
+        self.assertTrue(self.told("--about", "cat dog")["captions"][0]["text"].startswith("cat dog"))
+        self.ok("explain", self.picture(), "--labels", "cat,dog", "--label", "cat", "--force", "-o", self.path("o.png"), "--method",
+                "occlusion", "--model", self.coca)
+        self.ok("model", "verify", self.coca)
+
+    def test_as_it_is_published(self):
+        """The hub has it as PyTorch's own file."""
+        folder = self.path("published")
+        os.makedirs(folder)
+        for name in ("open_clip_config.json", "merges.txt"):
+            shutil.copy(os.path.join(self.original, name), folder)
+        with open(os.path.join(self.original, "open_clip_model.safetensors"), "rb") as file, \
+                open(os.path.join(folder, "open_clip_pytorch_model.bin"), "wb") as out:
+            out.write(tiny_model.pickled(file.read()))
+        self.assertEqual(self.told(model=folder)["captions"], self.told()["captions"])
+
+    def test_int8(self):
+        small = self.path("small.gguf")
+        self.ok("model", "convert", self.original, "-o", small, "--type", "int8")
+        self.assertEqual(len(self.told("--n", "2", model=small)["captions"]), 2)
+
+    def test_what_is_refused(self):
+        folder = self.path("changed")
+        shutil.copytree(self.original, folder)
+        path = os.path.join(folder, "open_clip_config.json")
+        with open(path) as file:
+            text = file.read()
+        for old, new, says in (('"attentional_pool": true', '"attentional_pool": "parallel"', "attentional_pool=parallel"),
+                               ('"embed_cls": true', '"embed_cls": false', "positional_embedding"),
+                               ('"attn_pooler_heads": 4', '"attn_pooler_heads": 5', "5 heads"),
+                               ('"multimodal_cfg"', '"other_cfg"', "multimodal_cfg")):
+            self.assertIn(old, text)
+            with open(path, "w") as file:
+                file.write(text.replace(old, new))
+            self.fails("model", "convert", folder, "-o", self.path("no.gguf"), says=says)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,54 @@ class Tag(Case):
         self.assertIn("x.bmp", result.err)
         self.assertEqual(self.read(bmp), b"BM" + bytes(100))
 
+    def with_describer(self):
+        models = os.path.join(self.source, "models")
+        if not os.path.exists(os.path.join(models, "whatsit-describe.gguf")):
+            self.skipTest("models/whatsit-describe.gguf is not there")
+        for name in os.listdir(models):
+            if name.endswith((".gguf", ".txt")):
+                os.symlink(os.path.join(models, name), os.path.join(self.share, "models", name))
+        del self.env["WHATSIT_MODEL"]
+        shutil.copy(os.path.join(self.source, "samples", "pizza.jpg"), self.photo)
+        self.bytes = self.read(self.photo)
+
+    def describe(self, *words):
+        return self.ok("tag", self.photo, "--top", "1", "--json", "--describe", *words).json()[0]
+
+    def test_a_sentence_as_description(self):
+        self.with_describer()
+        told = self.ok("describe", self.photo, "--json").json()[0]["captions"][0]["text"]
+        self.assertEqual(self.describe("--dry-run")["description"], told)
+        self.assertEqual(os.listdir(self.folder), ["dog.jpg"])
+        said = self.describe()
+        self.assertEqual((said["description"], said["described"]), (told, True))
+        sidecar = self.photo + ".xmp"
+        self.assertIn(f'Xmp.dc.description lang="x-default" {told}', self.by_exiv2(sidecar, "X"))
+        written = self.read(sidecar)
+        self.assertEqual((self.describe()["described"], self.read(sidecar)), (False, written))
+        self.ok("tag", self.photo, "--undo", "--as", "everyday")  # keywords of a head alone
+        self.assertIn(told, " ".join(self.by_exiv2(sidecar, "X")))
+        self.ok("tag", self.photo, "--undo")
+        self.assertEqual(os.listdir(self.folder), ["dog.jpg"])
+        self.assertTrue(self.describe("--in-file")["described"])
+        self.assertIn(f'Xmp.dc.description lang="x-default" {told}', self.by_exiv2(self.photo, "X"))
+        self.ok("tag", self.photo, "--undo", "--in-file")
+        self.assertEqual(segments(self.read(self.photo)), segments(self.bytes))
+
+    def test_what_a_person_wrote_about_it_stays(self):
+        self.with_describer()
+        sidecar = os.path.join(self.folder, "dog.xmp")
+        with open(sidecar, "w") as file:
+            file.write("""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+              <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description><rdf:Alt>
+              <rdf:li xml:lang="x-default">our first pizza</rdf:li></rdf:Alt></dc:description></rdf:Description></rdf:RDF></x:xmpmeta>""")
+        before = self.by_exiv2(sidecar, "X")
+        self.assertFalse(self.describe()["described"])
+        self.assertIn('Xmp.dc.description lang="x-default" our first pizza', self.by_exiv2(sidecar, "X"))
+        self.ok("tag", self.photo, "--undo")
+        self.assertEqual(self.by_exiv2(sidecar, "X"), before)
+        self.wrong("tag", self.photo, "--describer", "x", says="goes with --describe")
+
     def test_dates_and_cameras_can_be_searched(self):
         exif = (b"Exif\0\0II*\0\x08\0\0\0\x03\0" b"\x0f\x01\x02\0\x06\0\0\0\x32\0\0\0" b"\x10\x01\x02\0\x08\0\0\0\x38\0\0\0"
                 b"\x32\x01\x02\0\x14\0\0\0\x40\0\0\0" b"\0\0\0\0" b"Canon\0" b"EOS R5\0\0" b"2019:07:14 12:00:00\0")

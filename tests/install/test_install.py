@@ -31,11 +31,27 @@ def run(*words, **options):
     return result.stdout
 
 
+def install(prefix):
+    """Also gives the list of what was installed, and leaves the one of the user's own installation as it was."""
+    manifest = os.path.join(BUILD, "install_manifest.txt")
+    before = open(manifest, "rb").read() if os.path.exists(manifest) else None
+    try:
+        run(CMAKE, "--install", BUILD, "--prefix", prefix)
+        with open(manifest, "rb") as file:
+            return file.read()
+    finally:
+        if before is None:
+            os.remove(manifest)
+        else:
+            with open(manifest, "wb") as file:
+                file.write(before)
+
+
 class Installed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.dir = tempfile.mkdtemp(prefix="whatsit-install-")
-        run(CMAKE, "--install", BUILD, "--prefix", os.path.join(cls.dir, "first"))
+        install(os.path.join(cls.dir, "first"))
         cls.prefix = os.path.join(cls.dir, "moved here")
         os.rename(os.path.join(cls.dir, "first"), cls.prefix)
         folders = [folder for folder, _, files in os.walk(cls.prefix) if "whatsit.pc" in files]
@@ -99,6 +115,34 @@ class Installed(unittest.TestCase):
             self.assertTrue(os.path.exists(os.path.join(self.prefix, path)), path)
         for name in ("libwhatsit.a", "libwhatsit.so", "libwhatsit.so.0", "cmake/whatsit/whatsit-config.cmake"):
             self.assertTrue(os.path.exists(os.path.join(self.lib, name)), name)
+
+    def test_the_models_are_where_pkg_config_says(self):
+        folder = run("pkg-config", "--variable=modeldir", "whatsit", env=self.env).strip().replace("\\", "")
+        self.assertTrue(os.path.samefile(folder, os.path.join(self.prefix, "share/whatsit/models")), folder)
+        self.assertEqual(sorted(name for name in os.listdir(folder) if name.endswith(".gguf")),
+                         sorted(name for name in os.listdir(os.path.join(SOURCE, "models")) if name.endswith(".gguf")))
+
+    def test_the_documents_are_installed(self):
+        theirs = os.path.join(self.prefix, "share/doc/whatsit")
+        for name in sorted(os.listdir(os.path.join(SOURCE, "docs"))):
+            if name.endswith(".md"):
+                self.assertTrue(os.path.exists(os.path.join(theirs, "docs", name)), name)
+        self.assertTrue(os.path.exists(os.path.join(theirs, "README.md")))
+
+    def test_uninstall_leaves_nothing_but_what_others_own(self):
+        prefix = os.path.join(self.dir, "third")
+        build = os.path.join(self.dir, "manifest")
+        os.mkdir(build)
+        with open(os.path.join(build, "install_manifest.txt"), "wb") as file:
+            file.write(install(prefix))
+        own = os.path.join(prefix, "share/whatsit/heads/mine.txt")
+        with open(own, "w") as file:
+            file.write("cat\ndog\n")
+        run("make", "-C", SOURCE, "uninstall", f"BUILD={build}")
+        left = [os.path.join(folder, name) for folder, _, names in os.walk(prefix) for name in names]
+        self.assertEqual(left, [own])
+        folders = {folder for folder, _, _ in os.walk(prefix) if "whatsit" in os.path.relpath(folder, prefix)}
+        self.assertEqual(folders, {os.path.dirname(own), os.path.dirname(os.path.dirname(own))})
 
     def test_the_readme_shows_this_example(self):
         with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as readme, open(EXAMPLE) as example:

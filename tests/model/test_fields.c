@@ -33,7 +33,8 @@ static void fill(const wi_field *fields, void *values)
                      {"stage4", 1},      {"std0", 0.5},          {"std1", 0.5},
                      {"std2", 0.5},      {"pool_heads", 4},      {"stem_width", 8},
                      {"head_width", 16}, {"start_token", 6},     {"channels", 8},
-                     {".places", 9},     {".pooled", 16},        {"pooled_rows", 2}};
+                     {".places", 9},     {".pooled", 16},        {"pooled_rows", 2},
+                     {"pool_queries", 5}};
         const size_t n_key = strlen(f->key);
         for (size_t u = 0; u < sizeof usual / sizeof *usual; u++) {
             const size_t n = strlen(usual[u].end);

@@ -105,14 +105,14 @@ class Server:
         status = self.process.poll()
         if status is None:
             self.process.send_signal(number)
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=180)
         elif status not in (0, -signal.SIGKILL):
             print(f"the server has ended with {status}: {self.said()[-4000:]}", flush=True)
 
     def end(self):
         """As an operator would; a sanitizer that found a leak speaks through the status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout=60)
+        status = self.process.wait(timeout=180)
         assert status == 0, (status, self.said()[-4000:])
 
     def client(self, key=None):
@@ -139,7 +139,7 @@ class Client:
     """One connection that is kept. Checks each answer against the document."""
     documents = {}
 
-    def __init__(self, port, key=None, timeout=60):
+    def __init__(self, port, key=None, timeout=180):
         self.port, self.key, self.timeout = port, key, timeout
         self.connection = None
         if port not in self.documents:
@@ -224,10 +224,11 @@ def children(pid):
 
 
 def connect(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=30)
+    return socket.create_connection(("127.0.0.1", port), timeout=180)
 
 
-def wait_until(check, seconds=30):
+def wait_until(check, seconds=180):
+    """Long, since it is only how long a failure takes: what is right happens sooner, however slow the machine."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = check()

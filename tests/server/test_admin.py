@@ -22,9 +22,9 @@ class Administrator:
         self.path = path
 
     def ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection("localhost", timeout=60)
+        connection = http.client.HTTPConnection("localhost", timeout=180)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(60)
+        connection.sock.settimeout(180)
         connection.sock.connect(self.path)
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})

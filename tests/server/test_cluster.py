@@ -56,7 +56,7 @@ class Nginx:
     def ask(self, method, path, body=None, headers=None):
         trust = ssl.create_default_context()
         trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=trust)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=180, context=trust)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -105,7 +105,7 @@ def test_servers_share(room):
         wait_until(lambda: two("GET", job).json["state"] == "running")
         for server in (servers[0], servers[2]):
             server.kill()
-        wait_until(lambda: two("GET", job).json["state"] == "done", 120)
+        wait_until(lambda: two("GET", job).json["state"] == "done")
         database.restart()
         assert two("GET", "/v1/heads/long", expect=200).json["n_labels"] == 15000
         two("GET", "/readyz", expect=200)
@@ -142,7 +142,7 @@ def test_garbage_costs_nothing(room):
             trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
             while not stop.is_set():
                 time.sleep(0.01)
-                with trust.wrap_socket(socket.create_connection(("127.0.0.1", nginx.port), timeout=30)) as sock:
+                with trust.wrap_socket(socket.create_connection(("127.0.0.1", nginx.port), timeout=180)) as sock:
                     for line in (b"Authorization: Bearer wk_\xff_x", b"X-Api-Key: wk_0\xc0\x80_y", b"Authorization: Bearer wk_00_z"):
                         sock.sendall(b"GET /v1/models HTTP/1.1\r\nHost: whatsit.example\r\n" + line + b"\r\n\r\n")
                         said = sock.recv(65536)
@@ -163,7 +163,7 @@ def test_garbage_costs_nothing(room):
         try:
             wait_until(lambda: len(statuses) > 20)
             good = [nginx.ask("GET", "/v1/usage", headers={"Authorization": "Bearer " + key})[0] for _ in range(100)]
-            wait_until(lambda: len(statuses) > 300, 60)
+            wait_until(lambda: len(statuses) > 300)
         finally:
             stop.set()
             for thread in threads:
@@ -213,10 +213,10 @@ def load(room, servers, key, nginx):
         threading.Thread(target=make, args=(i,)) for i in range(2)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(made) > 3 and n_tries[0] > 8, 120)
+    wait_until(lambda: len(made) > 3 and n_tries[0] > 8)
     servers[1].kill()
     n_made, n_before = len(made), n_tries[0]
-    wait_until(lambda: failures or (len(made) > n_made + 4 and n_tries[0] > n_before + 20), 120)
+    wait_until(lambda: failures or (len(made) > n_made + 4 and n_tries[0] > n_before + 20))
     stop.set()
     for thread in threads:
         thread.join()

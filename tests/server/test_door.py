@@ -53,7 +53,7 @@ def test_smuggling(room):
     assert answers(raw(server.port, good + good + b"GET /healthz HTTP/1.1\r\nNo colon\r\n\r\n")) == [200, 200, 400]
     chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(room.picture), room.picture)
-    assert answers(raw(server.port, chunked + body + good + chunked + b"nonsense\r\n" + good, 5))[:2] == [200, 200]
+    assert answers(raw(server.port, chunked + body + good + chunked + b"nonsense\r\n" + good))[:2] == [200, 200]
     assert 'whatsit_refusals_total{method="",route="none",status="400",reason="framing"}' in \
         server.client().call("GET", "/metrics").body.decode()
     server.client().call("POST", "/v1/classify", room.picture, expect=200)
@@ -177,7 +177,7 @@ def test_queue_of_those_who_left(room):
     wait_until(is_taken)
     hold(server, signal.SIGCONT)
     for sock in (late, first):
-        sock.settimeout(60)
+        sock.settimeout(180)
         assert answers(sock.recv(65536)) == [200]
         sock.close()
 

@@ -24,7 +24,7 @@ class Runtime(http.server.ThreadingHTTPServer):
     def ask(self, event):
         self.n += 1
         self.events.put((f"id-{self.n}", event))
-        path, body = self.answers.get(timeout=60)
+        path, body = self.answers.get(timeout=180)
         assert f"/invocation/id-{self.n}/" in path, (path, body)
         return path.rsplit("/", 1)[1], body
 
@@ -117,7 +117,7 @@ def test_events(room):
             assert kind == "error" and said["errorType"] == "Event", said
     finally:
         runtime.events.put(None)
-        process.wait(timeout=30)
+        process.wait(timeout=180)
         runtime.shutdown()
     assert process.returncode == 1, "the interface has gone"
 
@@ -128,7 +128,7 @@ def test_failed_start(room):
     with open(broken, "wb") as file:
         file.write(b"GGUF and no more")
     process = start(room, runtime, "--model", broken)
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=180) == 1
     path, body = runtime.answers.get_nowait()
     assert path.endswith("/init/error") and body["errorType"] == "Init", (path, body)
     runtime.shutdown()

@@ -109,7 +109,7 @@ def look(room, server, maker, key):
                if line[:2] == "20")
     asked_now = len(maker.heads) + len(maker.jobs)
     assert maker.n_counted <= used - asked_now, (maker.n_counted, used, asked_now)
-    wait_until(lambda: "whatsit_held_bytes 0\n" in ask("GET", "/metrics").body.decode(), 120)
+    wait_until(lambda: "whatsit_held_bytes 0\n" in ask("GET", "/metrics").body.decode())
     metrics = ask("GET", "/metrics").body.decode()
     faults = [line for line in metrics.splitlines() if re.search(r'status="500"', line) and not line.endswith(" 0")]
     assert not faults, faults

@@ -121,7 +121,7 @@ def test_announced_end(room):
     said = wait_until(lambda: (answer := ask("GET", "/readyz")).status == 503 and answer.json)
     assert said["reasons"][0]["reason"] == "draining", said
     server.client().call("POST", "/v1/classify?labels=a,b", room.picture, expect=200)  # a new connection, still
-    assert server.process.wait(timeout=60) == 0
+    assert server.process.wait(timeout=180) == 0
 
 
 if __name__ == "__main__":

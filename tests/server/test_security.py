@@ -1,6 +1,7 @@
 """What strangers may try: bytes that are no text, other people's heads, invented addresses, pictures that cost much, a
 database that falls ill, decoders that cannot be confined. Each promise of docs/THREATS.md has its test here, in
 test_hostile.py, test_keys.py, or in C (test_parts.c, test_sandbox.c)."""
+import contextlib
 import json
 import os
 import re
@@ -20,7 +21,7 @@ GUEST = {"X-Forwarded-For": "198.51.100.7"}
 OTHER = {"X-Forwarded-For": "198.51.100.8"}
 
 
-def raw(port, data, seconds=10):
+def raw(port, data, seconds=180):
     """All that comes back until the connection is closed."""
     said = b""
     with connect(port) as sock:
@@ -269,9 +270,9 @@ def test_sandbox_that_cannot_be(room):
         if starts:
             assert "listening" in said and "decoding: none" in said, said
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
+            process.wait(timeout=180)
         else:
-            assert process.wait(timeout=30) == 1 and "seccomp" in said and "--no-sandbox" in said, said
+            assert process.wait(timeout=180) == 1 and "seccomp" in said and "--no-sandbox" in said, said
 
 
 def test_database_falls_ill(room):
@@ -287,7 +288,8 @@ def test_database_falls_ill(room):
             postmaster = int(file.readline())
         family = [postmaster, *serving.children(postmaster)]
         for pid in family:
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):  # PostgreSQL's workers come and go
+                os.kill(pid, signal.SIGSTOP)
         try:
             ask("GET", "/healthz", expect=200)
             ask("GET", "/v1/usage", expect=503)
@@ -297,15 +299,13 @@ def test_database_falls_ill(room):
             assert not re.search(r"whatsit_database_errors_total 0\n", ask("GET", "/metrics").body.decode())
         finally:
             for pid in family:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
-                except ProcessLookupError:
-                    pass
-        wait_until(lambda: ask("GET", "/readyz").status == 200, 60)
-        wait_until(lambda: ask("GET", "/v1/usage").status == 200, 60)
+        wait_until(lambda: ask("GET", "/readyz").status == 200)
+        wait_until(lambda: ask("GET", "/v1/usage").status == 200)
         assert "answers again" in server.said()
         database.restart()
-        wait_until(lambda: ask("GET", "/v1/usage").status == 200, 60)
+        wait_until(lambda: ask("GET", "/v1/usage").status == 200)
         server.end()
 
 

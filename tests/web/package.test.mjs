@@ -1,5 +1,5 @@
-/* The package @whatsit/core: its example page as plain modules, and the same from another host. `node bundlers.mjs` tries it
- * with Vite and webpack, which it fetches from npm. */
+/* The package @whatsit/core: its example page as plain modules, and the same from another host. vite.test.mjs tries it with Vite,
+ * `node bundlers.mjs` with that and webpack as npm has them today. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';

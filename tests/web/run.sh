@@ -20,9 +20,9 @@ if ! command -v npm >/dev/null; then
     exit 77
 fi
 cd "$here"
-if [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/axe-core ]; then
+if [ ! -d node_modules/playwright-core ] || [ ! -d node_modules/axe-core ] || [ ! -d node_modules/vite ]; then
     if ! PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund; then
-        echo "tests/web: playwright-core and axe-core cannot be had from npm" >&2
+        echo "tests/web: playwright-core, axe-core and vite cannot be had from npm" >&2
         exit 77
     fi
 fi

@@ -242,6 +242,70 @@ def make_timm(name, seed):
            "regions": regions.float()})
 
 
+# name: (options of vision, of text, of the decoder, seed, whether sentences are asked for)
+COCA = {
+    "open_clip_coca": ({"width": 24}, {"context_length": 32, "vocab_size": 520}, {"heads": 4}, 0, True),
+    "open_clip_coca_equal": ({"attn_pooler_heads": 2}, {}, {}, 1, False),  # widths, so that the pooler's matrices are one
+}
+
+
+def coca_sentences(model, values, start, end):
+    """What open_clip itself generates, step by step the largest logit, and by its beams, of each picture alone."""
+    out = {}
+    for p in range(len(values)):
+        ask = dict(sot_token_id=start, eos_token_id=end, pad_token_id=0)
+        out[f"greedy.{p}"] = model.generate(values[p:p + 1], generation_type="top_k", top_k=1, **ask)[0]
+        out[f"beam.{p}"] = model.generate(values[p:p + 1], **ask)[0]
+        out[f"beam4.{p}"] = model.generate(values[p:p + 1], num_beams=4, num_beam_groups=1, **ask)[0]
+    return {k: v.int() for k, v in out.items()}
+
+
+def make_coca(name, seed):
+    """CoCa. Its search needs a transformers that still has BeamSearchScorer: 4.48. The tokenizer is vit/'s, of six merges."""
+    import open_clip
+    from open_clip.coca_model import CoCa
+
+    vision, text, decoder, seed, sentences = COCA[name]
+    text = {**TEXT, **text, "embed_cls": True, "output_tokens": True}
+    config = {"embed_dim": 16, "custom_text": True, "text_cfg": text,
+              "vision_cfg": {**VISION, "attentional_pool": True, "attn_pooler_queries": 6, "attn_pooler_heads": 4, "output_tokens": True,
+                             **vision},
+              "multimodal_cfg": {"context_length": text["context_length"], "vocab_size": text["vocab_size"], "width": 16, "heads": 2,
+                                 "layers": 2, **decoder}}
+    options = {k: v for k, v in copy.deepcopy(config).items() if k != "custom_text"}
+    model = CoCa(**options).eval()
+    randomise(model, 200 + seed)
+    start, end = text["vocab_size"] - 2, text["vocab_size"] - 1
+    with torch.no_grad():
+        model.text.positional_embedding.mul_(4)  # else every token is followed by itself, and hardly a sentence ends
+        model.text_decoder.text_projection[:, end].mul_(3.2).copy_(model.text_decoder.text_projection[:, end].half().float())
+        model.text.positional_embedding.copy_(model.text.positional_embedding.half().float())
+    model = model.double()
+    mean, std = OPENAI
+    px = config["vision_cfg"]["image_size"]
+    pixels = torch.randint(0, 256, (4, px, px, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    values = pixel_values(pixels, mean, std)
+    ids = torch.cat([token_ids(text["context_length"], text["vocab_size"], end), torch.zeros(2, text["context_length"], dtype=torch.int64)])
+    ids[4, :6] = torch.tensor([start, 7, 0, 9, 11, end])  # "!" is what pads, too
+    ids[5] = torch.arange(8, 8 + text["context_length"])  # no room for padding
+    ids[5, 0], ids[5, -1] = start, end
+    tokens = torch.tensor([start, 7, 0, 9, 11, 12, 7, 0, 0])
+    with torch.no_grad():
+        image, shown = model._encode_image(values, normalize=False)
+        texts = model.encode_text(ids, normalize=False)
+        logits = model(values, tokens.expand(len(values), -1), output_labels=False)["logits"]
+        expected = {"pixels": pixels, "input_ids": ids.int(), "image_embeds": image.float(), "text_embeds": texts.float(),
+                    "shown": shown.float(), "tokens": tokens.int(), "step_logits": logits.float()}
+        if sentences:
+            expected.update(coca_sentences(copy.deepcopy(model).float(), values.float(), start, end))  # whose scores are float
+            print({k: v.tolist() for k, v in expected.items() if k.startswith(("greedy", "beam"))})
+    state = {k: v.float() for k, v in model.state_dict().items() if "attn_mask" not in k}
+    write(HERE / name, "open_clip_model.safetensors", state, "open_clip_config.json",
+          {"model_cfg": config, "preprocess_cfg": {"mean": mean, "std": std}}, expected)
+    if sentences:
+        (HERE / name / "merges.txt").write_bytes((HERE.parent / "vit" / "merges.txt").read_bytes())
+
+
 def make_longclip(name, seed):
     """LongCLIP's own file: OpenAI's names without a configuration, and two tables of positions."""
     import open_clip
@@ -335,7 +399,7 @@ def make_siglip(name, seed):
 def main():
     makers = {**dict.fromkeys(OPEN_CLIP, make_open_clip), "hf_clip": make_hf, "hf_siglip": make_siglip,
               "open_clip_pe_core": make_timm, "longclip": make_longclip, "low_rank_table": make_low_rank,
-              **dict.fromkeys(TIMM, make_timm), "efficientnet_lite": make_efficientnet}
+              **dict.fromkeys(TIMM, make_timm), "efficientnet_lite": make_efficientnet, **dict.fromkeys(COCA, make_coca)}
     wanted = sys.argv[1:] or list(makers)
     for i, (name, make) in enumerate(makers.items()):
         if name in wanted:
