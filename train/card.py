@@ -64,10 +64,15 @@ def unpacked(a, source, paths):
     return out
 
 
+def some(a, rows):
+    """The rows, or with --few an even choice of them."""
+    return rows[::max(1, len(rows) // a.few)][:a.few] if a.few else rows
+
+
 def retrieval(a, run):
     source = next(s for s in SOURCES if s.name == "val2017")
     texts = captions(a.clones, source, git_dir(a.clones, source.repo))
-    files = unpacked(a, source, set(texts))
+    files = unpacked(a, source, set(some(a, sorted(texts))))
     order = sorted(files)
     vectors = {}
     for kind, option, items in (("image", "--image", [str(files[p]) for p in order]),
@@ -101,6 +106,7 @@ def heldout(a):
             found = label(p)
             if found and found.names[0].lower() in own:
                 of.setdefault(found.names[0].lower(), []).append(p)
+        of = {n: of[n] for n in some(a, sorted(of))}
         files = unpacked(a, s, {p for ps in of.values() for p in ps[:6]})
         rows += [(files[p], n) for n, ps in of.items() for p in ps[:6]]
     return rows, names
@@ -115,6 +121,7 @@ def main():
     ap = argparse.ArgumentParser()
     for o in ("whatsit", "model", "clones", "testset", "shards", "scratch"):
         ap.add_argument("--" + o, type=Path, required=True)
+    ap.add_argument("--few", type=int, help="so many photos of a set, to try the recipe: the figures mean nothing then")
     a = ap.parse_args()
     a.testset = a.testset.resolve()
     run, sets = Program(a), {}
@@ -123,13 +130,14 @@ def main():
     print("| set | photos | names | top-1 % | top-5 % | chance % |\n|---|---:|---:|---:|---:|---:|")
     for name in SETS:
         labels = sorted({x for _, x in sets[name]})
-        line(name, run.evaluate(name, sets[name], labels), len(labels))
+        line(name, run.evaluate(name, some(a, sets[name]), labels), len(labels))
     thousand = imagenet_names()
-    line("objects among 1,000", run.evaluate("thousand", sets["objects"], thousand), 1000)
+    line("objects among 1,000", run.evaluate("thousand", some(a, sets["objects"]), thousand), 1000)
     source = next(s for s in SOURCES if s.name == "compatible")
     clone = git_dir(a.clones, source.repo)
     truth = {f"dataset/images/{r['ImageId']}.png": thousand[int(r["TrueLabel"]) - 1]
              for r in csv.DictReader(blob(clone, "dataset/images.csv").decode().splitlines())}
+    truth = {p: truth[p] for p in some(a, sorted(truth))}
     files = unpacked(a, source, set(truth))
     line("ImageNet-compatible photos", run.evaluate("thousand", [(files[p], x) for p, x in truth.items() if p in files], thousand), 1000)
     rows, names = heldout(a)

@@ -1,8 +1,8 @@
 """Writes a trained describer as the folder that `whatsit model convert` reads.
 
-    python export_describer.py --checkpoint describe.pt --reads FINGERPRINT --out whatsit-describe
+    python export_describer.py --checkpoint describe.pt --reads SIGHT --out whatsit-describe
 
-FINGERPRINT is that of the model file whose grid it reads: `whatsit model info --json`.
+SIGHT names the trunk whose grid it reads: "sight" of `whatsit model info --json`.
 """
 import argparse
 import json

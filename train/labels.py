@@ -98,8 +98,8 @@ class Shards:
         return {r["id"]: r for p in sorted(self.folder.glob(f"{dataset}.tsv*")) for r in table(p)}
 
 
-def from_shards(shards, dataset, paths, pattern, ident, key):
-    """Names of folders are those of the shards' rows of pictures in them."""
+def from_shards(shards, dataset, paths, pattern, ident, key, share=0.0):
+    """Names of folders are those of the shards' rows of pictures in them; `share` of the pictures without a row are for validation."""
     rows = shards.rows(dataset)
     known = {}
     for path in paths:
@@ -113,7 +113,7 @@ def from_shards(shards, dataset, paths, pattern, ident, key):
         if not row:
             return None
         own = rows.get(ident(m))
-        val = own["split"] == "val" if own else False
+        val = own["split"] == "val" if own else share > 0 and hashed(path, share)
         return Label((row["name"], *bar(row["synonyms"])), bar(row["hypernyms"]), bar(row["captions"]), val)
     return label
 
@@ -216,15 +216,15 @@ def about(source, clones, shards, paths):
     texts = captions(clones, source, clone) if clone else {}
     if texts:
         return lambda path: Label((), (), tuple(texts.get(path, ())), hashed(path, 0.02)) if path in texts else None
-    sh = lambda dataset, ident, key=lambda m: m[1]: from_shards(shards, dataset, paths, p, ident, key)
+    sh = lambda dataset, ident, key=lambda m: m[1], share=0.0: from_shards(shards, dataset, paths, p, ident, key, share)
     if name == "flowers":
         return sh("flowers102", lambda m: "fl102_" + re.sub(r"\D", "", stem(m)))
     if name == "professions":
-        return sh("professions", lambda m: f"prof_train_{stem(m)}")
+        return sh("professions", lambda m: f"prof_train_{stem(m)}", share=0.12)
     if name == "clothes":
-        return sh("clothing", lambda m: f"clo_{stem(m)}")
+        return sh("clothing", lambda m: f"clo_{stem(m)}", share=0.12)
     if name == "pacs":
-        return sh("pacs", lambda m: f"pacs_{m[1].replace('/', '_')}_{stem(m)}")
+        return sh("pacs", lambda m: f"pacs_{m[1].replace('/', '_')}_{stem(m)}", share=0.12)
     if name == "caltech101":
         return sh("caltech101", lambda m: f"cal_{m[1]}_{stem(m)[6:]}")
     if name == "imagen":

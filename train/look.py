@@ -81,7 +81,7 @@ def train(a):
     features = {k: np.load(a.features / f"{SOURCES[k].name}.npz")["features"] for k in grids}
     scale = torch.from_numpy(np.load(a.features / "grid-scale.npy"))
     take = lambda of, b: torch.from_numpy(np.concatenate([of[k][np.sort(rows[b][rows[b][:, 0] == k, 1])] for k in grids]))
-    sample = take(features, np.sort(rng.choice(len(rows), 5000, replace=False))).float()
+    sample = take(features, np.sort(rng.choice(len(rows), min(5000, len(rows)), replace=False))).float()
     mean, std = sample.mean(0), sample.std(0).clamp(min=0.02)
     look = Looker(scale)
     width = len(scale) * HEADS

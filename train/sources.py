@@ -41,10 +41,10 @@ SOURCES = [
     Source("sysu", "ruixuejianfei/SYSU-Scene", r"images/\d+\.jpg"),
     # labelled by folder
     Source("flowers", "kibru9399/Image-classifier", rf"flowers/train/(\d+)/{P}", 40),
-    Source("professions", "ninja3697/Profession-Detection-System", rf"idenprof/train/(\w+)/{P}", 220),
-    Source("clothes", "alexeygrigorev/clothing-dataset-small", rf"train/([^/]+)/{P}", 120),
+    Source("professions", "ninja3697/Profession-Detection-System", rf"idenprof/train/(\w+)/{P}", 620),
+    Source("clothes", "alexeygrigorev/clothing-dataset-small", rf"train/([^/]+)/{P}", 800),
     Source("groceries", "marcusklasson/GroceryStoreDataset", rf"dataset/train/(.+)/{P}", 30),
-    Source("pacs", "MachineLearning2020/Homework3-PACS", rf"PACS/(\w+/[^/]+)/{P}", 80),
+    Source("pacs", "MachineLearning2020/Homework3-PACS", rf"PACS/(\w+/[^/]+)/{P}", 320),
     Source("sports", "MohammedHajjey/Sports-Image-Classification", rf"train/([^/]+)/{P}", 45),
     Source("rooms", "SilviuBR24/room-classification", rf"dataset/train/(\w+)/{P}", 160),
     Source("animals", "InputBlackBoxOutput/popular-animals-dataset", rf"(\w[\w ]*)/{P}", 40),
@@ -67,7 +67,7 @@ SOURCES = [
     Source("receipts", "zzzDavid/ICDAR-2019-SROIE", rf"data/img/{P}", 80),
     Source("monkeys", "nikhildutta333/Monkey-Species-Classification", rf"(?:training|validation)/(n\d)/{P}", 60),
     Source("electronics", "smdsoud-oss/AI---Recommedation-system", rf"data/images/{P}", 700),
-    Source("clothes20", "alexeygrigorev/clothing-dataset", rf"images/{P}", 900),
+    Source("clothes20", "alexeygrigorev/clothing-dataset", rf"images/{P}", 3600),
 ]
 
 # Repositories that texts are read from

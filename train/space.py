@@ -19,7 +19,12 @@ import torch.nn.functional as F
 from data import Pictures, Tests, imagenet_names
 from dictionary import WordNet
 from model import FEATURES, PictureHead, cosine, unit
-from terms import Terms, common_words, normal, thousand
+from sources import SOURCES
+from terms import Terms, common_words, fill, normal, thousand
+
+
+# Sources that are drawn more often where `boosted` is asked for.
+BOOST = {"professions": 2.0, "clothes": 2.5, "clothes20": 1.2, "pacs": 1.5, "groceries": 1.2}
 
 
 class Bank:
@@ -109,6 +114,9 @@ class Corpus:
         self.classes = p.classes + thousand(self.net, common_words(a.lists))
         self.first = len(p.classes)                     # number of ImageNet's first class
         self.terms = Terms(self.classes, self.net, a.out.parent / "fits.npy")
+        names = [n.lower() for n in imagenet_names()]
+        rows = [i for i in np.nonzero(p.of("imagen"))[0] if p.classes[p.cls[i]][0][0].lower() in names]
+        self.imagen = p.features[rows], np.array([names.index(p.classes[p.cls[i]][0][0].lower()) for i in rows])
         rng = np.random.default_rng(0)
         self.captioned = np.array([i for i in range(len(p.cls)) if p.captions[i] and not p.val[i]])
         self.labelled = np.array([i for i in range(len(p.cls)) if p.cls[i] >= 0 and not p.val[i]])
@@ -125,9 +133,16 @@ class Corpus:
         self.weight = 1 / np.sqrt(np.maximum(count[p.cls[self.labelled]], 1))
         self.weight /= self.weight.sum()
 
+    def boosted(self, sketches):
+        """Draws some sources more often, and sketches so many times."""
+        p, w = self.pictures, self.weight
+        for name, by in BOOST.items():
+            w[p.of(name)[self.labelled]] *= by
+        w[np.array(["sketch" in c[1] for c in p.classes])[p.cls[self.labelled]]] *= sketches
+        self.weight = w / w.sum()
+
     def class_validation(self):
         """(source, features [n,2,1280], truth, names): validation pictures of the labelled sets"""
-        from sources import SOURCES
         p, out = self.pictures, []
         for k, s in enumerate(SOURCES):
             rows = np.nonzero((p.source == k) & (p.cls >= 0))[0]
@@ -179,6 +194,39 @@ def measure(corpus, look, read, view=0, full=False):
     flat = [c for t in texts for c in t[:most]]
     owner = torch.tensor([i for i, t in enumerate(texts) for _ in t[:most]])
     out["val2017"] = tuple(round(x, 1) for x in recall(unit(read(flat)), z, owner))
+    return out
+
+
+@torch.no_grad()
+def validate(corpus, head, read):
+    """Validation pictures alone: a dict of figures."""
+    f32 = lambda x: torch.from_numpy(np.ascontiguousarray(x[:, 0]).astype(np.float32))
+    out, p, v = {}, corpus.pictures, corpus.validation
+    z, t = unit(head(f32(p.features[v]))), unit(read([p.captions[i][0] for i in v]))
+    own = torch.arange(len(v))
+    out["coco"] = tuple(round(x, 1) for x in recall(t, z, own))
+    s = 40 * t @ z.T
+    out["coco loss"] = round((F.cross_entropy(s, own) + F.cross_entropy(s.T, own)).item() / 2, 4)
+    plain = ("{}", "a photo of a {}.", "a photo of the {}.")
+    mean = lambda names, prompts: unit(sum(unit(read([fill(x, n) for n in names])) for x in prompts))
+    for name, f, y, names in corpus.class_validation():
+        s = unit(head(f32(f))) @ mean(names, plain).T
+        out[name] = round(100 * (s.argmax(1).numpy() == y).mean(), 1)
+    rows = np.nonzero(p.of("pacs") & p.val)[0]
+    rows = [i for i in rows if "sketch" in p.classes[p.cls[i]][1]]
+    if rows:
+        own = [p.classes[p.cls[i]][0][0] for i in rows]
+        names = sorted(set(own))
+        found = (unit(head(f32(p.features[rows]))) @ mean(names, ("a sketch of a {}.", "a drawing of a {}.")).T).argmax(1)
+        right = np.array([names[k] == n for k, n in zip(found, own)])
+        out["sketches"] = round(100 * right.mean(), 1)
+        out["sketches, by name"] = round(100 * np.mean([right[[n == x for n in own]].mean() for x in names]), 1)
+    thousand = imagenet_names()
+    f, y = corpus.imagen
+    s = unit(head(f32(f))) @ mean(thousand, plain).T
+    out["imagen of 1000"] = round(100 * (s.argmax(1).numpy() == y).mean(), 1)
+    skip = ("coco", "coco loss")
+    out["mean"] = round(float(np.mean([x for k, x in out.items() if k not in skip])), 2)
     return out
 
 

@@ -67,6 +67,7 @@ def main():
     ap = argparse.ArgumentParser()
     for o in ("clones", "shards", "wordnet", "vocabulary", "out"):
         ap.add_argument("--" + o, type=Path, required=True)
+    ap.add_argument("--few", type=int, help="so many texts of a part, to try the recipe")
     a = ap.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     net, never = WordNet(a.wordnet), held(("none",))
@@ -76,6 +77,8 @@ def main():
         kept = texts if keep else [t for t in dict.fromkeys(texts) if t and not pattern.search(t.lower())]
         if most:
             kept = [" ".join(t.split()[:words]) for t in random.Random(0).sample(kept, min(most, len(kept)))]
+        if a.few and part != "1-tokens":
+            kept = kept[:a.few]
         (a.out / f"{part}.txt").write_text("".join(" ".join(t.split()) + "\n" for t in kept), encoding="utf-8")
         print(part, len(kept), flush=True)
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 
 from data import held, imagenet_names
 from model import FEATURES, PictureHead, TextTower, cosine, tower_of, unit
-from space import Bank, Corpus, Frame, TextMap, arguments, measure
+from space import Bank, Corpus, Frame, TextMap, arguments, measure, validate
 from terms import DRESSED, PLAIN, fill
 from tokenizer import Tokenizer
 
@@ -302,7 +302,13 @@ def settle(a):
     table = unit(table)
     flat = [c for i in corpus.captioned for c in p.captions[i][:2]]
     first = dict(zip(corpus.captioned.tolist(), np.cumsum([0] + [len(p.captions[i][:2]) for i in corpus.captioned])[:-1]))
-    caption = unit(read(flat))
+    with torch.autocast("cpu", torch.bfloat16):
+        caption = unit(read(flat))
+    sense = F.normalize(Bank(a.lists, a.minilm)(flat), dim=-1) if a.soft else None
+    if a.own:
+        corpus.boosted(a.sketches)
+    sets, place_of = own_sets(corpus, read) if a.own else ({}, {})
+    mean = {k: v.clone() for k, v in head.state_dict().items()}
     print(len(table), "terms,", len(caption), "captions read", flush=True)
     at = torch.tensor([first[x] for x in corpus.captioned])
     names = torch.tensor([terms.index[n.lower()] for n in imagenet_names()])
@@ -334,13 +340,14 @@ def settle(a):
             i = rng.permutation(np.concatenate([np.unique(near_by), np.setdiff1d(i, near_by)])[:n])
             n = len(i)
         j = rng.choice(corpus.labelled, m, p=corpus.weight)
-        k = rng.choice(1000, m, replace=False)
+        k = rng.choice(1000, min(m, 1000), replace=False)
         f = feats[torch.from_numpy(np.concatenate([i, j])), torch.from_numpy(rng.integers(2, size=n + m))].float()
-        f = torch.cat([f, corpus.steered[torch.from_numpy(k), torch.from_numpy(rng.integers(8, size=m))].float()])
+        f = torch.cat([f, corpus.steered[torch.from_numpy(k), torch.from_numpy(rng.integers(8, size=len(k)))].float()])
         cls = np.concatenate([p.cls[j], corpus.first + k])
         chosen = torch.tensor([terms.pick(c, rng) for c in cls])
         z = unit(head(f, a.drop))
-        t = caption[torch.tensor([first[x] + rng.integers(len(p.captions[x][:2])) for x in i])]
+        said = torch.tensor([first[x] + rng.integers(len(p.captions[x][:2])) for x in i])
+        t = caption[said]
         t = unit((t + 0.3 * t.shape[1] ** -0.5 * torch.randn_like(t)) @ turn.T)
         held_back = torch.zeros(())
         if a.polish:
@@ -361,6 +368,11 @@ def settle(a):
         ex, y = scale.exp().clamp(max=100), torch.arange(n)
         logits = ex[0] * z[:n] @ t.T
         contrast = (F.cross_entropy(logits, y) + F.cross_entropy(logits.T, y)) / 2
+        if a.soft:
+            alike = torch.softmax((sense[said] @ sense[said].T - 1) / 0.06, 1)
+            shared = -(alike * (torch.log_softmax(logits, 1) + torch.log_softmax(logits.T, 1))).sum(1).mean() / 2
+            contrast = (1 - a.soft) * contrast + a.soft * shared
+        among = among_own(z[n:n + m], p.cls[j], sets, place_of, turn, ex[1]) if a.own else torch.zeros(())
         wrong = fits[torch.from_numpy(cls)].clone()
         wrong[torch.arange(len(cls)), chosen] = False
         turned = unit(table @ turn.T)
@@ -369,10 +381,13 @@ def settle(a):
             target = torch.softmax(f[:, :FEATURES] @ fc_w.T + fc_b, -1)
         sure = target.max(-1)[0]
         distil = -((target * torch.log_softmax(ex[2] * z @ turned[names].T, -1)).sum(-1) * sure).sum() / sure.sum()
-        loss = contrast + a.classes * naming + a.distil * distil + held_back
+        loss = a.captions * contrast + a.classes * naming + a.distil * distil + held_back + a.own * among
         opt.zero_grad()
         loss.backward()
         opt.step()
+        with torch.no_grad():
+            for key, v in head.state_dict().items():
+                mean[key].lerp_(v, 1 - min(0.98, step / (step + 10)))
         table = kept if a.polish else table
         total += [loss.item(), contrast.item(), naming.item(), distil.item()]
         if step % 50 == 0:
@@ -381,21 +396,43 @@ def settle(a):
         if step % a.show == 0 or step == a.steps:
             own = tower.state_dict()
             own["text_projection"] = own["text_projection"] @ turn.detach().T
-            saved(a.out, {**start, "tower": own, "head": head.state_dict(), "scale": scale.detach()})
-            show()
-            head.train()
+            saved(a.out, {**start, "tower": own, "head": mean, "scale": scale.detach()})
+            shown = PictureHead(start["width"], torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b), start["more"])
+            shown.load_state_dict(mean)
+            print(step, json.dumps(validate(corpus, shown.eval(), lambda texts: read(texts) @ turn.T)), flush=True)
 
 
-def blend(a):
-    """Between two stages of one training, weight by weight (WiSE-FT, arXiv:2109.01903): the earlier one knows sentences, the
-    later one names. What W and O add is weighed, and what the branch adds, which a sure picture needs more of than it got."""
-    first, last = torch.load(a.start), torch.load(a.other)
-    mix = lambda x, y: (1 - a.share) * x + a.share * y
-    head = {k: mix(v, last["head"][k]) for k, v in first["head"].items()}
-    head["proj.weight"] = a.weigh[0] * head["proj.weight"]
-    head["values.weight"] = a.weigh[1] * head["values.weight"]
-    tower = {**last["tower"], "text_projection": mix(first["tower"]["text_projection"], last["tower"]["text_projection"])}
-    saved(a.out, {**last, "head": head, "tower": tower})
+def own_sets(corpus, read):
+    """Of every labelled source, and of its sketches: the names' places; of a class, its place among them."""
+    p, sets, place_of = corpus.pictures, {}, {}
+    for k in sorted(set(p.source.tolist())):
+        for sketch in (False, True):
+            classes = [c for c in sorted(set(p.cls[(p.source == k) & (p.cls >= 0)].tolist())) if ("sketch" in p.classes[c][1]) == sketch]
+            names = sorted({p.classes[c][0][0] for c in classes})
+            if len(names) > 1:
+                prompts = ("a sketch of a {}.", "a drawing of a {}.") if sketch else ("{}", "a photo of a {}.", "a photo of the {}.")
+                sets[k, sketch] = unit(sum(unit(read([fill(x, n) for n in names])) for x in prompts))
+                place_of.update({c: (k, sketch, names.index(p.classes[c][0][0])) for c in classes})
+    return sets, place_of
+
+
+def among_own(z, cls, sets, place_of, turn, heat):
+    """How well labelled pictures are told among the names of their own sources."""
+    rows = {}
+    for r, c in enumerate(cls):
+        if c in place_of:
+            rows.setdefault(place_of[c][:2], []).append((r, place_of[c][2]))
+    losses = [F.cross_entropy(heat * z[[r for r, _ in of]] @ unit(sets[key] @ turn.T).T, torch.tensor([y for _, y in of]), reduction="sum")
+              for key, of in rows.items()]
+    return sum(losses) / max(sum(map(len, rows.values())), 1)
+
+
+def weigh(a):
+    """What W and O add, and what the branch adds, weighed: a sure picture needs more of the branch than training gives it."""
+    start = torch.load(a.start)
+    for key, by in zip(("proj.weight", "values.weight"), a.weigh):
+        start["head"][key] = by * start["head"][key]
+    saved(a.out, start)
 
 
 def factor(a):
@@ -420,23 +457,27 @@ def factor(a):
 
 def main():
     ap = arguments()
-    ap.add_argument("task", choices=("read", "align", "settle", "factor", "blend"))
+    ap.add_argument("task", choices=("read", "align", "settle", "factor", "weigh"))
     ap.add_argument("--start", type=Path, help="of align: what `space` wrote; of settle and factor: what `align` or `settle` wrote")
     ap.add_argument("--read", type=Path, help="of align: what `read` wrote")
     ap.add_argument("--vocabulary", type=Path, required=True)
-    ap.add_argument("--other", type=Path, help="of blend: what the later `settle` wrote")
-    ap.add_argument("--share", type=float, default=0.75, help="of blend: of the later one")
-    ap.add_argument("--weigh", type=float, nargs=2, default=(0.6, 1.9), help="of blend: of the projection, of the branch")
+    ap.add_argument("--weigh", type=float, nargs=2, default=(1.0, 1.75), help="of weigh: of the projection, of the branch")
     ap.add_argument("--row", type=int, default=208, help="of factor: numbers of a token")
     ap.add_argument("--polish", action="store_true")
     ap.add_argument("--hard", type=int, default=0, help="of settle: so many of a batch are captions near each other")
     ap.add_argument("--fresh", action="store_true", help="of settle: a new picture head")
     ap.add_argument("--keep", type=float, default=0.3)
+    ap.add_argument("--soft", type=float, default=0.0, 
+                    help="of settle: so much of the target is shared with captions that the encoder takes for nearly the same")
+    ap.add_argument("--own", type=float, default=0.0, 
+                    help="of settle: weight of telling a picture among its own source's names; some sources are drawn more often then")
+    ap.add_argument("--sketches", type=float, default=3.0, help="of settle with --own: so much more often sketches are drawn")
+    ap.add_argument("--captions", type=float, default=1.0, help="of settle: weight of captions")
     ap.add_argument("--show", type=int, default=200)
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
-    {"read": read, "align": align, "settle": settle, "factor": factor, "blend": blend}[a.task](a)
+    {"read": read, "align": align, "settle": settle, "factor": factor, "weigh": weigh}[a.task](a)
 
 
 if __name__ == "__main__":
