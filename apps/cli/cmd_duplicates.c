@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const cli_option options[] = {
     {"library", 'l', "NAME", false, "the library (default: photos)", NULL},
@@ -336,6 +337,30 @@ static int write_groups(finding *f)
 
 /* ---- the whole ---- */
 
+/* Copies are files: a link to one is none (moving the file away would leave the link to nothing), several names of
+ * one file are one, and what went since it was indexed is not there. One path stays in any case. */
+static void leave_files(catalog_photo *known)
+{
+    struct stat *seen = known->n_paths > 1 ? calloc(known->n_paths, sizeof *seen) : NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < known->n_paths && seen; i++) {
+        bool stays = lstat(known->paths[i], &seen[n]) == 0 && S_ISREG(seen[n].st_mode);
+        for (size_t j = 0; j < n && stays; j++) {
+            stays = seen[j].st_dev != seen[n].st_dev || seen[j].st_ino != seen[n].st_ino;
+        }
+        if (stays) { /* the others keep their order behind */
+            char *path = known->paths[i];
+            memmove(known->paths + n + 1, known->paths + n, (i - n) * sizeof *known->paths);
+            known->paths[n++] = path;
+        }
+    }
+    for (size_t i = n > 1 ? n : 1; i < known->n_paths && seen; i++) {
+        free(known->paths[i]);
+    }
+    known->n_paths = seen ? (n > 1 ? n : 1) : known->n_paths;
+    free(seen);
+}
+
 static int read_photos(finding *f, uint8_t *bits)
 {
     wi_error error = {0};
@@ -347,6 +372,7 @@ static int read_photos(finding *f, uint8_t *bits)
                              &error) != WI_OK) {
             return cli_failed(f->app, NULL, &error);
         }
+        leave_files(&p->known);
         bits[i / 8] |= (uint8_t)((p->known.n_paths > 0) << (i % 8));
     }
     return CLI_OK;
