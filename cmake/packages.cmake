@@ -11,6 +11,11 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXE
   WORLD_READ WORLD_EXECUTE)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_COMPONENTS_ALL program library development)
+set(WHATSIT_DEBS program:whatsit library:libwhatsit0 development:libwhatsit-dev)
+if(TARGET whatsit_faiss) # a package of its own: few need it, and it brings a BLAS along
+  list(APPEND CPACK_COMPONENTS_ALL faiss)
+  list(APPEND WHATSIT_DEBS faiss:whatsit-faiss)
+endif()
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -32,11 +37,16 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libwhatsit0 (= ${PROJECT_VERSION})")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
   "universal image classifier (development files)\n Headers, static library, pkg-config and CMake files of libwhatsit.")
+set(CPACK_DEBIAN_FAISS_PACKAGE_NAME whatsit-faiss)
+set(CPACK_DEBIAN_FAISS_PACKAGE_DEPENDS "whatsit (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_FAISS_PACKAGE_RECOMMENDS "libopenblas0")
+set(CPACK_COMPONENT_FAISS_DESCRIPTION
+  "universal image classifier (search among millions of photos)\n The module by which 'whatsit index --approximate' works.")
 
 # Papers that each Debian package has to carry; archives carry LICENSE instead.
 # SOURCE_DATE_EPOCH makes it the same for each build.
 string(TIMESTAMP WHATSIT_DATE "%a, %d %b %Y %H:%M:%S +0000" UTC)
-foreach(pair IN ITEMS program:whatsit library:libwhatsit0 development:libwhatsit-dev)
+foreach(pair IN LISTS WHATSIT_DEBS)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 component)
   list(GET pair 1 package)

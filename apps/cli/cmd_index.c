@@ -1,4 +1,5 @@
 /* A library of photos: made from folders, brought up to date, asked how it is. */
+#include "../library/approximate.h"
 #include "indexing.h"
 #include "output.h"
 #include "paths.h"
@@ -19,10 +20,17 @@ static const cli_option options[] = {
      "leave out files and folders of this name, such as 'thumb_*' or 'old/raw', now and later",
      NULL},
     {"rebuild", 0, NULL, false, "embed all photos anew", NULL},
+    {"approximate", 0, NULL, false,
+     "for libraries of millions: make an approximate index, by which a search need not read all "
+     "vectors; later runs keep it up to date",
+     NULL},
     {"watch", 'w', NULL, false, "stay, and bring it up to date whenever something changes", NULL},
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {0},
 };
+
+/* From here on a pass over all vectors is felt. */
+enum { MANY_ROWS = 2000000 };
 
 /* Is path the folder itself, or below it? */
 static bool is_inside(const char *path, const char *folder)
@@ -100,8 +108,8 @@ static int rebuild(const cli_runtime *runtime, const char *name)
          catalog_forget_model(cat, runtime->info.fingerprint, &error) != WI_OK)) {
         status = cli_failed(runtime->app, NULL, &error);
     }
-    static const char *const endings[] = {"s8", "f16"};
-    for (size_t i = 0; i < 2 && folder && status == CLI_OK; i++) {
+    static const char *const endings[] = {"ivf", "s8", "f16"};
+    for (size_t i = 0; i < 3 && folder && status == CLI_OK; i++) {
         char *file = cli_text("%s/%.16s.%s", folder, runtime->info.fingerprint, endings[i]);
         if (file) {
             unlink(file);
@@ -195,20 +203,52 @@ static int change_folders(cli_app *app, cli_library *library, const cli_args *ar
     return status;
 }
 
-static int update(const cli_runtime *runtime, cli_library *library, bool json)
+/* The approximate index: made when it is wanted, and brought up to date where there is one. */
+static int update_near(const cli_runtime *runtime, const cli_library *library, bool wanted)
 {
-    cli_indexed done;
-    int status = cli_index_update(runtime, library, &done);
-    say_update(runtime->app, library, &done, json);
+    wi_error error = {0};
+    cli_meter meter = {runtime->app, "vectors"};
+    const wi_progress progress = cli_meter_progress(&meter);
+    const uint64_t n_rows = (uint64_t)library->model.n_rows;
+    char *path = cli_library_near_path(runtime, library);
+    int status = path ? CLI_OK : CLI_FAILED;
+    if (path && (wanted || cli_exists(path)) &&
+        !approximate_is_current(path, library->index, n_rows)) {
+        const wi_status made = approximate_update(
+            path, library->index, n_rows, wi_engine_threads(runtime->engine), &progress, &error);
+        cli_progress_clear(runtime->app);
+        if (made == WI_ERR_UNSUPPORTED && !wanted) { /* what is there goes on serving */
+            cli_note(runtime->app, "%s", error.message);
+        } else {
+            status = made == WI_OK              ? CLI_OK
+                     : made == WI_ERR_CANCELLED ? CLI_INTERRUPTED
+                                                : cli_failed(runtime->app, NULL, &error);
+        }
+    } else if (path && !cli_exists(path) && n_rows > MANY_ROWS) {
+        cli_note(runtime->app,
+                 "each search reads the vectors of all %llu photos; 'whatsit index "
+                 "--approximate' makes it quick",
+                 (unsigned long long)n_rows);
+    }
+    free(path);
     return status;
 }
 
-static int watch(const cli_runtime *runtime, cli_library *library, bool json)
+static int update(const cli_runtime *runtime, cli_library *library, const cli_args *args)
+{
+    cli_indexed done;
+    int status = cli_index_update(runtime, library, &done);
+    say_update(runtime->app, library, &done, cli_args_has(args, "json"));
+    return status == CLI_OK ? update_near(runtime, library, cli_args_has(args, "approximate"))
+                            : status;
+}
+
+static int watch(const cli_runtime *runtime, cli_library *library, const cli_args *args)
 {
     int status = CLI_OK;
     cli_note(runtime->app, "watching; Ctrl-C ends it");
     while (status != CLI_INTERRUPTED && cli_watch_wait(runtime->app, library->cat)) {
-        status = update(runtime, library, json);
+        status = update(runtime, library, args);
     }
     return cli_interrupted() ? CLI_INTERRUPTED : CLI_FAILED;
 }
@@ -239,10 +279,10 @@ static int run(cli_app *app, const cli_args *args)
     } else if (status == CLI_OK) {
         status = change_folders(app, &library, args);
         if (status == CLI_OK) {
-            status = update(&runtime, &library, json);
+            status = update(&runtime, &library, args);
         }
         if (status != CLI_INTERRUPTED && cli_args_has(args, "watch")) {
-            status = watch(&runtime, &library, json);
+            status = watch(&runtime, &library, args);
         }
     }
     cli_library_close(&library);

@@ -1,7 +1,9 @@
 /* Photos of a library by words, by a picture, by both, and by what is known of them. */
+#include "../library/approximate.h"
 #include "background.h"
 #include "encode.h"
 #include "heads.h"
+#include "listed.h"
 #include "output.h"
 #include "paths.h"
 #include "photo_library.h"
@@ -17,6 +19,10 @@
 
 static const cli_option options[] = {
     {"library", 'l', "NAME", false, "the library (default: photos)", NULL},
+    {"queries", 0, "FILE", false,
+     "a search for each line of a file ('-': standard input), answered by JSON lines that say "
+     "which",
+     "@file"},
     {"like", 0, "IMAGE", true, "photos like this one; with words, both count", "@file"},
     {"not", 0, "TEXT", true, "what the photos should not show", NULL},
     {"as", 'a', "HEAD", false, "with --is: only photos that this head answers with the label",
@@ -34,6 +40,7 @@ static const cli_option options[] = {
      "nearest "
      "whatever they are)",
      NULL},
+    {"exact", 0, NULL, false, "read all vectors, also where there is an approximate index", NULL},
     {"top", 'k', "K", false, "at most K photos (default: 20)", NULL},
     {"json", 0, NULL, false, "one JSON object a line, best first", NULL},
     {"csv", 0, NULL, false, "comma-separated values with a header line", NULL},
@@ -57,10 +64,13 @@ typedef struct searching {
     const cli_args *args;
     cli_runtime runtime;
     cli_library library;
+    approximate *near; /* or NULL */
     background background;
     catalog_filter filter;
     cli_format format;
-    char *words; /* the operands as one text, or NULL */
+    char *words;       /* the operands as one text, or NULL */
+    cli_list queries;  /* of --queries */
+    const char *asked; /* the one that is searched for; NULL: it goes without saying */
     size_t top, dim;
     double min;
     bool has_words_only; /* then a confidence can be told */
@@ -131,6 +141,24 @@ static int read_filter(searching *s)
     return CLI_OK;
 }
 
+static int read_queries(searching *s)
+{
+    static const char *const alone[] = {"like",  "not",  "as",      "csv",  "tsv",
+                                        "names", "null", "copy-to", "html", "open"};
+    for (size_t i = 0; i < sizeof alone / sizeof *alone; i++) {
+        if (s->args->n_operands > 0 || cli_args_has(s->args, alone[i])) {
+            return cli_usage(s->args->verb,
+                             "--queries goes with filters, --top, --min and --json: "
+                             "leave %s%s out",
+                             s->args->n_operands > 0 ? "the words" : "--",
+                             s->args->n_operands > 0 ? "" : alone[i]);
+        }
+    }
+    s->format = CLI_JSON;
+    s->has_words_only = true;
+    return cli_lines_read(s->app, cli_args_value(s->args, "queries"), '\n', &s->queries);
+}
+
 static int read_options(searching *s)
 {
     const cli_args *args = s->args;
@@ -150,6 +178,9 @@ static int read_options(searching *s)
     }
     if (cli_args_has(args, "as") != cli_args_has(args, "is")) {
         return cli_usage(args->verb, "--as HEAD and --is LABEL go together");
+    }
+    if (cli_args_has(args, "queries")) {
+        return read_queries(s);
     }
     if (args->n_operands == 0 && !cli_args_has(args, "like") && !cli_args_has(args, "as")) {
         return cli_usage(args->verb, "needs words, --like IMAGE, or --as HEAD --is LABEL");
@@ -278,9 +309,14 @@ static void write_path(searching *s, const char *path, float score, double confi
     } else if (cli_args_has(s->args, "names")) {
         puts(path);
     } else if (s->format == CLI_JSON) {
-        cli_json_line(json_pack("{s:o,s:o,s:o}", "path", cli_json_text(path), "score",
-                                cli_json_number((double)score), "confidence",
-                                cli_json_number(confidence)));
+        json_t *line = json_object();
+        if (s->asked) {
+            json_object_set_new(line, "query", cli_json_text(s->asked));
+        }
+        json_object_set_new(line, "path", cli_json_text(path));
+        json_object_set_new(line, "score", cli_json_number((double)score));
+        json_object_set_new(line, "confidence", cli_json_number(confidence));
+        cli_json_line(line);
     } else if (s->format != CLI_TEXT) {
         char separator = s->format == CLI_CSV ? ',' : '\t';
         printf("%.9g%c", (double)score, separator);
@@ -351,7 +387,11 @@ static int scan(searching *s, size_t n_asked, wi_index_hit *hits, float *photo, 
 {
     wi_error error = {0};
     size_t n = 0;
-    wi_status status = wi_index_search(s->library.index, s->query, n_asked, bits, hits, &n, &error);
+    wi_status status =
+        s->near && !bits
+            ? approximate_search(s->near, s->library.index, (uint64_t)s->library.model.n_rows,
+                                 s->query, n_asked, hits, &n, &error)
+            : wi_index_search(s->library.index, s->query, n_asked, bits, hits, &n, &error);
     write_heading(s);
     for (size_t i = 0; i < n && s->n_shown < s->top && status == WI_OK && !cli_interrupted(); i++) {
         status = wi_index_row(s->library.index, hits[i].row, photo, &error);
@@ -404,7 +444,7 @@ static int search(searching *s)
     /* Photos that are gone and those that do not fit take places among the nearest. */
     size_t n_asked = s->head ? MOST_SCANNED : 2 * s->top + 100;
     n_asked = n_asked < n_rows ? n_asked : n_rows;
-    bool by_query = s->words || cli_args_has(s->args, "like");
+    bool by_query = s->words || s->asked || cli_args_has(s->args, "like");
     wi_index_hit *hits = calloc((by_query ? n_asked : n_rows) + 1, sizeof *hits);
     float *photo = calloc(s->dim + 1, sizeof *photo);
     uint8_t *bits = NULL;
@@ -424,6 +464,41 @@ static int search(searching *s)
     free(photo);
     free(hits);
     return status;
+}
+
+/* The query of a text that was encoded. */
+static int use_text(searching *s, const char *text, const float *row)
+{
+    s->asked = text;
+    s->n_shown = 0;
+    memcpy(s->query, row, s->dim * sizeof *row);
+    wi_normalise(s->query, 1, s->dim);
+    return search(s);
+}
+
+/* Texts are encoded many at a time; answers come as they are found. */
+static int search_each(searching *s)
+{
+    enum { SOME = 64 };
+    wi_error error = {0};
+    wi_session *session = NULL;
+    wi_session_options sizes = {.max_images = 1};
+    float *rows = calloc(SOME, s->dim * sizeof *rows);
+    int result = CLI_OK;
+    wi_status status =
+        rows ? wi_session_open(s->runtime.model, &sizes, &session, &error) : WI_ERR_NOMEM;
+    for (size_t at = 0; at < s->queries.n && status == WI_OK && result == CLI_OK; at += SOME) {
+        const char *const *texts = (const char *const *)s->queries.items + at;
+        const size_t n = s->queries.n - at < SOME ? s->queries.n - at : SOME;
+        status = wi_session_encode_texts(session, texts, n, rows, NULL, NULL, &error);
+        for (size_t i = 0; i < n && status == WI_OK && result == CLI_OK && !cli_interrupted();
+             i++) {
+            result = use_text(s, texts[i], rows + i * s->dim);
+        }
+    }
+    wi_session_close(&session);
+    free(rows);
+    return status == WI_OK ? result : cli_failed(s->app, NULL, &error);
 }
 
 /* ---- what is done with what was found ---- */
@@ -501,6 +576,19 @@ static int use_shown(searching *s)
     return status;
 }
 
+/* Without one that can be used, all vectors are read. */
+static void open_near(searching *s)
+{
+    wi_error error = {0};
+    char *path = cli_library_near_path(&s->runtime, &s->library);
+    if (path && cli_exists(path) &&
+        approximate_open(path, s->library.index, (uint64_t)s->library.model.n_rows,
+                         wi_engine_threads(s->runtime.engine), &s->near, &error) != WI_OK) {
+        cli_note(s->app, "%s: all vectors are read", error.message);
+    }
+    free(path);
+}
+
 static int open_all(searching *s)
 {
     const char *name;
@@ -510,6 +598,10 @@ static int open_all(searching *s)
     }
     if (status == CLI_OK) {
         status = cli_library_open(&s->runtime, name, false, &s->library);
+    }
+    if (status == CLI_OK && !cli_args_has(s->args, "exact") && !cli_args_has(s->args, "as") &&
+        catalog_filter_is_empty(&s->filter)) {
+        open_near(s);
     }
     s->dim = s->runtime.info.embedding_dim;
     s->query = calloc(s->dim + 1, sizeof *s->query);
@@ -533,22 +625,24 @@ static int run(cli_app *app, const cli_args *args)
         status = open_sheet(&s);
     }
     if (status == CLI_OK) {
-        status = search(&s);
+        status = cli_args_has(args, "queries") ? search_each(&s) : search(&s);
     }
     if (status == CLI_OK && !cli_interrupted()) {
         status = use_shown(&s);
     }
-    if (status == CLI_OK && s.n_shown == 0 && !cli_interrupted()) {
+    if (status == CLI_OK && s.n_shown == 0 && !s.asked && !cli_interrupted()) {
         cli_note(app, "nothing in library '%s' fits%s", s.library.name,
                  s.has_words_only && s.min > 0 ? " well; --min 0 shows the nearest" : "");
     }
     wi_head_close(&s.head);
+    approximate_close(&s.near);
     background_close(&s.background);
     cli_library_close(&s.library);
     cli_runtime_close(&s.runtime);
     free((void *)(uintptr_t)s.filter.folder);
     cli_save_abandon(&s.sheet.save);
     cli_list_free(&s.shown);
+    cli_list_free(&s.queries);
     free(s.page);
     free(s.query);
     free(s.words);
@@ -573,6 +667,8 @@ const cli_verb cli_verb_search = {
                 "    photos like this one, without people\n"
                 "whatsit search a red car --html cars.html --copy-to ~/cars\n"
                 "    a page to look at, and copies of the photos\n"
+                "whatsit search --queries words.txt --top 5\n"
+                "    many searches in one run, as JSON lines\n"
                 "whatsit search birthday cake --after 2024 --null | xargs -0 ls -l\n"
                 "    paths for another program\n",
     .complete = NULL,

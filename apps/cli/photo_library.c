@@ -112,3 +112,8 @@ void cli_library_close(cli_library *library)
     free(library->folder);
     *library = (cli_library){0};
 }
+
+char *cli_library_near_path(const cli_runtime *runtime, const cli_library *library)
+{
+    return cli_text("%s/%.16s.ivf", library->folder, runtime->info.fingerprint);
+}

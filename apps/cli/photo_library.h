@@ -22,5 +22,7 @@ char *cli_library_folder(const char *name);
  * Returns an exit code; close in any case. */
 int cli_library_open(const cli_runtime *runtime, const char *name, bool writing, cli_library *out);
 void cli_library_close(cli_library *library);
+/* Where the library's approximate index for the runtime's model is, or would be. The caller frees. */
+char *cli_library_near_path(const cli_runtime *runtime, const cli_library *library);
 
 #endif

@@ -11,10 +11,22 @@
 
 /* Rows of one job, and rows whose dots stand on the stack at a time. */
 enum { JOB_ROWS = 16384, BLOCK_ROWS = 256, STRIPE_ROWS = 1024 };
+_Static_assert(BLOCK_ROWS % 8 == 0, "a block begins with a byte of the filter");
 
 static bool counts(const uint8_t *filter, uint64_t row)
 {
     return !filter || (filter[row / 8] >> (row % 8) & 1);
+}
+
+/* Do any of the rows [at, at + n) count? at is a multiple of 8. */
+static bool any_counts(const uint8_t *filter, uint64_t at, size_t n)
+{
+    if (!filter)
+        return true;
+    for (size_t i = 0; i < n; i += 8)
+        if (filter[(at + i) / 8])
+            return true;
+    return false;
 }
 
 /* Best first, equal ones in row order: a total order, so that threads cannot change the result. */
@@ -96,6 +108,8 @@ static void scan_job(void *context, size_t job, int worker)
     for (uint64_t at = begin; at < end; at += BLOCK_ROWS) {
         const size_t n = end - at < BLOCK_ROWS ? (size_t)(end - at) : BLOCK_ROWS;
         const uint8_t *rows = wi_rows_file_first(&index->s8) + at * stride;
+        if (!any_counts(s->filter, at, n))
+            continue;
         index->engine->kern.dots_s8(n, index->dim, (const int8_t *)rows, stride, s->q,
                                     s->q_scale.zero, dots);
         for (size_t i = 0; i < n; i++)

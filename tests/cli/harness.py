@@ -34,6 +34,7 @@ class Case(unittest.TestCase):
     """Every test has a home of its own; the model and some pictures are made once per file."""
 
     program = source = None
+    faiss = None  # the module for approximate search, if it was built
     shared = None
 
     @classmethod
@@ -42,7 +43,9 @@ class Case(unittest.TestCase):
             Case.shared = tempfile.mkdtemp(prefix="whatsit-cli-")
             # Away from the sources, whose models and heads the program would find beside itself.
             os.makedirs(os.path.join(Case.shared, "bin"))
+            module = os.path.join(os.path.dirname(Case.program), "whatsit_faiss.so")
             Case.program = shutil.copy(Case.program, os.path.join(Case.shared, "bin"))
+            Case.faiss = os.path.exists(module) and shutil.copy(module, os.path.join(Case.shared, "bin"))
             tiny_model.write_model(os.path.join(Case.shared, "tiny"))
             for i in range(6):
                 with open(os.path.join(Case.shared, f"p{i}.png"), "wb") as file:

@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import time
 
@@ -148,6 +149,20 @@ class Library(Case):
         self.wrong("duplicates", "--go", says="--go goes with")
         self.wrong("duplicates", "--link", "--move-to", apart, says="exclude each other")
 
+    def test_links_are_no_copies(self):
+        os.symlink("b.png", self.place("a link.png"))
+        os.link(self.place("b.png"), self.place("another name.png"))
+        self.index(self.photos)
+        self.assertEqual(self.ok("duplicates", "--exact", "--json").json(), [])
+        shutil.copy(self.place("b.png"), self.place("copy.png"))
+        self.index()
+        groups = self.ok("duplicates", "--exact", "--json").json()
+        self.assertEqual([g["paths"] for g in groups], [[self.place("another name.png"), self.place("copy.png")]])
+        self.ok("duplicates", "--exact", "--move-to", self.path("apart"), "--go")
+        self.assertEqual(os.listdir(self.photos).count("copy.png"), 0)
+        for name in ("a link.png", "b.png", "another name.png"):
+            self.assertTrue(os.path.exists(self.place(name)), name)
+
     def test_moved_renamed_copied_changed_and_gone(self):
         self.index(self.photos)
         os.rename(self.place("a.png"), self.place("deep/renamed.png"))
@@ -230,6 +245,23 @@ class Library(Case):
         self.wrong("search", "x", "--as", "two", "--is", "dgo", says="did you mean 'dog'")
         self.wrong("search", "x", "--is", "dog", says="--as HEAD and --is LABEL go together")
 
+    def test_many_queries_at_once(self):
+        self.index(self.photos)
+        texts = ["a dog on a beach", "two cats", "x"]
+        file = self.write("queries.txt", "\n".join(texts) + "\n")
+        lines = self.ok("search", "--queries", file, "--min", "0", "--top", "2").json()
+        self.assertEqual([l["query"] for l in lines], [t for t in texts for _ in range(2)])
+        for text in texts:
+            alone = self.ok("search", text, "--min", "0", "--top", "2", "--json").json()
+            together = [l for l in lines if l["query"] == text]
+            self.assertEqual([l["path"] for l in together], [l["path"] for l in alone])
+            for one, other in zip(together, alone):
+                self.assertAlmostEqual(one["score"], other["score"], places=5)
+                self.assertAlmostEqual(one["confidence"], other["confidence"], places=5)
+        self.wrong("search", "--queries", file, "words", says="leave the words out")
+        self.wrong("search", "--queries", file, "--csv", says="leave --csv out")
+        self.fails("search", "--queries", self.path("none"), says="none")
+
     def test_what_is_excluded_stays_out(self):
         self.index(self.photos)
         self.did(self.index("--exclude", "er", "--exclude", "b.*"), gone=2)
@@ -277,6 +309,99 @@ class Library(Case):
             watcher.send_signal(signal.SIGINT)
             watcher.communicate(timeout=60)
         self.assertEqual(watcher.returncode, 130)
+
+
+class Approximate(Case):
+    """Search by the approximate index, against a pass over all vectors."""
+
+    ROWS = 10000
+
+    def setUp(self):
+        super().setUp()
+        self.photos = self.path("photos")
+        os.makedirs(self.photos)
+        shutil.copytree(os.path.join(Case.source, "heads"), os.path.join(self.share, "heads"), dirs_exist_ok=True)
+        for i in range(4):
+            shutil.copy(self.picture(i), self.photos)
+        self.ok("index", self.photos)
+
+    def library(self, ending):
+        folder = self.data_path("libraries", "photos")
+        return [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(ending)]
+
+    def grow(self):
+        """As if there were thousands of photos, on a drive that is away: some like the four, most like nothing."""
+        dice = random.Random(1)
+        s8, f16 = self.library(".s8")[0], self.library(".f16")[0]
+        with open(f16, "rb") as file:
+            dim = struct.unpack("<I", file.read(128)[12:16])[0]
+            known = [struct.unpack(f"<{dim}e", file.read(2 * dim)) for _ in range(4)]
+        with open(s8, "ab") as narrow, open(f16, "ab") as wide, \
+                sqlite3.connect(self.library("catalog.db")[0]) as db:
+            model = db.execute("SELECT id FROM model").fetchone()[0]
+            folder = db.execute("INSERT INTO root (path) VALUES (?)", (b"/none",)).lastrowid
+            for i in range(4, self.ROWS):
+                row = [x + dice.gauss(0, 0.03) for x in known[i % 4]] if i < 200 else [dice.gauss(0, 1) for _ in range(dim)]
+                length = sum(x * x for x in row) ** 0.5
+                row = [x / length for x in row]
+                largest = max(map(abs, row))
+                narrow.write(struct.pack(f"<{dim}b", *(round(x / largest * 127) for x in row)) + bytes(-dim % 4)
+                             + struct.pack("<f", largest / 127))
+                wide.write(struct.pack(f"<{dim}e", *row))
+                db.execute("INSERT INTO content (id, sha, n_bytes, width, height) VALUES (?, ?, 1, 1, 1)",
+                           (1000 + i, i.to_bytes(32, "little")))
+                db.execute("INSERT INTO file (content, root, path, n_bytes, mtime_ns, inode) VALUES (?, ?, ?, 1, 1, 1)",
+                           (1000 + i, folder, b"/none/%05d.png" % i))
+                db.execute("INSERT INTO vector (model, row, content) VALUES (?, ?, ?)", (model, i, 1000 + i))
+            db.execute("UPDATE model SET n_rows = ?", (self.ROWS,))
+
+    def found(self, *words):
+        return [l["path"] for l in self.ok("search", *words, "--json", "--min", "0").json()]
+
+    def test_not_built_in_or_too_few(self):
+        self.fails("index", "--approximate", "--quiet",
+                   says="needs 10,000 vectors" if self.faiss else "is not in this installation")
+        self.assertEqual(self.library(".ivf"), [])
+
+    def test_it_finds_what_a_pass_finds(self):
+        if not self.faiss:
+            self.skipTest("built without faiss")
+        self.grow()
+        self.ok("index", "--approximate")
+        self.assertEqual(len(self.library(".ivf")), 1)
+        agreed = total = 0
+        for i in range(4):
+            exact = self.found("--like", self.picture(i), "--exact")
+            agreed += len(set(exact) & set(self.found("--like", self.picture(i))))
+            total += len(exact)
+        self.assertEqual(total, 80)
+        self.assertGreaterEqual(agreed, 72, agreed)
+        # What comes later is found, before the file is made anew.
+        shutil.copy(self.picture(5), self.path("photos", "new.png"))
+        before = os.stat(self.library(".ivf")[0]).st_mtime_ns
+        self.ok("index")
+        self.assertEqual(os.stat(self.library(".ivf")[0]).st_mtime_ns, before)
+        self.assertEqual(self.found("--like", self.picture(5))[0], self.path("photos", "new.png"))
+        # A file that cannot be used is told, and made anew.
+        near = self.library(".ivf")[0]
+        with open(near, "rb") as file:
+            whole = file.read()
+        exact = self.found("--like", self.picture(1), "--exact")
+        for broken, why in ((whole[:-1000], "is no approximate index"), (whole[:-64] + bytes(64), "was made of other vectors"),
+                            (whole[:100] + whole[-112:], "is no approximate index"),
+                            (bytes(100) + whole[100:], "faiss cannot read it")):
+            with open(near, "wb") as file:
+                file.write(broken)
+            result = self.ok("search", "--like", self.picture(1), "--json", "--min", "0")
+            self.assertIn(why, result.err)
+            self.assertIn("all vectors are read", result.err)
+            self.assertEqual([l["path"] for l in result.json()], exact)
+        with open(near, "wb") as file:
+            file.write(whole[:-1000])
+        self.ok("index")
+        self.assertNotIn("all vectors", self.ok("search", "--like", self.picture(1), "--min", "0").err)
+        self.ok("index", "--rebuild")
+        self.assertEqual(self.library(".ivf"), [])
 
 
 class Killed(Case):
