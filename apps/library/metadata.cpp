@@ -192,6 +192,9 @@ void apply(Exiv2::Image &image, bool is_sidecar, const plan &p, const char *desc
         describe(xmp, description);
     }
     if (is_sidecar) {
+        /* What libexiv2 made of the sidecar when it read it, and would write back over what is gone. */
+        image.clearIptcData();
+        image.clearExifData();
         return;
     }
     /* IPTC holds the same words: those of others stay as they are. */

@@ -152,8 +152,11 @@ class Coca(Case):
         three = self.told("--n", "3")["captions"]
         self.assertEqual(len({c["text"] for c in three}), 3)
         self.assertTrue(self.told("--about", "cat dog")["captions"][0]["text"].startswith("cat dog"))
-        self.ok("explain", self.picture(), "--labels", "cat,dog", "--label", "cat", "--force", "-o", self.path("o.png"), "--method",
-                "occlusion", "--model", self.coca)
+        self.ok("head", "new", "two", "--labels", "cat,dog", "--model", self.coca)
+        self.ok("explain", self.picture(), "--as", "two", "--label", "cat", "-o", self.path("o.png"), "--method", "occlusion",
+                "--model", self.coca)
+        self.fails("explain", self.picture(), "--as", "two", "--label", "cat", "-o", self.path("r.png"), "--method", "regions",
+                   "--model", self.coca, says="occlusion works")
         self.ok("model", "verify", self.coca)
 
     def test_as_it_is_published(self):
