@@ -136,9 +136,7 @@ static int run_new(cli_app *app, const cli_args *args)
     wi_error error = {0};
     srv_plan_default(&key.plan);
     int status = change_plan(args, &key.plan);
-    if (key.plan.rate_milli > 0 && !cli_args_has(args, "burst")) {
-        key.plan.burst = 4 * key.plan.rate_milli / 1000;
-    }
+    srv_plan_settle(&key.plan);
     status = status ? status : read_scope(args, &key);
     status = status ? status : open_store(app, args, &st);
     key.name = cli_text("%s", args->operands[0]);
@@ -217,6 +215,7 @@ static int run_change(cli_app *app, const cli_args *args)
         status = cli_usage(args->verb, "--read-only and --read-write contradict each other");
     }
     status = status ? status : change_plan(args, &key.plan);
+    srv_plan_settle(&key.plan);
     status = status ? status : read_scope(args, &key);
     if (status == CLI_OK && store_key_change(st, &key, &error) != WI_OK) {
         status = cli_failed(app, NULL, &error);

@@ -17,6 +17,13 @@ void srv_plan_default(store_plan *plan)
     };
 }
 
+void srv_plan_settle(store_plan *plan)
+{
+    if (plan->rate_milli >= 0 && plan->burst < 1) {
+        plan->burst = plan->rate_milli < 250 ? 1 : plan->rate_milli / 250;
+    }
+}
+
 json_t *srv_key_json(const store_key *key)
 {
     const char *state = key->revoked_ms                                       ? "revoked"

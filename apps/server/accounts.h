@@ -8,6 +8,8 @@
 
 /* What a key may when nothing else is said. */
 void srv_plan_default(store_plan *plan);
+/* A rate has a burst: four times the rate, at least one, unless one was given. */
+void srv_plan_settle(store_plan *plan);
 /* Everything but the secret. state: "good", "over" (its time), "revoked". */
 json_t *srv_key_json(const store_key *key);
 /* {"id","name","key"}: the only time that the secret is shown. */

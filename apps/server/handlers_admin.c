@@ -38,9 +38,7 @@ static void change_plan(const json_t *body, store_plan *plan)
             *all[i].value = json_integer_value(value) < 0 ? -1 : json_integer_value(value);
         }
     }
-    if (plan->rate_milli > 0 && plan->burst < 1) {
-        plan->burst = plan->rate_milli < 250 ? 1 : 4 * plan->rate_milli / 1000;
-    }
+    srv_plan_settle(plan);
 }
 
 static bool change_scope(const srv_request *request, const json_t *body, store_key *key,
