@@ -3,6 +3,7 @@
 #include "image/color.h"
 
 #include "base/error.h"
+#include "base/size.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -221,9 +222,41 @@ wi_status wi_color_from_numbers(const wi_image *image, wi_color **out, wi_error 
     return WI_OK;
 }
 
+static uint32_t big_endian(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Profiles of high dynamic range say in numbers, too, what they are (ICC.1:2022, 9.2.17), since their
+ * curves lead to a screen of ten thousand nits, where a photo is all but black. */
+static void take_hdr_of_icc(wi_profile *profile)
+{
+    enum { TABLE = 128, ENTRY_BYTES = 12, BODY_BYTES = 12 };
+    const uint8_t *icc = profile->icc;
+    size_t n = profile->n_icc;
+    if (n < TABLE + 4 || memcmp(icc + 16, "RGB ", 4) != 0)
+        return;
+    size_t n_tags = big_endian(icc + TABLE), room = (n - TABLE - 4) / ENTRY_BYTES;
+    for (size_t i = 0; i < n_tags && i < room; i++) {
+        const uint8_t *tag = icc + TABLE + 4 + i * ENTRY_BYTES;
+        size_t at = big_endian(tag + 4);
+        if (memcmp(tag, "cicp", 4) != 0 || !wi_size_within(at, BODY_BYTES, n) ||
+            memcmp(icc + at, "cicp", 4) != 0)
+            continue;
+        wi_profile said = {.primaries = icc[at + 8], .transfer = icc[at + 9]};
+        if (wi_color_is_hdr(&said)) {
+            profile->primaries = said.primaries;
+            profile->transfer = said.transfer;
+        }
+        return;
+    }
+}
+
 wi_status wi_color_attach(wi_image *image, wi_error *error)
 {
     wi_status status = WI_OK;
+    if (image->profile.icc && !wi_color_is_hdr(&image->profile))
+        take_hdr_of_icc(&image->profile);
     /* A profile says more than the numbers, but of high dynamic range it knows little. */
     if (image->profile.icc && !wi_color_is_hdr(&image->profile))
         status = wi_color_from_icc(image, &image->color, error);

@@ -65,8 +65,8 @@ def profile(kind, space, connection, tags):
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + data
 
 
-def rgb(primaries, white, curve, n_more=0):
-    """n_more: bytes of a private tag that makes the profile large."""
+def rgb(primaries, white, curve, n_more=0, more=None):
+    """n_more: bytes of a private tag that makes the profile large. more: tags."""
     m, w = matrix_of(primaries, white)
     m = times(to_d50(w), m)
     tags = {b"rXYZ": [r[0] for r in m], b"gXYZ": [r[1] for r in m], b"bXYZ": [r[2] for r in m]}
@@ -74,6 +74,7 @@ def rgb(primaries, white, curve, n_more=0):
     tags.update({k: para(curve) for k in (b"rTRC", b"gTRC", b"bTRC")})
     if n_more:
         tags[b"more"] = b"data" + bytes(n_more)
+    tags.update(more or {})
     return profile(b"mntr", b"RGB ", b"XYZ ", tags)
 
 
@@ -87,6 +88,11 @@ adobe = rgb(((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), D65, 563 / 256)
 PROPHOTO = (((0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001)), D50_XY, 1.8)
 prophoto = rgb(*PROPHOTO)
 large_prophoto = rgb(*PROPHOTO, n_more=70000)
+
+
+def bt2100(transfer, gamma):
+    """Says by numbers that it is PQ or HLG; its curve is for programs that do not know of that."""
+    return rgb(P2020, D65, gamma, more={b"cicp": b"cicp\0\0\0\0" + bytes([9, transfer, 0, 1])})
 
 
 def grey(gamma):
