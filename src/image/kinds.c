@@ -40,8 +40,6 @@ static const signature signatures[] = {
     {AT(4, "JXL \r\n\x87\n"), JXL("a JPEG XL picture")},
     {AT(4, "jP  \r\n\x87\n"), PICTURE("a JPEG 2000 picture")},
     {AT(0, "\xFF\x4F\xFF\x51"), PICTURE("a JPEG 2000 picture")},
-    {AT(0, "\0\0\1\0"), PICTURE("an icon (ICO)")},
-    {AT(0, "\0\0\2\0"), PICTURE("a mouse pointer (CUR)")},
     {AT(0, "icns"), PICTURE("an icon of macOS (ICNS)")},
     {AT(0, "qoif"), PICTURE("a QOI picture")},
     {AT(0, "#?RADIANCE"), PICTURE("a Radiance HDR picture")},
@@ -69,6 +67,7 @@ static const signature signatures[] = {
     {AT(8, "WAVE"), OTHER("a sound (WAV)")},
     {AT(0, "\x1A\x45\xDF\xA3"), OTHER("a video (Matroska or WebM)")},
     {AT(0, "FLV\x01"), OTHER("a video (Flash)")},
+    {AT(0, "\x06\x0E\x2B\x34\x02\x05\x01\x01"), OTHER("a video (MXF)")},
     {AT(0, "\0\0\1\xBA"), OTHER("a video (MPEG)")},
     {AT(0, "\0\0\1\xB3"), OTHER("a video (MPEG)")},
     {AT(0, "\x30\x26\xB2\x75"), OTHER("a video or sound (Windows Media)")},
@@ -106,7 +105,9 @@ static const signature signatures[] = {
 static const wi_kind tiff = TIFF("a TIFF picture"), dng = RAW("a RAW photo (DNG)"),
                      svg = PICTURE("an SVG drawing"), pnm = PICTURE("a PNM picture"),
                      web_page = OTHER("a web page"), xml = OTHER("an XML text"),
-                     json = OTHER("a JSON text"), mpeg_stream = OTHER("a video (MPEG stream)");
+                     json = OTHER("a JSON text"), text = OTHER("a text"),
+                     icon = PICTURE("an icon (ICO)"), pointer = PICTURE("a mouse pointer (CUR)"),
+                     targa = PICTURE("a TGA picture"), mpeg_stream = OTHER("a video (MPEG stream)");
 
 enum { TAG_MAKE = 0x010F, TAG_SUB_DIRECTORIES = 0x014A, TAG_DNG_VERSION = 0xC612 };
 
@@ -173,6 +174,34 @@ static bool has_word(const uint8_t *bytes, size_t n_bytes, const char *lower)
     return false;
 }
 
+/* Kinds without a signature: what is allowed in all of their first fields. */
+static const wi_kind *kind_of_fields(const uint8_t *bytes, size_t n_bytes)
+{
+    if (n_bytes < 18)
+        return NULL;
+    bool zeros = bytes[0] == 0 && bytes[1] == 0 && bytes[3] == 0;
+    if (zeros && (bytes[2] == 1 || bytes[2] == 2) && number(bytes + 4, 2, false) > 0 &&
+        bytes[9] == 0)
+        return bytes[2] == 1 ? &icon : &pointer;
+    bool table = bytes[1] == 1;
+    unsigned kind = bytes[2] & ~8u, depth = bytes[16]; /* 8: in runs */
+    bool depth_fits = kind == 2 ? depth == 15 || depth == 16 || depth == 24 || depth == 32
+                                : depth == 8 || depth == 16;
+    if (bytes[1] <= 1 && kind >= 1 && kind <= 3 && (kind != 1 || table) && depth_fits &&
+        (table || number(bytes + 3, 4, false) == 0) && (bytes[17] & 0xC0) == 0 &&
+        number(bytes + 12, 2, false) > 0 && number(bytes + 14, 2, false) > 0)
+        return &targa;
+    return NULL;
+}
+
+static bool is_ascii_text(const uint8_t *bytes, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes && i < WI_KIND_BYTES; i++)
+        if (bytes[i] > 126 || (bytes[i] < 32 && !isspace(bytes[i])))
+            return false;
+    return n_bytes > 0;
+}
+
 static const wi_kind *kind_of_text(const uint8_t *bytes, size_t n_bytes)
 {
     while (n_bytes &&
@@ -184,14 +213,16 @@ static const wi_kind *kind_of_text(const uint8_t *bytes, size_t n_bytes)
         (isspace(bytes[1]) || bytes[1] == '"' || bytes[1] == '{'))
         return &json;
     if (n_bytes < 2 || bytes[0] != '<')
-        return NULL;
+        return is_ascii_text(bytes, n_bytes) ? &text : NULL;
     n_bytes = n_bytes < WI_KIND_BYTES ? n_bytes : WI_KIND_BYTES;
     if (has_word(bytes, n_bytes, "<svg"))
         return &svg;
     if (has_word(bytes, n_bytes, "<html") || has_word(bytes, n_bytes, "<!doctype html") ||
         has_word(bytes, n_bytes, "<head"))
         return &web_page;
-    return bytes[1] == '?' || isalpha(bytes[1]) ? &xml : NULL;
+    return bytes[1] == '?' || isalpha(bytes[1]) ? &xml
+           : is_ascii_text(bytes, n_bytes)      ? &text
+                                                : NULL;
 }
 
 const wi_kind *wi_kind_of(const uint8_t *bytes, size_t n_bytes)
@@ -208,5 +239,6 @@ const wi_kind *wi_kind_of(const uint8_t *bytes, size_t n_bytes)
         return &pnm;
     if (n_bytes > 376 && bytes[0] == 0x47 && bytes[188] == 0x47 && bytes[376] == 0x47)
         return &mpeg_stream;
-    return kind_of_text(bytes, n_bytes);
+    const wi_kind *kind = kind_of_fields(bytes, n_bytes);
+    return kind ? kind : kind_of_text(bytes, n_bytes);
 }

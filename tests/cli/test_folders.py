@@ -124,6 +124,19 @@ class Folders(Case):
             self.skipTest("built without some of libtiff, libjxl, libraw: " + result.err)
         self.assertEqual(set(names), {"d/1.png", "d/rgb.tif", "d/lossless.jxl", "d/preview.DNG"})
 
+    def test_rarer_endings(self):
+        """What is read goes by the bytes: here all are PNG."""
+        names = ["1.apng", "2.dib", "3.MPO", "4.jps", "5.jfif", "6.pjpeg"]
+        for name in names:
+            self.photo("d/" + name)
+        self.photo("e/1.png")
+        for name in ("1.heics", "2.HEIFS", "3.avifs", "4.hif"):
+            self.write(os.path.join("e", name), b"x")
+        self.assertEqual(self.names(self.path("d"))[0], ["d/" + name for name in names])
+        err = self.names(self.path("e"))[1].err  # tried, or left out by a build that cannot
+        self.assertTrue(all(name in err for name in ("1.heics", "2.HEIFS", "3.avifs", "4.hif"))
+                        or "4 pictures of other formats" in err, err)
+
     def test_a_library_of_photos(self):
         for name in ("originals/A/1.png", "resources/derivatives/A/1_small.png", "database/x.png"):
             self.photo(os.path.join("My.photoslibrary", name))

@@ -227,6 +227,7 @@ static void test_names(void **state)
         wi_name_kind kind;
     } names[] = {{"a.JPG", WI_NAME_PICTURE}, {"a.b.tiff", WI_NAME_PICTURE},
                  {"a.HIF", WI_NAME_PICTURE}, {"a.svg", WI_NAME_PICTURE},
+                 {"a.MPO", WI_NAME_PICTURE}, {"a.mos", WI_NAME_RAW},
                  {"a.NEF", WI_NAME_RAW},     {"a.mov", WI_NAME_VIDEO},
                  {"a.AAE", WI_NAME_SIDECAR}, {"a.jpg.xmp", WI_NAME_SIDECAR},
                  {"a.txt", WI_NAME_OTHER},   {"jpg", WI_NAME_OTHER},
