@@ -2,42 +2,47 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- thumbprints ---- */
-
-static const double good_enough = 0.95; /* more need not be looked for */
-
-/* Pearson's correlation of two thumbprints; 0 for one without any structure. */
-static double correlation(const uint8_t *a, const uint8_t *b)
+/* Pearson's correlation of values [first, last); 0 for those without any structure. */
+static double correlate(const float *a, const float *b, size_t first, size_t last)
 {
-    double sa = 0, sb = 0, aa = 0, bb = 0, ab = 0, n = CATALOG_LOOK_BYTES;
-    for (size_t i = 0; i < CATALOG_LOOK_BYTES; i++) {
-        sa += a[i];
-        sb += b[i];
-        aa += (double)a[i] * a[i];
-        bb += (double)b[i] * b[i];
-        ab += (double)a[i] * b[i];
+    double sa = 0, sb = 0, aa = 0, bb = 0, ab = 0, n = (double)(last - first);
+    for (size_t i = first; i < last; i++) {
+        double x = (double)a[i], y = (double)b[i];
+        sa += x;
+        sb += y;
+        aa += x * x;
+        bb += y * y;
+        ab += x * y;
     }
     double va = aa - sa * sa / n, vb = bb - sb * sb / n;
     return va > n && vb > n ? (ab - sa * sb / n) / sqrt(va * vb) : 0;
 }
 
+/* The square picture's value between four pixels. */
+static double between(const uint8_t *from, size_t side, double u, double v)
+{
+    double last = (double)side - 1.001;
+    u = fmin(fmax(u, 0), last);
+    v = fmin(fmax(v, 0), last);
+    size_t top = (size_t)v, left = (size_t)u;
+    const uint8_t *p = from + top * side + left, *below = p + side;
+    double over = u - (double)left, down = v - (double)top;
+    double upper = p[0] + over * (p[1] - p[0]), lower = below[0] + over * (below[1] - below[0]);
+    return upper + down * (lower - upper);
+}
+
+/* ---- thumbprints ---- */
+
+static const double good_enough = 0.95; /* more need not be looked for */
+
 /* The middle of a thumbprint, drawn larger by zoom: what is left of it after a crop. */
-static void enlarge(const uint8_t *look, double zoom, uint8_t *out)
+static void enlarge(const uint8_t *look, double zoom, float *out)
 {
     const double middle = (CATALOG_LOOK_SIDE - 1) / 2.0;
     for (size_t y = 0; y < CATALOG_LOOK_SIDE; y++) {
         for (size_t x = 0; x < CATALOG_LOOK_SIDE; x++) {
-            double v = middle + ((double)y - middle) / zoom,
-                   u = middle + ((double)x - middle) / zoom;
-            size_t top = (size_t)v, left = (size_t)u;
-            size_t bottom = top + 1 < CATALOG_LOOK_SIDE ? top + 1 : top;
-            size_t right = left + 1 < CATALOG_LOOK_SIDE ? left + 1 : left;
-            double down = v - (double)top, over = u - (double)left;
-            const uint8_t *a = look + top * CATALOG_LOOK_SIDE;
-            const uint8_t *b = look + bottom * CATALOG_LOOK_SIDE;
-            double upper = a[left] + over * (a[right] - a[left]);
-            double lower = b[left] + over * (b[right] - b[left]);
-            out[y * CATALOG_LOOK_SIDE + x] = (uint8_t)(upper + down * (lower - upper) + 0.5);
+            *out++ = (float)between(look, CATALOG_LOOK_SIDE, middle + ((double)x - middle) / zoom,
+                                    middle + ((double)y - middle) / zoom);
         }
     }
 }
@@ -45,13 +50,17 @@ static void enlarge(const uint8_t *look, double zoom, uint8_t *out)
 double cli_alike_looks(const uint8_t a[CATALOG_LOOK_BYTES], const uint8_t b[CATALOG_LOOK_BYTES])
 {
     static const double zooms[] = {1.03, 1.06, 1.11};
-    uint8_t larger[CATALOG_LOOK_BYTES];
-    double best = correlation(a, b);
+    float of_a[CATALOG_LOOK_BYTES], of_b[CATALOG_LOOK_BYTES], larger[CATALOG_LOOK_BYTES];
+    for (size_t i = 0; i < CATALOG_LOOK_BYTES; i++) {
+        of_a[i] = a[i];
+        of_b[i] = b[i];
+    }
+    double best = correlate(of_a, of_b, 0, CATALOG_LOOK_BYTES);
     for (size_t i = 0; i < sizeof zooms / sizeof *zooms && best < good_enough; i++) {
         enlarge(a, zooms[i], larger);
-        best = fmax(best, correlation(larger, b));
+        best = fmax(best, correlate(larger, of_b, 0, CATALOG_LOOK_BYTES));
         enlarge(b, zooms[i], larger);
-        best = fmax(best, correlation(a, larger));
+        best = fmax(best, correlate(of_a, larger, 0, CATALOG_LOOK_BYTES));
     }
     return best;
 }
@@ -84,17 +93,6 @@ typedef struct window {
     double left, top, side;
 } window;
 
-static double between(const uint8_t *from, double u, double v)
-{
-    u = fmin(fmax(u, 0), CLI_CLOSE_SIDE - 1.001);
-    v = fmin(fmax(v, 0), CLI_CLOSE_SIDE - 1.001);
-    size_t top = (size_t)v, left = (size_t)u;
-    const uint8_t *p = from + top * CLI_CLOSE_SIDE + left, *below = p + CLI_CLOSE_SIDE;
-    double over = u - (double)left, down = v - (double)top;
-    double upper = p[0] + over * (p[1] - p[0]), lower = below[0] + over * (below[1] - below[0]);
-    return upper + down * (lower - upper);
-}
-
 /* Every skip-th cell of the window's [GRID, GRID], each the mean of four points. */
 static void sample(const uint8_t *from, const window *w, size_t skip, float *out)
 {
@@ -102,29 +100,14 @@ static void sample(const uint8_t *from, const window *w, size_t skip, float *out
     for (size_t y = 0; y < GRID; y += skip) {
         for (size_t x = 0; x < GRID; x += skip) {
             double left = w->left + ((double)x + 0.25) * step - 0.5;
-            double top = w->top + ((double)y + 0.25) * step - 0.5, half = step / 2;
-            *out++ =
-                (float)((between(from, left, top) + between(from, left + half, top) +
-                         between(from, left, top + half) + between(from, left + half, top + half)) /
-                        4);
+            double top = w->top + ((double)y + 0.25) * step - 0.5, half = step / 2, sum = 0;
+            for (int k = 0; k < 4; k++) {
+                sum += between(from, CLI_CLOSE_SIDE, left + (k & 1 ? half : 0),
+                               top + (k & 2 ? half : 0));
+            }
+            *out++ = (float)(sum / 4);
         }
     }
-}
-
-/* Pearson's correlation of values [first, last). */
-static double correlate(const float *a, const float *b, size_t first, size_t last)
-{
-    double sa = 0, sb = 0, aa = 0, bb = 0, ab = 0, n = (double)(last - first);
-    for (size_t i = first; i < last; i++) {
-        double x = (double)a[i], y = (double)b[i];
-        sa += x;
-        sb += y;
-        aa += x * x;
-        bb += y * y;
-        ab += x * y;
-    }
-    double va = aa - sa * sa / n, vb = bb - sb * sb / n;
-    return va > n && vb > n ? (ab - sa * sb / n) / sqrt(va * vb) : 0;
 }
 
 /* The best of some windows so far. */

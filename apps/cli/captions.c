@@ -352,10 +352,25 @@ static int by_tokens(const void *a, const void *b)
     return memcmp(((const gram *)a)->tokens, ((const gram *)b)->tokens, sizeof(uint32_t[MAX_N]));
 }
 
+/* Sorts; of equal ones the first stays, with the counts of all. Returns how many are left. */
+static size_t merge(gram *grams, size_t n)
+{
+    size_t kept = 0;
+    qsort(grams, n, sizeof *grams, by_tokens);
+    for (size_t i = 0; i < n; i++) {
+        if (kept > 0 && by_tokens(&grams[kept - 1], &grams[i]) == 0) {
+            grams[kept - 1].count += grams[i].count;
+        } else {
+            grams[kept++] = grams[i];
+        }
+    }
+    return kept;
+}
+
 /* The grams of lengths 1..4, sorted, each once with its count: at most 4 n. Returns how many. */
 static size_t grams_of(const line *l, gram *out)
 {
-    size_t n = 0, kept = 0;
+    size_t n = 0;
     for (uint32_t k = 1; k <= MAX_N; k++) {
         for (size_t i = 0; i + k <= l->n; i++, n++) {
             memset(out[n].tokens, 0xff, sizeof out[n].tokens);
@@ -364,15 +379,7 @@ static size_t grams_of(const line *l, gram *out)
             out[n].count = 1;
         }
     }
-    qsort(out, n, sizeof *out, by_tokens);
-    for (size_t i = 0; i < n; i++) {
-        if (kept > 0 && by_tokens(&out[kept - 1], &out[i]) == 0) {
-            out[kept - 1].count++;
-        } else {
-            out[kept++] = out[i];
-        }
-    }
-    return kept;
+    return merge(out, n);
 }
 
 static const gram *find(const gram *sorted, size_t n, const gram *wanted)
@@ -553,7 +560,7 @@ static int by_picture(const void *a, const void *b)
 /* In how many pictures' references each gram is. */
 static bool count_pictures(scoring *s, const one *ones, size_t n)
 {
-    size_t most = 1, used = 0, kept = 0;
+    size_t most = 1, used = 0;
     for (size_t i = 0; i < n; i++) {
         most += s->references.first[ones[i].end] - s->references.first[ones[i].first];
     }
@@ -562,31 +569,18 @@ static bool count_pictures(scoring *s, const one *ones, size_t n)
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        const size_t from = used;
-        for (size_t g = s->references.first[ones[i].first]; g < s->references.first[ones[i].end];
-             g++) {
-            all[used++] = s->references.grams[g];
+        const size_t first = s->references.first[ones[i].first];
+        const size_t n_grams = s->references.first[ones[i].end] - first;
+        gram *own = all + used;
+        memcpy(own, s->references.grams + first, n_grams * sizeof *own);
+        const size_t n_own = merge(own, n_grams);
+        for (size_t g = 0; g < n_own; g++) {
+            own[g].count = 1;
         }
-        qsort(all + from, used - from, sizeof *all, by_tokens);
-        size_t at = from;
-        for (size_t g = from; g < used; g++) {
-            if (at == from || by_tokens(&all[at - 1], &all[g]) != 0) {
-                all[at] = all[g];
-                all[at++].count = 1;
-            }
-        }
-        used = at;
-    }
-    qsort(all, used, sizeof *all, by_tokens);
-    for (size_t i = 0; i < used; i++) {
-        if (kept > 0 && by_tokens(&all[kept - 1], &all[i]) == 0) {
-            all[kept - 1].count++;
-        } else {
-            all[kept++] = all[i];
-        }
+        used += n_own;
     }
     s->frequency = all;
-    s->n_frequency = kept;
+    s->n_frequency = merge(all, used);
     s->log_n = log((double)n);
     return true;
 }

@@ -25,6 +25,7 @@ typedef struct describing {
     wi_describe_options how;
     cli_scales scales;
     bool json;
+    size_t n_told, n_failed;
     int status;
 } describing;
 
@@ -105,6 +106,8 @@ static bool tell(void *context, const cli_item *item, const wi_caption *captions
                  const float *embedding, double ms)
 {
     describing *d = context;
+    d->n_told += n > 0;
+    d->n_failed += n == 0;
     if (n == 0) {
         if (d->json && !cli_json_failure(item->path, &item->error)) {
             cli_error(d->app, "%s: out of memory", item->path);
@@ -136,6 +139,9 @@ static int describe_all(describing *d)
                                    .each = tell,
                                    .context = d};
         status = cli_describe_images(&job);
+        if (d->json && d->n_failed > 0 && !cli_interrupted()) {
+            cli_json_line(cli_json_total(d->n_told, d->n_failed));
+        }
     }
     return status == CLI_OK ? d->status : status;
 }

@@ -63,6 +63,7 @@ typedef struct finding {
     size_t n_groups, n_extra;
     cli_sheet sheet;
     cli_placing placing; /* into: NULL unless something is to be done */
+    cli_folder folder;
     size_t n_done;
     bool failed;
 } finding;
@@ -223,7 +224,7 @@ static void act_on(finding *f, const char *path, const char *kept, const cli_lis
         status = cli_place_unite(&f->placing, kept, path, &done, &error);
     } else {
         cli_party party;
-        status = cli_party_find(path, taken, &party)
+        status = cli_party_find(path, taken, &f->folder, &party)
                      ? cli_place_party(&f->placing, &party, f->placing.into, &error)
                      : cli_fail(&error, WI_ERR_NOMEM, "out of memory");
         cli_party_free(&party);
@@ -258,11 +259,36 @@ static void act_on_group(finding *f, const size_t *members, size_t n, const char
     cli_list_free(&taken);
 }
 
+/* Where a path is no UTF-8, "keep_bytes" and "path_bytes" tell the bytes of all of them. */
+static void write_json(const finding *f, const size_t *members, size_t n, const char *kept,
+                       const char *kind_name, const char *why)
+{
+    json_t *paths = json_array(), *bytes = json_array();
+    bool is_text = true;
+    for (size_t i = 0; i < n; i++) {
+        const catalog_photo *known = &f->photos[members[i]].known;
+        for (size_t j = 0; j < known->n_paths; j++) {
+            json_t *plain = json_string(known->paths[j]);
+            is_text = is_text && plain;
+            json_decref(plain);
+            json_array_append_new(paths, cli_json_text(known->paths[j]));
+            json_array_append_new(bytes, cli_json_path_bytes(known->paths[j]));
+        }
+    }
+    json_t *group = json_pack("{s:s,s:o,s:s,s:o}", "kind", kind_name, "keep", cli_json_text(kept),
+                              "why", why, "paths", paths);
+    if (group && !is_text) {
+        json_object_set_new(group, "keep_bytes", cli_json_path_bytes(kept));
+        json_object_set(group, "path_bytes", bytes);
+    }
+    json_decref(bytes);
+    cli_json_line(group);
+}
+
 static void write_group(finding *f, const size_t *members, size_t n, kind weakest)
 {
     const char *why = "any: they are equal";
-    size_t keep = members[0];
-    json_t *paths = json_array();
+    size_t keep = members[0], n_paths = 0;
     for (size_t i = 1; i < n; i++) {
         keep = is_better(&f->photos[members[i]], &f->photos[keep], &why) ? members[i] : keep;
     }
@@ -273,13 +299,10 @@ static void write_group(finding *f, const size_t *members, size_t n, kind weakes
         }
     }
     for (size_t i = 0; i < n; i++) {
-        const catalog_photo *known = &f->photos[members[i]].known;
-        for (size_t j = 0; j < known->n_paths; j++) {
-            json_array_append_new(paths, cli_json_text(known->paths[j]));
-        }
+        n_paths += f->photos[members[i]].known.n_paths;
     }
     f->n_groups++;
-    f->n_extra += json_array_size(paths) - 1;
+    f->n_extra += n_paths - 1;
     const char *kept = f->photos[keep].known.paths[0];
     char heading[64];
     snprintf(heading, sizeof heading, "%s: keep the %s", kind_names[weakest],
@@ -287,20 +310,20 @@ static void write_group(finding *f, const size_t *members, size_t n, kind weakes
     show_group(f, members, n, kept, heading);
     act_on_group(f, members, n, kept);
     if (f->json) {
-        cli_json_line(json_pack("{s:s,s:o,s:s,s:o}", "kind", kind_names[weakest], "keep",
-                                cli_json_text(kept), "why", why, "paths", paths));
+        write_json(f, members, n, kept, kind_names[weakest], why);
         return;
     }
     printf("%s\n", kind_names[weakest]);
-    for (size_t i = 0; i < json_array_size(paths); i++) {
-        char text[1024];
-        const char *path = json_string_value(json_array_get(paths, i));
-        cli_printable(path, text, sizeof text);
-        bool is_kept = !strcmp(path, kept);
-        printf("  %s %s%s%s%s\n", is_kept ? "keep" : "    ", text, is_kept ? "  (" : "",
-               is_kept ? why : "", is_kept ? ")" : "");
+    for (size_t i = 0; i < n; i++) {
+        const catalog_photo *known = &f->photos[members[i]].known;
+        for (size_t j = 0; j < known->n_paths; j++) {
+            char text[1024];
+            cli_printable(known->paths[j], text, sizeof text);
+            bool is_kept = !strcmp(known->paths[j], kept);
+            printf("  %s %s%s%s%s\n", is_kept ? "keep" : "    ", text, is_kept ? "  (" : "",
+                   is_kept ? why : "", is_kept ? ")" : "");
+        }
     }
-    json_decref(paths);
 }
 
 static int write_groups(finding *f)
@@ -487,6 +510,7 @@ static int run_find(cli_app *app, const cli_args *args)
         status = close_outputs(&f, find(&f));
     }
     cli_placing_free(&f.placing);
+    cli_folder_free(&f.folder);
     cli_library_close(&f.library);
     cli_runtime_close(&f.runtime);
     free(absolute);

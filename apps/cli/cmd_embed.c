@@ -421,7 +421,8 @@ const cli_verb cli_verb_embed = {
         "npy, or one JSON "
         "object a line. Vectors have length 1 unless --raw is given. The row of a picture "
         "that cannot be "
-        "read is NaN (in jsonl it is left out), and the exit status is 1. Beside a table FILE.npy "
+        "read is NaN (in jsonl an \"error\" stands in its place), and the exit status is 1. Beside "
+        "a table FILE.npy "
         "of "
         "pictures, FILE.npy.txt names its rows. A file that is there is not replaced without "
         "--force, and one that is read never.",

@@ -310,12 +310,15 @@ static void write_path(searching *s, const char *path, float score, double confi
         puts(path);
     } else if (s->format == CLI_JSON) {
         json_t *line = json_object();
+        json_t *found =
+            cli_json_with_path("path", path,
+                               json_pack("{s:o,s:o}", "score", cli_json_number((double)score),
+                                         "confidence", cli_json_number(confidence)));
         if (s->asked) {
             json_object_set_new(line, "query", cli_json_text(s->asked));
         }
-        json_object_set_new(line, "path", cli_json_text(path));
-        json_object_set_new(line, "score", cli_json_number((double)score));
-        json_object_set_new(line, "confidence", cli_json_number(confidence));
+        json_object_update(line, found);
+        json_decref(found);
         cli_json_line(line);
     } else if (s->format != CLI_TEXT) {
         char separator = s->format == CLI_CSV ? ',' : '\t';
@@ -533,6 +536,7 @@ static int copy_shown(searching *s)
     wi_error error = {0};
     cli_placing placing = {.how = CLI_PLACE_COPY, .into = cli_args_value(s->args, "copy-to")};
     cli_list sorted = {0};
+    cli_folder folder = {0};
     size_t n_done = 0;
     int status = cli_place_open_log(s->app, &placing, "search");
     for (size_t i = 0; i < s->shown.n && status == CLI_OK; i++) {
@@ -541,7 +545,7 @@ static int copy_shown(searching *s)
     cli_list_sort(&sorted);
     for (size_t i = 0; i < s->shown.n && status == CLI_OK && !cli_interrupted(); i++) {
         cli_party party;
-        wi_status placed = cli_party_find(s->shown.items[i], &sorted, &party)
+        wi_status placed = cli_party_find(s->shown.items[i], &sorted, &folder, &party)
                                ? cli_place_party(&placing, &party, placing.into, &error)
                                : cli_fail(&error, WI_ERR_NOMEM, "out of memory");
         cli_party_free(&party);
@@ -560,6 +564,7 @@ static int copy_shown(searching *s)
         }
     }
     cli_list_free(&sorted);
+    cli_folder_free(&folder);
     cli_placing_free(&placing);
     return status;
 }

@@ -32,6 +32,7 @@ typedef struct job {
     cli_app *app;
     const cli_args *args;
     cli_list paths, taken; /* taken: the same, sorted */
+    cli_folder folder;
     cli_placing placing;
     double min;
     bool go;
@@ -87,7 +88,7 @@ static bool place(job *j, const char *from, const char *folder)
 {
     wi_error error = {0};
     cli_party party;
-    wi_status status = cli_party_find(from, &j->taken, &party)
+    wi_status status = cli_party_find(from, &j->taken, &j->folder, &party)
                            ? cli_place_party(&j->placing, &party, folder, &error)
                            : cli_fail(&error, WI_ERR_NOMEM, "out of memory");
     j->full = status == WI_ERR_LIMIT;
@@ -290,6 +291,7 @@ static int run_sort(cli_app *app, const cli_args *args)
     cli_placing_free(&j.placing);
     cli_list_free(&j.paths);
     cli_list_free(&j.taken);
+    cli_folder_free(&j.folder);
     free(j.is_link);
     status = status == CLI_OK ? listed : status;
     return status == CLI_OK && j.n_failed > 0 ? CLI_FAILED : status;

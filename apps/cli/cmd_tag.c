@@ -43,6 +43,7 @@ typedef struct tagging {
     const cli_args *args;
     cli_runtime runtime;
     cli_list paths, sorted; /* the same */
+    cli_folder folder;
     wi_head *heads[MAX_HEADS];
     const char *names[MAX_HEADS];
     size_t n_heads, top;
@@ -178,7 +179,7 @@ static void tag_one(tagging *t, const char *path, const metadata_keyword *keywor
 {
     cli_party party;
     tag_file(t, path, keywords, n, description);
-    if (!cli_party_find(path, &t->sorted, &party)) {
+    if (!cli_party_find(path, &t->sorted, &t->folder, &party)) {
         cli_error(t->app, "out of memory");
         t->status = CLI_FAILED;
     }
@@ -350,6 +351,7 @@ static int run(cli_app *app, const cli_args *args)
     cli_runtime_close(&t.runtime);
     cli_list_free(&t.paths);
     cli_list_free(&t.sorted);
+    cli_folder_free(&t.folder);
     return cli_interrupted() ? CLI_INTERRUPTED : status == CLI_OK ? listed : status;
 }
 

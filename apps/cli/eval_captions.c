@@ -132,11 +132,13 @@ static int read_sentences(measuring *m, const char *path)
         const char *image = json_string_value(json_object_get(object, "image"));
         const char *caption = json_string_value(
             json_object_get(json_array_get(json_object_get(object, "captions"), 0), "text"));
-        if (!image || (!caption && !json_object_get(object, "error"))) {
+        bool is_total = !image && json_is_integer(json_object_get(object, "failed"));
+        if (!is_total && (!image || (!caption && !json_object_get(object, "error")))) {
             cli_error(m->app, "%s:%zu: is not what 'whatsit describe --json' writes", path, number);
             status = CLI_FAILED;
-        } else if (caption && !take_sentence(m, image, caption,
-                                             !json_is_false(json_object_get(object, "sure")))) {
+        } else if (image && caption &&
+                   !take_sentence(m, image, caption,
+                                  !json_is_false(json_object_get(object, "sure")))) {
             status = fail_nomem(m);
         }
         json_decref(object);

@@ -57,10 +57,16 @@ static int unknown_of_group(const char *group, const char *word)
     fprintf(stderr, "whatsit: '%s%s%s' is not complete or not known: one of", group,
             word ? " " : "", word ? word : "");
     const cli_verb *verb;
+    const char *best = NULL;
+    size_t distance = 3;
     for (size_t i = 0; (verb = cli_verb_at(i)); i++) {
         if (cli_is_in_group(verb, group)) {
             fprintf(stderr, " '%s'", verb->name);
+            cli_nearest(word ? word : "", verb->name + strlen(group) + 1, &best, &distance);
         }
+    }
+    if (best) {
+        fprintf(stderr, ": did you mean '%s %s'?", group, best);
     }
     fprintf(stderr, " (see 'whatsit help')\n");
     return CLI_USAGE;

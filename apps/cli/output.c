@@ -40,16 +40,10 @@ json_t *cli_json_text(const char *text)
 }
 
 /* "caf%E9.png": every byte that is not plain ASCII. */
-static json_t *percent_form(const char *path)
+json_t *cli_json_path_bytes(const char *path)
 {
-    size_t n = strlen(path), used = 0;
-    char *bytes = malloc(3 * n + 1);
-    for (size_t i = 0; bytes && i < n; i++) {
-        unsigned char c = (unsigned char)path[i];
-        bool plain = c > 0x20 && c < 0x7f && c != '%';
-        used += (size_t)snprintf(bytes + used, 4, plain ? "%c" : "%%%02X", c);
-    }
-    json_t *text = bytes ? json_stringn(bytes, used) : NULL;
+    char *bytes = cli_percent_form(path, "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~");
+    json_t *text = bytes ? json_string(bytes) : NULL;
     free(bytes);
     return text;
 }
@@ -59,7 +53,7 @@ json_t *cli_json_with_path(const char *key, const char *path, json_t *rest)
     json_t *plain = json_string(path);
     json_t *object = rest ? json_pack("{s:o}", key, cli_json_text(path)) : NULL;
     if (object && !plain) {
-        json_object_set_new(object, "path_bytes", percent_form(path));
+        json_object_set_new(object, "path_bytes", cli_json_path_bytes(path));
     }
     if (object && json_object_update(object, rest) != 0) {
         json_decref(object);

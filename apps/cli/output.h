@@ -57,6 +57,8 @@ json_t *cli_json_total(size_t n_answered, size_t n_failed);
 
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *cli_json_text(const char *text);
+/* A path's bytes: those that are not plain ASCII as %XX. */
+json_t *cli_json_path_bytes(const char *path);
 /* One object on one line of standard output. Steals object (NULL: memory is out, returns false). */
 bool cli_json_line(json_t *object);
 /* A number, or null for what JSON cannot say (NaN, infinity). */

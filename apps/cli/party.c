@@ -15,19 +15,27 @@ static bool is_companion_ending(const char *rest)
             (kind == WI_NAME_RAW || kind == WI_NAME_VIDEO || kind == WI_NAME_SIDECAR));
 }
 
-/* The names in the folder that was asked for last: photos come folder by folder. */
-static const cli_list *names_in(const char *folder)
+void cli_folder_free(cli_folder *folder)
 {
-    static char *last;
-    static cli_list names;
-    if (!last || strcmp(last, folder) != 0) {
-        cli_list_free(&names);
-        free(last);
-        last = cli_text("%s", folder);
-        cli_list_names(folder, "", &names);
-        cli_list_sort(&names);
+    cli_list_free(&folder->names);
+    free(folder->path);
+    *folder = (cli_folder){0};
+}
+
+/* Takes path over. False: no memory. */
+static bool turn_to(cli_folder *folder, char *path)
+{
+    if (path && folder->path && !strcmp(folder->path, path)) {
+        free(path);
+        return true;
     }
-    return &names;
+    cli_folder_free(folder);
+    folder->path = path;
+    if (path) {
+        cli_list_names(path, "", &folder->names);
+        cli_list_sort(&folder->names);
+    }
+    return path != NULL;
 }
 
 size_t cli_stem_of(const char *name)
@@ -42,14 +50,14 @@ const char *cli_name_of(const char *path)
     return slash ? slash + 1 : path;
 }
 
-bool cli_party_find(const char *photo, const cli_list *taken, cli_party *out)
+bool cli_party_find(const char *photo, const cli_list *taken, cli_folder *last, cli_party *out)
 {
     const char *name = cli_name_of(photo);
     size_t n_stem = cli_stem_of(name), n_name = strlen(name);
-    char *folder = name == photo ? cli_text(".") : cli_text("%.*s", (int)(name - photo), photo);
     *out = (cli_party){.from = photo};
-    bool good = folder != NULL;
-    const cli_list *names = good ? names_in(folder) : NULL;
+    bool good =
+        turn_to(last, name == photo ? cli_text(".") : cli_text("%.*s", (int)(name - photo), photo));
+    const cli_list *names = &last->names;
     for (size_t i = good ? cli_list_lower(names, name, n_stem) : 0;
          good && i < names->n && !strncmp(names->items[i], name, n_stem); i++) {
         const char *other = names->items[i];
@@ -67,7 +75,6 @@ bool cli_party_find(const char *photo, const cli_list *taken, cli_party *out)
         }
         free(path);
     }
-    free(folder);
     return good;
 }
 

@@ -23,6 +23,22 @@ char *cli_text(const char *format, ...)
     return text;
 }
 
+char *cli_percent_form(const char *path, const char *plain)
+{
+    size_t used = 0;
+    char *out = malloc(3 * strlen(path) + 1);
+    if (!out) {
+        return NULL;
+    }
+    out[0] = '\0';
+    for (const unsigned char *c = (const unsigned char *)path; *c; c++) {
+        bool stays = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                     (*c >= '0' && *c <= '9') || strchr(plain, *c);
+        used += (size_t)snprintf(out + used, 4, stays ? "%c" : "%%%02X", *c);
+    }
+    return out;
+}
+
 bool cli_list_add(cli_list *list, char *item)
 {
     if (!item) {

@@ -12,6 +12,10 @@ __attribute__((format(printf, 1, 2)))
 char *
 cli_text(const char *format, ...);
 
+/* Letters, digits and the characters of plain as they are, other bytes as "%E9". NULL when memory is
+ * out. The caller frees. */
+char *cli_percent_form(const char *path, const char *plain);
+
 /* A growing list of owned strings. */
 typedef struct cli_list {
     char **items;

@@ -1,5 +1,6 @@
 #include "sheet.h"
 #include "output.h"
+#include "paths.h"
 #include "png.h"
 #include "term.h"
 #include <stdlib.h>
@@ -29,12 +30,9 @@ static void write_text(FILE *out, const char *text)
 /* A path's bytes as the address of a file. */
 static void write_address(FILE *out, const char *path)
 {
-    fputs("file://", out);
-    for (const unsigned char *c = (const unsigned char *)path; *c; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-                     (*c >= '0' && *c <= '9') || strchr("/-._~", *c);
-        fprintf(out, plain ? "%c" : "%%%02X", *c);
-    }
+    char *form = cli_percent_form(path, "/-._~");
+    fprintf(out, "file://%s", form ? form : "");
+    free(form);
 }
 
 static void write_base64(FILE *out, const uint8_t *bytes, size_t n)

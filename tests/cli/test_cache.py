@@ -79,6 +79,12 @@ class Cache(Case):
         self.ok("embed", self.path("d", "1.png"))
         self.assertEqual(self.vectors(), 0)
 
+    def test_the_manual_tells_what_is_kept(self):
+        text = self.ok("help", "--man").out
+        kept = text[text.index('.SS "whatsit cache list'):text.index('.SS "whatsit kernels')]
+        for words in ("vector", "From a vector one can tell", "by their owner alone", "cache off"):
+            self.assertIn(words, " ".join(kept.replace("\\", "").split()))
+
     def test_list_clear_off_on(self):
         self.ok("d", *LABELS)
         self.assertEqual(stat.S_IMODE(os.stat(self.cache_path("vectors")).st_mode), 0o700)

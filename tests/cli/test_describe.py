@@ -46,7 +46,8 @@ class Measured(Case):
             rows = file.readlines()
         turned = self.write("turned.tsv", "\n".join(reversed([r.rstrip("\n") for r in rows])) + "\n\n")
         with open(self.path("sentences.jsonl"), "a") as file:
-            file.write('{"image":"gone.jpg","error":{"code":"io","message":"x"}}\n{"image":"other.jpg","captions":[{"text":"a"}]}\n')
+            file.write('{"image":"gone.jpg","error":{"code":"io","message":"x"}}\n{"image":"other.jpg","captions":[{"text":"a"}]}\n'
+                       '{"answered":9,"failed":1}\n')
         self.assertEqual(self.measure(turned, self.path("sentences.jsonl"), "--json").out, whole)
 
     def test_mistakes(self):
@@ -127,7 +128,9 @@ class Describe(Case):
         self.fails("describe", self.pizza, "--describer", os.path.join(self.share, "models", "whatsit-nano.gguf"), says="is no describer")
         self.fails(self.pizza, "--model", os.path.join(self.share, "models", "whatsit-describe.gguf"), says="is a describer")
         result = self.fails("describe", self.pizza, self.path("gone.png"), "--json", says="gone.png")
-        self.assertEqual([("captions" in d, "error" in d) for d in result.json()], [(True, False), (False, True)])
+        *records, total = result.json()
+        self.assertEqual([("captions" in d, "error" in d) for d in records], [(True, False), (False, True)])
+        self.assertEqual(total, {"answered": 1, "failed": 1})
 
 
 class Coca(Case):

@@ -214,6 +214,14 @@ class Library(Case):
         self.index(self.photos)
         out = self.ok("search", "--like", self.picture(5), "--null", "--top", "1").raw
         self.assertEqual(out, odd + b"\0")
+        form = self.photos + "/caf%E9%20%0A%01.png"
+        best = self.ok("search", "--like", self.picture(5), "--json", "--top", "1").json()[0]
+        self.assertEqual(best["path_bytes"], form)
+        shutil.copy(odd, os.path.join(os.fsencode(self.photos), b"zweites.png"))
+        self.index(self.photos)
+        group = self.ok("duplicates", "--exact", "--json").json()[0]
+        self.assertEqual((group["keep_bytes"], group["path_bytes"]), (form, [form, self.place("zweites.png")]))
+        self.assertIn("keep " + self.photos + "/caf? ??.png", self.ok("duplicates", "--exact").out)
 
     def test_filters(self):
         for name, size in (("wide.png", (64, 32)), ("tall.png", (32, 64)), ("big.png", (300, 300))):

@@ -64,6 +64,8 @@ class Meant(Case):
             self.assertIn("'whatsit help' shows the verbs", result.err)
             self.assertEqual(result.out, "")
         self.wrong("srot", self.picture(), says="did you mean 'sort'?")
+        self.wrong("head", "lst", says="did you mean 'head list'?")
+        self.assertNotIn("did you mean", self.wrong("head", "frobnicate", says="not complete or not known").err)
         self.fails("missing.jpg", "--labels", "a,b", says="No such file")
         self.fails("./missing", "--labels", "a,b", says="No such file")
         with open(self.picture(), "rb") as file:
