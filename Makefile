@@ -76,7 +76,7 @@ uninstall:
 	awk '{ while (sub("/[^/]*$$", "") && /\/whatsit(\/|$$)/) print }' $(BUILD)/install_manifest.txt | LC_ALL=C sort -ru | \
 		xargs -d '\n' -r rmdir --ignore-fail-on-non-empty 2>/dev/null || true
 
-# What is packed has the date of the last commit, so that two builds are the same bytes.
+# What is packed has the date of the last commit, and modes that no umask changes, so that two builds are the same bytes.
 ifndef SOURCE_DATE_EPOCH
 COMMIT_DATE := $(shell git log -1 --format=%ct 2>/dev/null)
 ifneq ($(COMMIT_DATE),)
@@ -87,7 +87,7 @@ endif
 # Debian packages (program, library, -dev), and an archive that can be unpacked anywhere; both in $(BUILD)/packages.
 deb dist: build
 	tools/packages.sh build deb
-	cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)/packages -G $(if $(filter deb,$@),DEB,TXZ)
+	umask 022 && cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)/packages -G $(if $(filter deb,$@),DEB,TXZ)
 
 # An archive that brings its libraries and needs of the system glibc alone, with its SPDX list of parts beside it.
 # ARCH=aarch64: for that processor, from this one.

@@ -6,9 +6,6 @@ set(CPACK_PACKAGE_CONTACT "The whatsit authors <whatsit@example.org>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "universal image classifier")
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_STRIP_FILES ON)
-# Whatever the builder's umask is.
-set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
-  WORLD_READ WORLD_EXECUTE)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_COMPONENTS_ALL program library development)
 set(WHATSIT_DEBS program:whatsit library:libwhatsit0 development:libwhatsit-dev)

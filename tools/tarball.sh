@@ -72,11 +72,12 @@ note() {
     printf '\t%s\n' "$3"
 }
 
-# Soname and path of what the program needs, as the loader finds them: `ldd`, also for a program that only qemu runs.
+# Soname and path of what the program needs, as the loader finds them: `ldd`, also for a program that only qemu runs. The
+# loader itself is named as it was called, so it is added by hand.
 loader=$(readelf -l "$build/whatsit" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
 # shellcheck disable=SC2086 # the runner's words
 ${runner:+$runner "$system"} "$system$loader" --list "$build/whatsit" |
-    awk -v before="$system" '$2 == "=>" { print $1, before $3 }' >"$work/needed"
+    awk -v before="$system" '$2 == "=>" && $1 !~ /ld-linux/ { print $1, before $3 }' >"$work/needed"
 echo "$(basename "$loader") $system$loader" >>"$work/needed"
 while read -r soname path; do
     package=$(package_of "$path")
