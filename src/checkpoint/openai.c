@@ -575,8 +575,9 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
         tower.table_width = side_of(source, source->text_prefix, "token_projection.weight", 1);
         wi_tower_params_set(&params->tower[WI_ROLE_TEXT], &wi_text_kind, &tower);
     }
-    if (wi_source_has_prefix(source, "text_decoder."))
-        read_decoder(&config, wi_json_get(model, "multimodal_cfg"), activation, params);
+    const wi_json *decoder = wi_json_get(model, "multimodal_cfg");
+    if (decoder || wi_source_has_prefix(source, "text_decoder."))
+        read_decoder(&config, decoder, activation, params);
     wi_source_open_clip_preprocess(&config, wi_json_get(json, "preprocess_cfg"),
                                    &params->preprocess);
     return config.status;
