@@ -153,6 +153,8 @@ wi_status wi_groups_judge(const wi_head *head, const float *embedding, size_t di
                             .name = head->firsts[best->label],
                             .label = best->label,
                             .score = best->score};
+    else
+        out->certainty = WI_CANNOT_TELL;
     return WI_OK;
 }
 
