@@ -248,14 +248,8 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
     if (a->n_pictures == 0) {
         a->pictures[a->n_pictures++] = (picture){request->body, request->n_body, NULL};
     }
-    const char *name = srv_text_of(request, a->body, "model");
-    if (good) {
-        a->model = srv_models_find(request->models, name);
-        if (!a->model) {
-            srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);
-        }
-    }
-    return good && a->model && srv_read_reading(request, a->body, response, &a->reading);
+    a->model = good ? srv_read_model(request, a->body, response) : NULL;
+    return a->model && srv_read_reading(request, a->body, response, &a->reading);
 }
 
 /* ---- answering ---- */

@@ -135,13 +135,8 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
         srv_error(request, response, 400, "arg", "'about' has more than %d bytes", MAX_ABOUT);
         return false;
     }
-    const char *name = srv_text_of(request, a->body, "model");
-    a->model = srv_models_find(request->models, name);
-    if (!a->model) {
-        srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);
-        return false;
-    }
-    return srv_read_reading(request, a->body, response, &a->reading);
+    a->model = srv_read_model(request, a->body, response);
+    return a->model && srv_read_reading(request, a->body, response, &a->reading);
 }
 
 /* Whether the sentence is to be told; *perhaps: else what the everyday head says, null when it cannot tell. */

@@ -1,7 +1,6 @@
 /* /v1/index and /v1/search: pictures that a client has put, found again by words and by pictures like them. */
 #include "fields.h"
 #include "handlers.h"
-#include "heads.h"
 #include "models.h"
 #include "pictures.h"
 #include "search.h"
@@ -11,7 +10,7 @@
 #include <string.h>
 
 enum { MAX_ITEMS = 64, MAX_ID = 512, MAX_META = 4096, MAX_TOP = 1000, MAX_PARTS = 16 };
-#define DAY_MS 86400000
+enum { DAY_MS = 86400000 };
 
 #define READING                                                                                    \
     {"model", SRV_TEXT | SRV_NULL}, {"exact", SRV_BOOL | SRV_NULL},                                \
@@ -19,16 +18,6 @@ enum { MAX_ITEMS = 64, MAX_ID = 512, MAX_META = 4096, MAX_TOP = 1000, MAX_PARTS 
     {                                                                                              \
         "alpha", SRV_TEXT | SRV_NULL                                                               \
     }
-
-static srv_model *find_model(const srv_request *request, const json_t *body, srv_response *response)
-{
-    const char *name = srv_text_of(request, body, "model");
-    srv_model *model = srv_models_find(request->models, name);
-    if (!model) {
-        srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);
-    }
-    return model;
-}
 
 /* ---- putting ---- */
 
@@ -279,7 +268,7 @@ void srv_handle_index_put(srv_request *request, srv_response *response)
     putting p = {0};
     const bool good = srv_is_type(request, "application/json") ? read_items(request, &p, response)
                                                                : read_one(request, &p, response);
-    if (good && (p.model = find_model(request, p.body, response)) &&
+    if (good && (p.model = srv_read_model(request, p.body, response)) &&
         srv_read_reading(request, p.body, response, &p.reading)) {
         put_all(request, &p, response);
     }
@@ -336,7 +325,7 @@ void srv_handle_index_get(srv_request *request, srv_response *response)
     store_vector vector = {0};
     wi_error error = {0};
     srv_model *model =
-        srv_query_check(request, names, response) ? find_model(request, NULL, response) : NULL;
+        srv_query_check(request, names, response) ? srv_read_model(request, NULL, response) : NULL;
     if (!model) {
         return;
     }
@@ -635,7 +624,8 @@ void srv_handle_search(srv_request *request, srv_response *response)
     searching s = {0};
     wi_error error = {0};
     float *query = NULL;
-    if (read_search(request, &s, response) && (s.model = find_model(request, s.body, response))) {
+    if (read_search(request, &s, response) &&
+        (s.model = srv_read_model(request, s.body, response))) {
         const size_t dim = srv_model_describe(s.model)->dim;
         query = calloc(2 * dim, sizeof *query); /* and room for one more row */
         const wi_status status = query ? add_words(request, &s, query, dim, &error)

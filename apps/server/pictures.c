@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "pictures.h"
 #include "encoder.h"
+#include "models.h"
 #include <ctype.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -242,6 +243,16 @@ static bool wants(const srv_request *request, const json_t *body, const char *na
     const char *text = srv_pairs_get(&request->query, name);
     return text ? !strcmp(text, "1") || !strcmp(text, "true")
                 : json_is_true(json_object_get(body, name));
+}
+
+srv_model *srv_read_model(const srv_request *request, const json_t *body, srv_response *response)
+{
+    const char *name = srv_text_of(request, body, "model");
+    srv_model *model = srv_models_find(request->models, name);
+    if (!model) {
+        srv_error(request, response, 404, "not_found", "there is no model '%.100s'", name);
+    }
+    return model;
 }
 
 bool srv_read_reading(const srv_request *request, const json_t *body, srv_response *response,

@@ -47,6 +47,9 @@ char *srv_to_base64(const void *bytes, size_t n_bytes);
 wi_status srv_embed_picture(srv_decoder *decoder, srv_model *model, const srv_asker *asker,
                             const void *bytes, size_t n_bytes, const wi_image_options *reading,
                             float *embedding, srv_decoded *decoded, wi_error *error);
+/* The model that the body (NULL: none) or the query names, else the default. Borrowed from the request's set; NULL after
+ * answering 404. */
+srv_model *srv_read_model(const srv_request *request, const json_t *body, srv_response *response);
 /* How the request wants its pictures read: exact, strict, no_exif and alpha, from the query, a form or the body (NULL:
  * none). False after answering 400. */
 bool srv_read_reading(const srv_request *request, const json_t *body, srv_response *response,
