@@ -132,6 +132,25 @@ static inline vi vi_widen_u8(const uint8_t *p)
     const uint16x8_t words = vmovl_u8(vcreate_u8(four));
     return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
 }
+/* As many bytes as one load widens best. */
+enum { VI_RUN = 4 };
+static inline void vi_widen_run(const uint8_t *p, vi out[VI_RUN])
+{
+    const uint8x16_t bytes = vld1q_u8(p);
+    const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_u8(vget_high_u8(bytes));
+    out[0] = vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low)));
+    out[1] = vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(low)));
+    out[2] = vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(high)));
+    out[3] = vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(high)));
+}
+/* clip(x >> n) of both, a's in the low half: both narrowing steps saturate. */
+static inline uint64_t vi_clip_u8(vi a, vi b, const int n)
+{
+    const vi by = vdupq_n_s32(-n);
+    const int16x8_t words =
+        vcombine_s16(vqmovn_s32(vshlq_s32(a, by)), vqmovn_s32(vshlq_s32(b, by)));
+    return vget_lane_u64(vreinterpret_u64_u8(vqmovun_s16(words)), 0);
+}
 static inline vi vi_shl(vi x, const int n)
 {
     return vshlq_s32(x, vdupq_n_s32(n));

@@ -41,7 +41,7 @@ INLINE void sum_half(const size_t rows, size_t k4, const uint8_t *q, size_t lda,
 
 #include "kern/wasm/halves.inc.h"
 
-#include "kern/wasm/resample.inc.h"
+#include "kern/simd/resample.inc.h"
 #define OWN_OPERATIONS RESAMPLING
 #define TABLE wi_kern_wasm
 #include "kern/simd/table.inc.h"

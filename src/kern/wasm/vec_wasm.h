@@ -147,6 +147,21 @@ static inline vi vi_widen_u8(const uint8_t *p)
 {
     return wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(p)));
 }
+/* As many bytes as one load widens best. */
+enum { VI_RUN = 2 };
+static inline void vi_widen_run(const uint8_t *p, vi out[VI_RUN])
+{
+    const v128_t words = wasm_u16x8_load8x8(p);
+    out[0] = wasm_u32x4_extend_low_u16x8(words);
+    out[1] = wasm_u32x4_extend_high_u16x8(words);
+}
+/* clip(x >> n) of both, a's in the low half: both narrowing steps saturate. */
+static inline uint64_t vi_clip_u8(vi a, vi b, const int n)
+{
+    const v128_t words =
+        wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(a, (uint32_t)n), wasm_i32x4_shr(b, (uint32_t)n));
+    return (uint64_t)wasm_i64x2_extract_lane(wasm_u8x16_narrow_i16x8(words, words), 0);
+}
 static inline vi vi_shl(vi x, const int n)
 {
     return wasm_i32x4_shl(x, (uint32_t)n);
