@@ -1,4 +1,5 @@
 /* Which picture fits a text best? The way CLIP chose among generated pictures. */
+#include "encode.h"
 #include "inputs.h"
 #include "listed.h"
 #include "output.h"
@@ -32,43 +33,6 @@ static int best_first(const void *a, const void *b)
     const ranked *x = a, *y = b;
     return x->score != y->score ? (x->score < y->score ? 1 : -1)
                                 : (x->index > y->index) - (x->index < y->index);
-}
-
-/* out[dim] += sign * the normalised mean of the texts given as option. */
-static int add_texts(const cli_runtime *runtime, const cli_args *args, const char *option,
-                     float sign, float *out)
-{
-    wi_error error = {0};
-    wi_session *session = NULL;
-    wi_session_options sizes = {.max_images = 1};
-    size_t n = cli_args_count(args, option), dim = runtime->info.embedding_dim, position = 0;
-    const char **texts = calloc(n + 1, sizeof *texts);
-    float *rows = calloc(n + 1, dim * sizeof *rows);
-    wi_status status = texts && rows ? WI_OK : WI_ERR_NOMEM;
-    for (size_t i = 0; i < n && texts; i++) {
-        texts[i] = cli_args_next(args, option, &position);
-    }
-    if (status == WI_OK) {
-        status = wi_session_open(runtime->model, &sizes, &session, &error);
-    }
-    if (status == WI_OK) {
-        status = wi_session_encode_texts(session, texts, n, rows, NULL, NULL, &error);
-    }
-    if (status == WI_OK && n > 0) {
-        float *mean = rows + n * dim; /* zero until now */
-        wi_normalise(rows, n, dim);
-        for (size_t i = 0; i < n * dim; i++) {
-            mean[i % dim] += rows[i];
-        }
-        wi_normalise(mean, 1, dim);
-        for (size_t i = 0; i < dim; i++) {
-            out[i] += sign * mean[i];
-        }
-    }
-    wi_session_close(&session);
-    free((void *)texts);
-    free(rows);
-    return status == WI_OK ? CLI_OK : cli_failed(runtime->app, NULL, &error);
 }
 
 static ranked *rank_all(const cli_vectors *v, const float *wanted, size_t *n)
@@ -129,9 +93,10 @@ static int rank_and_write(cli_runtime *runtime, const cli_args *args, cli_format
     how.failed = format == CLI_JSON && !cli_args_has(args, "names") ? write_failure : NULL;
     how.context = runtime;
     float *wanted = calloc(runtime->info.embedding_dim + 1, sizeof *wanted);
-    int status = wanted ? add_texts(runtime, args, "text", 1, wanted) : CLI_FAILED, read = CLI_OK;
+    int status = wanted ? cli_add_option(runtime, args, "text", 1, wanted) : CLI_FAILED,
+        read = CLI_OK;
     if (status == CLI_OK) {
-        status = add_texts(runtime, args, "not", -1, wanted);
+        status = cli_add_option(runtime, args, "not", -1, wanted);
     }
     if (status == CLI_OK) {
         read = cli_vectors_open(runtime, paths, &how, &v);

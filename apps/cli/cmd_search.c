@@ -197,28 +197,6 @@ static int read_options(searching *s)
 
 /* ---- the query ---- */
 
-static int add_texts(searching *s, const char *const *texts, size_t n, float sign)
-{
-    wi_error error = {0};
-    wi_session *session = NULL;
-    wi_session_options sizes = {.max_images = 1};
-    float *rows = calloc(n + 1, s->dim * sizeof *rows);
-    wi_status status =
-        rows ? wi_session_open(s->runtime.model, &sizes, &session, &error) : WI_ERR_NOMEM;
-    if (status == WI_OK) {
-        status = wi_session_encode_texts(session, texts, n, rows, NULL, NULL, &error);
-    }
-    if (status == WI_OK) {
-        wi_normalise(rows, n, s->dim);
-        for (size_t i = 0; i < n * s->dim; i++) {
-            s->query[i % s->dim] += sign * rows[i] / (float)n;
-        }
-    }
-    wi_session_close(&session);
-    free(rows);
-    return status == WI_OK ? CLI_OK : cli_failed(s->app, NULL, &error);
-}
-
 static bool take_like(void *context, const cli_item *item, const float *embedding, double encode_ms)
 {
     searching *s = context;
@@ -255,24 +233,18 @@ static int add_likes(searching *s)
 
 static int make_query(searching *s)
 {
-    size_t n_not = cli_args_count(s->args, "not"), position = 0;
-    const char **nots = calloc(n_not + 1, sizeof *nots);
-    int status = nots && s->query ? CLI_OK : CLI_FAILED;
-    for (size_t i = 0; i < n_not && nots; i++) {
-        nots[i] = cli_args_next(s->args, "not", &position);
-    }
-    if (status == CLI_OK && s->words) {
-        const char *words = s->words;
-        status = add_texts(s, &words, 1, 1);
+    const char *words = s->words;
+    int status = s->query ? CLI_OK : CLI_FAILED;
+    if (status == CLI_OK && words) {
+        status = cli_add_texts(&s->runtime, &words, 1, 1, s->query);
     }
     if (status == CLI_OK) {
         status = add_likes(s);
     }
-    if (status == CLI_OK && n_not > 0) {
-        status = add_texts(s, nots, n_not, -1);
+    if (status == CLI_OK) {
+        status = cli_add_option(&s->runtime, s->args, "not", -1, s->query);
     }
     wi_normalise(s->query, 1, s->dim);
-    free((void *)nots);
     return status;
 }
 

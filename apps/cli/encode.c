@@ -112,3 +112,44 @@ int cli_encode_images(const cli_encode *encode)
     status = status != CLI_OK ? status : w.status;
     return cli_interrupted() ? CLI_INTERRUPTED : status;
 }
+
+int cli_add_texts(const cli_runtime *runtime, const char *const *texts, size_t n, float sign,
+                  float *to)
+{
+    wi_error error = {0};
+    wi_session *session = NULL;
+    const wi_session_options sizes = {.max_images = 1};
+    const size_t dim = runtime->info.embedding_dim;
+    if (n == 0) {
+        return CLI_OK;
+    }
+    float *meant = calloc(dim, sizeof *meant);
+    wi_status status =
+        meant ? wi_session_open(runtime->model, &sizes, &session, &error) : WI_ERR_NOMEM;
+    if (status == WI_OK) {
+        status = wi_session_encode_mean_text(session, texts, n, meant, &error);
+    }
+    for (size_t i = 0; i < dim && status == WI_OK; i++) {
+        to[i] += sign * meant[i];
+    }
+    wi_session_close(&session);
+    free(meant);
+    return status == WI_OK ? CLI_OK : cli_failed(runtime->app, NULL, &error);
+}
+
+int cli_add_option(const cli_runtime *runtime, const cli_args *args, const char *option, float sign,
+                   float *to)
+{
+    const size_t n = cli_args_count(args, option);
+    size_t position = 0;
+    const char **texts = calloc(n + 1, sizeof *texts);
+    if (!texts) {
+        cli_error(runtime->app, "out of memory");
+    }
+    for (size_t i = 0; i < n && texts; i++) {
+        texts[i] = cli_args_next(args, option, &position);
+    }
+    const int status = texts ? cli_add_texts(runtime, texts, n, sign, to) : CLI_FAILED;
+    free((void *)texts);
+    return status;
+}

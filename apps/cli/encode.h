@@ -21,4 +21,11 @@ typedef struct cli_encode {
 /* CLI_OK; CLI_FAILED when some pictures could not be read or nothing works; CLI_INTERRUPTED. */
 int cli_encode_images(const cli_encode *encode);
 
+/* to[dim] += sign * what the texts say together (wi_session_encode_mean_text); nothing when n is 0. */
+int cli_add_texts(const cli_runtime *runtime, const char *const *texts, size_t n, float sign,
+                  float *to);
+/* The same with every value of an option. */
+int cli_add_option(const cli_runtime *runtime, const cli_args *args, const char *option, float sign,
+                   float *to);
+
 #endif

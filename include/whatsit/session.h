@@ -46,6 +46,13 @@ WI_API wi_status wi_session_encode_texts(wi_session *session, const char *const 
                                          float *out, size_t *n_truncated,
                                          const wi_progress *progress, wi_error *error);
 
+/* What several texts say together: the mean of their normalised embeddings, normalised, as a label's prompts
+ * are averaged. However many they are, they count as one.
+ * Shapes: texts[n] as above, n at least 1; out[embedding_dim], of length 1 (zeros when they cancel out)
+ * Errors: as wi_session_encode_texts; WI_ERR_ARG when n is 0 */
+WI_API wi_status wi_session_encode_mean_text(wi_session *session, const char *const *texts,
+                                             size_t n, float *out, wi_error *error);
+
 #ifdef __cplusplus
 }
 #endif

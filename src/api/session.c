@@ -1,6 +1,11 @@
 #include "model/session.h"
 
 #include "base/error.h"
+#include "base/size.h"
+#include <whatsit/vectors.h>
+
+#include <stdlib.h>
+#include <string.h>
 
 wi_status wi_session_open(const wi_model *model, const wi_session_options *options,
                           wi_session **out, wi_error *error)
@@ -45,4 +50,29 @@ wi_status wi_session_encode_texts(wi_session *session, const char *const *texts,
         if (!texts[i])
             return wi_fail(error, WI_ERR_ARG, "wi_session_encode_texts: text %zu is NULL", i);
     return wi_ses_texts(session, texts, n, out, n_truncated, progress, error);
+}
+
+wi_status wi_session_encode_mean_text(wi_session *session, const char *const *texts, size_t n,
+                                      float *out, wi_error *error)
+{
+    size_t n_floats;
+    if (!session || !texts || !out)
+        return wi_fail(error, WI_ERR_ARG, "wi_session_encode_mean_text: a NULL argument");
+    if (n == 0)
+        return wi_fail(error, WI_ERR_ARG, "wi_session_encode_mean_text: no texts");
+    const size_t dim = session->model->params.embedding_dim;
+    if (!wi_size_mul(n, dim, &n_floats))
+        return wi_fail(error, WI_ERR_LIMIT, "wi_session_encode_mean_text: %zu texts at once", n);
+    float *rows = calloc(n_floats, sizeof *rows);
+    wi_status status = rows ? wi_session_encode_texts(session, texts, n, rows, NULL, NULL, error)
+                            : wi_fail_nomem(error, n_floats * sizeof *rows, "embeddings");
+    if (status == WI_OK) {
+        wi_normalise(rows, n, dim);
+        memset(out, 0, dim * sizeof *out);
+        for (size_t i = 0; i < n_floats; i++)
+            out[i % dim] += rows[i];
+        wi_normalise(out, 1, dim);
+    }
+    free(rows);
+    return status;
 }

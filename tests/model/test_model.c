@@ -320,6 +320,32 @@ static void cancelling_leaves_no_file(void **state)
     wi_engine_close(&engine);
 }
 
+/* However many they are; alone, a text is itself. */
+static void several_texts_count_as_one(void **state)
+{
+    (void)state;
+    wi_engine *engine = engine_of(1, NULL);
+    wi_model *model = open_model(engine, make_folder(false, 3));
+    wi_session *s = NULL;
+    float rows[N * EMBEDDING], want[EMBEDDING] = {0}, got[EMBEDDING];
+    assert_int_equal(wi_session_open(model, NULL, &s, NULL), WI_OK);
+    assert_int_equal(wi_session_encode_texts(s, texts, N, rows, NULL, NULL, NULL), WI_OK);
+    wi_normalise(rows, N, EMBEDDING);
+    for (size_t i = 0; i < N * EMBEDDING; i++)
+        want[i % EMBEDDING] += rows[i];
+    wi_normalise(want, 1, EMBEDDING);
+    assert_int_equal(wi_session_encode_mean_text(s, texts, N, got, NULL), WI_OK);
+    for (size_t i = 0; i < EMBEDDING; i++)
+        assert_float_equal(got[i], want[i], 1e-6);
+    assert_int_equal(wi_session_encode_mean_text(s, texts + 1, 1, got, NULL), WI_OK);
+    for (size_t i = 0; i < EMBEDDING; i++)
+        assert_float_equal(got[i], rows[EMBEDDING + i], 1e-6);
+    assert_int_equal(wi_session_encode_mean_text(s, texts, 0, got, NULL), WI_ERR_ARG);
+    wi_session_close(&s);
+    wi_model_close(&model);
+    wi_engine_close(&engine);
+}
+
 typedef struct countdown {
     size_t left, asked;
 } countdown;
@@ -451,6 +477,8 @@ int main(void)
                                         scratch_teardown),
         cmocka_unit_test_setup_teardown(damage_is_noticed, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(one_tower_alone, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(several_texts_count_as_one, scratch_setup,
+                                        scratch_teardown),
         cmocka_unit_test_setup_teardown(cancelling_leaves_no_file, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(missing_texts_are_refused, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(converting_stops_wherever_it_is_asked, scratch_setup,
