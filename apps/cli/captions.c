@@ -171,32 +171,6 @@ static bool tokenise(const char *text, token_fn *each, void *context)
     return true;
 }
 
-typedef struct joining {
-    char *out;
-    size_t at, size;
-} joining;
-
-static bool join(void *context, const char *token, size_t n)
-{
-    joining *j = context;
-    if (j->at + n + 2 > j->size) {
-        return false;
-    }
-    if (j->at > 0) {
-        j->out[j->at++] = ' ';
-    }
-    memcpy(j->out + j->at, token, n);
-    j->at += n;
-    return true;
-}
-
-void cli_captions_tokens(const char *text, char *out, size_t n_out)
-{
-    joining j = {out, 0, n_out};
-    tokenise(text, join, &j);
-    out[j.at] = '\0';
-}
-
 /* ---- numbers of words ---- */
 
 static uint64_t hash(const char *text, size_t n)

@@ -27,7 +27,4 @@ typedef struct cli_caption_scores {
 /* False when memory is out. */
 bool cli_captions_score(const cli_captions *captions, cli_caption_scores *out);
 
-/* The tokens that count, in small letters with one blank between; for tests. Cut to fit. */
-void cli_captions_tokens(const char *text, char *out, size_t n_out);
-
 #endif

@@ -27,31 +27,6 @@ static void templates_have_one_place(void **state)
     assert_int_equal(wi_template_check(text, NULL), WI_ERR_ARG);
 }
 
-static void templates_are_filled(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *from, *name, *to;
-    } cases[] = {{"a photo of a {}.", "cat", "a photo of a cat."},
-                 {"{}", "{}", "{}"},
-                 {"{} x", "", " x"},
-                 {"x {}", "y", "x y"}};
-    wi_buffer out;
-    wi_buffer_init(&out, 64);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_int_equal(
-            wi_template_fill(cases[i].from, cases[i].name, strlen(cases[i].name), &out, NULL),
-            WI_OK);
-        assert_string_equal((char *)out.bytes, cases[i].to);
-        assert_int_equal(out.n_bytes, strlen(cases[i].to));
-    }
-    char name[64] = {0};
-    assert_int_equal(wi_template_fill("a {}", name, sizeof name, &out, NULL), WI_ERR_LIMIT);
-    assert_int_equal(out.n_bytes, 0);
-    assert_int_equal(wi_template_fill("a", name, 1, &out, NULL), WI_ERR_ARG);
-    wi_buffer_free(&out);
-}
-
 static void synonyms_are_split(void **state)
 {
     (void)state;
@@ -190,21 +165,6 @@ static void broken_lists_are_refused(void **state)
     assert_int_equal(parse(text, WI_LABEL_MAX_BYTES + 1, &l, NULL), WI_ERR_LIMIT);
 }
 
-static void template_lists_are_read(void **state)
-{
-    (void)state;
-    wi_templates t;
-    wi_error error;
-    static const char text[] = "# comment\r\na {}.\r\n\r\n{}\n";
-    assert_int_equal(wi_templates_parse(text, sizeof text - 1, &t, NULL), WI_OK);
-    assert_int_equal(t.n, 2);
-    assert_string_equal(t.items[0], "a {}.");
-    wi_templates_free(&t);
-    assert_int_equal(wi_templates_parse("{}\nx", 4, &t, &error), WI_ERR_FORMAT);
-    assert_non_null(strstr(error.message, "line 2"));
-    assert_int_equal(wi_templates_parse("", 0, &t, &error), WI_ERR_FORMAT);
-}
-
 static void check_head(const char *file_name)
 {
     char path[512];
@@ -270,10 +230,12 @@ static void labels_stand_in_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(templates_have_one_place), cmocka_unit_test(templates_are_filled),
-        cmocka_unit_test(synonyms_are_split),       cmocka_unit_test(lists_are_read),
-        cmocka_unit_test(broken_lists_are_refused), cmocka_unit_test(every_line_is_taken_or_named),
-        cmocka_unit_test(template_lists_are_read),  cmocka_unit_test(shipped_heads_are_clean),
+        cmocka_unit_test(templates_have_one_place),
+        cmocka_unit_test(synonyms_are_split),
+        cmocka_unit_test(lists_are_read),
+        cmocka_unit_test(broken_lists_are_refused),
+        cmocka_unit_test(every_line_is_taken_or_named),
+        cmocka_unit_test(shipped_heads_are_clean),
         cmocka_unit_test(labels_stand_in_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

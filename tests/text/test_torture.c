@@ -6,7 +6,6 @@
 #include "text/bpe.h"
 #include "text/clean.h"
 #include "text/labels.h"
-#include "text/templates.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,21 +42,6 @@ static wi_status labels_case(void *context, wi_error *error)
     return status;
 }
 
-static wi_status templates_case(void *context, wi_error *error)
-{
-    const input *text = context;
-    wi_templates templates;
-    wi_buffer prompt;
-    wi_buffer_init(&prompt, 4096);
-    wi_status status = wi_templates_parse(text->bytes, text->n, &templates, error);
-    if (status != WI_OK)
-        return status;
-    status = wi_template_fill(templates.items[0], "cat", 3, &prompt, error);
-    wi_buffer_free(&prompt);
-    wi_templates_free(&templates);
-    return status;
-}
-
 static void encoding_survives(void **state)
 {
     (void)state;
@@ -77,12 +61,10 @@ static void parsing_survives(void **state)
 {
     (void)state;
     input merges = {"#version: 0.2\na b\nab c</w>\n", 27},
-          labels = {"# template: a {}\ncat|kitty\ndog\n", 31}, noted = {"cat\ncat\n", 8},
-          templates = {"a {}.\n", 6};
+          labels = {"# template: a {}\ncat|kitty\ndog\n", 31}, noted = {"cat\ncat\n", 8};
     assert_int_equal(torture_run(merges_case, &merges), 4);
     assert_int_equal(torture_run(labels_case, &labels), 3);
     assert_int_equal(torture_run(labels_case, &noted), 4);
-    assert_int_equal(torture_run(templates_case, &templates), 2);
 }
 
 int main(void)
