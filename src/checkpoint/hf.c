@@ -206,6 +206,17 @@ static bool is_metaclip2(const wi_json *json)
     return type && strcmp(type, "metaclip_2") == 0;
 }
 
+/* Without a word about what it is, every number would be CLIP's default. */
+static bool says_nothing(const wi_json *json)
+{
+    static const char *const keys[] = {"model_type", "vision_config", "vision_config_dict",
+                                       "text_config", "text_config_dict"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (wi_json_get(json, keys[i]))
+            return false;
+    return true;
+}
+
 static void check_family(wi_config *config, const wi_json *json)
 {
     const char *type = wi_config_string(config, json, "model_type", "clip");
@@ -240,6 +251,10 @@ static wi_status read_config(wi_source *source, const char *path, const wi_json 
     wi_params *params = &source->params;
     if (!wi_json_is_object(json))
         wi_config_fail(&config, WI_ERR_FORMAT, "not a JSON object");
+    if (says_nothing(json))
+        wi_config_fail(&config, WI_ERR_UNSUPPORTED,
+                       "no 'model_type' and no towers: not the configuration of a Hugging Face "
+                       "CLIP model; get the config.json that belongs to these weights");
     check_family(&config, json);
     /* A folder of a single tower has its fields at the top. */
     const char *type = wi_config_string(&config, json, "model_type", "clip");
