@@ -151,6 +151,13 @@ for (const [name, [condition, sentence]] of Object.entries(SAYS)) {
   });
 }
 
+test('says so: the app itself does not arrive, or the page is opened as a file', async (t) => {
+  const { page } = await visitor(t, { route: (context) => context.route(/app\/main\.js/, (route) => route.fulfill({ status: 404 })) });
+  await page.getByText('A part of the app did not arrive. Reload the page.').waitFor();
+  await page.goto(`file://${path.join(SITE, 'index.html')}`);
+  await page.getByText('Browsers do not run this page from a file.').waitFor();
+});
+
 test('without storage your own list works until the page is left, and says so', async (t) => {
   const { page } = await visitor(t, { site: both('Object.defineProperty(globalThis, "indexedDB", { value: undefined });') });
   await settled(page);
