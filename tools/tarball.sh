@@ -5,7 +5,8 @@
 #
 #     tools/tarball.sh BUILD FOLDER [JOBS [aarch64]]
 #
-# aarch64: for that processor, by the cross compiler, with the libraries of tools/sysroot.sh; tried under qemu.
+# aarch64: for that processor, by the cross compiler, with the libraries of tools/sysroot.sh; tried under qemu. Without the server
+# and the library of photos, which apps/CMakeLists.txt leaves out of cross builds.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$1
