@@ -613,9 +613,12 @@ static wi_status guess_preprocess(wi_source *source, const char *path, wi_error 
 {
     const wi_params wanted = source->params;
     for (size_t i = 0; wi_known_name(i); i++) {
-        const wi_status status = read_known(source, wi_known_name(i), error);
-        if (status != WI_OK || same_towers(&wanted, &source->params))
-            return status;
+        wi_error not_this = {0}; /* weights of another network than a known one's are no error */
+        const wi_status status = read_known(source, wi_known_name(i), &not_this);
+        if (status == WI_ERR_NOMEM)
+            return wi_fail(error, status, "%s", not_this.message);
+        if (status == WI_OK && same_towers(&wanted, &source->params))
+            return WI_OK;
     }
     return wi_fail(error, WI_ERR_UNSUPPORTED,
                    "%s: says nothing of preprocessing; add \"preprocess_cfg\" with mean, std, "

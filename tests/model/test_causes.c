@@ -57,6 +57,19 @@ static const cause causes[] = {
      .text = "{%s}",
      .status = WI_ERR_UNSUPPORTED,
      .says = "preprocess_cfg"},
+    {.what = "CoCa's, likewise: no known network has its decoder",
+     .from = "open_clip_coca",
+     .weights = "model.safetensors",
+     .config = "config.json",
+     .text = "{\"embed_dim\":16,\"custom_text\":true,\"text_cfg\":{\"context_length\":32,\"v"
+             "ocab_size\":520,\"width\":16,\"heads\":2,\"layers\":2,\"mlp_ratio\":2.0,\"embe"
+             "d_cls\":true,\"output_tokens\":true},\"vision_cfg\":{\"image_size\":12,\"layer"
+             "s\":2,\"width\":24,\"head_width\":8,\"patch_size\":4,\"mlp_ratio\":2.0,\"atten"
+             "tional_pool\":true,\"attn_pooler_queries\":6,\"attn_pooler_heads\":4,\"output_"
+             "tokens\":true},\"multimodal_cfg\":{\"context_length\":32,\"vocab_size\":520,\""
+             "width\":16,\"heads\":4,\"layers\":2}}",
+     .status = WI_ERR_UNSUPPORTED,
+     .says = "m/config.json: says nothing of preprocessing"},
     {.what = "one that is not",
      .from = "open_clip_gelu",
      .weights = "model.safetensors",
