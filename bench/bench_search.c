@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <whatsit/whatsit.h>
 
-enum { K = 140, K_RECALL = 10, MOST_QUERIES = 1000, STEP = 4096 };
+enum { K = 140, K_RECALL = 10, MOST_QUERIES = 200, STEP = 4096 };
 static const char fingerprint[] =
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -154,9 +154,7 @@ static void measure(const bench *b, const char *kind, const table *queries, doub
 {
     static double exact_s[MOST_QUERIES], near_s[MOST_QUERIES];
     wi_index_hit exact[K], near[K];
-    /* A pass takes its time at ten million rows: fewer queries do. */
-    const size_t most = b->n_rows > 3000000 ? 200 : MOST_QUERIES;
-    const size_t n = queries->n < most ? queries->n : most;
+    const size_t n = queries->n < MOST_QUERIES ? queries->n : MOST_QUERIES;
     size_t found = 0, wanted = 0;
     for (size_t i = 0; i < n; i++) {
         const float *query = queries->x + i * queries->d;
