@@ -101,6 +101,7 @@ def main():
     parser.add_argument("folder", metavar="PHOTOS")
     parser.add_argument("--program", default=str(Path(__file__).resolve().parents[2] / "build" / "whatsit"))
     parser.add_argument("--open-clip", metavar="WORK")
+    parser.add_argument("--types", default="f32,int8", help="of whatsit's file of the ViT-B/32")
     parser.add_argument("--photos", type=int)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -111,7 +112,7 @@ def main():
         if args.open_clip:
             folder, theirs, preprocess = make_checkpoint(args.open_clip)
             files = {}
-            for kind in ("f32", "int8"):
+            for kind in args.types.split(","):
                 files[kind] = os.path.join(args.open_clip, f"b32-{kind}.gguf")
                 if not os.path.exists(files[kind]):
                     subprocess.run([args.program, "model", "convert", folder, "-o", files[kind], "--type", kind], check=True)
