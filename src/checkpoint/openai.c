@@ -517,6 +517,8 @@ static void read_decoder(wi_config *config, const wi_json *json, wi_activation a
 
 void wi_source_open_clip_preprocess(wi_config *config, const wi_json *json, wi_preprocess *how)
 {
+    if (!json) /* as the family's published weights have it */
+        return;
     how->size_px = wi_config_side(config, json, "size", how->size_px);
     wi_config_3f(config, json, "mean", how->mean);
     wi_config_3f(config, json, "std", how->std);

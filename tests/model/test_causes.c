@@ -340,6 +340,35 @@ static void every_cause(void **state)
     }
 }
 
+/* Without "preprocess_cfg" a family's pictures are resized as its published weights want it. */
+static void a_silent_configuration_has_the_familys_preprocessing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        wi_resize_mode mode;
+        wi_interpolation interpolation;
+        float std;
+    } cases[] = {{"open_clip_fastvit", WI_RESIZE_CROP, WI_BILINEAR, 1.0f},
+                 {"open_clip_pe_core", WI_RESIZE_SQUASH, WI_BILINEAR, 0.5f},
+                 {"open_clip_eva02", WI_RESIZE_CROP, WI_BICUBIC, 0.26862954f},
+                 {"open_clip_convnext", WI_RESIZE_CROP, WI_BICUBIC, 0.26862954f}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wi_source *source = NULL;
+        wi_error error = {0};
+        char folder[600];
+        snprintf(folder, sizeof folder, "%s/tests/model/data/originals/%s", WHATSIT_SOURCE_DIR,
+                 cases[i].name);
+        if (wi_source_open(folder, NULL, &source, &error) != WI_OK)
+            fail_msg("%s", error.message);
+        const wi_preprocess *how = &wi_source_params(source)->preprocess;
+        assert_int_equal(how->mode, cases[i].mode);
+        assert_int_equal(how->interpolation, cases[i].interpolation);
+        assert_true(how->std[0] == cases[i].std);
+        wi_source_close(&source);
+    }
+}
+
 static void files_of_other_formats(void **state)
 {
     (void)state;
@@ -375,6 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_cause, scratch_setup, scratch_teardown),
+        cmocka_unit_test(a_silent_configuration_has_the_familys_preprocessing),
         cmocka_unit_test_setup_teardown(files_of_other_formats, scratch_setup, scratch_teardown),
         cmocka_unit_test(configurations_by_name),
     };
