@@ -52,7 +52,8 @@ struct wi_source {
     bool other_tokenizer;    /* the folder's own, not CLIP's (other merges are CLIP's still) */
     bool fc_swapped[2]; /* clip.cpp: fc1 is called ffn_up in the image tower, in the text tower */
     const char *config; /* a well-known configuration that the caller named, or NULL */
-    char *label;        /* what messages call the checkpoint: the path as given */
+    const char *config_name; /* the file in the folder, while it is read; NULL: as usual */
+    char *label;             /* what messages call the checkpoint: the path as given */
 };
 
 /* A tensor under its stored name. */

@@ -578,8 +578,10 @@ static wi_status open_single(wi_source *source, const char *path, wi_error *erro
                                ? "open_clip_config.json"
                                : NULL;
         status = wi_source_add_safetensors(source, folder, base, error);
+        source->config_name = name;
         if (status == WI_OK)
             status = read_by_names(source, folder, name, error);
+        source->config_name = NULL;
         if (status == WI_OK)
             status = read_names(source, path, folder, error);
     } else {

@@ -25,6 +25,7 @@ static bool ends_with(const char *text, const char *end)
 
 typedef struct reading {
     const char *folder, *file; /* file: NULL when there is none */
+    const char *config_name;   /* open_clip's configuration, where it has a name of its own */
     wi_draft draft;
     wi_json *json;      /* tokenizer.json, when that is the file */
     wi_json *config;    /* tokenizer_config.json or NULL */
@@ -55,10 +56,10 @@ static wi_status read_configs(reading *r, wi_error *error)
     if (wi_source_file_exists(r->folder, "tokenizer_config.json"))
         status =
             read_json(r->folder, "tokenizer_config.json", WI_SOURCE_MAX_INDEX, &r->config, error);
-    static const char *const names[] = {"open_clip_config.json", "config.json"};
-    for (size_t i = 0; i < 2 && status == WI_OK && !text_cfg(r); i++) {
+    const char *const names[] = {r->config_name, "open_clip_config.json", "config.json"};
+    for (size_t i = 0; i < 3 && status == WI_OK && !text_cfg(r); i++) {
         wi_json_free(&r->open_clip);
-        if (wi_source_file_exists(r->folder, names[i]))
+        if (names[i] && wi_source_file_exists(r->folder, names[i]))
             status = read_json(r->folder, names[i], WI_SOURCE_MAX_CONFIG, &r->open_clip, error);
     }
     return status;
@@ -382,10 +383,10 @@ static const char *find_file(const reading *r)
     return NULL;
 }
 
-wi_status wi_tokenizer_files_read(const char *folder, const char *file, wi_tokenizer *out,
-                                  wi_error *error)
+wi_status wi_tokenizer_files_read(const char *folder, const char *file, const char *config_name,
+                                  wi_tokenizer *out, wi_error *error)
 {
-    reading r = {.folder = folder, .file = file};
+    reading r = {.folder = folder, .file = file, .config_name = config_name};
     wi_status status = read_configs(&r, error);
     if (status == WI_OK && !r.file)
         r.file = find_file(&r);
@@ -407,7 +408,7 @@ wi_status wi_tokenizer_files_open(const char *path, wi_tokenizer *out, wi_error 
     if (stat(path, &st) != 0)
         return wi_fail_errno(error, path, "cannot open", errno);
     if (S_ISDIR(st.st_mode)) {
-        const wi_status status = wi_tokenizer_files_read(path, NULL, out, error);
+        const wi_status status = wi_tokenizer_files_read(path, NULL, NULL, out, error);
         if (status == WI_OK && !out->kind)
             return wi_fail(error, WI_ERR_NOT_FOUND,
                            "%s: no tokenizer here (no tokenizer.json, tokenizer.model, "
@@ -422,7 +423,8 @@ wi_status wi_tokenizer_files_open(const char *path, wi_tokenizer *out, wi_error 
         return wi_fail_nomem(error, n + 1, "a file name");
     memcpy(folder, slash ? path : ".", n);
     folder[n] = '\0';
-    const wi_status status = wi_tokenizer_files_read(folder, slash ? slash + 1 : path, out, error);
+    const wi_status status =
+        wi_tokenizer_files_read(folder, slash ? slash + 1 : path, NULL, out, error);
     free(folder);
     return status;
 }

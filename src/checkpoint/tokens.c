@@ -122,7 +122,8 @@ wi_status wi_source_read_merges(wi_source *source, const char *folder, wi_error 
 
 wi_status wi_source_read_tokenizer(wi_source *source, const char *folder, wi_error *error)
 {
-    wi_status status = wi_tokenizer_files_read(folder, NULL, &source->tokenizer, error);
+    wi_status status =
+        wi_tokenizer_files_read(folder, NULL, source->config_name, &source->tokenizer, error);
     if (status == WI_OK && !source->tokenizer.kind)
         status = wi_fail(error, WI_ERR_NOT_FOUND,
                          "%s: its tokenizer is missing (tokenizer.json, tokenizer.model or "

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <whatsit/whatsit.h>
@@ -369,6 +370,38 @@ static void a_silent_configuration_has_the_familys_preprocessing(void **state)
     }
 }
 
+/* A configuration that is called as the weights are rules the tokenizer, too. */
+static void a_configuration_of_another_name_is_the_tokenizers(void **state)
+{
+    (void)state;
+    static const char *const files[][2] = {{"open_clip_model.safetensors", "w.safetensors"},
+                                           {"open_clip_config.json", "w.json"},
+                                           {"tokenizer.json", "tokenizer.json"},
+                                           {"tokenizer_config.json", "tokenizer_config.json"}};
+    static const char folder[] = WHATSIT_SOURCE_DIR "/tests/model/data/families/clipa";
+    const char *const paths[] = {folder, "m/w.safetensors"};
+    int32_t ids[2][16];
+    scratch_text("m/.folder", "");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char from[600], to[80];
+        snprintf(from, sizeof from, "%s/%s", folder, files[i][0]);
+        snprintf(to, sizeof to, "m/%s", files[i][1]);
+        assert_int_equal(symlink(from, scratch_path(to)), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        wi_source *source = NULL;
+        wi_error error = {0};
+        if (wi_source_open(i ? scratch_path(paths[i]) : paths[i], NULL, &source, &error) != WI_OK)
+            fail_msg("%s", error.message);
+        wi_tokenizer tokenizer = wi_source_take_tokenizer(source);
+        assert_int_equal(wi_tok_encode(&tokenizer, "A Dog, 2!", 9, 16, ids[i], NULL, NULL, NULL),
+                         WI_OK);
+        free(tokenizer.own);
+        wi_source_close(&source);
+    }
+    assert_memory_equal(ids[0], ids[1], sizeof ids[0]);
+}
+
 static void files_of_other_formats(void **state)
 {
     (void)state;
@@ -405,6 +438,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_cause, scratch_setup, scratch_teardown),
         cmocka_unit_test(a_silent_configuration_has_the_familys_preprocessing),
+        cmocka_unit_test_setup_teardown(a_configuration_of_another_name_is_the_tokenizers,
+                                        scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(files_of_other_formats, scratch_setup, scratch_teardown),
         cmocka_unit_test(configurations_by_name),
     };
