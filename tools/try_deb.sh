@@ -14,6 +14,7 @@ not_here() {
 }
 command -v mmdebstrap >/dev/null || not_here "mmdebstrap is not installed (tools/packages.sh root)"
 [ "$(id -u)" = 0 ] || not_here "only root can go into a fresh system"
+unshare -m true 2>/dev/null || not_here "no mounts can be made here"
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 chmod 755 "$work"
