@@ -118,7 +118,7 @@ static void encode_batch(runner *r, waiter **items, size_t n, bool wide)
 {
     srv_encoder *e = r->encoder;
     wi_error error = {0};
-    const double start = srv_clock_ms();
+    const double start = srv_clock_ms(), used = srv_thread_seconds();
     wi_status status = open_runner(r, wide, &error);
     if (status == WI_OK) {
         for (size_t i = 0; i < n; i++) {
@@ -132,12 +132,15 @@ static void encode_batch(runner *r, waiter **items, size_t n, bool wide)
         for (size_t i = 0; i < n; i++) {
             memcpy(items[i]->embedding, r->embeddings + i * e->dim, e->dim * sizeof(float));
         }
-        const double seconds = (srv_clock_ms() - start) / 1e3 * (wide ? e->n_runners : 1);
+        const double n_threads = wide ? e->n_runners : 1;
+        const double seconds = (srv_clock_ms() - start) / 1e3 * n_threads;
+        /* A client pays for what was computed for it, not for what else the machine had to do. */
+        const double cost = (srv_thread_seconds() - used) * n_threads;
         atomic_fetch_add(&e->n_batches, 1);
         atomic_fetch_add(&e->n_images, n);
         atomic_fetch_add(&e->busy_us, (uint64_t)(seconds * 1e6));
         for (size_t i = 0; i < n; i++) {
-            srv_burden_add(e->options.burden, items[i]->turn.client, seconds / (double)n);
+            srv_burden_add(e->options.burden, items[i]->turn.client, cost / (double)n);
         }
     }
     for (size_t i = 0; i < n; i++) {

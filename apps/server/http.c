@@ -211,6 +211,16 @@ static bool refuse_early(srv_exchange *x)
     return true;
 }
 
+/* A target may be told as to a proxy (RFC 9112, 3.2.2): "http://host/path". Nothing depends on the host. */
+static const char *path_of(const char *target)
+{
+    const size_t scheme = !strncasecmp(target, "http://", 7)    ? 7
+                          : !strncasecmp(target, "https://", 8) ? 8
+                                                                : 0;
+    const char *path = scheme ? strchr(target + scheme, '/') : target;
+    return path ? path : "/";
+}
+
 static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, const char *url,
                            const char *method)
 {
@@ -228,7 +238,7 @@ static srv_exchange *begin(srv_http *http, struct MHD_Connection *connection, co
     srv_response_init(&x->response);
     x->request.services = http->services;
     x->request.method = strdup(method);
-    x->request.path = strdup(url);
+    x->request.path = strdup(path_of(url));
     x->request.head_only = !strcmp(method, "HEAD");
     if (!x->request.method || !x->request.path) {
         srv_request_free(&x->request);

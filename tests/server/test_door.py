@@ -51,6 +51,9 @@ def test_smuggling(room):
     # refused in the middle of a body: the answers before it come, in order
     good = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert answers(raw(server.port, good + good + b"GET /healthz HTTP/1.1\r\nNo colon\r\n\r\n")) == [200, 200, 400]
+    for target in (b"http://localhost/healthz", b"HTTP://other:1/healthz", b"http://localhost/v1/models?x"):
+        said = raw(server.port, b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert answers(said) == [200], (target, said[:300])
     chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n"
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(room.picture), room.picture)
     assert answers(raw(server.port, chunked + body + good + chunked + b"nonsense\r\n" + good))[:2] == [200, 200]
