@@ -198,12 +198,15 @@ static wi_status describe(const srv_request *request, const asked *a, uint8_t *p
                            : status;
 }
 
-static void refuse(const srv_request *request, const asked *a, srv_response *response,
-                   const wi_error *error)
+static void refuse(const srv_request *request, const asked *a, const srv_decoded *picture,
+                   srv_response *response, const wi_error *error)
 {
-    if (error->status == WI_ERR_NOT_FOUND) {
+    const wi_status status = error->status;
+    const bool is_of_words =
+        status == WI_ERR_FORMAT || status == WI_ERR_UNSUPPORTED || status == WI_ERR_LIMIT;
+    if (status == WI_ERR_NOT_FOUND) {
         srv_error(request, response, 404, "no_describer", "%s", error->message);
-    } else if (a->about && strstr(error->message, a->about)) {
+    } else if (a->about && picture->width_px > 0 && is_of_words) {
         srv_error(request, response, 422, "about", "%s", error->message);
     } else {
         srv_picture_error(request, response, a->bytes, a->n_bytes, error);
@@ -231,7 +234,7 @@ static void answer(const srv_request *request, const asked *a, srv_response *res
     free(embedding);
     if (status != WI_OK) {
         json_decref(perhaps);
-        refuse(request, a, response, &error);
+        refuse(request, a, &picture, response, &error);
         return;
     }
     json_t *body =
