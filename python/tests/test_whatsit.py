@@ -120,7 +120,8 @@ def test_data_loader_workers(model, how):
 def test_an_interrupt_ends_a_long_call():
     """Ctrl-C in the middle of endless pictures; the model can be used again."""
     program = f"""
-import itertools, sys, whatsit
+import itertools, signal, sys, whatsit
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may ignore it
 model = whatsit.Model()
 def forever():
     for i in itertools.count():
@@ -135,7 +136,10 @@ except KeyboardInterrupt:
     run = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert run.stdout.readline() == "under way\n"
     run.send_signal(signal.SIGINT)
-    assert run.communicate()[0] == "interrupted 1\n" and run.returncode == 0
+    try:
+        assert run.communicate(timeout=120)[0] == "interrupted 1\n" and run.returncode == 0
+    finally:
+        run.kill()
 
 
 def test_answers_and_head_files(model, tmp_path):
