@@ -22,6 +22,7 @@ namespace
 /* Lists: a coarse search costs about what reading the probed ones does. A sample of 64 a list is enough for k-means
  * by faiss's own measure (it warns below 39). */
 constexpr uint64_t least_lists = 64, most_lists = 16384, sample_of_a_list = 64, step = 32768;
+constexpr uint64_t least_sample = 39 * 256; /* of the 256 values that four numbers' byte has */
 constexpr size_t probe_share = 64, least_probed = 32; /* of the lists, for one search */
 
 wi_status fail(wi_error *error, wi_status status, const char *why)
@@ -89,7 +90,7 @@ uint64_t lists_of(uint64_t n_rows)
 std::unique_ptr<faiss::IndexIVFPQ> train(const approximate_rows &rows)
 {
     const uint64_t n_rows = rows.end - rows.first, n_lists = lists_of(n_rows);
-    const uint64_t n_sample = std::min(n_rows, n_lists * sample_of_a_list);
+    const uint64_t n_sample = std::min(n_rows, std::max(least_sample, n_lists * sample_of_a_list));
     const size_t d = rows.dim, n_codes = d % 4 == 0 ? d / 4 : d; /* a byte for four numbers */
     std::vector<float> sample;
     read_rows(rows, rows.first, n_sample, n_rows / n_sample, sample);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exiv2/exiv2.hpp>
 #include <fcntl.h>
@@ -382,6 +383,8 @@ void metadata_start(void)
     Exiv2::LogMsg::setLevel(Exiv2::LogMsg::mute);
     Exiv2::XmpParser::initialize();
     Exiv2::XmpProperties::registerNs(ours_uri, ours_prefix);
+    /* libexiv2 frees a namespace of ours only when told to. */
+    std::atexit([] { Exiv2::XmpProperties::unregisterNs(ours_uri); });
 #ifdef EXV_ENABLE_BMFF
     Exiv2::enableBMFF(true);
 #endif
