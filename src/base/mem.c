@@ -29,3 +29,11 @@ void *wi_arena_take(wi_arena *arena, size_t n, size_t element_bytes)
     arena->used = end;
     return taken;
 }
+
+void *wi_arena_take_floats(wi_arena *arena, size_t a, size_t b, size_t n_floats)
+{
+    size_t n = 0;
+    if (!wi_size_mul(a, b, &n))
+        arena->overflow = true;
+    return wi_arena_take(arena, n, n_floats * sizeof(float));
+}

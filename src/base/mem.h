@@ -24,5 +24,7 @@ typedef struct wi_arena {
 /* n * element_bytes bytes at a 64-byte boundary. While counting, a non-NULL dummy is never
  * dereferenced: returns NULL. */
 void *wi_arena_take(wi_arena *arena, size_t n, size_t element_bytes);
+/* The same of a * b rows of n_floats. */
+void *wi_arena_take_floats(wi_arena *arena, size_t a, size_t b, size_t n_floats);
 
 #endif

@@ -83,3 +83,14 @@ void wi_attend(wi_run *run, const wi_attention *attention)
     job j = {run, attention};
     wi_pool_run(run->pool, attention->batch * attention->n_heads, one_head, &j);
 }
+
+void wi_attend_row(const wi_run *run, int worker, size_t n_heads, size_t width, const float *q,
+                   const float *keys, const float *values, size_t ld, const uint32_t *rows,
+                   size_t n_keys, float *out)
+{
+    const size_t d = width / n_heads;
+    const float scale = 1.0f / sqrtf((float)d);
+    for (size_t h = 0; h < n_heads; h++)
+        run->kern->attend(n_keys, d, scale, q + h * d, keys + h * d, values + h * d, ld, rows,
+                          run->scratch[worker], out + h * d);
+}

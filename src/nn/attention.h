@@ -21,4 +21,10 @@ typedef struct wi_attention {
 } wi_attention;
 void wi_attend(wi_run *run, const wi_attention *attention);
 
+/* One token's heads over the keys that `rows` names, in a job of `worker`.
+ * Shapes: q[width]; keys, values: rows of ld; rows[n_keys]; out[width]. Takes n_keys floats of scratch. */
+void wi_attend_row(const wi_run *run, int worker, size_t n_heads, size_t width, const float *q,
+                   const float *keys, const float *values, size_t ld, const uint32_t *rows,
+                   size_t n_keys, float *out);
+
 #endif

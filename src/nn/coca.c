@@ -1,9 +1,9 @@
 #include "nn/coca.h"
 
 #include "base/error.h"
+#include "nn/attention.h"
 #include "nn/text.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -204,15 +204,6 @@ static void need_coca(const void *tower, size_t max_pictures, wi_run_need *need)
     wi_need_scratch(need, p->n_places);
 }
 
-/* Counts on when a product is too large, so that the arena says so. */
-static float *take_floats(wi_arena *arena, size_t a, size_t b, size_t c)
-{
-    size_t n = 0;
-    if (!wi_size_mul(a, b, &n))
-        arena->overflow = true;
-    return wi_arena_take(arena, n, c * sizeof(float));
-}
-
 static size_t n_selves(const coca *net)
 {
     return (size_t)net->text->params.blocks.n_layers + net->params.n_layers;
@@ -228,12 +219,13 @@ static void take(const void *tower, size_t max_pictures, size_t n_threads, void 
     m->max_pictures = max_pictures;
     m->max_nodes = rows * p->context_length;
     wi_stack_take(&net->stack, rows, 1, net->text->params.blocks.mlp_width, &m->stack, arena);
-    m->grid = take_floats(arena, p->n_places, 1, wi_ld(width));
-    m->seen = take_floats(arena, p->n_places, 1, wi_ld(width));
-    m->cross = take_floats(arena, p->n_layers * max_pictures, p->n_places, wi_ld(2 * width));
-    m->self = take_floats(arena, n_selves(net), m->max_nodes, wi_ld(3 * width));
-    m->q = take_floats(arena, rows, 1, wi_ld(width));
-    m->logits = take_floats(arena, rows, 1, wi_ld(p->vocabulary_size));
+    m->grid = wi_arena_take_floats(arena, p->n_places, 1, wi_ld(width));
+    m->seen = wi_arena_take_floats(arena, p->n_places, 1, wi_ld(width));
+    m->cross =
+        wi_arena_take_floats(arena, p->n_layers * max_pictures, p->n_places, wi_ld(2 * width));
+    m->self = wi_arena_take_floats(arena, n_selves(net), m->max_nodes, wi_ld(3 * width));
+    m->q = wi_arena_take_floats(arena, rows, 1, wi_ld(width));
+    m->logits = wi_arena_take_floats(arena, rows, 1, wi_ld(p->vocabulary_size));
     m->token = wi_arena_take(arena, m->max_nodes, sizeof *m->token);
     m->parent = wi_arena_take(arena, m->max_nodes, sizeof *m->parent);
     m->depth = wi_arena_take(arena, m->max_nodes, sizeof *m->depth);
@@ -327,13 +319,10 @@ static void attend_picture(void *context, size_t i, int worker)
 {
     const asking *a = context;
     const wi_coca_params *p = &a->net->params;
-    const size_t width = p->width, d = width / p->n_heads, ld_kv = wi_ld(2 * width);
+    const size_t width = p->width, ld_kv = wi_ld(2 * width);
     const float *kv = cross_of(a->net, a->m, a->layer, a->rows[i].picture);
-    for (size_t h = 0; h < p->n_heads; h++)
-        a->run->kern->attend(p->n_places, d, 1.0f / sqrtf((float)d),
-                             a->m->q + i * wi_ld(width) + h * d, kv + h * d, kv + width + h * d,
-                             ld_kv, a->m->all, a->run->scratch[worker],
-                             a->m->stack.h + i * wi_ld(width) + h * d);
+    wi_attend_row(a->run, worker, p->n_heads, width, a->m->q + i * wi_ld(width), kv, kv + width,
+                  ld_kv, a->m->all, p->n_places, a->m->stack.h + i * wi_ld(width));
 }
 
 static void crossing_step(wi_run *run, asking *a, size_t n)

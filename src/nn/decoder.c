@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kern/half.h"
+#include "nn/attention.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -228,15 +229,6 @@ static void need_decoder(const void *tower, size_t max_pictures, wi_run_need *ne
     wi_need_scratch(need, memory_rows(p) > p->context_length ? memory_rows(p) : p->context_length);
 }
 
-/* Counts on when a product is too large, so that the arena says so. */
-static void *take_floats(wi_arena *arena, size_t a, size_t b, size_t c)
-{
-    size_t n = 0;
-    if (!wi_size_mul(a, b, &n))
-        arena->overflow = true;
-    return wi_arena_take(arena, n, c * sizeof(float));
-}
-
 static void take(const void *tower, size_t max_pictures, size_t n_threads, void *to,
                  wi_arena *arena)
 {
@@ -246,18 +238,18 @@ static void take(const void *tower, size_t max_pictures, size_t n_threads, void 
     m->max_pictures = max_pictures;
     m->max_rows = rows;
     m->max_nodes = rows * p->context_length;
-    m->seen = take_floats(arena, memory_rows(p), 1, ld);
-    m->grid = take_floats(arena, p->n_places, 1, wi_ld(p->channels));
-    m->pooled = take_floats(arena, 1, 1, wi_ld(p->pooled));
-    m->wide = take_floats(arena, 1, 1, wi_ld((size_t)p->pooled_rows * p->width));
-    m->cross =
-        take_floats(arena, p->n_layers * max_pictures, memory_rows(p), wi_ld(2 * (size_t)p->width));
-    m->self = take_floats(arena, p->n_layers, m->max_nodes, wi_ld(3 * (size_t)p->width));
-    m->x = take_floats(arena, rows, 1, ld);
-    m->h = take_floats(arena, rows, 1, ld);
-    m->q = take_floats(arena, rows, 1, ld);
-    m->mlp = take_floats(arena, rows, 1, wi_ld(p->mlp_width));
-    m->logits = take_floats(arena, rows, 1, wi_ld(p->vocabulary_size));
+    m->seen = wi_arena_take_floats(arena, memory_rows(p), 1, ld);
+    m->grid = wi_arena_take_floats(arena, p->n_places, 1, wi_ld(p->channels));
+    m->pooled = wi_arena_take_floats(arena, 1, 1, wi_ld(p->pooled));
+    m->wide = wi_arena_take_floats(arena, 1, 1, wi_ld((size_t)p->pooled_rows * p->width));
+    m->cross = wi_arena_take_floats(arena, p->n_layers * max_pictures, memory_rows(p),
+                                    wi_ld(2 * (size_t)p->width));
+    m->self = wi_arena_take_floats(arena, p->n_layers, m->max_nodes, wi_ld(3 * (size_t)p->width));
+    m->x = wi_arena_take_floats(arena, rows, 1, ld);
+    m->h = wi_arena_take_floats(arena, rows, 1, ld);
+    m->q = wi_arena_take_floats(arena, rows, 1, ld);
+    m->mlp = wi_arena_take_floats(arena, rows, 1, wi_ld(p->mlp_width));
+    m->logits = wi_arena_take_floats(arena, rows, 1, wi_ld(p->vocabulary_size));
     m->before = wi_arena_take(arena, m->max_nodes, sizeof *m->before);
     m->depth = wi_arena_take(arena, m->max_nodes, sizeof *m->depth);
     m->all = wi_arena_take(arena, memory_rows(p), sizeof *m->all);
@@ -391,17 +383,15 @@ static void attend_self(void *context, size_t i, int worker)
 {
     const asking *a = context;
     const wi_decoder_params *p = &a->net->params;
-    const size_t width = p->width, d = width / p->n_heads, ld = wi_ld(3 * width);
+    const size_t width = p->width, ld = wi_ld(3 * width);
     const float *qkv = self_of(a->net, a->m, a->layer);
     uint32_t node = a->first + (uint32_t)i, *path = a->m->path[worker];
     const float *q = qkv + node * ld;
     const size_t n_keys = a->m->depth[node] + 1;
     for (size_t k = n_keys; k-- > 0; node = a->m->before[node])
         path[k] = node;
-    for (size_t h = 0; h < p->n_heads; h++)
-        a->run->kern->attend(n_keys, d, 1.0f / sqrtf((float)d), q + h * d, qkv + width + h * d,
-                             qkv + 2 * width + h * d, ld, path, a->run->scratch[worker],
-                             a->m->h + i * wi_ld(width) + h * d);
+    wi_attend_row(a->run, worker, p->n_heads, width, q, qkv + width, qkv + 2 * width, ld, path,
+                  n_keys, a->m->h + i * wi_ld(width));
 }
 
 /* h = what they find in the picture. */
@@ -409,13 +399,10 @@ static void attend_picture(void *context, size_t i, int worker)
 {
     const asking *a = context;
     const wi_decoder_params *p = &a->net->params;
-    const size_t width = p->width, d = width / p->n_heads, ld = wi_ld(2 * width);
+    const size_t width = p->width, ld = wi_ld(2 * width);
     const float *kv = cross_of(a->net, a->m, a->layer, a->rows[i].picture);
-    for (size_t h = 0; h < p->n_heads; h++)
-        a->run->kern->attend(memory_rows(p), d, 1.0f / sqrtf((float)d),
-                             a->m->q + i * wi_ld(width) + h * d, kv + h * d, kv + width + h * d, ld,
-                             a->m->all, a->run->scratch[worker],
-                             a->m->h + i * wi_ld(width) + h * d);
+    wi_attend_row(a->run, worker, p->n_heads, width, a->m->q + i * wi_ld(width), kv, kv + width, ld,
+                  a->m->all, memory_rows(p), a->m->h + i * wi_ld(width));
 }
 
 static void block_step(wi_run *run, asking *a, size_t n)

@@ -50,14 +50,11 @@ void wi_pooler_need(const wi_pooler *p, size_t max_images, size_t n_tokens, wi_r
 void wi_pooler_take(const wi_pooler *p, size_t max_images, size_t n_tokens,
                     wi_pooler_memory *memory, wi_arena *arena)
 {
-    const size_t ld = wi_ld(p->dim) * sizeof(float);
-    size_t rows = 0, asked = 0;
-    if (!wi_size_mul(max_images, n_tokens, &rows) || !wi_size_mul(max_images, p->n_queries, &asked))
-        arena->overflow = true;
-    memory->queries = wi_arena_take(arena, p->n_queries, ld);
-    memory->kv = wi_arena_take(arena, rows, wi_ld(2 * (size_t)p->dim) * sizeof(float));
-    memory->h = wi_arena_take(arena, asked, ld);
-    memory->out = wi_arena_take(arena, asked, ld);
+    const size_t ld = wi_ld(p->dim);
+    memory->queries = wi_arena_take_floats(arena, p->n_queries, 1, ld);
+    memory->kv = wi_arena_take_floats(arena, max_images, n_tokens, wi_ld(2 * (size_t)p->dim));
+    memory->h = wi_arena_take_floats(arena, max_images, p->n_queries, ld);
+    memory->out = wi_arena_take_floats(arena, max_images, p->n_queries, ld);
 }
 
 /* The queries are the same for every picture. */

@@ -344,19 +344,15 @@ static void attend_nodes(void *context, size_t index, int worker)
 {
     const asking *a = context;
     const wi_stack *s = a->stack;
-    const size_t width = s->params.width, d = head_dim(s), ld = wi_ld(width);
-    const size_t ld_qkv = wi_ld(3 * width);
-    const float scale = 1.0f / sqrtf((float)d);
+    const size_t width = s->params.width, ld = wi_ld(width), ld_qkv = wi_ld(3 * width);
     const size_t end = (index + 1) * NODES_PER_JOB < a->n ? (index + 1) * NODES_PER_JOB : a->n;
     for (size_t i = index * NODES_PER_JOB; i < end; i++) {
         const uint32_t node = a->rows ? a->rows[i] : a->first + (uint32_t)i;
         uint32_t *room = a->reach->path[worker];
         const size_t n_keys = find_path(a->reach, node, room);
-        for (size_t h = 0; h < s->params.n_heads; h++)
-            a->run->kern->attend(n_keys, d, scale, a->q + i * a->ld_q + h * d,
-                                 a->qkv + width + h * d, a->qkv + 2 * width + h * d, ld_qkv,
-                                 room + a->reach->depth[node] + 1 - n_keys, a->run->scratch[worker],
-                                 a->memory->h + i * ld + h * d);
+        wi_attend_row(a->run, worker, s->params.n_heads, width, a->q + i * a->ld_q, a->qkv + width,
+                      a->qkv + 2 * width, ld_qkv, room + a->reach->depth[node] + 1 - n_keys, n_keys,
+                      a->memory->h + i * ld);
     }
 }
 
