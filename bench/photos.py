@@ -8,6 +8,7 @@ BUILD is the build folder (whatsit, bench_search, whatsit_faiss.so), PHOTOS a fo
 that holds COCO val2017 (bench/search_recall.py says how). SCRATCH takes some GB: 0.8 a million rows; it is kept.
 """
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -79,13 +80,16 @@ def main():
     parser.add_argument("--rows", default="1000000,10000000")
     parser.add_argument("--threads", default="2")
     given = parser.parse_args()
+    if given.val and not importlib.util.find_spec("PIL"):
+        parser.error("--val compares with made copies, which needs Pillow")
     os.makedirs(given.scratch, exist_ok=True)
     env = {**os.environ, "XDG_DATA_HOME": os.path.join(given.scratch, "data"),
            "XDG_CACHE_HOME": os.path.join(given.scratch, "cache")}
     vectors = library(given, env)
     program = os.path.join(given.build, "whatsit")
     if given.val:
-        subprocess.run([sys.executable, os.path.join(HERE, "search_cut.py"), program], env=env, check=True)
+        subprocess.run([sys.executable, os.path.join(HERE, "search_cut.py"), program, "--folder", given.val], env=env,
+                       check=True)
         subprocess.run([sys.executable, os.path.join(HERE, "duplicates.py"), program, given.val], env=env, check=True)
     millions(given, env, vectors)
 

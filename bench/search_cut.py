@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What `whatsit search` finds of what is there and of what is not.
 
-    bench/search_cut.py PROGRAM [--library NAME] [--model MODEL]
+    bench/search_cut.py PROGRAM [--library NAME] [--model MODEL] [--folder DIR]
 
-The library holds COCO val2017 (or other photos of everyday scenes): the first list names what is in it many times, the
-second what is not. Prints the highest confidence of each search, and for some cut-offs how many searches find something.
+The library holds COCO val2017, or DIR in it does: the first list names what is in it many times, the second what is
+not. (Among all of COCO's photos many of the second list are there: penguins, a space shuttle, a hummingbird.) Prints the highest confidence of each search, and for some cut-offs how many searches find something.
 """
 import argparse
 import json
@@ -28,8 +28,9 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--library")
     parser.add_argument("--model")
+    parser.add_argument("--folder")
     given = parser.parse_args()
-    options = [w for name in ("library", "model") if getattr(given, name) for w in (f"--{name}", getattr(given, name))]
+    options = [w for name in ("library", "model", "folder") if getattr(given, name) for w in (f"--{name}", getattr(given, name))]
     for title, queries in (("there", PRESENT), ("not there", ABSENT)):
         best = []
         for query in queries:
