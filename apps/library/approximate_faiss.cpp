@@ -23,7 +23,7 @@ namespace
  * by faiss's own measure (it warns below 39). */
 constexpr uint64_t least_lists = 64, most_lists = 16384, sample_of_a_list = 64, step = 32768;
 constexpr uint64_t least_sample = 39 * 256; /* of the 256 values that four numbers' byte has */
-constexpr size_t probe_share = 64, least_probed = 32; /* of the lists, for one search */
+constexpr size_t probe_share = 32, least_probed = 64; /* of the lists, for one search */
 
 wi_status fail(wi_error *error, wi_status status, const char *why)
 {
