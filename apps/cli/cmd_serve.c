@@ -1,6 +1,7 @@
 /* whatsit serve: heads and answers over HTTP. */
 #include "heads.h"
 #include "paths.h"
+#include "photo_library.h"
 #include "serving.h"
 #include "settings.h"
 #include "term.h"
@@ -25,6 +26,12 @@ static const cli_option options[] = {
     {"admin", 0, "SOCKET", false,
      "keys, usage and models over HTTP, at this path, for this user alone", "@file"},
     {"web", 0, "DIR", false, "serve the files of this folder as well: the web app", "@dir"},
+#ifdef WHATSIT_LIBRARY
+    {"library", 0, "NAME", true,
+     "show the photos of this library ('whatsit index'): to keys, this machine and --allow", NULL},
+    {"thumbnails", 0, "MB", false, "disk for small copies of its photos (512; 0: none is kept)",
+     NULL},
+#endif
     {"require-key", 0, NULL, false, "not even requests from this machine go without a key", NULL},
     {"anonymous", 0, NULL, false, "anybody may ask without a key, slowly", NULL},
     {"allow", 0, "RANGE", true,
@@ -242,6 +249,35 @@ static int read_names(const cli_args *args, cli_serving *out)
     return CLI_OK;
 }
 
+#ifdef WHATSIT_LIBRARY
+static int read_libraries(cli_app *app, const cli_args *args, cli_serving *out)
+{
+    srv_config *config = &out->config;
+    const char *name;
+    size_t position = 0;
+    long megabytes = 0;
+    int status = cli_args_number(args, "thumbnails", 0, 1L << 30, 512, &megabytes);
+    config->thumbnails_bytes = (int64_t)megabytes << 20;
+    while (status == CLI_OK && (name = cli_args_next(args, "library", &position))) {
+        if (!cli_name_ok(name)) {
+            return cli_usage(args->verb, "'%s' cannot be the name of a library", name);
+        }
+        if (config->n_libraries == SRV_MAX_LIBRARIES) {
+            return cli_usage(args->verb, "--library at most %d times", SRV_MAX_LIBRARIES);
+        }
+        char *folder = cli_library_folder(name);
+        if (!folder) {
+            cli_error(app, "there is no home folder with libraries: set XDG_DATA_HOME");
+            return CLI_FAILED;
+        }
+        out->library_paths[config->n_libraries] = folder;
+        config->libraries[config->n_libraries++] = (srv_named_path){name, folder};
+    }
+    config->thumbnails = out->thumbnails = cli_cache_path("thumbnails");
+    return status;
+}
+#endif
+
 /* Other users of the machine can read the command line of a program: a password in it is written over. */
 static void hide_password(const char *word)
 {
@@ -287,6 +323,9 @@ int cli_serving_read(cli_app *app, const cli_args *args, cli_serving *out)
     status = status ? status : read_log(args, &config->log);
     status = status ? status : read_names(args, out);
     status = status ? status : read_models(app, args, out);
+#ifdef WHATSIT_LIBRARY
+    status = status ? status : read_libraries(app, args, out);
+#endif
     if (status == CLI_OK && cli_args_has(args, "require-key") && cli_args_has(args, "anonymous")) {
         status = cli_usage(args->verb, "--require-key and --anonymous contradict each other");
     }
@@ -326,6 +365,10 @@ void cli_serving_free(cli_serving *serving)
     for (size_t i = 0; i < SRV_MAX_ALIASES; i++) {
         free(serving->alias_names[i]);
     }
+    for (size_t i = 0; i < SRV_MAX_LIBRARIES; i++) {
+        free(serving->library_paths[i]);
+    }
+    free(serving->thumbnails);
     free(serving->heads);
     free(serving->everyday);
     free(serving->nouns);

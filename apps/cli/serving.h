@@ -9,6 +9,7 @@ typedef struct cli_serving {
     srv_config config;
     char address[64];
     char *model_paths[SRV_MAX_MODELS], *alias_names[SRV_MAX_ALIASES];
+    char *library_paths[SRV_MAX_LIBRARIES], *thumbnails;
     char *heads, *everyday, *nouns, *describer, *database;
 } cli_serving;
 

@@ -31,15 +31,17 @@ static char *sentence_of(const char *label)
     return text;
 }
 
-static wi_status embed_nouns(wi_session *session, const wi_label_list_info *nouns, background *out,
-                             wi_error *error)
+wi_status background_embed_list(wi_session *session, const wi_label_list *list, background *out,
+                                wi_error *error)
 {
-    const size_t n = nouns->n_labels / STRIDE;
+    wi_label_list_info nouns;
+    wi_label_list_get_info(list, &nouns);
+    const size_t n = nouns.n_labels / STRIDE;
     char **texts = calloc(n + 1, sizeof *texts);
     out->rows = calloc(n + 1, out->dim * sizeof *out->rows);
     wi_status status = texts && out->rows ? WI_OK : fail(error, WI_ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < n && status == WI_OK; i++) {
-        texts[i] = sentence_of(nouns->labels[i * STRIDE]);
+        texts[i] = sentence_of(nouns.labels[i * STRIDE]);
         status = texts[i] ? WI_OK : fail(error, WI_ERR_NOMEM, "out of memory");
     }
     if (status == WI_OK) {
@@ -63,11 +65,9 @@ wi_status background_embed(wi_session *session, const char *nouns_path, backgrou
                            wi_error *error)
 {
     wi_label_list *list = NULL;
-    wi_label_list_info info;
     wi_status status = wi_label_list_open(nouns_path, &list, error);
     if (status == WI_OK) {
-        wi_label_list_get_info(list, &info);
-        status = embed_nouns(session, &info, out, error);
+        status = background_embed_list(session, list, out, error);
     }
     wi_label_list_close(&list);
     return status;

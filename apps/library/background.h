@@ -1,8 +1,9 @@
-/* What else a photo might show: by it a search tells whether a photo fits its words at all. The command line's searches and
- * the server's go by it alike. */
+/* What else a photo might show: by it a search tells whether a photo fits its words at all. The command line's searches,
+ * the server's and the web app's go by it alike. */
 #ifndef LIBRARY_BACKGROUND_H
 #define LIBRARY_BACKGROUND_H
 
+#include <whatsit/labels.h>
 #include <whatsit/session.h>
 
 /* From this confidence on a photo is shown, unless something else is said (bench/search_cut.py). */
@@ -19,6 +20,9 @@ typedef struct background {
  * Errors: those of the list and of encoding; WI_ERR_NOMEM */
 wi_status background_embed(wi_session *session, const char *nouns_path, background *out,
                            wi_error *error);
+/* The same of a list that is open. */
+wi_status background_embed_list(wi_session *session, const wi_label_list *list, background *out,
+                                wi_error *error);
 void background_close(background *all);
 
 /* How sure it is that a photo shows what the query says rather than one of the other things, 0..1; NaN

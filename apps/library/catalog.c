@@ -580,6 +580,95 @@ void catalog_free_photo(catalog_photo *photo)
     *photo = (catalog_photo){0};
 }
 
+/* ---- one content ---- */
+
+/* "/home/ann/Pictures" -> 10: what stands before the folder's own name. */
+static size_t above(const char *root)
+{
+    const char *slash = strrchr(root, '/');
+    return slash ? (size_t)(slash - root) + 1 : 0;
+}
+
+static wi_status take_seen(const db_result *result, catalog_seen *out)
+{
+    out->places = calloc(result->n_rows + 1, sizeof *out->places);
+    for (size_t i = 0; i < result->n_rows && out->places; i++) {
+        catalog_place *place = &out->places[i];
+        char *root = take_path(result, i, 1);
+        place->path = take_path(result, i, 0);
+        if (!place->path || !root) {
+            free(root);
+            free(place->path);
+            return WI_ERR_NOMEM;
+        }
+        place->n_above = above(root);
+        place->stamp = (catalog_stamp){db_cell_int(result, i, 2), db_cell_int(result, i, 3),
+                                       db_cell_int(result, i, 4)};
+        free(root);
+        out->n_places++;
+    }
+    if (result->n_rows > 0) {
+        const db_value *sha = db_cell(result, 0, 5);
+        if (sha->n_bytes == CATALOG_SHA_BYTES) {
+            memcpy(out->sha, sha->bytes, CATALOG_SHA_BYTES);
+        }
+        out->row = db_cell_int(result, 0, 6);
+        out->width_px = db_cell_int(result, 0, 7);
+        out->height_px = db_cell_int(result, 0, 8);
+        out->taken = db_cell_int(result, 0, 9);
+    }
+    return out->places ? WI_OK : WI_ERR_NOMEM;
+}
+
+static wi_status look_up(catalog *cat, const char *sql, const db_value *values, catalog_seen *out,
+                         wi_error *error)
+{
+    db_result result = {0};
+    *out = (catalog_seen){.row = -1};
+    wi_status status = run(cat, sql, values, 2, &result, error);
+    if (status == WI_OK && take_seen(&result, out) != WI_OK) {
+        catalog_free_seen(out);
+        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    db_result_free(&result);
+    return status;
+}
+
+#define SEEN                                                                                       \
+    "SELECT file.path, root.path, file.n_bytes, mtime_ns, inode, sha, coalesce(vector.row, -1),"   \
+    " width, height, coalesce(taken, mtime_ns / 1000000000) FROM "
+
+wi_status catalog_seen_at(catalog *cat, int64_t model, int64_t row, catalog_seen *out,
+                          wi_error *error)
+{
+    const db_value values[] = {db_int(model), db_int(row)};
+    return look_up(cat,
+                   SEEN "vector JOIN content ON content.id = vector.content JOIN file ON"
+                        " file.content = content.id JOIN root ON root.id = file.root"
+                        " WHERE vector.model = $1 AND vector.row = $2 ORDER BY file.path",
+                   values, out, error);
+}
+
+wi_status catalog_seen_of(catalog *cat, int64_t model, const uint8_t sha[CATALOG_SHA_BYTES],
+                          catalog_seen *out, wi_error *error)
+{
+    const db_value values[] = {db_int(model), db_blob(sha, CATALOG_SHA_BYTES)};
+    return look_up(cat,
+                   SEEN "content JOIN file ON file.content = content.id JOIN root ON root.id ="
+                        " file.root LEFT JOIN vector ON vector.model = $1 AND vector.content ="
+                        " content.id WHERE sha = $2 ORDER BY file.path",
+                   values, out, error);
+}
+
+void catalog_free_seen(catalog_seen *seen)
+{
+    for (size_t i = 0; i < seen->n_places; i++) {
+        free(seen->places[i].path);
+    }
+    free(seen->places);
+    *seen = (catalog_seen){.row = -1};
+}
+
 wi_status catalog_count(catalog *cat, int64_t model, catalog_counts *out, wi_error *error)
 {
     db_result result = {0};

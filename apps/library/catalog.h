@@ -141,6 +141,29 @@ wi_status catalog_photo_of(catalog *cat, int64_t model, int64_t row, const catal
                            catalog_photo *out, wi_error *error);
 void catalog_free_photo(catalog_photo *photo);
 
+/* One file of a content. */
+typedef struct catalog_place {
+    char *path;
+    size_t n_above; /* bytes of path before the name of the folder that was indexed */
+    catalog_stamp stamp;
+} catalog_place;
+
+/* A content with all files that have it, sorted by path. */
+typedef struct catalog_seen {
+    uint8_t sha[CATALOG_SHA_BYTES];
+    int64_t row; /* of the model's index; -1: it has none */
+    int64_t width_px, height_px, taken;
+    catalog_place *places;
+    size_t n_places;
+} catalog_seen;
+/* The content whose embedding is that row, or that has that hash. n_places 0: no file has it any more.
+ * Owns: the caller frees with catalog_free_seen. */
+wi_status catalog_seen_at(catalog *cat, int64_t model, int64_t row, catalog_seen *out,
+                          wi_error *error);
+wi_status catalog_seen_of(catalog *cat, int64_t model, const uint8_t sha[CATALOG_SHA_BYTES],
+                          catalog_seen *out, wi_error *error);
+void catalog_free_seen(catalog_seen *seen);
+
 typedef struct catalog_counts {
     int64_t files, contents, unreadable, with_vector;
 } catalog_counts;

@@ -103,6 +103,20 @@ static bool is_own_name(const srv_config *config, const char *host)
     return (config->host && !strcasecmp(name, config->host)) || !strcmp(name, config->address);
 }
 
+/* An address as it is written, such as "192.168.1.5:8080" or "[fe80::1]": no page of the web can have it for a name. */
+static bool is_address(const char *host)
+{
+    char name[80];
+    uint8_t bytes[16];
+    const bool v6 = host[0] == '[';
+    const size_t n = v6 ? strcspn(host, "]") : strcspn(host, ":");
+    if (n == 0 || n >= sizeof name) {
+        return false;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)(n - v6), host + v6);
+    return inet_pton(v6 ? AF_INET6 : AF_INET, name, bytes) == 1;
+}
+
 static bool is_allowed_origin(const srv_config *config, const srv_request *request)
 {
     const char *origin = srv_pairs_get(&request->headers, "Origin");
@@ -360,6 +374,35 @@ bool srv_access_begin(srv_access *access, srv_request *request, srv_response *re
     }
     if (!take_quota(access, request, response)) {
         srv_limits_leave(access->limits, request->key.id);
+        return false;
+    }
+    return true;
+}
+
+bool srv_access_may_see_own(const srv_access *access, const srv_request *request,
+                            srv_response *response)
+{
+    const srv_config *config = access->config;
+    const char *host = srv_pairs_get(&request->headers, "Host");
+    if (request->key.id) {
+        const bool limited = request->key.only_heads && request->key.only_heads[0];
+        if (limited) {
+            srv_error(
+                request, response, 403, "limited_key",
+                "this key is for some heads only, and does not see the photos of this server");
+        }
+        return !limited;
+    }
+    if (!(request->is_local && !config->require_key) && !request->is_allowed) {
+        srv_error(request, response, 401, "no_key",
+                  "a key is needed for the photos of this server: send it as 'Authorization: "
+                  "Bearer KEY'");
+        return false;
+    }
+    if (!(is_own_name(config, host) || is_address(host)) || !is_allowed_origin(config, request)) {
+        srv_error(request, response, 403, "foreign_page",
+                  "without a key, photos are shown to this server's own pages alone; a name of it "
+                  "is given with --host");
         return false;
     }
     return true;

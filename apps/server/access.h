@@ -23,6 +23,11 @@ bool srv_access_may_send(srv_access *access, const srv_request *request, srv_res
 /* Who asks, and may they? Fills request->key, and takes the cost from the quotas. False: response is
  * the refusal. On true the caller calls srv_access_end. */
 bool srv_access_begin(srv_access *access, srv_request *request, srv_response *response);
+/* May it see what is the operator's own, such as photos? Keys may that are not limited to some heads, and without a key
+ * this machine and addresses that are allowed, also where anybody may ask the rest. For requests that were let in.
+ * False: response is the refusal. */
+bool srv_access_may_see_own(const srv_access *access, const srv_request *request,
+                            srv_response *response);
 void srv_access_end(srv_access *access, srv_request *request);
 
 #endif

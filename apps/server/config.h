@@ -13,6 +13,7 @@ typedef struct srv_named_path {
     const char *path;
 } srv_named_path;
 
+enum { SRV_MAX_LIBRARIES = 8 };
 enum { SRV_MAX_MODELS = 8, SRV_MAX_ALIASES = 32, SRV_MAX_ORIGINS = 16, SRV_MAX_PROXIES = 30 };
 
 /* Strings are borrowed for the server's life. */
@@ -25,7 +26,11 @@ typedef struct srv_config {
     const char *heads;     /* folder of shipped label lists; NULL: none */
     const char *describer; /* file of sentences for the models; NULL: none */
     const char *nouns;     /* label list by which searches tell what fits; NULL: they cannot */
-    const char *everyday;  /* label list of the head that answers when none is named; NULL: none */
+    srv_named_path libraries[SRV_MAX_LIBRARIES]; /* of photos, to be shown: name -> folder */
+    size_t n_libraries;
+    const char *thumbnails;   /* folder to keep their small copies in; NULL: none are kept */
+    int64_t thumbnails_bytes; /* and how much, at most */
+    const char *everyday; /* label list of the head that answers when none is named; NULL: none */
     srv_named_path models[SRV_MAX_MODELS];
     size_t n_models;                         /* the first is the default */
     srv_named_path aliases[SRV_MAX_ALIASES]; /* name -> name of a model */

@@ -22,6 +22,7 @@ srv_handler srv_handle_cohere_embed, srv_handle_ollama_embed;
 srv_handler srv_handle_usage;
 srv_handler srv_handle_index_put, srv_handle_index_status, srv_handle_index_get;
 srv_handler srv_handle_index_delete, srv_handle_search;
+srv_handler srv_handle_libraries, srv_handle_photo, srv_handle_thumbnail, srv_handle_preview;
 struct srv_model;
 /* What everybody may know of a model that is served. */
 json_t *srv_model_json(struct srv_model *model, bool is_default);

@@ -2,6 +2,7 @@
 #include "fields.h"
 #include "handlers.h"
 #include "models.h"
+#include "photos_json.h"
 #include "pictures.h"
 #include "search.h"
 #include "services.h"
@@ -368,6 +369,7 @@ typedef struct texts {
 
 typedef struct searching {
     srv_model *model;
+    srv_library *library; /* of the operator's; NULL: the asker's own index */
     const char *words;
     texts nots, ids;       /* ids: of pictures that are there already */
     item likes[MAX_PARTS]; /* pictures that come with the request */
@@ -387,8 +389,8 @@ static void free_searching(searching *s)
     srv_parts_free(&s->parts);
 }
 
-static const char *const search_names[] = {"q",     "not",    "like_id", "top",   "min", "model",
-                                           "exact", "strict", "no_exif", "alpha", NULL};
+static const char *const search_names[] = {"q",     "not",   "like_id", "library", "top",   "min",
+                                           "model", "exact", "strict",  "no_exif", "alpha", NULL};
 
 /* A text or a list of them, from the body or the query. */
 static bool read_texts(const srv_request *request, const json_t *body, const char *name, texts *out,
@@ -456,6 +458,7 @@ static bool read_search_json(srv_request *request, searching *s, srv_response *r
         {"not", SRV_TEXT | SRV_TEXTS | SRV_NULL},
         {"like", SRV_TEXT | SRV_TEXTS | SRV_NULL},
         {"like_id", SRV_TEXT | SRV_TEXTS | SRV_NULL},
+        {"library", SRV_TEXT | SRV_NULL},
         {"top", SRV_NUMBER | SRV_NULL},
         {"min", SRV_REAL | SRV_NULL},
         READING,
@@ -506,6 +509,10 @@ static bool read_search(srv_request *request, searching *s, srv_response *respon
         srv_error(request, response, 400, "no_query", "give words ('q'), 'like' or 'like_id'");
         good = false;
     }
+    const char *library = good ? srv_text_of(request, s->body, "library") : NULL;
+    if (library && !(s->library = srv_read_library(request, library, response))) {
+        good = false;
+    }
     return good;
 }
 
@@ -551,6 +558,28 @@ static wi_status add_words(const srv_request *request, const searching *s, float
     return status;
 }
 
+/* The vector of a picture that is there already. The caller frees with store_vector_free. */
+static wi_status row_of(const srv_request *request, const searching *s, const char *id,
+                        store_vector *out, wi_error *error)
+{
+    const srv_model_about *about = srv_model_describe(s->model);
+    catalog_seen seen = {.row = -1};
+    if (!s->library) {
+        return store_vector_get(request->services->store, srv_request_owner(request),
+                                about->fingerprint, id, out, error);
+    }
+    float *row = calloc(about->dim, sizeof *row);
+    wi_status status = row ? srv_library_photo(s->library, about, id, &seen, row, error)
+                           : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    catalog_free_seen(&seen);
+    if (status != WI_OK) {
+        free(row);
+        return status;
+    }
+    *out = (store_vector){.row = row, .dim = about->dim};
+    return WI_OK;
+}
+
 /* False: response says why. */
 static bool add_pictures(const srv_request *request, const searching *s, float *query, float *row,
                          size_t dim, srv_response *response)
@@ -568,9 +597,7 @@ static bool add_pictures(const srv_request *request, const searching *s, float *
     }
     for (size_t i = 0; i < s->ids.n; i++) {
         store_vector there = {0};
-        if (store_vector_get(request->services->store, srv_request_owner(request),
-                             srv_model_describe(s->model)->fingerprint, s->ids.items[i], &there,
-                             &error) != WI_OK) {
+        if (row_of(request, s, s->ids.items[i], &there, &error) != WI_OK) {
             srv_error_of(request, response, &error);
             return false;
         }
@@ -582,41 +609,86 @@ static bool add_pictures(const srv_request *request, const searching *s, float *
     return true;
 }
 
+static json_t *hit_json(const char *id, float score, double confidence, json_t *meta)
+{
+    return json_pack("{s:s,s:f,s:o,s:o}", "id", id, "score", (double)score, "confidence",
+                     isnan(confidence) ? json_null() : json_real(confidence), "meta", meta);
+}
+
 static json_t *found_json(const srv_found *found, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
-        json_t *one = json_pack("{s:s,s:f,s:o}", "id", found[i].vector.id, "score",
-                                (double)found[i].score, "meta", meta_json(found[i].vector.meta));
-        json_object_set_new(one, "confidence",
-                            isnan(found[i].confidence) ? json_null()
-                                                       : json_real(found[i].confidence));
-        json_array_append_new(list, one);
+        json_array_append_new(list, hit_json(found[i].vector.id, found[i].score,
+                                             found[i].confidence, meta_json(found[i].vector.meta)));
     }
+    return list;
+}
+
+static json_t *photos_json(const srv_photo *photos, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char hex[65];
+        srv_photo_id(&photos[i].seen, hex);
+        json_array_append_new(list, hit_json(hex, photos[i].score, photos[i].confidence,
+                                             srv_photo_json(&photos[i].seen)));
+    }
+    return list;
+}
+
+/* NULL: error says why. */
+static json_t *search_library(const srv_request *request, const searching *s, const float *query,
+                              bool is_words, wi_error *error)
+{
+    srv_photo *photos = NULL;
+    size_t n = 0;
+    srv_library_query how = {.vector = query, .top = s->top, .least = s->least};
+    wi_status status =
+        is_words ? srv_search_background(request->services->search, s->model, &how.words, error)
+                 : WI_OK;
+    if (status == WI_OK) {
+        status =
+            srv_library_search(s->library, srv_model_describe(s->model), &how, &photos, &n, error);
+    }
+    json_t *list = status == WI_OK ? photos_json(photos, n) : NULL;
+    srv_photos_free(&photos, n);
+    return list;
+}
+
+static json_t *search_own(const srv_request *request, const searching *s, const float *query,
+                          bool is_words, wi_error *error)
+{
+    srv_found *found = NULL;
+    size_t n = 0;
+    const srv_query how = {.owner = srv_request_owner(request),
+                           .vector = query,
+                           .top = s->top,
+                           .is_words = is_words,
+                           .least = s->least};
+    if (srv_search_run(request->services->search, s->model, &how, &found, &n, error) != WI_OK) {
+        return NULL;
+    }
+    json_t *list = found_json(found, n);
+    srv_found_free(&found, n);
     return list;
 }
 
 static void search(const srv_request *request, const searching *s, float *query, size_t dim,
                    srv_response *response)
 {
-    srv_found *found = NULL;
-    size_t n = 0;
+    const bool is_words = s->n_likes == 0 && s->ids.n == 0;
     wi_error error = {0};
-    const srv_query how = {.owner = srv_request_owner(request),
-                           .vector = query,
-                           .top = s->top,
-                           .is_words = s->n_likes == 0 && s->ids.n == 0,
-                           .least = s->least};
     wi_normalise(query, 1, dim);
-    if (srv_search_run(request->services->search, s->model, &how, &found, &n, &error) != WI_OK) {
+    json_t *found = s->library ? search_library(request, s, query, is_words, &error)
+                               : search_own(request, s, query, is_words, &error);
+    if (!found) {
         srv_error_of(request, response, &error);
         return;
     }
     srv_json(response, 200,
              json_pack("{s:s,s:o,s:o}", "model", srv_model_describe(s->model)->name, "min",
-                       how.is_words ? json_real(s->least) : json_null(), "results",
-                       found_json(found, n)));
-    srv_found_free(&found, n);
+                       is_words ? json_real(s->least) : json_null(), "results", found));
 }
 
 void srv_handle_search(srv_request *request, srv_response *response)

@@ -1,5 +1,4 @@
 #include "search.h"
-#include "../library/background.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -89,8 +88,8 @@ static kept *keep(srv_search *s, kept *made)
 }
 
 /* By the server's own account: whoever asks next finds it ready. *out NULL: nothing can be told. */
-static wi_status background_of(srv_search *s, srv_model *model, const background **out,
-                               wi_error *error)
+wi_status srv_search_background(srv_search *s, srv_model *model, const background **out,
+                                wi_error *error)
 {
     const srv_model_about *about = srv_model_describe(model);
     const srv_asker self = {.client = 0};
@@ -224,7 +223,7 @@ wi_status srv_search_run(srv_search *s, srv_model *model, const srv_query *q, sr
     const size_t k = sifts ? more : q->top;
     *n = 0;
     *out = NULL;
-    wi_status status = q->is_words ? background_of(s, model, &words, error) : WI_OK;
+    wi_status status = q->is_words ? srv_search_background(s, model, &words, error) : WI_OK;
     srv_found *best = calloc(k, sizeof *best);
     if (status == WI_OK && !best) {
         status = store_fail(error, WI_ERR_NOMEM, "out of memory");

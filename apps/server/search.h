@@ -2,6 +2,7 @@
 #ifndef SERVER_SEARCH_H
 #define SERVER_SEARCH_H
 
+#include "../library/background.h"
 #include "../store/store.h"
 #include "config.h"
 #include "model.h"
@@ -13,6 +14,11 @@ double srv_search_least(void);
 
 wi_status srv_search_open(const srv_config *config, store *st, srv_search **out, wi_error *error);
 void srv_search_close(srv_search **search);
+
+/* What else a picture might show, for this model, made when it is first needed; borrowed from the search. *out NULL: it
+ * cannot be told. Errors: those of the text tower */
+wi_status srv_search_background(srv_search *search, srv_model *model, const background **out,
+                                wi_error *error);
 
 typedef struct srv_query {
     const char *owner;

@@ -9,10 +9,12 @@
 #include "health.h"
 #include "http.h"
 #include "jobs.h"
+#include "libraries.h"
 #include "memory.h"
 #include "metrics.h"
 #include "models.h"
 #include "search.h"
+#include "thumbnails.h"
 #include "web.h"
 #include "webhook.h"
 #include <malloc.h>
@@ -102,6 +104,10 @@ static wi_status open_parts(srv_server *server, wi_error *error)
                     : srv_heads_open(server->engine, config, parts->store, parts->memory,
                                      &parts->heads, error);
     status = status ? status : srv_search_open(config, parts->store, &parts->search, error);
+    status = status ? status : srv_libraries_open(server->engine, config, &parts->libraries, error);
+    status = status ? status
+                    : srv_thumbnails_open(config->thumbnails, config->thumbnails_bytes,
+                                          &parts->thumbnails, error);
     if (status == WI_OK && config->web) {
         status = srv_web_open(config->web, &parts->web, error);
     }
@@ -246,6 +252,8 @@ void srv_server_close(srv_server **server)
     srv_webhook_close(&s->parts.webhook);
     srv_web_close(&s->parts.web);
     srv_heads_close(&s->parts.heads);
+    srv_thumbnails_close(&s->parts.thumbnails);
+    srv_libraries_close(&s->parts.libraries);
     srv_search_close(&s->parts.search);
     srv_catalog_close(&s->parts.catalog);
     srv_access_close(&s->parts.access);

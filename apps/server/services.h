@@ -22,6 +22,8 @@ struct srv_log;
 struct srv_burden;
 struct srv_webhook;
 struct srv_search;
+struct srv_libraries;
+struct srv_thumbnails;
 struct srv_server;
 
 typedef struct srv_services {
@@ -38,6 +40,8 @@ typedef struct srv_services {
     struct srv_health *health;
     struct srv_webhook *webhook;
     struct srv_search *search;
+    struct srv_libraries *libraries; /* of photos */
+    struct srv_thumbnails *thumbnails;
     struct srv_log *log;
     struct srv_web *web;       /* NULL: none */
     struct srv_http *http;     /* NULL: requests do not come by HTTP */
