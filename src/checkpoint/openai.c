@@ -495,15 +495,15 @@ static void read_decoder(wi_config *config, const wi_json *json, wi_activation a
         return;
     }
     refuse(config, json, options, 1);
-    wi_coca_params p = {.width = wi_config_u32(config, json, "width", 512),
-                        .n_layers = wi_config_u32(config, json, "layers", 12),
-                        .n_heads = wi_config_u32(config, json, "heads", 8),
-                        .activation = activation,
-                        .ln_eps = 1e-5f,
-                        .context_length = wi_config_u32(config, json, "context_length", 77),
-                        .vocabulary_size = text.vocabulary_size,
-                        .end_token = text.end_token,
-                        .n_places = image.pool_queries ? image.pool_queries - 1 : 0};
+    wi_sayer_params p = {.width = wi_config_u32(config, json, "width", 512),
+                         .n_layers = wi_config_u32(config, json, "layers", 12),
+                         .n_heads = wi_config_u32(config, json, "heads", 8),
+                         .activation = activation,
+                         .ln_eps = 1e-5f,
+                         .context_length = wi_config_u32(config, json, "context_length", 77),
+                         .vocabulary_size = text.vocabulary_size,
+                         .end_token = text.end_token,
+                         .n_places = image.pool_queries ? image.pool_queries - 1 : 0};
     p.mlp_width = p.width <= WI_MAX_WIDTH ? 4 * p.width : 0;
     p.start_token = p.end_token - 1;
     if (p.context_length > text.context_length)
@@ -512,7 +512,7 @@ static void read_decoder(wi_config *config, const wi_json *json, wi_activation a
         wi_config_fail(config, WI_ERR_FORMAT,
                        "'multimodal_cfg' is %u wide, what it sees %u: open_clip needs them equal",
                        p.width, params->embedding_dim);
-    wi_tower_params_set(&params->tower[WI_ROLE_DECODER], &wi_coca_kind, &p);
+    wi_tower_params_set(&params->tower[WI_ROLE_DECODER], &wi_coca_kind, &(wi_coca_params){p});
 }
 
 void wi_source_open_clip_preprocess(wi_config *config, const wi_json *json, wi_preprocess *how)

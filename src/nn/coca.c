@@ -39,68 +39,17 @@ typedef struct memory {
 
 /* --- parameters --- */
 
-#define KEY(name) "whatsit.decoder." name
-#define SIZE(name, member, most)                                                                   \
-    WI_U32(KEY(name), wi_coca_params, member, most, WI_FIELD_REQUIRED, 0)
-enum { MAX_PLACES = WI_MAX_IMAGE_PX };
-static const wi_field fields[] = {
-    SIZE("width", width, WI_MAX_WIDTH),
-    SIZE("layers", n_layers, WI_MAX_LAYERS),
-    SIZE("heads", n_heads, WI_MAX_HEADS),
-    SIZE("mlp_width", mlp_width, 8 * WI_MAX_WIDTH),
-    SIZE("activation", activation, WI_N_ACTIVATIONS - 1),
-    WI_F32(KEY("ln_eps"), wi_coca_params, ln_eps, WI_FIELD_REQUIRED, 0),
-    SIZE("context_length", context_length, WI_MAX_CONTEXT),
-    SIZE("vocabulary_size", vocabulary_size, WI_MAX_VOCABULARY),
-    SIZE("start_token", start_token, WI_MAX_VOCABULARY),
-    SIZE("end_token", end_token, WI_MAX_VOCABULARY),
-    SIZE("places", n_places, MAX_PLACES),
-    {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
-
-static wi_block_params blocks_of(const wi_coca_params *p)
-{
-    return (wi_block_params){.width = p->width,
-                             .n_layers = p->n_layers,
-                             .n_heads = p->n_heads,
-                             .mlp_width = p->mlp_width,
-                             .activation = p->activation,
-                             .ln_eps = p->ln_eps};
-}
-
-static wi_status bad(wi_error *error, const char *what, uint32_t value)
-{
-    return wi_fail(error, WI_ERR_FORMAT, "decoder: %s: %u is not supported", what, value);
-}
+static const wi_field fields[] = {WI_SAYER_FIELDS(wi_coca_params, say),
+                                  {NULL, WI_FIELD_U32, 0, 0, 0, 0, 0}};
 
 static wi_status check(const void *values, wi_error *error)
 {
-    const wi_coca_params *p = values;
-    const wi_block_params blocks = blocks_of(p);
-    if (wi_out_of_range(p->context_length, WI_MAX_CONTEXT) || p->context_length < 3)
-        return bad(error, "context length", p->context_length);
-    if (wi_out_of_range(p->vocabulary_size, WI_MAX_VOCABULARY))
-        return bad(error, "vocabulary size", p->vocabulary_size);
-    if (p->start_token >= p->vocabulary_size)
-        return bad(error, "start token", p->start_token);
-    if (p->end_token >= p->vocabulary_size || p->end_token == p->start_token)
-        return bad(error, "end token", p->end_token);
-    if (wi_out_of_range(p->n_places, MAX_PLACES))
-        return bad(error, "places", p->n_places);
-    return wi_block_params_check(&blocks, "decoder", error);
+    return wi_sayer_check(&((const wi_coca_params *)values)->say, error);
 }
 
 static void describe(const void *values, wi_tower_facts *out)
 {
-    const wi_coca_params *p = values;
-    *out = (wi_tower_facts){.context_length = p->context_length,
-                            .vocabulary_size = p->vocabulary_size,
-                            .start_token = (int32_t)p->start_token,
-                            .end_token = (int32_t)p->end_token,
-                            .width = p->width,
-                            .n_layers = p->n_layers,
-                            .n_heads = p->n_heads,
-                            .mlp_width = p->mlp_width,
-                            .activation = wi_activation_name(p->activation)};
+    *out = wi_sayer_facts(&((const wi_coca_params *)values)->say);
 }
 
 /* --- what it is made of --- */
@@ -108,8 +57,8 @@ static void describe(const void *values, wi_tower_facts *out)
 static size_t bytes(const void *values)
 {
     const wi_coca_params *p = values;
-    const wi_block_params blocks = blocks_of(p);
-    return sizeof(coca) + wi_stack_bytes(&blocks) + p->n_layers * sizeof(crossing);
+    const wi_block_params blocks = wi_sayer_blocks(&p->say);
+    return sizeof(coca) + wi_stack_bytes(&blocks) + p->say.n_layers * sizeof(crossing);
 }
 
 static void open_coca(const void *values, const wi_tower_setting *setting, void *tower)
@@ -117,7 +66,7 @@ static void open_coca(const void *values, const wi_tower_setting *setting, void 
     (void)setting;
     coca *net = tower;
     net->params = *(const wi_coca_params *)values;
-    const wi_block_params blocks = blocks_of(&net->params);
+    const wi_block_params blocks = wi_sayer_blocks(&net->params.say);
     const wi_norm norm = {.eps = blocks.ln_eps, .n = blocks.width};
     wi_stack_open(&blocks, net->blocks, &net->stack);
     net->crossings = (crossing *)(void *)(net->blocks + blocks.n_layers);
@@ -138,13 +87,13 @@ static wi_status join(void *tower, const wi_tower *towers, wi_error *error)
     if (t->bert || t->sees_all || t->table_width || t->blocks.post_norm)
         return wi_fail(error, WI_ERR_UNSUPPORTED,
                        "decoder: 'coca' behind a text tower that is not CLIP's causal one");
-    if (t->blocks.width != p->width || t->context_length < p->context_length ||
-        t->vocabulary_size < p->vocabulary_size)
+    if (t->blocks.width != p->say.width || t->context_length < p->say.context_length ||
+        t->vocabulary_size < p->say.vocabulary_size)
         return wi_fail(error, WI_ERR_FORMAT,
                        "decoder: %u tokens of width %u, context of %u; its text tower's are %u of "
                        "width %u, context of %u",
-                       p->vocabulary_size, p->width, p->context_length, t->vocabulary_size,
-                       t->blocks.width, t->context_length);
+                       p->say.vocabulary_size, p->say.width, p->say.context_length,
+                       t->vocabulary_size, t->blocks.width, t->context_length);
     return WI_OK;
 }
 
@@ -152,13 +101,13 @@ static void walk_crossing(const wi_coca_params *p, crossing *c, const char *pref
 {
     wi_walk_norm(w, prefix, "cross_ln1", &c->ln1);
     wi_walk_norm(w, prefix, "cross_ln_kv", &c->ln_kv);
-    wi_walk_linear(w, prefix, "cross_q", &c->q, p->width, p->width, true);
-    wi_walk_linear(w, prefix, "cross_k", &c->k, p->width, p->width, true);
-    wi_walk_linear(w, prefix, "cross_v", &c->v, p->width, p->width, true);
-    wi_walk_linear(w, prefix, "cross_o", &c->out, p->width, p->width, true);
+    wi_walk_linear(w, prefix, "cross_q", &c->q, p->say.width, p->say.width, true);
+    wi_walk_linear(w, prefix, "cross_k", &c->k, p->say.width, p->say.width, true);
+    wi_walk_linear(w, prefix, "cross_v", &c->v, p->say.width, p->say.width, true);
+    wi_walk_linear(w, prefix, "cross_o", &c->out, p->say.width, p->say.width, true);
     wi_walk_norm(w, prefix, "cross_ln2", &c->ln2);
-    wi_walk_linear(w, prefix, "cross_fc1", &c->fc1, p->mlp_width, p->width, true);
-    wi_walk_linear(w, prefix, "cross_fc2", &c->fc2, p->width, p->mlp_width, true);
+    wi_walk_linear(w, prefix, "cross_fc1", &c->fc1, p->say.mlp_width, p->say.width, true);
+    wi_walk_linear(w, prefix, "cross_fc2", &c->fc2, p->say.width, p->say.mlp_width, true);
 }
 
 static void walk(void *tower, wi_walker *w)
@@ -166,21 +115,22 @@ static void walk(void *tower, wi_walker *w)
     coca *net = tower;
     const wi_coca_params *p = &net->params;
     wi_stack_walk(&net->stack, "d", w);
-    for (uint32_t i = 0; i < p->n_layers; i++) {
+    for (uint32_t i = 0; i < p->say.n_layers; i++) {
         char prefix[24];
         snprintf(prefix, sizeof prefix, "d.%u.", i);
         walk_crossing(p, &net->crossings[i], prefix, w);
     }
     wi_walk_norm(w, "d.", "ln_final", &net->final_norm);
-    wi_walk_linear(w, "d.", "logits", &net->logits, p->vocabulary_size, p->width, false);
+    wi_walk_linear(w, "d.", "logits", &net->logits, p->say.vocabulary_size, p->say.width, false);
 }
 
 static uint64_t macs(const void *tower)
 {
     const coca *net = tower;
-    const uint64_t w = net->params.width, crossing_macs = 2 * w * (w + net->params.mlp_width);
+    const uint64_t w = net->params.say.width,
+                   crossing_macs = 2 * w * (w + net->params.say.mlp_width);
     return wi_stack_macs(&net->text->stack) + wi_stack_macs(&net->stack) +
-           net->params.n_layers * crossing_macs + w * net->params.vocabulary_size;
+           net->params.say.n_layers * crossing_macs + w * net->params.say.vocabulary_size;
 }
 
 /* --- memory --- */
@@ -190,23 +140,23 @@ static void need_coca(const void *tower, size_t max_pictures, wi_run_need *need)
     const coca *net = tower;
     const wi_coca_params *p = &net->params;
     const size_t rows = max_pictures * WI_DECODE_ROWS;
-    wi_stack_need(&net->text->stack, rows, p->context_length, true, need);
-    wi_stack_need(&net->stack, rows, p->context_length, true, need);
-    for (uint32_t i = 0; i < p->n_layers; i++) {
+    wi_stack_need(&net->text->stack, rows, p->say.context_length, true, need);
+    wi_stack_need(&net->stack, rows, p->say.context_length, true, need);
+    for (uint32_t i = 0; i < p->say.n_layers; i++) {
         const crossing *c = &net->crossings[i];
         const wi_mat *mats[] = {&c->q, &c->out, &c->fc1, &c->fc2};
         for (size_t j = 0; j < sizeof mats / sizeof *mats; j++)
             wi_need_mat(need, mats[j], rows);
-        wi_need_mat(need, &c->k, p->n_places);
-        wi_need_mat(need, &c->v, p->n_places);
+        wi_need_mat(need, &c->k, p->say.n_places);
+        wi_need_mat(need, &c->v, p->say.n_places);
     }
     wi_need_mat(need, &net->logits, rows);
-    wi_need_scratch(need, p->n_places);
+    wi_need_scratch(need, p->say.n_places);
 }
 
 static size_t n_selves(const coca *net)
 {
-    return (size_t)net->text->params.blocks.n_layers + net->params.n_layers;
+    return (size_t)net->text->params.blocks.n_layers + net->params.say.n_layers;
 }
 
 static void take(const void *tower, size_t max_pictures, size_t n_threads, void *to,
@@ -215,25 +165,25 @@ static void take(const void *tower, size_t max_pictures, size_t n_threads, void 
     const coca *net = tower;
     const wi_coca_params *p = &net->params;
     memory *m = to;
-    const size_t width = p->width, rows = max_pictures * WI_DECODE_ROWS;
+    const size_t width = p->say.width, rows = max_pictures * WI_DECODE_ROWS;
     m->max_pictures = max_pictures;
-    m->max_nodes = rows * p->context_length;
+    m->max_nodes = rows * p->say.context_length;
     wi_stack_take(&net->stack, rows, 1, net->text->params.blocks.mlp_width, &m->stack, arena);
-    m->grid = wi_arena_take_floats(arena, p->n_places, 1, wi_ld(width));
-    m->seen = wi_arena_take_floats(arena, p->n_places, 1, wi_ld(width));
-    m->cross =
-        wi_arena_take_floats(arena, p->n_layers * max_pictures, p->n_places, wi_ld(2 * width));
+    m->grid = wi_arena_take_floats(arena, p->say.n_places, 1, wi_ld(width));
+    m->seen = wi_arena_take_floats(arena, p->say.n_places, 1, wi_ld(width));
+    m->cross = wi_arena_take_floats(arena, p->say.n_layers * max_pictures, p->say.n_places,
+                                    wi_ld(2 * width));
     m->self = wi_arena_take_floats(arena, n_selves(net), m->max_nodes, wi_ld(3 * width));
     m->q = wi_arena_take_floats(arena, rows, 1, wi_ld(width));
-    m->logits = wi_arena_take_floats(arena, rows, 1, wi_ld(p->vocabulary_size));
+    m->logits = wi_arena_take_floats(arena, rows, 1, wi_ld(p->say.vocabulary_size));
     m->token = wi_arena_take(arena, m->max_nodes, sizeof *m->token);
     m->parent = wi_arena_take(arena, m->max_nodes, sizeof *m->parent);
     m->depth = wi_arena_take(arena, m->max_nodes, sizeof *m->depth);
     m->hidden = wi_arena_take(arena, m->max_nodes, sizeof *m->hidden);
-    m->all = wi_arena_take(arena, p->n_places, sizeof *m->all);
+    m->all = wi_arena_take(arena, p->say.n_places, sizeof *m->all);
     m->path = wi_arena_take(arena, n_threads, sizeof *m->path);
     for (size_t i = 0; i < n_threads; i++) {
-        uint32_t *mine = wi_arena_take(arena, p->context_length, sizeof *mine);
+        uint32_t *mine = wi_arena_take(arena, p->say.context_length, sizeof *mine);
         if (m->path)
             m->path[i] = mine;
     }
@@ -242,19 +192,19 @@ static void take(const void *tower, size_t max_pictures, size_t n_threads, void 
 static void prepare(const void *tower, void *of_session)
 {
     memory *m = of_session;
-    for (uint32_t i = 0; i < ((const coca *)tower)->params.n_places; i++)
+    for (uint32_t i = 0; i < ((const coca *)tower)->params.say.n_places; i++)
         m->all[i] = i;
 }
 
 static float *cross_of(const coca *net, const memory *m, size_t layer, size_t picture)
 {
-    return m->cross + (layer * m->max_pictures + picture) * net->params.n_places *
-                          wi_ld(2 * (size_t)net->params.width);
+    return m->cross + (layer * m->max_pictures + picture) * net->params.say.n_places *
+                          wi_ld(2 * (size_t)net->params.say.width);
 }
 
 static float *self_of(const coca *net, const memory *m, size_t layer)
 {
-    return m->self + layer * m->max_nodes * wi_ld(3 * (size_t)net->params.width);
+    return m->self + layer * m->max_nodes * wi_ld(3 * (size_t)net->params.say.width);
 }
 
 /* --- looking --- */
@@ -265,13 +215,13 @@ static void look(const void *tower, wi_run *run, void *of_session, const float *
     (void)pooled;
     const coca *net = tower;
     memory *m = of_session;
-    const size_t width = net->params.width, places = net->params.n_places, ld = wi_ld(width),
-                 ld_kv = wi_ld(2 * width);
+    const size_t width = net->params.say.width, places = net->params.say.n_places,
+                 ld = wi_ld(width), ld_kv = wi_ld(2 * width);
     m->n_nodes = 0;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < places; j++)
             memcpy(m->grid + j * ld, grid + (i * places + j) * width, width * sizeof *grid);
-        for (size_t layer = 0; layer < net->params.n_layers; layer++) {
+        for (size_t layer = 0; layer < net->params.say.n_layers; layer++) {
             const crossing *c = &net->crossings[layer];
             float *kv = cross_of(net, m, layer, i);
             /* Keys come first: their last panel may reach into the values' columns. */
@@ -288,7 +238,7 @@ static void look(const void *tower, wi_run *run, void *of_session, const float *
 /* New nodes for the rows; x = token + position. */
 static uint32_t grow(const coca *net, wi_run *run, memory *m, const wi_decode_row *rows, size_t n)
 {
-    const size_t width = net->params.width, ld = wi_ld(width);
+    const size_t width = net->params.say.width, ld = wi_ld(width);
     const uint32_t first = (uint32_t)m->n_nodes;
     for (size_t i = 0; i < n; i++) {
         const uint32_t node = first + (uint32_t)i, before = rows[i].before;
@@ -319,17 +269,17 @@ static void attend_picture(void *context, size_t i, int worker)
 {
     const asking *a = context;
     const wi_coca_params *p = &a->net->params;
-    const size_t width = p->width, ld_kv = wi_ld(2 * width);
+    const size_t width = p->say.width, ld_kv = wi_ld(2 * width);
     const float *kv = cross_of(a->net, a->m, a->layer, a->rows[i].picture);
-    wi_attend_row(a->run, worker, p->n_heads, width, a->m->q + i * wi_ld(width), kv, kv + width,
-                  ld_kv, a->m->all, p->n_places, a->m->stack.h + i * wi_ld(width));
+    wi_attend_row(a->run, worker, p->say.n_heads, width, a->m->q + i * wi_ld(width), kv, kv + width,
+                  ld_kv, a->m->all, p->say.n_places, a->m->stack.h + i * wi_ld(width));
 }
 
 static void crossing_step(wi_run *run, asking *a, size_t n)
 {
     const crossing *c = &a->net->crossings[a->layer];
     const wi_stack_memory *m = &a->m->stack;
-    const size_t ld = wi_ld(a->net->params.width);
+    const size_t ld = wi_ld(a->net->params.say.width);
     const wi_epilogue add = {.after = m->x, .ld_after = ld};
     wi_input in = wi_norm_prepare(run, &c->ln1, n, m->x, ld, &c->q, m->h, ld);
     wi_linear(run, &c->q, n, &in, a->m->q, ld, (wi_epilogue){0});
@@ -347,7 +297,7 @@ static float *step(const void *tower, wi_run *run, void *of_session, const wi_de
 {
     const coca *net = tower;
     memory *m = of_session;
-    const size_t width = net->params.width, ld = wi_ld(width);
+    const size_t width = net->params.say.width, ld = wi_ld(width);
     const uint32_t n_text = net->text->params.blocks.n_layers;
     wi_reach reach = {.parent = m->parent, .depth = m->depth, .hidden = m->hidden, .path = m->path};
     *first = grow(net, run, m, rows, n);
@@ -356,7 +306,7 @@ static float *step(const void *tower, wi_run *run, void *of_session, const wi_de
     wi_tap(run, "decoder/text", 0, m->stack.x, n, width, ld);
     reach.hidden = NULL;
     asking a = {net, run, m, rows, 0};
-    for (; a.layer < net->params.n_layers; a.layer++) {
+    for (; a.layer < net->params.say.n_layers; a.layer++) {
         wi_stack_step(&net->stack, (uint32_t)a.layer, run, &m->stack, &reach,
                       self_of(net, m, n_text + a.layer), *first, n);
         crossing_step(run, &a, n);
@@ -364,7 +314,7 @@ static float *step(const void *tower, wi_run *run, void *of_session, const wi_de
     }
     const wi_input in =
         wi_norm_prepare(run, &net->final_norm, n, m->stack.x, ld, &net->logits, m->stack.h, ld);
-    wi_linear(run, &net->logits, n, &in, m->logits, wi_ld(net->params.vocabulary_size),
+    wi_linear(run, &net->logits, n, &in, m->logits, wi_ld(net->params.say.vocabulary_size),
               (wi_epilogue){0});
     return m->logits;
 }
@@ -374,7 +324,7 @@ static float *step(const void *tower, wi_run *run, void *of_session, const wi_de
 static wi_sight_shape sees(const void *tower)
 {
     const wi_coca_params *p = &((const coca *)tower)->params;
-    return (wi_sight_shape){.n_places = p->n_places, .channels = p->width};
+    return (wi_sight_shape){.n_places = p->say.n_places, .channels = p->say.width};
 }
 
 /* Its tokens are the tokenizer's. */

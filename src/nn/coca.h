@@ -11,14 +11,10 @@
 #ifndef WI_NN_COCA_H
 #define WI_NN_COCA_H
 
-#include "nn/tower.h"
+#include "nn/sayer.h"
 
 typedef struct wi_coca_params {
-    uint32_t width, n_layers, n_heads, mlp_width;
-    wi_activation activation;
-    float ln_eps;
-    uint32_t context_length, vocabulary_size, start_token, end_token;
-    uint32_t n_places; /* of the picture: rows as wide as a token */
+    wi_sayer_params say; /* its places are rows as wide as a token */
 } wi_coca_params;
 
 extern const wi_tower_kind wi_coca_kind;

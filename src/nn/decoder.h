@@ -11,14 +11,11 @@
 #ifndef WI_NN_DECODER_H
 #define WI_NN_DECODER_H
 
-#include "nn/tower.h"
+#include "nn/sayer.h"
 
 typedef struct wi_decoder_params {
-    uint32_t width, n_layers, n_heads, mlp_width;
-    wi_activation activation;
-    float ln_eps;
-    uint32_t context_length, vocabulary_size, start_token, end_token;
-    uint32_t n_places, channels; /* of the grid */
+    wi_sayer_params say;
+    uint32_t channels; /* of a place */
     uint32_t pooled, pooled_rows;
     uint32_t n_hedges;
     float hedge; /* the share of two tokens' probability below which the third is said */
