@@ -411,8 +411,9 @@ export class Model {
     return new Session(this, maxImages, maxTokens);
   }
 
-  /** What puts pictures into words, with a core that was loaded with `words`; decoder: a describer's file that was made for this model, open. */
-  openDescriber(decoder) {
+  /** What puts pictures into words, with a core that was loaded with `words`; decoder: a describer's file that was made for this model, open;
+   *  without it the model describes by itself (CoCa). */
+  openDescriber(decoder = this) {
     return new Describer(this, decoder);
   }
 }
@@ -425,6 +426,8 @@ export class Describer {
     this._core = model._core;
     this._dim = model.info.embeddingDim;
     this._at = this._core._pointer(this._core._x.ww_describer_open(model._at, decoder._at));
+    /** Whether its makers measured from when on sentences are true; else `sure` says nothing and nothing is weighed. */
+    this.hasScale = this._core._x.ww_describer_has_scale(this._at) !== 0;
   }
 
   close() {
@@ -436,7 +439,8 @@ export class Describer {
    * The n best (1 to 8) about what preprocess gave: { captions: [{ text, logprob, meanProb, sure }], embedding }; all begin
    * with the words `about`. scales: { everyday: a head of everyday things, session: of the model; without it the sentence
    * itself is not looked for in the picture } adds what a person should be told: `stands`, whether the first sentence is
-   * more than a guess, and `perhaps`, else what the picture is of, broadly ("" when that cannot be told either).
+   * more than a guess, and `perhaps`, else what the picture is of, broadly ("" when that cannot be told either). Where the
+   * describer has no scale, every sentence stands.
    */
   describe(pixels, { n = 1, about, scales } = {}) {
     const core = this._core;
@@ -449,7 +453,7 @@ export class Describer {
         const [logprob, meanProb] = core._floats(at + CAPTION_TEXT, 2);
         return { text: core._text(at), logprob, meanProb, sure: core._bytes[at + CAPTION_TEXT + 12] !== 0 };
       });
-      return { captions, embedding: core._floats(embedding, this._dim), ...(scales && this._weigh(take, out, embedding, scales)) };
+      return { captions, embedding: core._floats(embedding, this._dim), ...(scales && (this.hasScale ? this._weigh(take, out, embedding, scales) : { stands: true, perhaps: "" })) };
     });
   }
 

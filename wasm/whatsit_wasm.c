@@ -251,6 +251,12 @@ void EXPORT(ww_describer_close)(wi_describer *describer)
     wi_describer_close(&describer);
 }
 
+/* 1 where its makers made a scale, by which ww_caption_weigh weighs; else nothing weighs its sentences. */
+int EXPORT(ww_describer_has_scale)(const wi_describer *describer)
+{
+    return wi_describer_has_scale(describer);
+}
+
 /* The n best sentences about pixels[image_px,image_px,3]; about: the words they begin with, or NULL.
  * out[n]: a text of WI_CAPTION_BYTES, f32 logprob, f32 mean_prob, u32 tokens, u8 sure (and three of
  * padding); embedding[embedding_dim], not normalised. The count, or a negative status. */

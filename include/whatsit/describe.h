@@ -35,6 +35,9 @@ WI_API wi_status wi_describer_open(const wi_model *model, const wi_model *decode
                                    const wi_describer_options *options, wi_describer **out,
                                    wi_error *error);
 WI_API void wi_describer_close(wi_describer **describer);
+/* Whether the decoder's makers measured from which mean_prob on captions are true. Where they did not, as
+ * with decoders of others, wi_caption.sure says nothing: it is true of every caption. */
+WI_API bool wi_describer_has_scale(const wi_describer *describer);
 
 typedef struct wi_describe_options {
     uint32_t n_captions; /* of each picture, 1..8; 0: 1 */
@@ -42,7 +45,12 @@ typedef struct wi_describe_options {
     uint32_t max_tokens; /* to be found; 0: as many as the decoder has room for */
     float power; /* sentences compare by logprob / tokens^power; 0: 0.7; below 0: by logprob */
     const char *about; /* nullable: the words that every caption begins with */
-    uint64_t reserved[4];
+    /* Nullable: called from the calling thread before each step with the best beginning so far ("" before
+     * there is one) of the first of the pictures that are looked at together; false stops, with
+     * WI_ERR_CANCELLED. */
+    bool (*step)(void *context, const char *begun);
+    void *context;
+    uint64_t reserved[2];
 } wi_describe_options;
 
 typedef struct wi_caption {
@@ -50,7 +58,8 @@ typedef struct wi_caption {
     float logprob;   /* of the tokens found, natural logarithm; those of `about` are not counted */
     float mean_prob; /* their geometric mean */
     uint32_t n_tokens; /* found, the end among them */
-    bool sure; /* mean_prob reaches what the decoder's makers found that true captions reach */
+    bool sure; /* mean_prob reaches what the decoder's makers found that true captions reach; see
+                * wi_describer_has_scale */
 } wi_caption;
 
 /* Captions of n pictures, best first.
@@ -60,7 +69,8 @@ typedef struct wi_caption {
  * Exact:  results do not depend on n or on the number of threads; nothing is allocated once `about` is
  *     read
  * Errors: WI_ERR_ARG for options out of range; WI_ERR_FORMAT when about is not UTF-8; WI_ERR_UNSUPPORTED
- *     for a word in it that the decoder does not know; WI_ERR_LIMIT when it leaves no room */
+ *     for a word in it that the decoder does not know; WI_ERR_LIMIT when it leaves no room;
+ *     WI_ERR_CANCELLED when `step` stopped it */
 WI_API wi_status wi_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
                              const wi_describe_options *options, wi_caption *out, size_t *n_out,
                              float *embeddings, wi_error *error);

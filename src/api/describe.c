@@ -33,6 +33,11 @@ void wi_describer_close(wi_describer **describer)
     wi_dsc_close(describer);
 }
 
+bool wi_describer_has_scale(const wi_describer *describer)
+{
+    return describer && wi_dsc_has_scale(describer);
+}
+
 wi_status wi_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
                       const wi_describe_options *options, wi_caption *out, size_t *n_out,
                       float *embeddings, wi_error *error)

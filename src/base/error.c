@@ -94,9 +94,9 @@ void wi_error_prefix(wi_error *error, const char *prefix)
     wi_fail(error, error->status, "%s%s: %s", dots, end, old);
 }
 
-wi_status wi_check_reserved(const uint64_t reserved[4], const char *what, wi_error *error)
+wi_status wi_check_zero(const uint64_t *reserved, size_t n, const char *what, wi_error *error)
 {
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < n; i++)
         if (reserved[i])
             return wi_fail(
                 error, WI_ERR_UNSUPPORTED,

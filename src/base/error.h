@@ -20,9 +20,11 @@ wi_status wi_fail_nomem(wi_error *error, size_t n_bytes, const char *what);
  * "PATH: WHAT: strerror(errno_value)". */
 wi_status wi_fail_errno(wi_error *error, const char *path, const char *what, int errno_value);
 
-/* WI_ERR_UNSUPPORTED when `reserved` of a struct that the caller filled is not zero: it belongs to a later
+/* WI_ERR_UNSUPPORTED when `reserved`, an array in a struct that the caller filled, is not zero: it belongs to a later
  * version of the library, or was never cleared. */
-wi_status wi_check_reserved(const uint64_t reserved[4], const char *what, wi_error *error);
+#define wi_check_reserved(reserved, what, error)                                                   \
+    wi_check_zero(reserved, sizeof(reserved) / sizeof *(reserved), what, error)
+wi_status wi_check_zero(const uint64_t *reserved, size_t n, const char *what, wi_error *error);
 
 /* Puts "PREFIX: " before the message of an error that is already set. */
 void wi_error_prefix(wi_error *error, const char *prefix);

@@ -296,7 +296,23 @@ static void give(wi_beam *beam, const wi_search *search, size_t index, size_t n_
         write_out(beam, &p->done[i], beam->words + (index * ROWS + i) * context, &out[i]);
 }
 
-void wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *out, size_t *n_out)
+/* What the first picture's best sentence is so far: of those that go on, else one that is complete. */
+static bool tell(wi_beam *beam, const wi_search *search)
+{
+    const picture *p = &beam->pictures[0];
+    const bool goes_on = !p->closed && p->n_live > 0;
+    const ending best = {.node = goes_on ? beam->rows[0].before : p->done[0].node};
+    wi_sentence so_far = {beam->words, 0, 0, 0};
+    if (!search->step)
+        return true;
+    if (goes_on || p->n_done > 0)
+        write_out(beam, &best, beam->words, &so_far);
+    if (goes_on)
+        beam->words[so_far.n_tokens++] = beam->rows[0].token;
+    return search->step(search->context, beam->words, so_far.n_tokens);
+}
+
+bool wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *out, size_t *n_out)
 {
     const size_t ld = wi_ld(beam->facts.vocabulary_size);
     uint32_t first = 0;
@@ -323,6 +339,8 @@ void wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *
                 divide(beam, search, i, t, &n_rows);
         t++;
         if (t < search->max_tokens && n_rows > 0) {
+            if (!tell(beam, search))
+                return false;
             logits = step(beam, n_rows, &first);
         } else { /* nobody asks what would come behind the last tokens, and there may be no place */
             first += (uint32_t)n_stepped;
@@ -337,4 +355,5 @@ void wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *
             p->live[b].node = first + (uint32_t)row;
         give(beam, search, i, t, out + i * ROWS, &n_out[i]);
     }
+    return true;
 }

@@ -18,6 +18,10 @@ typedef struct wi_search {
                             * has rules (wi_decode_rules) */
     const int32_t *prompt; /* the first words */
     size_t n_prompt;
+    /* Nullable: told the best beginning so far of the first picture, before each step beyond the prompt;
+     * false stops. */
+    bool (*step)(void *context, const int32_t *tokens, size_t n_tokens);
+    void *context;
 } wi_search;
 
 typedef struct wi_beam wi_beam;
@@ -27,9 +31,10 @@ wi_status wi_beam_open(wi_session *session, wi_beam **out, wi_error *error);
 void wi_beam_close(wi_beam **beam);
 
 /* For n pictures that the session has looked at (wi_ses_look), best first: out[n, WI_DECODE_ROWS],
- * n_out[n]: at least one of each, unless the weights give no numbers. No memory is allocated.
+ * n_out[n]: at least one of each, unless the weights give no numbers. No memory is allocated. False, and
+ * nothing is written, when search->step stopped it.
  * Exact:  the same sentences whatever n and the number of threads
  * Source: coca_model.py of open_clip 3.3 for decoders with rules; else the usual search, with the length's power of Wu et al. (arXiv:1609.08144) for its penalty */
-void wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *out, size_t *n_out);
+bool wi_beam_run(wi_beam *beam, const wi_search *search, size_t n, wi_sentence *out, size_t *n_out);
 
 #endif

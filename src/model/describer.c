@@ -209,6 +209,29 @@ static wi_status read_options(wi_describer *d, const wi_describe_options *o, wi_
 
 /* --- describing --- */
 
+bool wi_dsc_has_scale(const wi_describer *d)
+{
+    return d->least_mean > 0;
+}
+
+typedef struct listener {
+    const wi_describer *describer;
+    const wi_describe_options *options;
+} listener;
+
+static bool hear(void *context, const int32_t *tokens, size_t n_tokens)
+{
+    const listener *l = context;
+    char begun[WI_CAPTION_BYTES] = "";
+    wi_spell(&l->describer->spelling, tokens, n_tokens, begun, sizeof begun);
+    return l->options->step(l->options->context, begun);
+}
+
+static wi_status stopped(wi_error *error)
+{
+    return wi_fail(error, WI_ERR_CANCELLED, "stopped");
+}
+
 static void fill(const wi_describer *d, const wi_sentence *s, wi_caption *out)
 {
     memset(out, 0, sizeof *out);
@@ -226,11 +249,18 @@ wi_status wi_dsc_describe(wi_describer *d, const uint8_t *pixels, size_t n,
     wi_search search;
     size_t n_captions = 0;
     wi_status status = read_options(d, options, &search, &n_captions, error);
+    listener ears = {d, options};
+    if (status == WI_OK && options->step) {
+        search.step = hear;
+        search.context = &ears;
+    }
     const size_t px = wi_params_image_px(&d->model->params), picture = 3 * px * px,
                  dim = d->model->params.embedding_dim, most = d->see->max_images,
                  cells = (size_t)d->shape.n_places * d->shape.channels;
     for (size_t done = 0; done < n && status == WI_OK;) {
         const size_t batch = n - done < most ? n - done : most;
+        if (options->step && !options->step(options->context, ""))
+            return stopped(error);
         status = wi_ses_images(d->see, pixels + done * picture, batch, d->embedding, error);
         if (status != WI_OK)
             break;
@@ -239,7 +269,8 @@ wi_status wi_dsc_describe(wi_describer *d, const uint8_t *pixels, size_t n,
         if (embeddings)
             memcpy(embeddings + done * dim, d->embedding, batch * dim * sizeof *embeddings);
         wi_ses_look(d->say, d->grid, d->pooled, batch);
-        wi_beam_run(d->beam, &search, batch, d->sentences, d->n_sentences);
+        if (!wi_beam_run(d->beam, &search, batch, d->sentences, d->n_sentences))
+            return stopped(error);
         for (size_t i = 0; i < batch; i++) {
             const size_t found = d->n_sentences[i];
             if (found == 0)

@@ -10,6 +10,7 @@
 wi_status wi_dsc_open(const wi_model *model, const wi_model *decoder,
                       const wi_describer_options *options, wi_describer **out, wi_error *error);
 void wi_dsc_close(wi_describer **describer);
+bool wi_dsc_has_scale(const wi_describer *describer);
 wi_status wi_dsc_describe(wi_describer *describer, const uint8_t *pixels, size_t n,
                           const wi_describe_options *options, wi_caption *out, size_t *n_out,
                           float *embeddings, wi_error *error);

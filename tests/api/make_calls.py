@@ -70,9 +70,9 @@ def tests_of(function, reserve):
     for parameter in function.parameters:
         struct = re.fullmatch(r"const (wi_\w+) \*", parameter.type)
         if struct and struct[1] in reserve and function.returns == "wi_status":
-            lines.append(f"    f.good_{struct[1]}.reserved[3] = 1;")
+            lines.append(f"    f.good_{struct[1]}.reserved[sizeof f.good_{struct[1]}.reserved / sizeof(uint64_t) - 1] = 1;")
             lines += call(function, values, f"{parameter.name} of a later version", refused=True)
-            lines.append(f"    f.good_{struct[1]}.reserved[3] = 0;")
+            lines.append(f"    f.good_{struct[1]}.reserved[sizeof f.good_{struct[1]}.reserved / sizeof(uint64_t) - 1] = 0;")
     return [f"static void call_{function.name}(void **state)", "{", "    (void)state;", *lines, "}", ""]
 
 

@@ -4,8 +4,9 @@
 #include "checkpoint/checkpoint.h"
 #include "model/beam.h"
 #include "model/describer.h"
-#include "support/golden.h"
+#include "sayer.h"
 #include "support/scratch.h"
+#include "support/torture.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -24,50 +25,12 @@ static golden_tensors file;
 
 static const void *reference(const char *name, size_t *n)
 {
-    const uint8_t *data = golden_tensor(&file, name, n);
-    if (!data)
-        fail_msg("%s is missing", name);
-    *n /= 4;
-    return data;
-}
-
-static wi_engine *open_engine(int n_threads)
-{
-    wi_engine *engine = NULL;
-    wi_error error = {0};
-    const wi_engine_options options = {.n_threads = n_threads};
-    if (wi_engine_open(&options, &engine, &error) != WI_OK)
-        fail_msg("%s", error.message);
-    return engine;
-}
-
-static wi_model *open_model(wi_engine *engine, const char *path)
-{
-    wi_model *model = NULL;
-    wi_error error = {0};
-    if (wi_model_open(engine, path, NULL, &model, &error) != WI_OK)
-        fail_msg("%s", error.message);
-    return model;
+    return sayer_reference(&file, name, n);
 }
 
 static wi_session *open_session(const wi_model *model, uint32_t n)
 {
-    wi_session *session = NULL;
-    wi_error error = {0};
-    const wi_session_options options = {.max_images = n};
-    if (wi_ses_open(model, WI_TOWER_IMAGE | WI_TOWER_DECODER, &options, &session, &error) != WI_OK)
-        fail_msg("%s", error.message);
-    return session;
-}
-
-static double distance(const float *a, const float *b, size_t n)
-{
-    double most = 0, norm = 0;
-    for (size_t i = 0; i < n; i++) {
-        most = fmax(most, fabs((double)a[i] - (double)b[i]));
-        norm = fmax(norm, fabs((double)b[i]));
-    }
-    return norm > 0 ? most / norm : most;
+    return sayer_session(model, WI_TOWER_IMAGE | WI_TOWER_DECODER, n);
 }
 
 /* Looks at n pictures from `first` on, as a describer does. */
@@ -83,7 +46,7 @@ static void look(wi_session *session, size_t first, size_t n, float *grid)
     for (size_t i = 0; i < n; i++)
         wi_ses_sight(session, i, grid + i * cells, NULL);
     if (session->model->weights != WI_WEIGHTS_INT8)
-        assert_true(distance(grid, shown + first * cells, n * cells) < 1e-5);
+        assert_true(sayer_distance(grid, shown + first * cells, n * cells) < 1e-5);
     wi_ses_look(session, grid, NULL, n);
 }
 
@@ -91,21 +54,12 @@ static void look(wi_session *session, size_t first, size_t n, float *grid)
 static size_t run_steps(wi_session *session, float *out)
 {
     size_t n_tokens, n_logits;
-    uint32_t first = 0;
     float grid[PICTURES * (QUERIES - 1) * WIDTH];
     const int32_t *tokens = reference("tokens", &n_tokens);
     reference("step_logits", &n_logits);
-    const size_t n_words = n_logits / PICTURES / n_tokens;
+    assert_in_range(n_logits, 1, PICTURES * MAX_STEPS * MAX_WORDS);
     look(session, 0, PICTURES, grid);
-    for (size_t t = 0; t < n_tokens; t++) {
-        wi_decode_row rows[PICTURES];
-        for (uint32_t p = 0; p < PICTURES; p++)
-            rows[p] = (wi_decode_row){tokens[t], p, t ? first + p : WI_DECODE_FIRST};
-        const float *logits = wi_ses_step(session, rows, PICTURES, &first);
-        for (size_t p = 0; p < PICTURES; p++)
-            memcpy(out + (p * n_tokens + t) * n_words, logits + p * wi_ld(n_words),
-                   n_words * sizeof *out);
-    }
+    sayer_steps(session, PICTURES, tokens, n_tokens, n_logits / PICTURES / n_tokens, out);
     return n_logits;
 }
 
@@ -123,14 +77,14 @@ static void steps_of(const char *name)
     char path[300];
     wi_error error = {0};
     size_t n_want;
-    wi_engine *engine = open_engine(2);
+    wi_engine *engine = sayer_engine(2, NULL);
     open_reference(name);
     snprintf(path, sizeof path, "%s%s", ORIGINALS, name);
-    wi_model *model = open_model(engine, path);
+    wi_model *model = sayer_model(engine, path);
     wi_session *session = open_session(model, PICTURES);
     const size_t n = run_steps(session, logits);
     const float *want = reference("step_logits", &n_want);
-    const double far = distance(logits, want, n);
+    const double far = sayer_distance(logits, want, n);
     print_message("%s: logits at most %.1e of the largest away\n", name, far);
     assert_true(far < 1e-5);
     wi_session_close(&session);
@@ -138,8 +92,8 @@ static void steps_of(const char *name)
         fail_msg("%s", error.message);
     wi_model_close(&model);
     wi_engine_close(&engine);
-    engine = open_engine(1);
-    model = open_model(engine, scratch_path("coca.gguf"));
+    engine = sayer_engine(1, NULL);
+    model = sayer_model(engine, scratch_path("coca.gguf"));
     session = open_session(model, PICTURES);
     run_steps(session, again);
     assert_memory_equal(logits, again, n * sizeof *logits);
@@ -193,9 +147,9 @@ static void search_in(wi_session *session, const wi_search *search, const char *
 static void searches_find_what_the_original_finds(void **state)
 {
     (void)state;
-    wi_engine *engine = open_engine(2);
+    wi_engine *engine = sayer_engine(2, NULL);
     open_reference("open_clip_coca");
-    wi_model *model = open_model(engine, ORIGINALS "open_clip_coca");
+    wi_model *model = sayer_model(engine, ORIGINALS "open_clip_coca");
     wi_session *session = open_session(model, PICTURES);
     search_in(session, &(wi_search){.width = 1, .max_tokens = 28}, "greedy");
     search_in(session, &(wi_search){.width = 2, .max_tokens = 29}, "beam");
@@ -206,18 +160,56 @@ static void searches_find_what_the_original_finds(void **state)
     golden_close(&file);
 }
 
+typedef struct listener {
+    size_t n_calls, stop_at;
+    char longest[WI_CAPTION_BYTES];
+} listener;
+
+static bool hear(void *context, const char *begun)
+{
+    listener *l = context;
+    if (l->n_calls == 0)
+        assert_string_equal(begun, "");
+    if (strlen(begun) > strlen(l->longest))
+        snprintf(l->longest, sizeof l->longest, "%s", begun);
+    return ++l->n_calls != l->stop_at;
+}
+
+/* Whoever listens hears the sentence grow; whoever has heard enough stops it. */
+static void listen(wi_describer *describer, const uint8_t *pixels, const char *sentence)
+{
+    wi_error error = {0};
+    static wi_caption out[1];
+    size_t n_out = 0;
+    listener l = {0};
+    wi_describe_options how = {.beam = 1, .step = hear, .context = &l};
+    assert_int_equal(wi_describe(describer, pixels, 1, &how, out, &n_out, NULL, &error), WI_OK);
+    assert_string_equal(out[0].text, sentence);
+    assert_true(l.n_calls > 2 && l.longest[0]);
+    assert_memory_equal(l.longest, sentence, strlen(l.longest));
+    const size_t n_calls = l.n_calls;
+    for (size_t stop_at = 1; stop_at <= n_calls; stop_at++) {
+        l = (listener){.stop_at = stop_at};
+        n_out = 0;
+        assert_int_equal(wi_describe(describer, pixels, 1, &how, out, &n_out, NULL, &error),
+                         WI_ERR_CANCELLED);
+        assert_int_equal(l.n_calls, stop_at);
+        assert_int_equal(n_out, 0);
+    }
+}
+
 /* One file sees and speaks; what it is not asked is as the original does it. */
 static void a_describer_asks_as_the_original(void **state)
 {
     (void)state;
     wi_error error = {0};
-    wi_engine *engine = open_engine(1);
+    wi_engine *engine = sayer_engine(1, NULL);
     wi_describer *describer = NULL;
     size_t n_pixels, n_out[PICTURES];
     static wi_caption greedy[PICTURES], out[PICTURES * 3];
     open_reference("open_clip_coca");
     const uint8_t *pixels = golden_tensor(&file, "pixels", &n_pixels);
-    wi_model *model = open_model(engine, ORIGINALS "open_clip_coca");
+    wi_model *model = sayer_model(engine, ORIGINALS "open_clip_coca");
     const wi_describer_options room = {.max_images = 3};
     if (wi_describer_open(model, model, &room, &describer, &error) != WI_OK)
         fail_msg("%s", error.message);
@@ -227,17 +219,23 @@ static void a_describer_asks_as_the_original(void **state)
         char name[32];
         size_t n;
         snprintf(name, sizeof name, "beam.%zu", p);
-        const int32_t *want = reference(name, &n);
+        reference(name, &n);
         assert_int_equal(n_out[p], 1);
         assert_int_equal(out[p].n_tokens, n - 1); /* the end is counted, or was not reached */
         assert_true(out[p].sure && out[p].mean_prob > 0 && out[p].mean_prob < 1);
-        (void)want;
     }
     const wi_describe_options one = {.beam = 1}, three = {.n_captions = 3, .about = "cat"};
     assert_int_equal(wi_describe(describer, pixels, PICTURES, &one, greedy, n_out, NULL, &error),
                      WI_OK);
     assert_int_equal(wi_describe(describer, pixels, PICTURES, &three, out, n_out, NULL, &error),
                      WI_OK);
+    assert_false(wi_describer_has_scale(describer));
+    torture_arm(0);
+    assert_int_equal(wi_describe(describer, pixels, PICTURES, &one, greedy, n_out, NULL, &error),
+                     WI_OK);
+    assert_int_equal(torture_count(), 0); /* nothing is allocated while describing */
+    torture_disarm();
+    listen(describer, pixels, greedy[0].text);
     for (size_t p = 0; p < PICTURES; p++) {
         assert_in_range(n_out[p], 1, 3);
         for (size_t i = 0; i < n_out[p]; i++)
@@ -253,7 +251,7 @@ static void int8_is_near_and_the_same_everywhere(void **state)
 {
     (void)state;
     wi_error error = {0};
-    wi_engine *engine = open_engine(1);
+    wi_engine *engine = sayer_engine(1, NULL);
     open_reference("open_clip_coca");
     const wi_convert_options options = {.weights = WI_WEIGHTS_INT8, .name = "small"};
     if (wi_model_convert(engine, ORIGINALS "open_clip_coca", scratch_path("coca.gguf"), &options,
@@ -262,13 +260,13 @@ static void int8_is_near_and_the_same_everywhere(void **state)
     wi_engine_close(&engine);
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
         size_t n_want;
-        engine = open_engine(n_threads);
-        wi_model *model = open_model(engine, scratch_path("coca.gguf"));
+        engine = sayer_engine(n_threads, NULL);
+        wi_model *model = sayer_model(engine, scratch_path("coca.gguf"));
         assert_int_equal(model->weights, WI_WEIGHTS_INT8);
         wi_session *session = open_session(model, PICTURES);
         const size_t n = run_steps(session, n_threads == 1 ? logits : again);
         if (n_threads == 1)
-            assert_true(distance(logits, reference("step_logits", &n_want), n) < 0.15);
+            assert_true(sayer_distance(logits, reference("step_logits", &n_want), n) < 0.15);
         else
             assert_memory_equal(logits, again, n * sizeof *logits);
         wi_session_close(&session);

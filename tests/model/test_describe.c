@@ -1,11 +1,11 @@
 /* The decoder against PyTorch (make_describer.py): the logits of every step and the sentences of every
  * beam; the same bits on every ISA's integers, for any number of threads, alone and in a batch. */
-#include "base/map.h"
-#include "fmt/safetensors.h"
 #include "model/beam.h"
 #include "model/describer.h"
 #include "nn/decoder.h"
+#include "sayer.h"
 #include "support/scratch.h"
+#include "support/torture.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -20,43 +20,16 @@
 #define FOLDER WHATSIT_SOURCE_DIR "/tests/model/data/describer"
 enum { PICTURES = 2, N_IDS = 27, MAX_STEPS = 12 };
 
-static wi_map map;
-static wi_safetensors *expected;
+static golden_tensors file;
 
 static const void *reference(const char *name, size_t *n)
 {
-    const wi_safetensors_tensor *t = wi_safetensors_find(expected, name);
-    if (!t)
-        fail_msg("%s is missing", name);
-    *n = t->n_bytes / 4;
-    return t->data;
-}
-
-static wi_engine *open_engine(int n_threads, const char *isa)
-{
-    wi_engine *engine = NULL;
-    wi_error error = {0};
-    const wi_engine_options options = {.n_threads = n_threads, .isa = isa};
-    return wi_engine_open(&options, &engine, &error) == WI_OK ? engine : NULL;
-}
-
-static wi_model *open_model(wi_engine *engine, const char *path)
-{
-    wi_model *model = NULL;
-    wi_error error = {0};
-    if (wi_model_open(engine, path, NULL, &model, &error) != WI_OK)
-        fail_msg("%s", error.message);
-    return model;
+    return sayer_reference(&file, name, n);
 }
 
 static wi_session *open_session(const wi_model *model, uint32_t n)
 {
-    wi_session *session = NULL;
-    wi_error error = {0};
-    const wi_session_options options = {.max_images = n};
-    if (wi_ses_open(model, WI_TOWER_DECODER, &options, &session, &error) != WI_OK)
-        fail_msg("%s", error.message);
-    return session;
+    return sayer_session(model, WI_TOWER_DECODER, n);
 }
 
 static void look(wi_session *session, size_t first, size_t n)
@@ -66,35 +39,23 @@ static void look(wi_session *session, size_t first, size_t n)
     wi_ses_look(session, grid + first * n_grid / PICTURES, pooled + first * n_pooled / PICTURES, n);
 }
 
-/* The logits behind each of the reference's tokens: out[PICTURES, n_tokens, N_IDS]. */
+/* Behind each of the reference's tokens: out[PICTURES, n_tokens, N_IDS]. */
 static void run_steps(wi_session *session, float *out, size_t *n_tokens)
 {
     const int32_t *tokens = reference("tokens", n_tokens);
-    uint32_t first = 0;
+    assert_in_range(*n_tokens, 1, MAX_STEPS);
     look(session, 0, PICTURES);
-    for (size_t t = 0; t < *n_tokens; t++) {
-        wi_decode_row rows[PICTURES];
-        for (uint32_t p = 0; p < PICTURES; p++)
-            rows[p] = (wi_decode_row){tokens[t], p, t ? first + p : WI_DECODE_FIRST};
-        const float *logits = wi_ses_step(session, rows, PICTURES, &first);
-        for (size_t p = 0; p < PICTURES; p++)
-            memcpy(out + (p * *n_tokens + t) * N_IDS, logits + p * wi_ld(N_IDS),
-                   N_IDS * sizeof *out);
-    }
+    sayer_steps(session, PICTURES, tokens, *n_tokens, N_IDS, out);
 }
 
 static void expect_logits(const float *got, size_t n, double tolerance, const char *what)
 {
     size_t n_expected;
     const float *want = reference("logits", &n_expected);
-    double most = 0, norm = 0;
     assert_int_equal(n, n_expected);
-    for (size_t i = 0; i < n; i++) {
-        most = fmax(most, fabs((double)got[i] - (double)want[i]));
-        norm = fmax(norm, fabs((double)want[i]));
-    }
-    if (!(most <= tolerance * norm))
-        fail_msg("%s: logits are off by %g of %g", what, most, norm);
+    const double far = sayer_distance(got, want, n);
+    if (!(far <= tolerance))
+        fail_msg("%s: logits are off by %g of the largest", what, far);
 }
 
 static void every_step_is_pytorchs(void **state)
@@ -103,11 +64,11 @@ static void every_step_is_pytorchs(void **state)
     static const char *const isas[] = {"scalar", "avx2", "avx512", NULL};
     float got[PICTURES * MAX_STEPS * N_IDS];
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
-        wi_engine *engine = open_engine(2, isas[i]);
+        wi_engine *engine = sayer_engine(2, isas[i]);
         size_t n_tokens;
         if (!engine)
             continue; /* this processor has no such ISA */
-        wi_model *model = open_model(engine, FOLDER);
+        wi_model *model = sayer_model(engine, FOLDER);
         wi_session *session = open_session(model, PICTURES);
         run_steps(session, got, &n_tokens);
         expect_logits(got, PICTURES * n_tokens * N_IDS, 1e-5, isas[i] ? isas[i] : "best");
@@ -125,8 +86,11 @@ static void expect_sentences(wi_session *session, const wi_search *search, size_
     wi_sentence out[PICTURES * WI_DECODE_ROWS];
     size_t n_out[PICTURES];
     assert_int_equal(wi_beam_open(session, &beam, &error), WI_OK);
+    torture_arm(0);
     look(session, first, n);
-    wi_beam_run(beam, search, n, out, n_out);
+    assert_true(wi_beam_run(beam, search, n, out, n_out));
+    assert_int_equal(torture_count(), 0); /* nothing is allocated while decoding */
+    torture_disarm();
     for (size_t p = 0; p < n; p++) {
         char name[32];
         size_t n_want, n_one;
@@ -151,8 +115,8 @@ static void expect_sentences(wi_session *session, const wi_search *search, size_
 static void every_beam_is_pytorchs(void **state)
 {
     (void)state;
-    wi_engine *engine = open_engine(1, NULL);
-    wi_model *model = open_model(engine, FOLDER);
+    wi_engine *engine = sayer_engine(1, NULL);
+    wi_model *model = sayer_model(engine, FOLDER);
     wi_session *session = open_session(model, PICTURES);
     static const uint32_t widths[] = {1, 3, 8};
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
@@ -172,7 +136,7 @@ static void int8_is_the_same_everywhere(void **state)
     (void)state;
     char path[300];
     wi_error error = {0};
-    wi_engine *engine = open_engine(1, NULL);
+    wi_engine *engine = sayer_engine(1, NULL);
     snprintf(path, sizeof path, "%s", scratch_path("describer.gguf"));
     const wi_convert_options options = {.weights = WI_WEIGHTS_INT8, .name = "small"};
     if (wi_model_convert(engine, FOLDER, path, &options, &error) != WI_OK)
@@ -181,8 +145,8 @@ static void int8_is_the_same_everywhere(void **state)
     float first[PICTURES * MAX_STEPS * N_IDS], got[PICTURES * MAX_STEPS * N_IDS];
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
         size_t n_tokens;
-        engine = open_engine(n_threads, NULL);
-        wi_model *model = open_model(engine, path);
+        engine = sayer_engine(n_threads, NULL);
+        wi_model *model = sayer_model(engine, path);
         wi_model_info info;
         assert_int_equal(wi_model_get_info(model, &info, &error), WI_OK);
         assert_true(info.decoder.present && !info.image.present && info.weights == WI_WEIGHTS_INT8);
@@ -205,8 +169,8 @@ static void int8_is_the_same_everywhere(void **state)
 static void searches_obey(void **state)
 {
     (void)state;
-    wi_engine *engine = open_engine(1, NULL);
-    wi_model *model = open_model(engine, FOLDER);
+    wi_engine *engine = sayer_engine(1, NULL);
+    wi_model *model = sayer_model(engine, FOLDER);
     wi_session *session = open_session(model, 1);
     wi_beam *beam = NULL;
     wi_error error = {0};
@@ -233,12 +197,71 @@ static void searches_obey(void **state)
     wi_engine_close(&engine);
 }
 
+typedef struct heard {
+    size_t n_calls, stop_at;
+    int32_t tokens[MAX_STEPS];
+    size_t n_tokens;
+} heard;
+
+static bool hear(void *context, const int32_t *tokens, size_t n_tokens)
+{
+    heard *h = context;
+    assert_in_range(n_tokens, 0, MAX_STEPS);
+    h->n_tokens = n_tokens;
+    memcpy(h->tokens, tokens, n_tokens * sizeof *tokens);
+    return ++h->n_calls != h->stop_at;
+}
+
+/* Whoever listens hears one word more with each step, and can stop it at any; then it works as before. */
+static void searches_are_heard_and_stopped(void **state)
+{
+    (void)state;
+    wi_engine *engine = sayer_engine(1, NULL);
+    wi_model *model = sayer_model(engine, FOLDER);
+    wi_session *session = open_session(model, PICTURES);
+    wi_beam *beam = NULL;
+    wi_error error = {0};
+    wi_sentence out[PICTURES * WI_DECODE_ROWS];
+    size_t n_out[PICTURES], n_steps = 0;
+    static const int32_t prompt[] = {4, 9};
+    assert_int_equal(wi_beam_open(session, &beam, &error), WI_OK);
+    for (size_t stop_at = 0; stop_at <= n_steps; stop_at++) {
+        heard h = {.stop_at = stop_at};
+        const wi_search search = {.width = 1,
+                                  .max_tokens = 6,
+                                  .power = 0.7f,
+                                  .prompt = prompt,
+                                  .n_prompt = 2,
+                                  .step = hear,
+                                  .context = &h};
+        look(session, 0, PICTURES);
+        memset(n_out, 0, sizeof n_out);
+        assert_int_equal(wi_beam_run(beam, &search, PICTURES, out, n_out), stop_at == 0);
+        assert_int_equal(n_out[0] > 0, stop_at == 0);
+        assert_memory_equal(h.tokens, prompt, sizeof prompt);
+        if (stop_at == 0) { /* of one sentence what is heard is what it begins with */
+            n_steps = h.n_calls;
+            assert_in_range(n_steps, 1, 6);
+            assert_in_range(h.n_tokens, 3, out[0].n_tokens);
+            assert_memory_equal(h.tokens, out[0].tokens, h.n_tokens * sizeof *h.tokens);
+        } else {
+            assert_int_equal(h.n_calls, stop_at);
+        }
+    }
+    const wi_search plain = {.width = 3, .max_tokens = 12, .power = 0.7f};
+    expect_sentences(session, &plain, 0, 2, true);
+    wi_beam_close(&beam);
+    wi_session_close(&session);
+    wi_model_close(&model);
+    wi_engine_close(&engine);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
     wi_error error = {0};
-    wi_engine *engine = open_engine(1, NULL);
-    wi_model *decoder = open_model(engine, FOLDER), *nano = NULL;
+    wi_engine *engine = sayer_engine(1, NULL);
+    wi_model *decoder = sayer_model(engine, FOLDER), *nano = NULL;
     wi_describer *describer = NULL;
     wi_session *session = NULL;
     assert_int_equal(wi_describer_open(decoder, decoder, NULL, &describer, &error),
@@ -270,17 +293,13 @@ static void what_does_not_fit_is_refused(void **state)
 
 static int setup(void **state)
 {
-    wi_error error = {0};
-    if (wi_map_open(FOLDER "/expected.safetensors", &map, &error) != WI_OK ||
-        wi_safetensors_parse("expected", map.bytes, map.n_bytes, &expected, &error) != WI_OK)
-        fail_msg("%s", error.message);
+    golden_open(FOLDER "/expected.safetensors", &file);
     return scratch_setup(state);
 }
 
 static int teardown(void **state)
 {
-    wi_safetensors_close(&expected);
-    wi_map_close(&map);
+    golden_close(&file);
     return scratch_teardown(state);
 }
 
@@ -291,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_beam_is_pytorchs, setup, teardown),
         cmocka_unit_test_setup_teardown(int8_is_the_same_everywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(searches_obey, setup, teardown),
+        cmocka_unit_test_setup_teardown(searches_are_heard_and_stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ for (let y = 0; y < px; y++) {
   }
 }
 const start = performance.now();
+assert.equal(describer.hasScale, true);
 const { captions, embedding } = describer.describe(pixels, { n: 3 });
 console.log(`    ${captions.map(({ text, meanProb }) => `${text} (${meanProb.toFixed(2)})`).join("; ")}; ${Math.round(performance.now() - start)} ms`);
 assert.equal(captions.length, 3);
