@@ -61,8 +61,9 @@ static void write_json(describing *d, const cli_item *item, const wi_caption *ca
                             cli_json_number((double)captions[i].mean_prob)));
     }
     json_t *rest =
-        json_pack("{s:o,s:b,s:{s:o,s:o,s:o}}", "captions", list, "sure", what->sentence, "ms",
-                  "decode", cli_json_number(item->loaded.decode_ms), "preprocess",
+        json_pack("{s:o,s:o,s:{s:o,s:o,s:o}}", "captions", list, "sure",
+                  what->weighed ? json_boolean(what->sentence) : json_null(), "ms", "decode",
+                  cli_json_number(item->loaded.decode_ms), "preprocess",
                   cli_json_number(item->loaded.preprocess_ms), "describe", cli_json_number(ms));
     if (rest && !what->sentence) {
         json_object_set_new(rest, "perhaps",
@@ -133,6 +134,7 @@ static int describe_all(describing *d)
     if (status == CLI_OK) {
         const cli_sentences job = {.runtime = &d->runtime,
                                    .args = d->args,
+                                   .scales = &d->scales,
                                    .paths = &d->paths,
                                    .image = cli_picture_options(d->args),
                                    .how = d->how,
@@ -149,7 +151,7 @@ static int describe_all(describing *d)
 static int run(cli_app *app, const cli_args *args)
 {
     describing d = {.app = app, .args = args};
-    d.scales = (cli_scales){.runtime = &d.runtime, .args = args};
+    d.scales = (cli_scales){.runtime = &d.runtime};
     int status = read_options(&d);
     if (status != CLI_OK) {
         return status;
@@ -175,7 +177,9 @@ const cli_verb cli_verb_describe = {
         "many, where and who does what. Where it is not sure enough, it names what the picture is "
         "perhaps of, and says no more. It does not say who people are, how old they are or how "
         "they "
-        "feel.\n\n"
+        "feel. A model that describes by itself (CoCa) is told as it is: nothing weighs how sure "
+        "it is, "
+        "and \"sure\" is null.\n\n"
         "Probabilities are those of a sentence's words in the mean.",
     .examples = "whatsit describe photo.jpg\n"
                 "    what is to be seen?\n"

@@ -244,18 +244,6 @@ static bool take(void *context, const cli_item *item, const float *embedding, do
     return cli_output_ok(t->app);
 }
 
-/* A decoder of bytes may spell what no text is, and XML holds no controls. */
-static bool is_text(const char *sentence)
-{
-    json_t *text = json_string(sentence);
-    bool good = text && sentence[0];
-    for (const char *c = sentence; *c; c++) {
-        good = good && (unsigned char)*c >= ' ';
-    }
-    json_decref(text);
-    return good;
-}
-
 /* A sentence that is not told is none: ours of an earlier run goes. */
 static bool take_sentence(void *context, const cli_item *item, const wi_caption *captions, size_t n,
                           const float *embedding, double ms)
@@ -269,7 +257,7 @@ static bool take_sentence(void *context, const cli_item *item, const wi_caption 
             return false;
         }
         tag_by(t, item->path, embedding,
-               told.sentence && is_text(captions[0].text) ? captions[0].text : "");
+               told.sentence && cli_sentence_is_text(captions[0].text) ? captions[0].text : "");
     }
     return cli_output_ok(t->app);
 }
@@ -314,6 +302,7 @@ static int tag(tagging *t)
     if (status == CLI_OK && cli_args_has(t->args, "describe")) {
         const cli_sentences job = {.runtime = &t->runtime,
                                    .args = t->args,
+                                   .scales = &t->scales,
                                    .paths = &t->paths,
                                    .each = take_sentence,
                                    .context = t};
@@ -329,7 +318,7 @@ static int run(cli_app *app, const cli_args *args)
 {
     tagging t = {.app = app, .args = args, .status = CLI_OK};
     int listed, status = read_options(&t);
-    t.scales = (cli_scales){.runtime = &t.runtime, .args = args};
+    t.scales = (cli_scales){.runtime = &t.runtime};
     if (status != CLI_OK) {
         return status;
     }

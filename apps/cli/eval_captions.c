@@ -19,7 +19,8 @@ typedef struct measuring {
     size_t n_rows, capacity;
     cli_list paths; /* sorted, each once */
     cli_captions *captions;
-    size_t n_sure, n_told;
+    size_t n_sure, n_weighed, n_told; /* n_weighed: of which it is known whether they are sure */
+    cli_scales scales;
     bool nomem;
 } measuring;
 
@@ -104,12 +105,13 @@ static int take_references(measuring *m)
     return CLI_OK;
 }
 
-static bool take_sentence(measuring *m, const char *path, const char *text, bool sure)
+static bool take_sentence(measuring *m, const char *path, const char *text, bool weighed, bool sure)
 {
     const size_t at = cli_list_find(&m->paths, path);
     if (at < m->paths.n) {
         m->n_told++;
-        m->n_sure += sure;
+        m->n_weighed += weighed;
+        m->n_sure += weighed && sure;
         m->nomem = m->nomem || !cli_captions_sentence(m->captions, at, text);
     }
     return !m->nomem;
@@ -132,13 +134,13 @@ static int read_sentences(measuring *m, const char *path)
         const char *image = json_string_value(json_object_get(object, "image"));
         const char *caption = json_string_value(
             json_object_get(json_array_get(json_object_get(object, "captions"), 0), "text"));
+        const json_t *sure = json_object_get(object, "sure");
         bool is_total = !image && json_is_integer(json_object_get(object, "failed"));
         if (!is_total && (!image || (!caption && !json_object_get(object, "error")))) {
             cli_error(m->app, "%s:%zu: is not what 'whatsit describe --json' writes", path, number);
             status = CLI_FAILED;
         } else if (image && caption &&
-                   !take_sentence(m, image, caption,
-                                  !json_is_false(json_object_get(object, "sure")))) {
+                   !take_sentence(m, image, caption, json_is_boolean(sure), json_is_true(sure))) {
             status = fail_nomem(m);
         }
         json_decref(object);
@@ -153,7 +155,9 @@ static bool hear(void *context, const cli_item *item, const wi_caption *captions
 {
     (void)embedding;
     (void)ms;
-    return n == 0 || take_sentence(context, item->path, captions[0].text, captions[0].sure);
+    measuring *m = context;
+    return n == 0 ||
+           take_sentence(m, item->path, captions[0].text, m->scales.has_scale, captions[0].sure);
 }
 
 static int describe_all(measuring *m)
@@ -163,6 +167,7 @@ static int describe_all(measuring *m)
     if (status == CLI_OK) {
         const cli_sentences job = {.runtime = &runtime,
                                    .args = m->args,
+                                   .scales = &m->scales,
                                    .paths = &m->paths,
                                    .image = cli_picture_options(m->args),
                                    .each = hear,
@@ -183,11 +188,13 @@ static int show(measuring *m)
         cli_error(m->app, "no picture of the table has a sentence");
         return CLI_FAILED;
     }
+    const bool weighed = m->n_weighed == m->n_told;
     const double sure = (double)m->n_sure / (double)m->n_told;
     if (cli_args_has(m->args, "json")) {
-        return cli_json_line(json_pack("{s:I,s:[f,f,f,f],s:f,s:f,s:f}", "pictures", (json_int_t)s.n,
+        return cli_json_line(json_pack("{s:I,s:[f,f,f,f],s:f,s:f,s:o}", "pictures", (json_int_t)s.n,
                                        "bleu", s.bleu[0], s.bleu[1], s.bleu[2], s.bleu[3],
-                                       "rouge_l", s.rouge_l, "cider_d", s.cider_d, "sure", sure))
+                                       "rouge_l", s.rouge_l, "cider_d", s.cider_d, "sure",
+                                       weighed ? json_real(sure) : json_null()))
                    ? CLI_OK
                    : fail_nomem(m);
     }
@@ -196,7 +203,9 @@ static int show(measuring *m)
         printf("BLEU-%d     %.1f\n", k + 1, 100 * s.bleu[k]);
     }
     printf("%-10s %.1f\n%-10s %.1f\n", "ROUGE-L", 100 * s.rouge_l, "CIDEr-D", 100 * s.cider_d);
-    printf("%-10s %.1f %%\n", "sure", 100 * sure);
+    if (weighed) {
+        printf("%-10s %.1f %%\n", "sure", 100 * sure);
+    }
     return CLI_OK;
 }
 

@@ -24,9 +24,9 @@ bool cli_weigh(cli_scales *s, const wi_caption *best, const float *embedding, cl
     wi_error error = {0};
     const char *text = best->text;
     const wi_model_info *info = &s->runtime->info;
-    *out = (cli_told){best->sure, ""};
-    if (!info->text.present || (info->decoder.present && !cli_args_value(s->args, "describer"))) {
-        return true; /* no words to ask with, or a model's own sentence, for which no scale was made */
+    *out = (cli_told){.sentence = best->sure, .weighed = s->has_scale, .perhaps = ""};
+    if (!s->has_scale || !info->text.present) {
+        return true; /* in the second case there are no words to ask the model with */
     }
     if (!s->reader && !open_scales(s)) {
         return false;

@@ -6,8 +6,8 @@
 #include "runtime.h"
 
 typedef struct cli_scales {
-    const cli_runtime *runtime; /* these two: set by the caller */
-    const cli_args *args;       /* --describer */
+    const cli_runtime *runtime; /* set by the caller */
+    bool has_scale;             /* set by cli_describe_images: the describer's makers made one */
     wi_head *everyday;          /* these three: opened with the first sentence */
     wi_session *reader;         /* of sentences */
     float *sentence;            /* its embedding */
@@ -16,6 +16,7 @@ typedef struct cli_scales {
 /* What to tell of a picture: its sentence, or what it is perhaps of ("": nothing at all). */
 typedef struct cli_told {
     bool sentence;
+    bool weighed;        /* false: there is no scale, and the sentence is told as it is */
     const char *perhaps; /* lives as long as the scales */
 } cli_told;
 

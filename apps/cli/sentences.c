@@ -1,4 +1,5 @@
 #include "sentences.h"
+#include "output.h"
 #include "term.h"
 #include <stdlib.h>
 #include <string.h>
@@ -20,36 +21,103 @@ typedef struct work {
     int status;
 } work;
 
-static int open_describer(work *w)
+/* Where the describer lies; *out NULL: the model describes by itself. The caller frees. */
+static int find_describer(const cli_runtime *runtime, const cli_args *args, char **out)
+{
+    const char *asked = cli_args_value(args, "describer");
+    *out = NULL;
+    if (!asked && runtime->info.decoder.present) {
+        return CLI_OK;
+    }
+    *out = cli_model_find(asked ? asked : "whatsit-describe");
+    if (*out) {
+        return CLI_OK;
+    }
+    if (asked) {
+        cli_error(runtime->app, "%s: no such describer", asked);
+    } else {
+        cli_error(runtime->app,
+                  "the describer whatsit-describe is not beside the program: name one with "
+                  "--describer");
+    }
+    return CLI_FAILED;
+}
+
+static int open_decoder(const cli_runtime *runtime, const char *path, wi_model **out)
+{
+    wi_error error = {0};
+    const wi_model_options open = {.towers = WI_TOWER_DECODER};
+    return wi_model_open(runtime->engine, path, &open, out, &error) == WI_OK
+               ? CLI_OK
+               : cli_failed(runtime->app, path, &error);
+}
+
+int cli_describer_fingerprint(const cli_runtime *runtime, const cli_args *args, char hex[65])
+{
+    wi_error error = {0};
+    wi_model_info info = runtime->info;
+    wi_model *decoder = NULL;
+    char *path = NULL;
+    int status = find_describer(runtime, args, &path);
+    if (status == CLI_OK && path) {
+        status = open_decoder(runtime, path, &decoder);
+        if (status == CLI_OK && wi_model_get_info(decoder, &info, &error) != WI_OK) {
+            status = cli_failed(runtime->app, path, &error);
+        }
+    }
+    memcpy(hex, info.fingerprint, sizeof info.fingerprint);
+    wi_model_close(&decoder);
+    free(path);
+    return status;
+}
+
+static int open_pair(work *w)
 {
     wi_error error = {0};
     const cli_sentences *s = w->sentences;
-    const char *asked = cli_args_value(s->args, "describer");
-    const wi_model_options open = {.towers = WI_TOWER_DECODER};
+    const wi_model *model = s->runtime->model;
     const wi_describer_options room = {
         .max_images = (uint32_t)(s->paths->n < MAX_BATCH ? s->paths->n : MAX_BATCH)};
-    if (!asked && s->runtime->info.decoder.present) { /* the model speaks for itself */
-        return wi_describer_open(s->runtime->model, s->runtime->model, &room, &w->describer,
-                                 &error) == WI_OK
-                   ? CLI_OK
-                   : cli_failed(w->app, NULL, &error);
+    int status = find_describer(s->runtime, s->args, &w->path);
+    if (status == CLI_OK && w->path) {
+        status = open_decoder(s->runtime, w->path, &w->decoder);
     }
-    w->path = cli_model_find(asked ? asked : "whatsit-describe");
-    if (!w->path && !asked) {
-        cli_error(w->app, "the describer whatsit-describe is not beside the program: name one with "
-                          "--describer");
-        return CLI_FAILED;
+    if (status == CLI_OK && wi_describer_open(model, w->path ? w->decoder : model, &room,
+                                              &w->describer, &error) != WI_OK) {
+        status = cli_failed(w->app, NULL, &error);
     }
-    if (!w->path) {
-        cli_error(w->app, "%s: no such describer", asked);
-        return CLI_FAILED;
+    return status;
+}
+
+/* Whoever weighs what is said is told whether there is a scale, and so is the user. */
+static int open_describer(work *w)
+{
+    cli_scales *scales = w->sentences->scales;
+    const int status = open_pair(w);
+    if (status == CLI_OK && scales) {
+        scales->has_scale = wi_describer_has_scale(w->describer);
+        if (!scales->has_scale) {
+            cli_note(w->app,
+                     "nothing weighs how sure the sentences of %s are: they are told as they are",
+                     w->path ? w->path : w->sentences->runtime->info.name);
+        }
     }
-    if (wi_model_open(s->runtime->engine, w->path, &open, &w->decoder, &error) != WI_OK) {
-        return cli_failed(w->app, w->path, &error);
+    return status;
+}
+
+/* The words as they are found, where one picture is described; the end of them where there are many. */
+static bool hear(void *context, const char *begun)
+{
+    enum { COLUMNS = 76 };
+    work *w = context;
+    const size_t n = strlen(begun);
+    char line[COLUMNS + 8];
+    if (n > 0 && w->sentences->paths->n == 1) {
+        snprintf(line, sizeof line, "%s%s", n > COLUMNS ? "..." : "",
+                 begun + (n > COLUMNS ? n - COLUMNS : 0));
+        cli_progress_line(w->app, line, true);
     }
-    return wi_describer_open(s->runtime->model, w->decoder, &room, &w->describer, &error) == WI_OK
-               ? CLI_OK
-               : cli_failed(w->app, NULL, &error);
+    return !cli_interrupted();
 }
 
 static int open_pipeline(work *w)
@@ -87,8 +155,11 @@ static bool describe_batch(work *w, const cli_item *items, size_t n)
         }
     }
     double start = cli_now_ms();
-    if (n_good > 0 && wi_describe(w->describer, w->pixels, n_good, &s->how, w->captions,
-                                  w->n_captions, w->embeddings, &error) != WI_OK) {
+    wi_describe_options how = s->how;
+    how.step = hear;
+    how.context = w;
+    if (n_good > 0 && wi_describe(w->describer, w->pixels, n_good, &how, w->captions, w->n_captions,
+                                  w->embeddings, &error) != WI_OK) {
         w->status = cli_failed(w->app, NULL, &error);
         return false;
     }
@@ -136,4 +207,15 @@ int cli_describe_images(const cli_sentences *sentences)
     free(w.embeddings);
     status = status == CLI_OK ? w.status : status;
     return cli_interrupted() ? CLI_INTERRUPTED : status;
+}
+
+bool cli_sentence_is_text(const char *sentence)
+{
+    json_t *text = json_string(sentence);
+    bool good = text && sentence[0];
+    for (const char *c = sentence; *c; c++) {
+        good = good && (unsigned char)*c >= ' ';
+    }
+    json_decref(text);
+    return good;
 }

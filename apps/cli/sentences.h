@@ -5,6 +5,7 @@
 #include "paths.h"
 #include "pipeline.h"
 #include "runtime.h"
+#include "scales.h"
 
 #define CLI_DESCRIBER_OPTION                                                                       \
     {"describer",                                                                                  \
@@ -17,6 +18,7 @@
 typedef struct cli_sentences {
     const cli_runtime *runtime;
     const cli_args *args; /* --describer */
+    cli_scales *scales;   /* by which they are weighed; nullable */
     const cli_list *paths;
     wi_image_options image;
     wi_describe_options how;
@@ -27,6 +29,12 @@ typedef struct cli_sentences {
                  const float *embedding, double ms);
     void *context;
 } cli_sentences;
+
+/* A decoder of bytes may spell what no text is, and neither XML nor a catalogue holds controls. */
+bool cli_sentence_is_text(const char *sentence);
+
+/* Of the describer that cli_describe_images would use. CLI_FAILED after saying why there is none. */
+int cli_describer_fingerprint(const cli_runtime *runtime, const cli_args *args, char hex[65]);
 
 /* CLI_OK; CLI_FAILED when some pictures could not be read or nothing works; CLI_INTERRUPTED. */
 int cli_describe_images(const cli_sentences *sentences);

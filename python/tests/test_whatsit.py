@@ -224,6 +224,15 @@ def test_sentences_equal_the_command_line(model):
         describer(SAMPLES[0], about="xylographic")
 
 
+def test_a_model_that_describes_by_itself():
+    path = str(ROOT / "tests" / "model" / "data" / "originals" / "open_clip_coca")
+    coca = whatsit.Model(path)
+    told = whatsit.Describer(coca)(SAMPLES[:3], n=2)
+    lines = by_command_line("describe", *SAMPLES[:3], "--n", "2", "--json", "--model", path)
+    assert [[c.text for c in row] for row in told] == [[c["text"] for c in line["captions"]] for line in lines]
+    assert all(c.sure is None for row in told for c in row) and all(line["sure"] is None for line in lines)
+
+
 def test_pickle(model):
     again = pickle.loads(pickle.dumps(model))
     assert again.fingerprint == model.fingerprint

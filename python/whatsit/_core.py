@@ -138,6 +138,7 @@ class Model:
         self.fingerprint = _string(info.fingerprint)
         self.embedding_dim = int(info.embedding_dim)
         self.image_px = int(info.image_px)
+        self._speaks = bool(info.decoder.present)
         # The command line's rule for how large a JPEG has to be decoded.
         how = info.preprocess
         self._wanted_px = 0 if how.mode == _lib.WI_RESIZE_NONE else int(how.resize_px or how.size_px)
@@ -270,23 +271,25 @@ class Model:
 
 class Caption(NamedTuple):
     """A sentence about a picture. mean_prob: the geometric mean of its words' probabilities; sure: it reaches what true
-    captions reach, and below that it is better not shown."""
+    captions reach, and below that it is better not shown; None: of this describer nobody measured that."""
 
     text: str
     logprob: float
     mean_prob: float
-    sure: bool
+    sure: Optional[bool]
 
 
 class Describer:
     """Sentences about pictures, by what a model's image tower sees. Threads take turns.
 
-    path: a describer that was made for the model; None: the one in the package, which describes for "nano".
+    path: a describer that was made for the model; None: the model itself where it describes (CoCa), else the one in the
+    package, which describes for "nano".
     """
 
     def __init__(self, model: Model, path: "str | os.PathLike[str] | None" = None) -> None:
         self.model = model
-        self.path = os.fspath(path) if path is not None else str(_shipped("models", "whatsit-describe.gguf"))
+        shipped = None if model._speaks else str(_shipped("models", "whatsit-describe.gguf"))
+        self.path = os.fspath(path) if path is not None else shipped
         self._lock = threading.Lock()
         self._generation = -1
         with self._lock:
@@ -300,13 +303,16 @@ class Describer:
             pass
         errors, decoder, out = _Errors(), ffi.new("wi_model **"), ffi.new("wi_describer **")
         generation, kept = _generation, self.model._handle
-        errors.check(_lib.wi_model_open(self.model._engine, os.fsencode(self.path), ffi.NULL, decoder, errors.place))
-        self._decoder = ffi.gc(decoder[0], lambda m: _generation == generation
-                               and _lib.wi_model_close(ffi.new("wi_model **", m)))
+        self._decoder = kept
+        if self.path is not None:
+            errors.check(_lib.wi_model_open(self.model._engine, os.fsencode(self.path), ffi.NULL, decoder, errors.place))
+            self._decoder = ffi.gc(decoder[0], lambda m: _generation == generation
+                                   and _lib.wi_model_close(ffi.new("wi_model **", m)))
         options = ffi.new("wi_describer_options *", {"max_images": _BATCH})
         errors.check(_lib.wi_describer_open(kept, self._decoder, options, out, errors.place))
         self._handle = ffi.gc(out[0], lambda d, _m=(kept, self._decoder): _generation == generation
                               and _lib.wi_describer_close(ffi.new("wi_describer **", d)))
+        self._has_scale = bool(_lib.wi_describer_has_scale(self._handle))
         self._generation = generation
 
     def __reduce__(self) -> Any:
@@ -330,7 +336,7 @@ class Describer:
             for i in range(count):
                 rows = [captions[i * n + j] for j in range(n_out[i])]
                 found.append([Caption(ffi.string(c.text).decode("utf-8", "replace"), float(c.logprob),
-                                      float(c.mean_prob), bool(c.sure)) for c in rows])
+                                      float(c.mean_prob), bool(c.sure) if self._has_scale else None) for c in rows])
         return found
 
 

@@ -3,7 +3,9 @@ sources; what needs neither is tested without them."""
 import json
 import os
 import shutil
+import signal
 import struct
+import zlib
 import unittest
 
 import tiny_model
@@ -150,7 +152,7 @@ class Coca(Case):
         labels = self.ok(self.picture(), "--labels", "cat,dog", "--json", "--model", self.coca).json()[0]
         self.assertEqual(len(labels["heads"][0]["answers"]), 2)
         whole = self.told()
-        self.assertEqual((len(whole["captions"]), whole["sure"]), (1, True))
+        self.assertEqual((len(whole["captions"]), whole["sure"], "perhaps" in whole), (1, None, False))
         self.assertEqual(self.told(model=self.original)["captions"], whole["captions"])
         three = self.told("--n", "3")["captions"]
         self.assertEqual(len({c["text"] for c in three}), 3)
@@ -161,6 +163,20 @@ class Coca(Case):
         self.fails("explain", self.picture(), "--as", "two", "--label", "cat", "-o", self.path("r.png"), "--method", "regions",
                    "--model", self.coca, says="occlusion works")
         self.ok("model", "verify", self.coca)
+
+    def test_nothing_weighs_it_and_that_is_said(self):
+        note = "nothing weighs how sure the sentences of"
+        told = self.ok("describe", self.picture(), "--model", self.coca)
+        self.assertIn(note, told.err)
+        self.assertTrue(told.out.startswith(self.picture() + ": "), told.out)
+        self.assertNotIn(note, self.ok("describe", self.picture(), "--model", self.coca, "--quiet").err)
+        table = self.write("t.tsv", f"{self.picture()}\ta cat\n{self.picture()}\ta dog\n")
+        found = self.ok("eval", "--captions", table, "--model", self.coca, "--json")
+        self.assertIsNone(found.json()[0]["sure"])
+        self.assertIn(note, found.err)
+        self.assertNotIn("sure ", self.ok("eval", "--captions", table, "--model", self.coca).out)
+        lines = self.write("s.jsonl", self.ok("describe", self.picture(), "--model", self.coca, "--json").out)
+        self.assertIsNone(self.ok("eval", "--captions", table, "--sentences", lines, "--json").json()[0]["sure"])
 
     def test_as_it_is_published(self):
         """The hub has it as PyTorch's own file."""
@@ -192,6 +208,87 @@ class Coca(Case):
             with open(path, "w") as file:
                 file.write(text.replace(old, new))
             self.fails("model", "convert", folder, "-o", self.path("no.gguf"), says=says)
+
+
+class Hostile(Case):
+    """What is no picture, what is none of ours, and being stopped: as everywhere else."""
+    def setUp(self):
+        super().setUp()
+        self.coca = self.path("coca.gguf")
+        self.ok("model", "convert", os.path.join(self.source, "tests", "model", "data", "originals", "open_clip_coca"), "-o", self.coca)
+        del self.env["WHATSIT_MODEL"]
+        self.describe = ("describe", "--model", self.coca, "--quiet")
+        self.classify = ("--labels", "cat,dog", "--model", self.coca, "--quiet")
+
+    def test_pictures_are_read_and_refused_as_by_classify(self):
+        good = tiny_model.png(40, 30)
+        with open(os.path.join(self.source, "samples", "pizza.jpg"), "rb") as file:
+            jpeg = file.read()
+        files = {"empty.png": b"", "one.png": tiny_model.png(1, 1), "thin.png": tiny_model.png(1, 3000), "text.png": b"no picture\n",
+                 "cut.png": good[:len(good) // 2], "head.png": good[:20], "cut.jpg": jpeg[:len(jpeg) // 2], "start.jpg": jpeg[:300],
+                 "flipped.jpg": jpeg[:2000] + bytes([jpeg[2000] ^ 0x55]) + jpeg[2001:]}
+        huge = good[:16] + struct.pack(">II", 20000, 20000) + good[24:29]
+        files["huge.png"] = huge + struct.pack(">I", zlib.crc32(huge[12:])) + good[33:]
+        paths = [self.write(f"hostile/{name}", data) for name, data in files.items()] + [self.path("hostile", "gone.png")]
+        n_good = 0
+        for path in paths:
+            for strict in ((), ("--strict",)):
+                one, other = self.run_cli(*self.describe, path, *strict), self.run_cli(*self.classify, path, *strict)
+                self.assertEqual((one.status, one.err), (other.status, other.err), (path, strict))
+                self.assertEqual(len(one.lines()), one.status == 0)
+                n_good += one.status == 0
+        self.assertTrue(4 <= n_good <= 2 * len(paths) - 8, n_good)
+        self.assertIn("huge.png", self.run_cli(*self.describe, self.path("hostile", "huge.png")).err)
+        for piped in (b"", b"x", good[:30]):
+            self.assertEqual(self.run_cli(*self.describe, "-", stdin=piped).err, self.run_cli(*self.classify, "-", stdin=piped).err)
+        folder = self.run_cli(*self.describe, self.path("hostile"), "--json")
+        *records, total = folder.json()
+        self.assertEqual(folder.status, 1)
+        self.assertEqual({os.path.basename(r["image"]) for r in records}, set(files))
+        self.assertEqual(total, {"answered": sum("captions" in r for r in records), "failed": sum("error" in r for r in records)})
+        self.assertTrue(total["answered"] and total["failed"])
+
+    def test_stopped_in_a_folder(self):
+        for i in range(300):
+            self.write(f"many/{i:03}.png", tiny_model.png(30, 30, i))
+        process = self.start(*self.describe, self.path("many"), "--json", "--n", "8", "--threads", "1", bufsize=0)  # more than a pipe holds
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, _said = process.communicate(timeout=120)
+        lines = [json.loads(line) for line in (first + rest).splitlines()]  # none is cut
+        self.assertEqual(process.returncode, 130)
+        self.assertLess(len(lines), 300)
+        self.assertEqual([l["image"] for l in lines], sorted(l["image"] for l in lines))
+        self.assertTrue(all(l["captions"] for l in lines))
+
+    def test_describers_that_are_damaged(self):
+        """Cut or changed anywhere: refused in one line, or it speaks; changed weights are found by verify."""
+        with open(self.coca, "rb") as file:
+            data = file.read()
+        damaged = self.path("damaged.gguf")
+        words = ("describe", "--quiet", "--model", self.coca, "--describer", damaged, self.picture())
+        for keep in (0, 4, 100, 2000, len(data) // 2, len(data) - 1):
+            self.write("damaged.gguf", data[:keep])
+            self.fails(*words)
+        n_spoke = 0
+        for i in range(20):
+            at = (i * 7919 + i * i * 104729) % (3000 if i % 2 else len(data))
+            self.write("damaged.gguf", data[:at] + bytes([data[at] ^ (1 << i % 8)]) + data[at + 1:])
+            told = self.run_cli(*words)
+            self.assertIn(told.status, (0, 1), (at, told.err))
+            self.assertEqual(len(told.lines() if told.status == 0 else told.error_lines()), 1, (at, told.err))
+            n_spoke += told.status == 0
+        self.assertTrue(0 < n_spoke < 20, n_spoke)
+        at = len(data) // 2  # among the weights
+        self.write("damaged.gguf", data[:at] + bytes([data[at] ^ 64]) + data[at + 1:])
+        self.assertNotEqual(self.run_cli("model", "verify", damaged).status, 0)
+        self.fails(*self.describe, self.picture(), "--describer", self.picture())
+
+    def test_describers_of_other_models(self):
+        small = self.path("small.gguf")
+        self.ok("model", "convert", os.path.join(self.source, "tests", "model", "data", "describer"), "-o", small)
+        self.fails(*self.describe, self.picture(), "--describer", small, says="reads 9 places")
+        self.fails("describe", self.picture(), "--model", self.model, "--describer", self.coca, says="no describer can read")
 
 
 if __name__ == "__main__":

@@ -85,6 +85,23 @@ class Terminal(Case):
         self.assertIn("%", text)
 
 
+    def test_words_as_they_are_found(self):
+        coca = self.path("coca.gguf")
+        self.ok("model", "convert", os.path.join(self.source, "tests", "model", "data", "originals", "open_clip_coca"), "-o", coca)
+        words = ("describe", "--model", coca, "--beam", "1")
+        status, text, out = self.on_terminal(*words, self.picture(), out=False)
+        self.assertEqual(status, 0)
+        sentence = out.rstrip("\n").split(": ", 1)[1]
+        frames = [frame for frame in text.split("\r\x1b[K")[1:] if frame]
+        self.assertGreater(len(frames), 1)
+        self.assertTrue(text.endswith("\r\x1b[K"), repr(text[-80:]))
+        for frame in frames:
+            self.assertTrue(sentence.startswith(frame) or frame.startswith("..."), (sentence, frame))
+        self.assertEqual(frames, sorted(frames, key=len))
+        self.assertEqual(self.on_terminal(*words, self.picture(), "--quiet", out=False)[1], "")
+        self.assertEqual(self.on_terminal(*words, self.picture(), err=False)[1].count("\n"), 1)
+
+
 class Interrupt(Case):
     def test_while_answering(self):
         for i in range(400):
