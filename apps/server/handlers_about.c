@@ -40,17 +40,25 @@ void srv_handle_readyz(srv_request *request, srv_response *response)
 
 static void write_models(const srv_models *models, FILE *out)
 {
-    static const char *const names[] = {"batches_total", "images_total", "encode_seconds_total",
-                                        "images_waiting", "towers_open"};
+    enum { N_COUNTERS = 5 };
+    static const char *const names[] = {"batches_total",          "images_total",
+                                        "encode_seconds_total",   "described_batches_total",
+                                        "described_images_total", "images_waiting",
+                                        "describing_waiting",     "towers_open"};
     for (size_t kind = 0; kind < sizeof names / sizeof names[0]; kind++) {
-        fprintf(out, "# TYPE whatsit_%s %s\n", names[kind], kind < 3 ? "counter" : "gauge");
+        fprintf(out, "# TYPE whatsit_%s %s\n", names[kind],
+                kind < N_COUNTERS ? "counter" : "gauge");
         srv_model *model;
         for (size_t i = 0; (model = srv_models_at(models, i)); i++) {
             srv_encoder_figures figures;
+            srv_describer_figures words;
             srv_model_measure(model, &figures);
+            srv_model_measure_words(model, &words);
             unsigned towers = srv_model_towers_open(model);
-            double values[] = {(double)figures.n_batches, (double)figures.n_images, figures.seconds,
-                               (double)figures.n_waiting, (double)((towers & 1u) + (towers >> 1))};
+            double values[] = {(double)figures.n_batches, (double)figures.n_images,
+                               figures.seconds,           (double)words.n_batches,
+                               (double)words.n_pictures,  (double)figures.n_waiting,
+                               (double)words.n_waiting,   (double)((towers & 1u) + (towers >> 1))};
             fprintf(out, "whatsit_%s{model=\"%s\"} %.15g\n", names[kind],
                     srv_model_describe(model)->name, values[kind]);
         }

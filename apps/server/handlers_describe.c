@@ -14,7 +14,7 @@ typedef struct asked {
     srv_model *model;
     const uint8_t *bytes; /* of the picture */
     size_t n_bytes;
-    long n, beam;
+    long n, beam; /* beam 0: as the describer's makers had it */
     const char *about;
     wi_image_options reading;
     json_t *body; /* holds what the above points to */
@@ -123,10 +123,10 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
         a->n_bytes = request->n_body;
     }
     if (!read_number(request, a, "n", 1, &a->n, response) ||
-        !read_number(request, a, "beam", a->n > 3 ? a->n : 3, &a->beam, response)) {
+        !read_number(request, a, "beam", 0, &a->beam, response)) {
         return false;
     }
-    if (a->beam < a->n) {
+    if (a->beam && a->beam < a->n) {
         srv_error(request, response, 400, "arg", "'beam' is at least 'n'");
         return false;
     }
@@ -139,12 +139,22 @@ static bool read_asked(srv_request *request, asked *a, srv_response *response)
     return a->model && srv_read_reading(request, a->body, response, &a->reading);
 }
 
-/* Whether the sentence is to be told; *perhaps: else what the everyday head says, null when it cannot tell. */
-static wi_status weigh(const srv_request *request, const asked *a, const wi_caption *best,
-                       const float *embedding, bool *stands, json_t **perhaps, wi_error *error)
+/* What is said of a picture. */
+typedef struct told {
+    srv_decoded picture; /* width_px 0: it was not read */
+    srv_sentences sentences;
+    float *embedding;
+    bool stands;
+    json_t *
+        perhaps; /* where no sentence stands: what the everyday head says, null when it cannot tell */
+} told;
+
+/* Whether the sentence is to be told, where there is a scale to weigh it on. */
+static wi_status weigh(const srv_request *request, const asked *a, told *t, wi_error *error)
 {
     srv_head *head = NULL;
     wi_session *session = NULL;
+    const wi_caption *best = &t->sentences.captions[0];
     const char *name = "", *text = best->text;
     const size_t dim = srv_model_describe(a->model)->dim;
     float *sentence = malloc(dim * sizeof *sentence);
@@ -159,11 +169,11 @@ static wi_status weigh(const srv_request *request, const asked *a, const wi_capt
         srv_model_text_end(a->model, &request->asker, SRV_LANE_SHORT);
     }
     if (status == WI_OK) {
-        status = wi_caption_weigh(best, srv_head_of(head), embedding, sentence, dim, stands, &name,
-                                  error);
+        status = wi_caption_weigh(best, srv_head_of(head), t->embedding, sentence, dim, &t->stands,
+                                  &name, error);
     }
-    if (status == WI_OK && !*stands) {
-        *perhaps = *name ? json_string(name) : json_null();
+    if (status == WI_OK && !t->stands) {
+        t->perhaps = *name ? json_string(name) : json_null();
     }
     if (head) {
         srv_head_release(request->services->heads, &head);
@@ -172,82 +182,95 @@ static wi_status weigh(const srv_request *request, const asked *a, const wi_capt
     return status;
 }
 
-static json_t *captions_json(const wi_caption *captions, size_t n)
+static json_t *captions_json(const srv_sentences *sentences)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        json_array_append_new(list, json_pack("{s:s%,s:f,s:f}", "text", captions[i].text,
-                                              strlen(captions[i].text), "logprob",
-                                              (double)captions[i].logprob, "mean_prob",
-                                              (double)captions[i].mean_prob));
+    for (size_t i = 0; i < sentences->n; i++) {
+        const wi_caption *c = &sentences->captions[i];
+        json_array_append_new(list, json_pack("{s:s%,s:f,s:f}", "text", c->text, strlen(c->text),
+                                              "logprob", (double)c->logprob, "mean_prob",
+                                              (double)c->mean_prob));
     }
     return list;
 }
 
-static wi_status describe(const srv_request *request, const asked *a, uint8_t *pixels,
-                          float *embedding, srv_decoded *picture, wi_caption *captions, size_t *n,
-                          wi_error *error)
+static wi_status describe(const srv_request *request, const asked *a, told *t, wi_error *error)
 {
     const srv_model_about *about = srv_model_describe(a->model);
     const wi_describe_options how = {
         .n_captions = (uint32_t)a->n, .beam = (uint32_t)a->beam, .about = a->about};
-    wi_status status = srv_decode(request->services->decoder, &request->asker, a->bytes, a->n_bytes,
-                                  &a->reading, &about->preprocess, pixels, picture, error);
-    return status == WI_OK ? srv_describe(srv_model_describer(a->model), &request->asker, pixels,
-                                          &how, captions, n, embedding, error)
-                           : status;
+    srv_decoded picture = {0};
+    uint8_t *pixels = malloc((size_t)about->image_px * about->image_px * 3);
+    t->embedding = malloc(about->dim * sizeof *t->embedding);
+    wi_status status =
+        pixels && t->embedding
+            ? srv_decode(request->services->decoder, &request->asker, a->bytes, a->n_bytes,
+                         &a->reading, &about->preprocess, pixels, &picture, error)
+            : store_fail(error, WI_ERR_NOMEM, "out of memory");
+    if (status == WI_OK) {
+        t->picture = picture;
+        status = srv_describe(srv_model_describer(a->model, &request->asker), &request->asker,
+                              pixels, &how, &t->sentences, t->embedding, error);
+    }
+    free(pixels);
+    return status;
 }
 
-static void refuse(const srv_request *request, const asked *a, const srv_decoded *picture,
+static void refuse(const srv_request *request, const asked *a, const told *t,
                    srv_response *response, const wi_error *error)
 {
     const wi_status status = error->status;
-    const bool is_of_words =
-        status == WI_ERR_FORMAT || status == WI_ERR_UNSUPPORTED || status == WI_ERR_LIMIT;
+    const bool was_read = t->picture.width_px > 0, is_of_words = status == WI_ERR_FORMAT ||
+                                                                 status == WI_ERR_UNSUPPORTED ||
+                                                                 status == WI_ERR_LIMIT;
     if (status == WI_ERR_NOT_FOUND) {
         srv_error(request, response, 404, "no_describer", "%s", error->message);
-    } else if (a->about && picture->width_px > 0 && is_of_words) {
-        srv_error(request, response, 422, "about", "%s", error->message);
+    } else if (was_read && is_of_words) { /* the first words, or the describer's file */
+        srv_error(request, response, a->about ? 422 : 500, a->about ? "about" : "describer", "%s",
+                  error->message);
     } else {
         srv_picture_error(request, response, a->bytes, a->n_bytes, error);
     }
 }
 
-static void answer(const srv_request *request, const asked *a, srv_response *response)
+static void tell(const asked *a, told *t, srv_response *response)
 {
-    const srv_model_about *about = srv_model_describe(a->model);
-    wi_caption captions[WI_DESCRIBE_MAX_BEAM];
-    wi_error error = {0};
-    srv_decoded picture = {0};
-    size_t n = 0;
-    uint8_t *pixels = malloc((size_t)about->image_px * about->image_px * 3);
-    float *embedding = malloc(about->dim * sizeof *embedding);
-    json_t *perhaps = NULL;
-    bool stands = false;
-    wi_status status = pixels && embedding
-                           ? describe(request, a, pixels, embedding, &picture, captions, &n, &error)
-                           : store_fail(&error, WI_ERR_NOMEM, "out of memory");
-    if (status == WI_OK) {
-        status = weigh(request, a, &captions[0], embedding, &stands, &perhaps, &error);
-    }
-    free(pixels);
-    free(embedding);
-    if (status != WI_OK) {
-        json_decref(perhaps);
-        refuse(request, a, &picture, response, &error);
-        return;
-    }
+    const srv_decoded *picture = &t->picture;
     json_t *body =
-        json_pack("{s:s,s:{s:i,s:i,s:s},s:o,s:b}", "model", about->name, "picture", "width",
-                  (int)picture.width_px, "height", (int)picture.height_px, "format", picture.format,
-                  "captions", captions_json(captions, n), "sure", stands);
-    if (perhaps) {
-        json_object_set_new(body, "perhaps", perhaps);
+        json_pack("{s:s,s:{s:i,s:i,s:s},s:o}", "model", srv_model_describe(a->model)->name,
+                  "picture", "width", (int)picture->width_px, "height", (int)picture->height_px,
+                  "format", picture->format, "captions", captions_json(&t->sentences));
+    json_object_set_new(body, "sure",
+                        t->sentences.has_scale ? json_boolean(t->stands) : json_null());
+    if (t->perhaps) {
+        json_object_set(body, "perhaps", t->perhaps);
     }
-    if (picture.n_warnings > 0) {
-        json_object_set_new(body, "warnings", srv_warnings_json(&picture));
+    if (picture->n_warnings > 0) {
+        json_object_set_new(body, "warnings", srv_warnings_json(picture));
     }
     srv_json(response, 200, body);
+}
+
+static void answer(const srv_request *request, const asked *a, srv_response *response)
+{
+    wi_error error = {0};
+    told *t = calloc(1, sizeof *t);
+    if (!t) {
+        srv_error(request, response, 503, "nomem", "out of memory");
+        return;
+    }
+    wi_status status = describe(request, a, t, &error);
+    if (status == WI_OK && t->sentences.has_scale) {
+        status = weigh(request, a, t, &error);
+    }
+    if (status == WI_OK) {
+        tell(a, t, response);
+    } else {
+        refuse(request, a, t, response, &error);
+    }
+    json_decref(t->perhaps);
+    free(t->embedding);
+    free(t);
 }
 
 void srv_handle_describe(srv_request *request, srv_response *response)

@@ -16,6 +16,8 @@
 #include <whatsit/digest.h>
 
 #define TEXT_QUANTUM_MS 20.0
+/* Some times what the largest describers take for a picture on a slow core. */
+#define MAX_DESCRIBE_S 30.0
 
 /* Work on texts of one kind: one thread at a time, in turns between clients. */
 typedef struct lane {
@@ -34,8 +36,9 @@ struct srv_model {
     uint64_t stamp; /* of what was opened */
     char held[40];  /* a path that leads to fd; "": towers are opened by path */
     srv_tower *tower;
-    srv_describer *describer;
-    srv_encoder *encoders[2]; /* the usual one, and the one that gives way */
+    /* the usual one, and the one that gives way */
+    srv_describer *describers[2];
+    srv_encoder *encoders[2];
     /* text tower: model guarded by text_mutex, a lane's session by its gate */
     pthread_mutex_t text_mutex;
     lane lanes[2 * SRV_N_LANES]; /* and once more for those whose work gives way */
@@ -209,7 +212,9 @@ void srv_model_tick(srv_model *model)
         close_text(model);
     }
     pthread_mutex_unlock(&model->text_mutex);
-    srv_describer_tick(model->describer);
+    for (int i = 0; i < 2; i++) {
+        srv_describer_tick(model->describers[i]);
+    }
 }
 
 /* ---- opening ---- */
@@ -264,7 +269,9 @@ static wi_status describe(srv_model *model, const char *name, wi_error *error)
             .logit_scale = info.logit_scale,
             .sigmoid = info.sigmoid,
             .preprocess = info.preprocess,
-            .n_parameters = info.image.n_parameters + info.text.n_parameters,
+            .n_parameters =
+                info.image.n_parameters + info.text.n_parameters + info.decoder.n_parameters,
+            .speaks = info.decoder.present,
         };
         memcpy(model->about.fingerprint, info.fingerprint, sizeof info.fingerprint);
         if (!model->name || !model->licence || !model->source || !model->format) {
@@ -322,15 +329,27 @@ static wi_status start_encoders(srv_model *model, wi_error *error)
         options.engine = slow ? model->with.slow : model->with.usual;
         status = srv_encoder_start(&options, &model->encoders[slow], error);
     }
+    return status;
+}
+
+static wi_status open_describers(srv_model *model, wi_error *error)
+{
+    const srv_config *config = model->config;
+    wi_status status = WI_OK;
     const srv_describer_options describer = {
         .path = config->describer,
+        .speaks = model->about.speaks,
         .engine = model->with.usual,
         .tower = model->tower,
         .burden = model->with.burden,
         .idle_s = config->idle_s,
         .max_waiting = config->n_workers / 2 + 1,
+        .max_seconds = MAX_DESCRIBE_S,
     };
-    return status == WI_OK ? srv_describer_open(&describer, &model->describer, error) : status;
+    for (int slow = 0; slow < 2 && status == WI_OK; slow++) {
+        status = srv_describer_open(&describer, &model->describers[slow], error);
+    }
+    return status;
 }
 
 static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_error *error)
@@ -352,6 +371,7 @@ static wi_status open_parts(srv_model *model, const srv_named_path *from, wi_err
     if (status == WI_OK) {
         hold_file(model);
         status = start_encoders(model, error);
+        status = status == WI_OK ? open_describers(model, error) : status;
     }
     return status;
 }
@@ -406,8 +426,8 @@ static void close_model(srv_model *model)
 {
     for (int i = 0; i < 2; i++) {
         srv_encoder_stop(&model->encoders[i]);
+        srv_describer_close(&model->describers[i]);
     }
-    srv_describer_close(&model->describer);
     srv_tower_free(&model->tower);
     close_text(model);
     if (model->fd >= 0) {
@@ -454,9 +474,9 @@ srv_encoder *srv_model_encoder(srv_model *model, const srv_asker *asker)
     return model->encoders[asker->gives_way];
 }
 
-srv_describer *srv_model_describer(srv_model *model)
+srv_describer *srv_model_describer(srv_model *model, const srv_asker *asker)
 {
-    return model->describer;
+    return model->describers[asker->gives_way];
 }
 
 void srv_model_measure(srv_model *model, srv_encoder_figures *out)
@@ -468,6 +488,18 @@ void srv_model_measure(srv_model *model, srv_encoder_figures *out)
         out->n_batches += one.n_batches;
         out->n_images += one.n_images;
         out->seconds += one.seconds;
+        out->n_waiting += one.n_waiting;
+    }
+}
+
+void srv_model_measure_words(srv_model *model, srv_describer_figures *out)
+{
+    *out = (srv_describer_figures){0};
+    for (int i = 0; i < 2; i++) {
+        srv_describer_figures one;
+        srv_describer_measure(model->describers[i], &one);
+        out->n_batches += one.n_batches;
+        out->n_pictures += one.n_pictures;
         out->n_waiting += one.n_waiting;
     }
 }

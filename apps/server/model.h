@@ -37,6 +37,7 @@ typedef struct srv_model_about {
     bool sigmoid;
     wi_preprocess preprocess;
     uint64_t n_parameters;
+    bool speaks;  /* it puts pictures into words itself */
     bool is_file; /* one file, which browsers may fetch */
     uint64_t file_bytes;
     char file_sha256[65];
@@ -61,10 +62,11 @@ const srv_model_about *srv_model_describe(const srv_model *model);
 unsigned srv_model_towers_open(srv_model *model);
 /* What the asker's pictures are embedded with: of those whose work gives way there are others. */
 srv_encoder *srv_model_encoder(srv_model *model, const srv_asker *asker);
-/* What puts its pictures into words. */
-srv_describer *srv_model_describer(srv_model *model);
+/* What puts the asker's pictures into words: likewise. */
+srv_describer *srv_model_describer(srv_model *model, const srv_asker *asker);
 /* Of all of them together. */
 void srv_model_measure(srv_model *model, srv_encoder_figures *out);
+void srv_model_measure_words(srv_model *model, srv_describer_figures *out);
 
 /* Work on texts: each kind waits for its own kind only, in turns between clients. */
 typedef enum srv_lane { SRV_LANE_SHORT = 0, SRV_LANE_HEADS, SRV_LANE_JOBS, SRV_N_LANES } srv_lane;

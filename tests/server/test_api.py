@@ -509,6 +509,39 @@ def test_describe(room):
     ask("POST", "/v1/describe", b"no picture", expect=415)
 
 
+def test_a_model_that_describes_by_itself(room):
+    original = os.path.join(room.source, "tests", "model", "data", "originals", "open_clip_coca")
+    coca = os.path.join(room.path, "coca.gguf")
+    room.run("model", "convert", original, "--output", coca, "--name", "coca")
+    path = os.path.join(room.path, "one.png")
+    with open(path, "wb") as file:
+        file.write(room.picture)
+    def native(*words):
+        return json.loads(room.run("describe", path, "--model", coca, "--json", "--quiet", *words))["captions"]
+    def same(told, *words):
+        want = native(*words)
+        assert [c["text"] for c in told] == [c["text"] for c in want], (told, want)
+        assert all(abs(a["logprob"] - b["logprob"]) < 1e-4 for a, b in zip(told, want))
+    server = room.serve("--model", coca, model=room.model)
+    ask = server.client().call
+    assert ask("POST", "/v1/describe", room.picture, expect=404).json["error"]["code"] == "no_describer"  # of the first model
+    one = ask("POST", "/v1/describe?model=coca", room.picture, expect=200).json
+    assert one["sure"] is None and "perhaps" not in one and one["model"] == "coca", one
+    same(one["captions"])
+    same(ask("POST", "/v1/describe?model=coca&n=3&about=cat", room.picture, expect=200).json["captions"], "--n", "3", "--about", "cat")
+    same(ask("POST", "/v1/describe?model=coca&beam=1", room.picture, expect=200).json["captions"], "--beam", "1")
+    ask("POST", "/v1/describe?model=coca&about=" + "cat%20" * 30, room.picture, expect=422)
+    ask("POST", "/v1/describe?model=coca", b"no picture", expect=415)
+    assert ask("POST", "/v1/classify?model=coca&head=fruits", room.picture, expect=200).json["results"]
+    told, clients = [], [server.client() for _ in range(6)]
+    threads = [threading.Thread(target=lambda c=c: told.append(c.call("POST", "/v1/describe?model=coca", room.picture, expect=200).json)) for c in clients]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert len(told) == 6 and all(t == one for t in told), told
+    metrics = ask("GET", "/metrics", expect=200).body.decode()
+    assert 'whatsit_described_images_total{model="coca"} 9\n' in metrics, metrics
+
+
 def test_around(room):
     web = os.path.join(room.path, "web")
     os.makedirs(os.path.join(web, "app"))
@@ -675,4 +708,4 @@ def test_idle(room):
 
 if __name__ == "__main__":
     serving.main([test_classify, test_ways_to_read_a_picture, test_several_pictures, test_bad_requests, test_misspelt, test_heads, test_head_files, test_examples, test_jobs, test_archives, test_webhooks, test_jobs_go_on, test_many_jobs,
-                  test_models, test_embed, test_one_place_for_a_field, test_describe, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
+                  test_models, test_embed, test_one_place_for_a_field, test_describe, test_a_model_that_describes_by_itself, test_around, test_page, test_reload_and_shutdown, test_shutdown_sends_all, test_another_model, test_idle])
