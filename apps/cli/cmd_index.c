@@ -1,8 +1,11 @@
 /* A library of photos: made from folders, brought up to date, asked how it is. */
 #include "../library/approximate.h"
+#include "../library/described.h"
+#include "describing.h"
 #include "indexing.h"
 #include "output.h"
 #include "paths.h"
+#include "sentences.h"
 #include "term.h"
 #include "verbs.h"
 #include "watch.h"
@@ -24,6 +27,10 @@ static const cli_option options[] = {
      "for libraries of millions: make an approximate index, by which a search need not read all "
      "vectors; later runs keep it up to date",
      NULL},
+    {"describe", 0, NULL, false,
+     "keep a sentence about each photo as well, where one is told, by which it is found, too",
+     NULL},
+    CLI_DESCRIBER_OPTION,
     {"watch", 'w', NULL, false, "stay, and bring it up to date whenever something changes", NULL},
     {"json", 0, NULL, false, "one JSON object a line", NULL},
     {0},
@@ -122,15 +129,21 @@ static int rebuild(const cli_runtime *runtime, const char *name)
     return status;
 }
 
-static void say_update(cli_app *app, const cli_library *library, const cli_indexed *done, bool json)
+static void say_update(cli_app *app, const cli_library *library, const cli_indexed *done,
+                       const cli_described *described, bool json)
 {
     if (json) {
-        cli_json_line(json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "library", library->name,
-                                "files", (json_int_t)done->n_files, "new", (json_int_t)done->n_new,
-                                "moved", (json_int_t)done->n_known, "gone",
-                                (json_int_t)done->n_gone, "unreadable",
-                                (json_int_t)done->n_unreadable, "folders_away",
-                                (json_int_t)done->n_away, "seconds", done->seconds));
+        json_t *line =
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "library", library->name, "files",
+                      (json_int_t)done->n_files, "new", (json_int_t)done->n_new, "moved",
+                      (json_int_t)done->n_known, "gone", (json_int_t)done->n_gone, "unreadable",
+                      (json_int_t)done->n_unreadable, "folders_away", (json_int_t)done->n_away,
+                      "seconds", done->seconds);
+        if (described) {
+            json_object_set_new(line, "described", json_integer((json_int_t)described->n_told));
+            json_object_set_new(line, "not_told", json_integer((json_int_t)described->n_untold));
+        }
+        cli_json_line(line);
         return;
     }
     cli_note(
@@ -139,6 +152,10 @@ static void say_update(cli_app *app, const cli_library *library, const cli_index
         "cannot be read (%.1f s)",
         library->name, done->n_files, done->n_new, done->n_known, done->n_gone, done->n_unreadable,
         done->seconds);
+    if (described) {
+        cli_note(app, "%zu photos described; of %zu it is not sure enough to tell",
+                 described->n_told, described->n_untold);
+    }
 }
 
 static int say_status(const cli_runtime *runtime, cli_library *library, bool json)
@@ -146,10 +163,14 @@ static int say_status(const cli_runtime *runtime, cli_library *library, bool jso
     wi_error error = {0};
     catalog_root *roots = NULL;
     catalog_counts counts = {0};
+    int64_t n_described = -1; /* nothing ever was */
     size_t n = 0;
     wi_status status = catalog_roots(library->cat, &roots, &n, &error);
     if (status == WI_OK) {
         status = catalog_count(library->cat, library->model.id, &counts, &error);
+    }
+    if (status == WI_OK) {
+        status = described_count(library->cat, &n_described, &error);
     }
     if (status != WI_OK) {
         return cli_failed(runtime->app, NULL, &error);
@@ -161,16 +182,20 @@ static int say_status(const cli_runtime *runtime, cli_library *library, bool jso
                                   json_pack("{s:o,s:I}", "path", cli_json_text(roots[i].path),
                                             "files", (json_int_t)roots[i].n_files));
         }
-        cli_json_line(json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:o}", "library", library->name, "model",
-                                runtime->info.name, "files", (json_int_t)counts.files, "contents",
-                                (json_int_t)counts.contents, "embedded",
-                                (json_int_t)counts.with_vector, "unreadable",
-                                (json_int_t)counts.unreadable, "folders", folders));
+        cli_json_line(json_pack(
+            "{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o}", "library", library->name, "model",
+            runtime->info.name, "files", (json_int_t)counts.files, "contents",
+            (json_int_t)counts.contents, "embedded", (json_int_t)counts.with_vector, "unreadable",
+            (json_int_t)counts.unreadable, "described",
+            n_described < 0 ? json_null() : json_integer(n_described), "folders", folders));
     } else {
         printf("library '%s', model %s\n", library->name, runtime->info.name);
         printf("  %lld files of %lld different contents, %lld embedded, %lld cannot be read\n",
                (long long)counts.files, (long long)counts.contents, (long long)counts.with_vector,
                (long long)counts.unreadable);
+        if (n_described >= 0) {
+            printf("  %lld have a sentence\n", (long long)n_described);
+        }
         for (size_t i = 0; i < n; i++) {
             char text[1024];
             cli_printable(roots[i].path, text, sizeof text);
@@ -237,8 +262,15 @@ static int update_near(const cli_runtime *runtime, const cli_library *library, b
 static int update(const cli_runtime *runtime, cli_library *library, const cli_args *args)
 {
     cli_indexed done;
+    cli_described described = {0};
+    const bool describes = cli_args_has(args, "describe");
     int status = cli_index_update(runtime, library, &done);
-    say_update(runtime->app, library, &done, cli_args_has(args, "json"));
+    if (status != CLI_INTERRUPTED && describes) {
+        const int told = cli_describe_library(runtime, args, library, &described);
+        status = told == CLI_OK ? status : told;
+    }
+    say_update(runtime->app, library, &done, describes ? &described : NULL,
+               cli_args_has(args, "json"));
     return status == CLI_OK ? update_near(runtime, library, cli_args_has(args, "approximate"))
                             : status;
 }
@@ -263,6 +295,9 @@ static int run(cli_app *app, const cli_args *args)
     if (status == CLI_OK && only_status &&
         (args->n_operands > 0 || cli_args_has(args, "forget") || cli_args_has(args, "rebuild"))) {
         status = cli_usage(args->verb, "--status changes nothing: leave the rest out");
+    }
+    if (status == CLI_OK && cli_args_has(args, "describer") && !cli_args_has(args, "describe")) {
+        status = cli_usage(args->verb, "--describer goes with --describe");
     }
     if (status != CLI_OK) {
         return status;
@@ -303,6 +338,9 @@ const cli_verb cli_verb_index = {
         "changed are read; those that were moved or renamed are known by their content. It may be "
         "stopped "
         "at any moment and goes on from there.\n\n"
+        "With --describe each photo gets a sentence, as 'whatsit describe' tells it, which search "
+        "then "
+        "reads as well; only photos without one are described.\n\n"
         "A folder that is not there, as on a drive that is not plugged in, keeps its photos. Each "
         "model "
         "has vectors of its own; search uses those of the model in use.",
@@ -310,6 +348,8 @@ const cli_verb cli_verb_index = {
                 "    make or extend the library\n"
                 "whatsit index\n"
                 "    bring it up to date\n"
+                "whatsit index --describe\n"
+                "    bring it up to date, and describe what has no sentence yet\n"
                 "whatsit index --status\n"
                 "    what it holds\n",
     .complete = "@dir",

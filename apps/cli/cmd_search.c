@@ -3,6 +3,7 @@
 #include "background.h"
 #include "encode.h"
 #include "heads.h"
+#include "in_words.h"
 #include "listed.h"
 #include "output.h"
 #include "paths.h"
@@ -40,6 +41,9 @@ static const cli_option options[] = {
      "nearest "
      "whatever they are)",
      NULL},
+    {"in-words", 0, NULL, false,
+     "only photos whose sentence ('whatsit index --describe') has all the words", NULL},
+    {"no-words", 0, NULL, false, "leave sentences out: what the model sees decides alone", NULL},
     {"exact", 0, NULL, false, "read all vectors, also where there is an approximate index", NULL},
     {"top", 'k', "K", false, "at most K photos (default: 20)", NULL},
     {"json", 0, NULL, false, "one JSON object a line, best first", NULL},
@@ -69,12 +73,15 @@ typedef struct searching {
     catalog_filter filter;
     cli_format format;
     char *words;       /* the operands as one text, or NULL */
+    cli_list without;  /* what --not says */
     cli_list queries;  /* of --queries */
     const char *asked; /* the one that is searched for; NULL: it goes without saying */
     size_t top, dim;
     double min;
     bool has_words_only; /* then a confidence can be told */
-    float *query;        /* [dim], of length 1 */
+    bool in_words_only;
+    cli_in_words in_words; /* whose sentences have the words that are searched for */
+    float *query;          /* [dim], of length 1 */
     wi_head *head;
     size_t label; /* of head: what --is wants */
     size_t n_shown;
@@ -179,8 +186,15 @@ static int read_options(searching *s)
     if (cli_args_has(args, "as") != cli_args_has(args, "is")) {
         return cli_usage(args->verb, "--as HEAD and --is LABEL go together");
     }
+    s->in_words_only = cli_args_has(args, "in-words");
+    if (s->in_words_only && cli_args_has(args, "no-words")) {
+        return cli_usage(args->verb, "--in-words and --no-words exclude each other");
+    }
     if (cli_args_has(args, "queries")) {
         return read_queries(s);
+    }
+    if (s->in_words_only && args->n_operands == 0) {
+        return cli_usage(args->verb, "--in-words needs the words");
     }
     if (args->n_operands == 0 && !cli_args_has(args, "like") && !cli_args_has(args, "as")) {
         return cli_usage(args->verb, "needs words, --like IMAGE, or --as HEAD --is LABEL");
@@ -273,8 +287,17 @@ static int open_head(searching *s)
 
 /* ---- answers ---- */
 
-static void write_path(searching *s, const char *path, float score, double confidence)
+/* sentence: where it has the words; NULL: it has not. */
+static const char *matched(const searching *s, double confidence, const char *sentence)
 {
+    const bool seen = isnan(confidence) || confidence >= s->min;
+    return seen && sentence ? "both" : sentence ? "words" : "picture";
+}
+
+static void write_path(searching *s, const char *path, float score, double confidence,
+                       const char *sentence)
+{
+    const char *by = matched(s, confidence, sentence);
     char text[1024];
     if (cli_args_has(s->args, "null")) {
         fwrite(path, 1, strlen(path) + 1, stdout);
@@ -286,6 +309,10 @@ static void write_path(searching *s, const char *path, float score, double confi
             cli_json_with_path("path", path,
                                json_pack("{s:o,s:o}", "score", cli_json_number((double)score),
                                          "confidence", cli_json_number(confidence)));
+        json_object_set_new(found, "matched", json_string(by));
+        if (sentence) {
+            json_object_set_new(found, "sentence", cli_json_text(sentence));
+        }
         if (s->asked) {
             json_object_set_new(line, "query", cli_json_text(s->asked));
         }
@@ -300,14 +327,19 @@ static void write_path(searching *s, const char *path, float score, double confi
         }
         putchar(separator);
         cli_write_field(s->format, path);
-        putchar('\n');
+        printf("%c%s\n", separator, by);
     } else {
         cli_printable(path, text, sizeof text);
         if (isnan(confidence)) {
-            printf("  %6.3f  %s\n", (double)score, text);
+            printf("  %6.3f  %s", (double)score, text);
         } else {
-            printf("  %3.0f %%  %6.3f  %s\n", 100 * confidence, (double)score, text);
+            printf("  %3.0f %%  %6.3f  %s", 100 * confidence, (double)score, text);
         }
+        if (sentence) {
+            cli_printable(sentence, text, sizeof text);
+            printf("  in words: %s", text);
+        }
+        putchar('\n');
     }
 }
 
@@ -327,7 +359,8 @@ static bool show_row(searching *s, const float *photo, uint64_t row, float score
     catalog_photo known;
     double confidence =
         s->has_words_only ? background_confidence(&s->background, s->query, photo) : (double)NAN;
-    if (confidence < s->min || !head_agrees(s, photo)) {
+    const char *sentence = cli_in_words_of(&s->in_words, row);
+    if ((!sentence && (confidence < s->min || s->in_words_only)) || !head_agrees(s, photo)) {
         return true;
     }
     if (catalog_photo_of(s->library.cat, s->library.model.id, (int64_t)row, &s->filter, &known,
@@ -337,7 +370,7 @@ static bool show_row(searching *s, const float *photo, uint64_t row, float score
     }
     if (known.n_paths > 0) { /* else: no file has it any more */
         char text[64];
-        write_path(s, known.paths[0], score, confidence);
+        write_path(s, known.paths[0], score, confidence, sentence);
         s->n_shown++;
         snprintf(text, sizeof text, isnan(confidence) ? "%.3f" : "%.3f, %.0f %%", (double)score,
                  100 * confidence);
@@ -354,8 +387,44 @@ static void write_heading(const searching *s)
 {
     bool plain = cli_args_has(s->args, "names") || cli_args_has(s->args, "null");
     if (!plain && (s->format == CLI_CSV || s->format == CLI_TSV)) {
-        puts(s->format == CLI_CSV ? "score,confidence,path" : "score\tconfidence\tpath");
+        puts(s->format == CLI_CSV ? "score,confidence,path,matched"
+                                  : "score\tconfidence\tpath\tmatched");
     }
+}
+
+static int best_first(const void *a, const void *b)
+{
+    const wi_index_hit *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score ? 1 : -1)
+                                : (x->row > y->row) - (x->row < y->row);
+}
+
+/* Photos that are found by their sentence take part, wherever the model has them. */
+static wi_status add_in_words(searching *s, wi_index_hit *hits, size_t *n, float *photo,
+                              wi_error *error)
+{
+    wi_status status = WI_OK;
+    const size_t n_seen = *n;
+    for (size_t i = 0; i < s->in_words.n && status == WI_OK; i++) {
+        const uint64_t row = s->in_words.hits[i].row;
+        size_t at = 0;
+        while (at < n_seen && hits[at].row != row) {
+            at++;
+        }
+        if (at < n_seen || row >= (uint64_t)s->library.model.n_rows) {
+            continue;
+        }
+        status = wi_index_row(s->library.index, row, photo, error);
+        double score = 0;
+        for (size_t j = 0; j < s->dim && status == WI_OK; j++) {
+            score += (double)s->query[j] * (double)photo[j];
+        }
+        hits[(*n)++] = (wi_index_hit){row, (float)score};
+    }
+    if (*n > n_seen) {
+        qsort(hits, *n, sizeof *hits, best_first);
+    }
+    return status;
 }
 
 static int scan(searching *s, size_t n_asked, wi_index_hit *hits, float *photo, const uint8_t *bits)
@@ -367,6 +436,9 @@ static int scan(searching *s, size_t n_asked, wi_index_hit *hits, float *photo, 
             ? approximate_search(s->near, s->library.index, (uint64_t)s->library.model.n_rows,
                                  s->query, n_asked, hits, &n, &error)
             : wi_index_search(s->library.index, s->query, n_asked, bits, hits, &n, &error);
+    if (status == WI_OK) {
+        status = add_in_words(s, hits, &n, photo, &error);
+    }
     write_heading(s);
     for (size_t i = 0; i < n && s->n_shown < s->top && status == WI_OK && !cli_interrupted(); i++) {
         status = wi_index_row(s->library.index, hits[i].row, photo, &error);
@@ -375,13 +447,6 @@ static int scan(searching *s, size_t n_asked, wi_index_hit *hits, float *photo, 
         }
     }
     return status == WI_OK ? CLI_OK : cli_failed(s->app, NULL, &error);
-}
-
-static int best_first(const void *a, const void *b)
-{
-    const wi_index_hit *x = a, *y = b;
-    return x->score != y->score ? (x->score < y->score ? 1 : -1)
-                                : (x->row > y->row) - (x->row < y->row);
 }
 
 /* A head without words: every photo is asked. */
@@ -412,6 +477,16 @@ static int scan_by_head(searching *s, wi_index_hit *hits, float *photo, const ui
     return CLI_OK;
 }
 
+static int find_in_words(searching *s)
+{
+    const char *words = s->asked ? s->asked : s->words;
+    cli_in_words_close(&s->in_words);
+    if (!words || cli_args_has(s->args, "no-words") || !(s->has_words_only || s->in_words_only)) {
+        return CLI_OK;
+    }
+    return cli_in_words_find(s->app, &s->library, words, &s->without, &s->in_words);
+}
+
 static int search(searching *s)
 {
     wi_error error = {0};
@@ -420,7 +495,10 @@ static int search(searching *s)
     size_t n_asked = s->head ? MOST_SCANNED : 2 * s->top + 100;
     n_asked = n_asked < n_rows ? n_asked : n_rows;
     bool by_query = s->words || s->asked || cli_args_has(s->args, "like");
-    wi_index_hit *hits = calloc((by_query ? n_asked : n_rows) + 1, sizeof *hits);
+    if (find_in_words(s) != CLI_OK) {
+        return CLI_FAILED;
+    }
+    wi_index_hit *hits = calloc((by_query ? n_asked + s->in_words.n : n_rows) + 1, sizeof *hits);
     float *photo = calloc(s->dim + 1, sizeof *photo);
     uint8_t *bits = NULL;
     int status = hits && photo ? CLI_OK : CLI_FAILED;
@@ -566,6 +644,31 @@ static void open_near(searching *s)
     free(path);
 }
 
+/* What --not says, and whether there are sentences where they are asked for. */
+static int open_in_words(searching *s)
+{
+    wi_error error = {0};
+    const char *text;
+    size_t position = 0;
+    int64_t n = 0;
+    while ((text = cli_args_next(s->args, "not", &position))) {
+        if (!cli_list_add(&s->without, cli_text("%s", text))) {
+            cli_error(s->app, "out of memory");
+            return CLI_FAILED;
+        }
+    }
+    if (s->in_words_only && described_count(s->library.cat, &n, &error) != WI_OK) {
+        return cli_failed(s->app, NULL, &error);
+    }
+    if (n < 0) {
+        cli_error(s->app,
+                  "library '%s' has no sentences yet: make them with 'whatsit index --describe'",
+                  s->library.name);
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
 static int open_all(searching *s)
 {
     const char *name;
@@ -584,6 +687,9 @@ static int open_all(searching *s)
     s->query = calloc(s->dim + 1, sizeof *s->query);
     if (status == CLI_OK && s->has_words_only) {
         status = cli_background_open(&s->runtime, &s->library, &s->background);
+    }
+    if (status == CLI_OK) {
+        status = open_in_words(s);
     }
     return status == CLI_OK ? open_head(s) : status;
 }
@@ -620,6 +726,8 @@ static int run(cli_app *app, const cli_args *args)
     cli_save_abandon(&s.sheet.save);
     cli_list_free(&s.shown);
     cli_list_free(&s.queries);
+    cli_list_free(&s.without);
+    cli_in_words_close(&s.in_words);
     free(s.page);
     free(s.query);
     free(s.words);
@@ -637,13 +745,20 @@ const cli_verb cli_verb_search = {
         "some hundreds of other things, so that a search for what is not there finds nothing; "
         "--min says "
         "how much better. The first number is that confidence, the second the cosine by which "
-        "photos are ordered.",
+        "photos are ordered.\n\n"
+        "Where photos have sentences ('whatsit index --describe'), those whose sentence has all "
+        "the "
+        "words are shown as well, however sure the model is, and the sentence is told beside them: "
+        "dogs and a dog are one word, and little words do not count. \"matched\" says by what a "
+        "photo was found: picture, words or both.",
     .examples = "whatsit search a dog on a beach\n"
                 "    the best twenty\n"
                 "whatsit search --like holiday.jpg --not people\n"
                 "    photos like this one, without people\n"
                 "whatsit search a red car --html cars.html --copy-to ~/cars\n"
                 "    a page to look at, and copies of the photos\n"
+                "whatsit search a man on a horse --in-words\n"
+                "    only photos whose sentence says so\n"
                 "whatsit search --queries words.txt --top 5\n"
                 "    many searches in one run, as JSON lines\n"
                 "whatsit search birthday cake --after 2024 --null | xargs -0 ls -l\n"

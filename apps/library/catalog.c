@@ -1,6 +1,6 @@
 #include "catalog.h"
-#include "../store/db.h"
 #include "../store/fail.h"
+#include "catalog_connection.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,13 +40,17 @@ static wi_status run(catalog *cat, const char *sql, const db_value *values, size
     return db_sqlite.run(cat->connection, sql, values, n, out, error);
 }
 
+db_connection *catalog_connection(catalog *cat)
+{
+    return cat->connection;
+}
+
 static wi_status script(catalog *cat, const char *sql, wi_error *error)
 {
     return db_sqlite.script(cat->connection, sql, error);
 }
 
-/* Commits when status is WI_OK, else takes everything back. */
-static wi_status end(catalog *cat, wi_status status, wi_error *error)
+wi_status catalog_end(catalog *cat, wi_status status, wi_error *error)
 {
     if (status == WI_OK) {
         status = script(cat, "COMMIT", error);
@@ -79,7 +83,7 @@ static wi_status migrate(catalog *cat, const char *path, wi_error *error)
     if (status == WI_OK && version < VERSION) {
         status = script(cat, text, error);
     }
-    return end(cat, status, error);
+    return catalog_end(cat, status, error);
 }
 
 wi_status catalog_open(const char *path, bool create, catalog **out, wi_error *error)
@@ -192,7 +196,7 @@ wi_status catalog_merge_root(catalog *cat, int64_t from, int64_t into, wi_error 
     if (status == WI_OK) {
         status = catalog_remove_root(cat, from, error);
     }
-    return end(cat, status, error);
+    return catalog_end(cat, status, error);
 }
 
 wi_status catalog_remove_root(catalog *cat, int64_t id, wi_error *error)
@@ -266,7 +270,7 @@ wi_status catalog_forget_model(catalog *cat, const char *fingerprint, wi_error *
         status =
             run(cat, "UPDATE model SET n_rows = 0 WHERE fingerprint = $1", values, 1, NULL, error);
     }
-    return end(cat, status, error);
+    return catalog_end(cat, status, error);
 }
 
 /* ---- files ---- */
@@ -450,7 +454,7 @@ wi_status catalog_apply(catalog *cat, int64_t model, int64_t n_rows, const catal
     if (status == WI_OK) {
         status = run(cat, "UPDATE model SET n_rows = $1 WHERE id = $2", rows, 2, NULL, error);
     }
-    return end(cat, status, error);
+    return catalog_end(cat, status, error);
 }
 
 wi_status catalog_remove_files(catalog *cat, const int64_t *ids, size_t n, wi_error *error)
@@ -463,7 +467,7 @@ wi_status catalog_remove_files(catalog *cat, const int64_t *ids, size_t n, wi_er
         const db_value values[] = {db_int(ids[i])};
         status = run(cat, "DELETE FROM file WHERE id = $1", values, 1, NULL, error);
     }
-    return end(cat, status, error);
+    return catalog_end(cat, status, error);
 }
 
 /* ---- searching ---- */

@@ -412,6 +412,129 @@ class Approximate(Case):
         self.assertEqual(self.library(".ivf"), [])
 
 
+class InWords(Case):
+    """Sentences about photos are kept, and photos are found by them as well. By the shipped describer, where it is there."""
+
+    def setUp(self):
+        super().setUp()
+        shipped = os.path.join(self.source, "models")
+        if not os.path.exists(os.path.join(shipped, "whatsit-describe.gguf")):
+            self.skipTest("models/whatsit-describe.gguf is not there")
+        for name in os.listdir(shipped):
+            if name.endswith((".gguf", ".txt")):
+                os.symlink(os.path.join(shipped, name), os.path.join(self.share, "models", name))
+        shutil.copytree(os.path.join(self.source, "heads"), os.path.join(self.share, "heads"), dirs_exist_ok=True)
+        del self.env["WHATSIT_MODEL"]
+        self.photos = self.path("photos")
+        os.makedirs(self.photos)
+        for name in ("pizza.jpg", "drum.jpg", "siamese-cat.jpg"):
+            self.add(name)
+
+    def add(self, name, to=None):
+        return shutil.copy(os.path.join(self.source, "samples", name), os.path.join(self.photos, to or name))
+
+    def index(self, *words):
+        run = self.ok("index", *words, "--json").json()[-1]
+        return run.get("described"), run.get("not_told")
+
+    def found(self, *words):
+        return {os.path.basename(line["path"]): line for line in self.ok("search", *words, "--json").json()}
+
+    def test_what_is_told_is_kept_and_found(self):
+        self.assertEqual(self.index(self.photos), (None, None))
+        self.assertIsNone(self.ok("index", "--status", "--json").json()[0]["described"])
+        self.fails("search", "pizza", "--in-words", says="no sentences yet")
+        self.assertEqual(self.found("pizza")["pizza.jpg"]["matched"], "picture")
+        self.assertEqual(self.index("--describe"), (2, 1))  # of the drum nothing is told
+        self.assertEqual(self.index("--describe"), (0, 0))
+        self.assertEqual(self.ok("index", "--status", "--json").json()[0]["described"], 2)
+        self.assertIn("2 have a sentence", self.ok("index", "--status").out)
+        told = {os.path.basename(line["image"]): line for line in self.ok("describe", self.photos, "--json").json()}
+        sentence = told["pizza.jpg"]["captions"][0]["text"]
+        for name, line in told.items():
+            words = line["captions"][0]["text"]
+            found = self.found(words, "--in-words")
+            self.assertEqual(name in found, line["sure"], found)
+            if line["sure"]:
+                self.assertEqual(found[name]["sentence"], words)
+        one = self.found("Pizzas", "--min", "1")  # no photo is so surely anything
+        self.assertEqual({n: (l["matched"], l["sentence"]) for n, l in one.items()}, {"pizza.jpg": ("words", sentence)})
+        both = self.found("a", "pizza", "--min", "0")
+        self.assertEqual({n: l["matched"] for n, l in both.items()}, {"pizza.jpg": "both", "drum.jpg": "picture", "siamese-cat.jpg": "picture"})
+        self.assertEqual([l["score"] for l in both.values()], sorted((l["score"] for l in both.values()), reverse=True))
+        self.assertEqual(self.found("pizza", "--min", "1", "--no-words"), {})
+        self.assertEqual(self.found("pizza", "--in-words", "--not", "pizza"), {})
+        self.assertEqual(self.found("the", "of", "--in-words"), {})
+        self.assertEqual(self.found("pizza", "xylophone", "--in-words"), {})
+        self.assertEqual(self.found('pizza"', "OR", "cat*", "--in-words"), {})  # words, and no language of queries
+        self.assertEqual(self.found("pizza", "--in-words", "--folder", self.path("elsewhere")), {})
+        self.assertIn(f"in words: {sentence}", self.ok("search", "pizza").out)
+        self.assertTrue(self.ok("search", "pizza", "--in-words", "--csv").lines()[1].endswith("both"))
+        lines = self.ok("search", "--queries", self.write("q.txt", "pizza\ncat\n"), "--in-words").json()
+        self.assertEqual([(l["query"], os.path.basename(l["path"])) for l in lines], [("pizza", "pizza.jpg"), ("cat", "siamese-cat.jpg")])
+
+    def test_only_what_is_new_is_described(self):
+        self.assertEqual(self.index(self.photos, "--describe"), (2, 1))
+        self.add("pizza.jpg", "again.jpg")  # the same content
+        self.add("hummingbird.jpg")
+        self.assertEqual(sum(self.index("--describe")), 1)
+        self.assertEqual(set(self.found("pizza", "--in-words")), {"again.jpg"})  # a content is shown once, by its first name
+        os.unlink(os.path.join(self.photos, "again.jpg"))
+        os.unlink(os.path.join(self.photos, "siamese-cat.jpg"))
+        self.assertEqual(self.index("--describe"), (0, 0))
+        self.assertEqual(set(self.found("pizza", "--in-words")), {"pizza.jpg"})
+        self.assertEqual(self.found("cat", "--in-words"), {})
+
+    def test_another_describer_says_it_anew(self):
+        coca = self.path("coca.gguf")
+        self.ok("model", "convert", os.path.join(self.source, "tests", "model", "data", "originals", "open_clip_coca"), "-o", coca)
+        self.assertEqual(self.index(self.photos, "--describe"), (2, 1))
+        self.ok("index", "--model", coca)
+        self.assertEqual(sum(self.index("--describe", "--model", coca)), 3)
+        with sqlite3.connect(self.data_path("libraries", "photos", "catalog.db")) as db:
+            self.assertEqual(db.execute("SELECT count(DISTINCT by) FROM described").fetchone(), (1,))
+        self.assertEqual(self.index("--describe"), (2, 1))
+        with sqlite3.connect(self.data_path("libraries", "photos", "catalog.db")) as db:
+            self.assertEqual(db.execute("SELECT count(*), count(DISTINCT by) FROM described").fetchone(), (3, 1))
+            self.assertEqual(db.execute("SELECT count(*) FROM sentence").fetchone(), (2,))
+
+    def test_mistakes(self):
+        self.wrong("index", self.photos, "--describer", "x", says="--describe")
+        self.fails("index", self.photos, "--describe", "--describer", self.path("gone"), "--quiet", says="no such describer")
+        self.wrong("search", "pizza", "--in-words", "--no-words", says="exclude each other")
+        self.wrong("search", "--like", self.picture(), "--in-words", says="needs the words")
+
+    def test_stopped_and_killed(self):
+        self.index(self.photos)
+        coca = self.path("coca.gguf")
+        self.ok("model", "convert", os.path.join(self.source, "tests", "model", "data", "originals", "open_clip_coca"), "-o", coca)
+        for i in range(400):
+            self.write(f"photos/{i:03}.png", tiny_model.png(24, 24, i + 1))
+        self.ok("index", "--model", coca)
+        database, n_before = self.data_path("libraries", "photos", "catalog.db"), 0
+
+        def described():
+            with sqlite3.connect(database) as db:
+                there = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'described'").fetchone()[0]
+                return db.execute("SELECT count(*) FROM described").fetchone()[0] if there else 0
+        for number in (signal.SIGKILL, signal.SIGINT):
+            if n_before == 403:
+                break  # a quick machine
+            run = self.start("index", "--describe", "--model", coca, "--threads", "1", "--quiet")
+            while described() <= n_before and run.poll() is None:
+                time.sleep(0.001)
+            run.send_signal(number)
+            run.communicate(timeout=120)
+            n_now = described()
+            self.assertGreater(n_now, n_before)  # what was kept stays
+            n_before = n_now
+        left = self.index("--describe", "--model", coca)
+        self.assertEqual(n_before + sum(left), 403)
+        with sqlite3.connect(database) as db:
+            self.assertEqual(db.execute("PRAGMA integrity_check").fetchone(), ("ok",))
+            self.assertEqual(db.execute("SELECT count(*) FROM described").fetchone(), (403,))
+
+
 class Killed(Case):
     """Whatever moment it dies at, the library is consistent and goes on."""
 
