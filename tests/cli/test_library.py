@@ -463,7 +463,9 @@ class InWords(Case):
         self.assertEqual({n: l["matched"] for n, l in both.items()}, {"pizza.jpg": "both", "drum.jpg": "picture", "siamese-cat.jpg": "picture"})
         self.assertEqual([l["score"] for l in both.values()], sorted((l["score"] for l in both.values()), reverse=True))
         self.assertEqual(self.found("pizza", "--min", "1", "--no-words"), {})
-        self.assertEqual(self.found("pizza", "--in-words", "--not", "pizza"), {})
+        other = max((word for word in sentence.split() if "pizza" not in word), key=len)
+        self.assertEqual(self.found("pizza", "--in-words", "--not", other), {})
+        self.assertEqual(set(self.found("pizza", "--in-words", "--not", "a xylophone")), {"pizza.jpg"})
         self.assertEqual(self.found("the", "of", "--in-words"), {})
         self.assertEqual(self.found("pizza", "xylophone", "--in-words"), {})
         self.assertEqual(self.found('pizza"', "OR", "cat*", "--in-words"), {})  # words, and no language of queries
