@@ -30,7 +30,7 @@ typedef struct cli_sentences {
     void *context;
 } cli_sentences;
 
-/* A decoder of bytes may spell what no text is, and neither XML nor a catalogue holds controls. */
+/* Has it words, and nothing but text (U+FFFD stands for what is none)? Else it is not worth keeping. */
 bool cli_sentence_is_text(const char *sentence);
 
 /* Of the describer that cli_describe_images would use. CLI_FAILED after saying why there is none. */

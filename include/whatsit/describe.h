@@ -54,7 +54,8 @@ typedef struct wi_describe_options {
 } wi_describe_options;
 
 typedef struct wi_caption {
-    char text[WI_CAPTION_BYTES]; /* UTF-8 as far as the decoder's tokens are; no full stop */
+    /* UTF-8 without controls and full stop; U+FFFD where the decoder's tokens spell what is none */
+    char text[WI_CAPTION_BYTES];
     float logprob;   /* of the tokens found, natural logarithm; those of `about` are not counted */
     float mean_prob; /* their geometric mean */
     uint32_t n_tokens; /* found, the end among them */

@@ -1,6 +1,7 @@
 #include "model/describer.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "model/beam.h"
 #include "nn/decoder.h"
 #include "text/spell.h"
@@ -214,6 +215,34 @@ bool wi_dsc_has_scale(const wi_describer *d)
     return d->least_mean > 0;
 }
 
+/* Whether what stands at the end is the beginning of a character whose other tokens are still to come. */
+static bool is_begun(const char *at, size_t n)
+{
+    const unsigned char lead = (unsigned char)at[0];
+    return n < (lead >= 0xF0 ? 4u : lead >= 0xE0 ? 3u : lead >= 0xC2 ? 2u : 1u);
+}
+
+/* Tokens are bytes, and a decoder may put any of them beside each other: what is no text becomes U+FFFD. */
+static void spell(const wi_describer *d, const int32_t *tokens, size_t n, bool goes_on,
+                  char out[WI_CAPTION_BYTES])
+{
+    char raw[WI_CAPTION_BYTES];
+    const size_t n_raw = wi_spell(&d->spelling, tokens, n, raw, sizeof raw);
+    size_t used = 0;
+    for (size_t at = 0; at < n_raw && used + 4 < WI_CAPTION_BYTES;) {
+        const size_t from = at;
+        uint32_t c = 0;
+        if (!wi_utf8_next(raw, n_raw, &at, &c)) {
+            if (goes_on && is_begun(raw + from, n_raw - from))
+                break;
+            at = from + 1;
+            c = 0;
+        }
+        used += wi_utf8_put(c < ' ' || (c >= 0x7F && c < 0xA0) ? 0xFFFD : c, out + used);
+    }
+    out[used] = '\0';
+}
+
 typedef struct listener {
     const wi_describer *describer;
     const wi_describe_options *options;
@@ -222,8 +251,8 @@ typedef struct listener {
 static bool hear(void *context, const int32_t *tokens, size_t n_tokens)
 {
     const listener *l = context;
-    char begun[WI_CAPTION_BYTES] = "";
-    wi_spell(&l->describer->spelling, tokens, n_tokens, begun, sizeof begun);
+    char begun[WI_CAPTION_BYTES];
+    spell(l->describer, tokens, n_tokens, true, begun);
     return l->options->step(l->options->context, begun);
 }
 
@@ -235,7 +264,7 @@ static wi_status stopped(wi_error *error)
 static void fill(const wi_describer *d, const wi_sentence *s, wi_caption *out)
 {
     memset(out, 0, sizeof *out);
-    wi_spell(&d->spelling, s->tokens, s->n_tokens, out->text, sizeof out->text);
+    spell(d, s->tokens, s->n_tokens, false, out->text);
     out->logprob = (float)s->logprob;
     out->mean_prob = (float)exp(s->logprob / (double)s->n_counted);
     out->n_tokens = (uint32_t)s->n_counted;
