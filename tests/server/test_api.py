@@ -530,7 +530,7 @@ def test_a_model_that_describes_by_itself(room):
     same(one["captions"])
     same(ask("POST", "/v1/describe?model=coca&n=3&about=cat", room.picture, expect=200).json["captions"], "--n", "3", "--about", "cat")
     same(ask("POST", "/v1/describe?model=coca&beam=1", room.picture, expect=200).json["captions"], "--beam", "1")
-    ask("POST", "/v1/describe?model=coca&about=" + "cat%20" * 30, room.picture, expect=422)
+    ask("POST", "/v1/describe?model=coca&about=" + "cat%20" * 49, room.picture, expect=422)
     ask("POST", "/v1/describe?model=coca", b"no picture", expect=415)
     assert ask("POST", "/v1/classify?model=coca&head=fruits", room.picture, expect=200).json["results"]
     told, clients = [], [server.client() for _ in range(6)]
