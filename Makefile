@@ -41,7 +41,7 @@ test-asan:
 test-tsan:
 	tools/packages.sh build test
 	cmake --preset tsan -B $(BUILD)-tsan
-	cmake --build $(BUILD)-tsan -j $(JOBS) --target whatsit test_base_pool
+	cmake --build $(BUILD)-tsan -j $(JOBS) --target whatsit test_base_pool test_server_describer
 	tools/tsan.sh $(BUILD)-tsan
 
 lint:

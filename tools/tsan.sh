@@ -31,8 +31,9 @@ run() {
 }
 
 run pool "$build/tests/base/test_base_pool"
+run describer "$build/tests/server/test_server_describer"
 run photos "$build/whatsit" --threads 2 samples/*.jpg
-for tests in "api test_classify test_heads test_examples test_jobs" "keys test_refused_before_the_body test_quota_is_exact" "admin test_models_under_load" \
+for tests in "api test_classify test_heads test_examples test_jobs test_a_model_that_describes_by_itself" "keys test_refused_before_the_body test_quota_is_exact" "admin test_models_under_load" \
     "hostile test_malformed test_bad_pictures_harm_nobody"; do
     # shellcheck disable=SC2086 # a file and the tests in it
     set -- $tests

@@ -43,7 +43,7 @@ const busyMs = (work) => {
 /* As the network takes them. */
 function pixelsOf(photo) {
   const file = path.join(folder, 'pixels.npy');
-  execFileSync(path.join(build, 'whatsit'), ['preprocess', photo, '--model', values.model, '-o', file]);
+  execFileSync(path.join(build, 'whatsit'), ['preprocess', photo, '--model', values.model, '-o', file, '--force']);
   const bytes = readFileSync(file);
   return new Uint8Array(bytes.subarray(bytes.length - 3 * model.info.imagePx ** 2));
 }

@@ -153,6 +153,7 @@ class Coca(Case):
         self.assertEqual(len(labels["heads"][0]["answers"]), 2)
         whole = self.told()
         self.assertEqual((len(whole["captions"]), whole["sure"], "perhaps" in whole), (1, None, False))
+        self.assertEqual((set(whole["captions"][0]), set(whole["ms"])), ({"text", "logprob", "mean_prob"}, {"decode", "preprocess", "describe"}))
         self.assertEqual(self.told(model=self.original)["captions"], whole["captions"])
         three = self.told("--n", "3")["captions"]
         self.assertEqual(len({c["text"] for c in three}), 3)

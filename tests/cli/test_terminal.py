@@ -100,6 +100,10 @@ class Terminal(Case):
         self.assertEqual(frames, sorted(frames, key=len))
         self.assertEqual(self.on_terminal(*words, self.picture(), "--quiet", out=False)[1], "")
         self.assertEqual(self.on_terminal(*words, self.picture(), err=False)[1].count("\n"), 1)
+        pictures = [self.write(f"{i:02}.png", tiny_model.png(40, 33, i)) for i in range(40)]
+        _, text, out = self.on_terminal(*words, *pictures, "--json", out=False)
+        self.assertEqual(len(out.splitlines()), 40)
+        self.assertTrue(text.endswith("\r\x1b[K") or "\x1b" not in text, repr(text[-80:]))
 
 
 class Interrupt(Case):
