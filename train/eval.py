@@ -83,13 +83,13 @@ def main():
         print(json.dumps(measure(corpus, head, read, full=True)))
         heldout_parts(corpus, head, read)
     labels = everyday.read_list(everyday.REPOSITORY / "models/nano-concepts.txt")
-    h = everyday.head_of(labels, read)
+    h = everyday.Head(labels, read)
     groups = sorted({g for g, _ in labels})
     group = np.array([groups.index(g) for g, _ in labels])
     fits = everyday.truth(labels, corpus.classes, corpus.net)
     with torch.no_grad():
         f, cls = known_kinds(corpus, fits, False)
-        cos = (unit(head(f32(f))) @ h.T).numpy()
+        cos = h.cosines(unit(head(f32(f)))).numpy()
         right = fits[cls]
         rows = []
         for scale in np.arange(14, 72, 2.0):
@@ -106,7 +106,7 @@ def main():
         if a.words:
             words(cos, right, labels)
         for name, f in sorted(corpus.tests.samples.items()):
-            c = scale * (unit(head(f32(f[None]))) @ h.T)[0]
+            c = scale * h.cosines(unit(head(f32(f[None]))))[0]
             p = torch.softmax(c, -1).numpy()
             share = np.bincount(group, p, len(groups))
             top = p.argsort()[::-1][:4]
@@ -116,7 +116,7 @@ def main():
 
 def report(head, h, scale, corpus, fits, labels, a):
     """Known and unknown pictures: reliability, and where the threshold on the best cosine lies."""
-    probe = lambda f: (unit(head(f32(f))) @ h.T).numpy()
+    probe = lambda f: h.cosines(unit(head(f32(f)))).numpy()
     prob = lambda cos: np.exp(scale * (cos - cos.max(1, keepdims=True))) / np.exp(scale * (cos - cos.max(1, keepdims=True))).sum(1, keepdims=True)
     net = Network(a.trunk)
     rng = np.random.default_rng(5)

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from data import REPOSITORY
 from model import unit
-from terms import fill, normal
+from terms import normal
 
 
 def read_list(path):
@@ -27,16 +27,25 @@ def templates():
     return [t for t in path.read_text().split("\n") if t and not t.startswith("#")]
 
 
-def head_of(labels, read):
-    """One unit vector a label: the mean of its names' prompts, as the program makes it."""
-    texts = [fill(t, n) for _, names in labels for n in names for t in templates()]
-    z = unit(read(texts))
-    out, at = [], 0
-    for _, names in labels:
-        n = len(names) * len(templates())
-        out.append(z[at:at + n].mean(0))
-        at += n
-    return unit(torch.stack(out))
+class Head:
+    """What the program makes of labels: a unit vector for each of their names, the mean over the prompts; a label is as near to
+    a picture as the nearest of its names.
+
+    rows [names, d], label by label; names: how many each label has"""
+
+    def __init__(self, labels, read):
+        prompts = templates()
+        z = unit(read([t.replace("{}", n, 1) for _, own in labels for n in own for t in prompts]))
+        self.rows = unit(z.view(len(z) // len(prompts), len(prompts), -1).mean(1))
+        self.names = [len(own) for _, own in labels]
+
+    def cosines(self, z):
+        """unit vectors [n, d] -> [n, labels]"""
+        return torch.stack([c.amax(1) for c in (z @ self.rows.T).split(self.names, 1)], 1)
+
+    def between(self):
+        """[labels, labels]: of their nearest names"""
+        return torch.stack([c.amax(0) for c in self.cosines(self.rows).split(self.names)])
 
 
 def truth(labels, classes, net):

@@ -48,15 +48,15 @@ def pictures(corpus, each=12):
 
 def share_of(labels, seen, words, look, read):
     """(share told apart, labels with pictures)"""
-    h = everyday.head_of(labels, read)
-    close = h @ h.T
+    h = everyday.Head(labels, read)
+    close = h.between()
     close.fill_diagonal_(-1)
     score, tried = [], 0
     for j, (_, names) in enumerate(labels):
         own = [seen[normal(n)] for n in names if normal(n) in seen]
         if own:
             f = torch.from_numpy(np.concatenate(own).astype(np.float32))
-            score.append(((unit(look(f)) @ h.T).argmax(1) == j).float().mean().item())
+            score.append((h.cosines(unit(look(f))).argmax(1) == j).float().mean().item())
             tried += 1
         else:
             known = all(w in words for w in normal(names[0]).replace("-", " ").split())
