@@ -2,10 +2,10 @@
 """What embedding many pictures costs here, for docs/BULK.md: the parts of the work, and what one and two workers of each
 engine of examples/bulk do in a minute.
 
-    bench/bulk.py PHOTOS [parts] [shard] [dask] [ray] [spark] [--rounds 1]        (default: all)
+    bench/bulk.py PHOTOS [parts] [shard] [dask] [ray] [spark] [--workers 1,2] [--photos N] [--rounds 1]     (default: all)
 
-PHOTOS: a folder of pictures, five thousand and more, so that the engines' own start (told apart by a run over the first 64)
-does not count. Needs the whatsit package, the program (WHATSIT, default: build/whatsit), and the engines' packages; what is missing
+PHOTOS: a folder of pictures, of which the first N are taken; some thousands, so that the engines' own start (told apart by a run
+over the first 64) does not count. Needs the whatsit package, the program (WHATSIT, default: build/whatsit), and the engines' packages; what is missing
 is named and left out. Only on a quiet machine do seconds say something; seconds of cores always do."""
 import argparse
 import json
@@ -69,39 +69,47 @@ def run(engine, folder, workers, n):
         return took, cores
 
 
-def scaling(engine, folder, paths, few, rounds):
+def scaling(engine, folder, paths, few, numbers, rounds):
     rates = {}
-    for workers in (1, 2):
+    for workers in numbers:
         start = min(run(engine, few, workers, N_START)[0] for _ in range(rounds))
         took, cores = (statistics.median(values) for values in
                        zip(*(run(engine, folder, workers, len(paths)) for _ in range(rounds))))
         rates[workers] = (len(paths) - N_START) / max(took - start, 1e-9)
         print(json.dumps({"what": engine, "workers": workers, "pictures": len(paths), "seconds": round(took, 1),
                           "start s": round(start, 1), "pictures/s": round(rates[workers], 1), "core s": round(cores, 1)}), flush=True)
-    print(json.dumps({"what": engine, "scaling 1 -> 2": round(rates[2] / rates[1], 2)}), flush=True)
+    for workers in numbers[1:]:
+        print(json.dumps({"what": engine, f"scaling {numbers[0]} -> {workers}": round(rates[workers] / rates[numbers[0]], 2)}),
+              flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="PHOTOS")
     parser.add_argument("what", nargs="*", metavar="parts|ENGINE")
+    parser.add_argument("--workers", default="1,2")
+    parser.add_argument("--photos", type=int, metavar="N")
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
-    paths = kill_test.pictures(args.folder)
+    paths = kill_test.pictures(args.folder)[:args.photos]
+    numbers = [int(word) for word in args.workers.split(",")]
     wanted = args.what or ["parts", "shard", "dask", "ray", "spark"]
     unknown = [name for name in wanted if name != "parts" and name not in kill_test.ENGINES]
     if unknown or len(paths) <= N_START:
         parser.error(f"'{unknown[0]}' is no engine" if unknown else f"{args.folder} holds {len(paths)} pictures only")
-    with tempfile.TemporaryDirectory(prefix="whatsit-few-") as few:
+    with tempfile.TemporaryDirectory(prefix="whatsit-few-") as few, tempfile.TemporaryDirectory(prefix="whatsit-some-") as some:
         for path in paths[:N_START]:
             shutil.copy(path, few)
+        for path in paths if args.photos else []:
+            shutil.copy(path, some)
+        folder = some if args.photos else args.folder
         for name in wanted:
             if name == "parts":
                 parts(paths, args.rounds)
             elif kill_test.missing(name):
                 print(json.dumps({"what": name, "left out": f"there is no {kill_test.missing(name)[0]}"}), flush=True)
             else:
-                scaling(name, args.folder, paths, few, args.rounds)
+                scaling(name, folder, paths, few, numbers, args.rounds)
 
 
 if __name__ == "__main__":
