@@ -16,10 +16,11 @@ static const cli_option options[] = {
     {"image", 'i', "FILE", true, "a picture (also as plain operands; folders are walked)", "@file"},
     {"text", 'x', "TEXT", true, "a text", NULL},
     {"texts", 0, "FILE", false, "texts from a file, one a line; '-': standard input", "@file"},
-    {"output", 'o', "FILE", false, "where to write; '-' is standard output (the default for jsonl)",
+    {"output", 'o', "FILE", false, "where to write; '-' is standard output (the default for lines)",
      "@file"},
-    {"format", 'f', "FORMAT", false, "safetensors, npy or jsonl (default: by the ending of FILE)",
-     "safetensors npy jsonl"},
+    {"format", 'f', "FORMAT", false,
+     "safetensors, npy, jsonl, csv or tsv (default: by the ending of FILE, else jsonl)",
+     "safetensors npy jsonl csv tsv"},
     {"raw", 0, NULL, false, "do not bring the vectors to length 1", NULL},
     CLI_INPUTS_OPTIONS,
     {"fresh", 0, NULL, false, "compute everything anew, without the cache", NULL},
@@ -28,7 +29,9 @@ static const cli_option options[] = {
     {0},
 };
 
-typedef enum format { SAFETENSORS = 0, NPY, JSONL } format;
+/* From JSONL on: a line for each row, as it comes. */
+typedef enum format { SAFETENSORS = 0, NPY, JSONL, CSV, TSV, N_FORMATS } format;
+static const char *const format_names[N_FORMATS] = {"safetensors", "npy", "jsonl", "csv", "tsv"};
 
 typedef struct job {
     cli_app *app;
@@ -42,34 +45,50 @@ typedef struct job {
     size_t n_texts, dim, n_images_done, n_failed;
     cli_runtime runtime;
     float *image, *text; /* [paths.n, dim], [n_texts, dim] */
-    cli_save save;       /* jsonl */
+    cli_save save;       /* lines */
     bool raw, out_of_memory;
 } job;
+
+/* N_FORMATS: none. */
+static format format_named(const char *name)
+{
+    format found = SAFETENSORS;
+    while (found < N_FORMATS && strcmp(name, format_names[found])) {
+        found++;
+    }
+    return found;
+}
+
+static format format_of_ending(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+    return ending ? format_named(ending + 1) : N_FORMATS;
+}
 
 static int read_format(job *j)
 {
     const char *name = cli_args_value(j->args, "format"),
                *output = cli_args_value(j->args, "output");
-    if (name && !strcmp(name, "safetensors")) {
-        j->format = SAFETENSORS;
-    } else if (name && !strcmp(name, "npy")) {
-        j->format = NPY;
-    } else if (name && !strcmp(name, "jsonl")) {
-        j->format = JSONL;
-    } else if (name) {
-        return cli_usage(j->args->verb, "--format is safetensors, npy or jsonl, not '%s'", name);
-    } else if (!output || cli_ends_with(output, ".jsonl")) {
-        j->format = JSONL;
-    } else if (cli_ends_with(output, ".npy") || cli_ends_with(output, ".safetensors") ||
-               !strcmp(output, "-") || cli_is_special(output) || cli_is_folder(output)) {
-        j->format = cli_ends_with(output, ".npy") ? NPY : SAFETENSORS;
+    if (name) {
+        j->format = format_named(name);
+        if (j->format == N_FORMATS) {
+            return cli_usage(j->args->verb,
+                             "--format is safetensors, npy, jsonl, csv or tsv, not '%s'", name);
+        }
     } else {
-        return cli_usage(j->args->verb,
-                         "'%s' does not say how to write: give --format, or end the name in .npy, "
-                         ".safetensors or .jsonl",
-                         output);
+        j->format = output ? format_of_ending(output) : JSONL;
+        if (j->format == N_FORMATS &&
+            (!strcmp(output, "-") || cli_is_special(output) || cli_is_folder(output))) {
+            j->format = SAFETENSORS;
+        }
+        if (j->format == N_FORMATS) {
+            return cli_usage(j->args->verb,
+                             "'%s' does not say how to write: give --format, or end the name in "
+                             ".npy, .safetensors, .jsonl, .csv or .tsv",
+                             output);
+        }
     }
-    if (!output && j->format != JSONL) {
+    if (!output && j->format < JSONL) {
         return cli_usage(j->args->verb, "needs -o FILE (or '-o -' for standard output)");
     }
     j->output = output ? output : "-";
@@ -127,9 +146,29 @@ static void write_json(job *j, json_t *line)
     json_decref(line);
 }
 
-/* {"image":...,"embedding":[...]} or {"text":...} */
+/* NAME,0.1,...; x NULL: the header NAME,0,1,... */
+static void write_row(job *j, const char *name, const float *x)
+{
+    const char mark = j->format == CSV ? ',' : '\t';
+    cli_write_field(j->save.stream, j->format == CSV ? CLI_CSV : CLI_TSV, name);
+    for (size_t i = 0; i < j->dim; i++) {
+        if (x) {
+            fprintf(j->save.stream, "%c%.9g", mark, (double)x[i]);
+        } else {
+            fprintf(j->save.stream, "%c%zu", mark, i);
+        }
+    }
+    fputc('\n', j->save.stream);
+    cli_save_ok(&j->save);
+}
+
+/* {"image":...,"embedding":[...]} or {"text":...}, or a row of a table. */
 static void write_line(job *j, const char *key, const char *value, const float *embedding)
 {
+    if (j->format != JSONL) {
+        write_row(j, value, embedding);
+        return;
+    }
     write_json(j, cli_json_with_path(
                       key, value, json_pack("{s:o}", "embedding", json_vector(embedding, j->dim))));
 }
@@ -148,11 +187,11 @@ static bool take_image(void *context, const cli_item *item, const float *embeddi
     if (embedding && !j->raw) {
         wi_normalise(row, 1, j->dim);
     }
-    if (j->format != JSONL) {
+    if (j->format < JSONL) {
         j->n_images_done++;
         return true;
     }
-    if (embedding) {
+    if (embedding || j->format != JSONL) {
         write_line(j, "image", item->path, row);
     } else {
         j->n_failed++;
@@ -163,7 +202,7 @@ static bool take_image(void *context, const cli_item *item, const float *embeddi
 
 static int encode_images(job *j)
 {
-    size_t n_rows = j->format == JSONL ? 1 : j->paths.n;
+    size_t n_rows = j->format >= JSONL ? 1 : j->paths.n;
     cli_encode encode = {.runtime = &j->runtime,
                          .paths = &j->paths,
                          .image = cli_picture_options(j->args),
@@ -216,7 +255,7 @@ static int encode_texts(job *j)
     if (!j->raw) {
         wi_normalise(j->text, j->n_texts, j->dim);
     }
-    for (size_t i = 0; i < j->n_texts && j->format == JSONL; i++) {
+    for (size_t i = 0; i < j->n_texts && j->format >= JSONL; i++) {
         write_line(j, "text", j->texts[i], j->text + i * j->dim);
     }
     return CLI_OK;
@@ -286,7 +325,7 @@ static int write_output(job *j)
         cli_error(j->app, "out of memory");
         return CLI_FAILED;
     }
-    if (j->format == JSONL) {
+    if (j->format >= JSONL) {
         status = cli_save_commit(&j->save, &error);
     } else if (j->format == NPY) {
         bool images = j->paths.n > 0;
@@ -303,8 +342,11 @@ static int write_output(job *j)
 static int encode_and_write(job *j)
 {
     wi_error error = {0};
-    if (j->format == JSONL && cli_save_open(&j->save, j->output, &error) != WI_OK) {
+    if (j->format >= JSONL && cli_save_open(&j->save, j->output, &error) != WI_OK) {
         return cli_failed(j->app, NULL, &error);
+    }
+    if (j->format > JSONL) {
+        write_row(j, j->paths.n > 0 ? "image" : "text", NULL);
     }
     int images = encode_images(j);
     int texts = images == CLI_INTERRUPTED ? CLI_INTERRUPTED : encode_texts(j);
@@ -364,22 +406,22 @@ static int run(cli_app *app, const cli_args *args)
     if (cli_args_has(args, "into")) {
         return run_bulk(app, args);
     }
-    if (cli_args_has(args, "shard") || cli_args_has(args, "part-size") ||
-        cli_args_has(args, "files-from")) {
-        return cli_usage(args->verb, "--shard, --part-size and --files-from go with --into DIR");
+    if (cli_args_has(args, "shard") || cli_args_has(args, "part-size")) {
+        return cli_usage(args->verb, "--shard and --part-size go with --into DIR");
     }
     job j = {.app = app, .args = args, .raw = cli_args_has(args, "raw")};
     bool nothing =
         args->n_operands + cli_args_count(args, "image") + cli_args_count(args, "text") == 0 &&
-        !cli_args_has(args, "texts");
-    int status =
-        nothing ? cli_usage(args->verb, "needs an IMAGE, --image FILE, --text TEXT or --texts FILE")
-                : read_format(&j);
+        !cli_args_has(args, "texts") && !cli_args_has(args, "files-from");
+    int status = nothing ? cli_usage(args->verb, "needs an IMAGE, --image FILE, --files-from FILE, "
+                                                 "--text TEXT or --texts FILE")
+                         : read_format(&j);
     if (status != CLI_OK) {
         return status;
     }
     int listed = read_inputs(&j);
-    if (j.texts && check_outputs(&j) != CLI_OK) {
+    if (cli_listed_read(app, args, &j.paths) != CLI_OK ||
+        (j.texts && check_outputs(&j) != CLI_OK)) {
         cli_list_free(&j.paths);
         free((void *)j.texts);
         cli_list_free(&j.listed);
@@ -388,9 +430,9 @@ static int run(cli_app *app, const cli_args *args)
     }
     if (j.paths.n + j.n_texts == 0 || !j.texts) {
         status = CLI_FAILED;
-    } else if (j.format == NPY && j.paths.n > 0 && j.n_texts > 0) {
-        status =
-            cli_usage(args->verb, "an npy file holds one table: give pictures or texts, not both");
+    } else if (j.format != JSONL && j.format != SAFETENSORS && j.paths.n > 0 && j.n_texts > 0) {
+        status = cli_usage(args->verb, "%s holds one table: give pictures or texts, not both",
+                           format_names[j.format]);
     } else {
         uint32_t towers = j.paths.n == 0   ? WI_TOWER_TEXT
                           : j.n_texts == 0 ? WI_TOWER_IMAGE
@@ -417,14 +459,11 @@ const cli_verb cli_verb_embed = {
     .operands = "[IMAGE...]",
     .summary = "write the vectors of pictures and texts",
     .details =
-        "Writes f32 tensors 'image [n,d]' and 'text [m,d]' as safetensors, one table as "
-        "npy, or one JSON "
-        "object a line. Vectors have length 1 unless --raw is given. The row of a picture "
-        "that cannot be "
-        "read is NaN (in jsonl an \"error\" stands in its place), and the exit status is 1. Beside "
-        "a table FILE.npy "
-        "of "
-        "pictures, FILE.npy.txt names its rows. A file that is there is not replaced without "
+        "Writes f32 tensors 'image [n,d]' and 'text [m,d]' as safetensors, one table as npy, csv "
+        "or tsv, or one JSON object a line. Vectors have length 1 unless --raw is given. The row "
+        "of a picture that cannot be read is NaN (in jsonl an \"error\" stands in its place), and "
+        "the exit status is 1. Beside a table FILE.npy of pictures, FILE.npy.txt names its rows; "
+        "in csv and tsv their first column does. A file that is there is not replaced without "
         "--force, and one that is read never.",
     .examples = "whatsit embed --image cat.jpg --text \"a cat\" -o out.safetensors\n"
                 "    both towers into one file\n"

@@ -69,7 +69,7 @@ static void write_one(const cli_args *args, cli_format format, const char *path,
     } else if (format != CLI_TEXT) {
         printf("%zu%c%.9g%c", rank, format == CLI_CSV ? ',' : '\t', (double)score,
                format == CLI_CSV ? ',' : '\t');
-        cli_write_field(format, path);
+        cli_write_field(stdout, format, path);
         fputc('\n', stdout);
     } else {
         cli_printable(path, text, sizeof text);

@@ -326,7 +326,7 @@ static void write_path(searching *s, const char *path, float score, double confi
             printf("%.9g", confidence);
         }
         putchar(separator);
-        cli_write_field(s->format, path);
+        cli_write_field(stdout, s->format, path);
         printf("%c%s\n", separator, by);
     } else {
         cli_printable(path, text, sizeof text);

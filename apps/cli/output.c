@@ -182,20 +182,20 @@ static bool write_json(const cli_result *result)
     return cli_json_line(object);
 }
 
-static void write_csv_field(const char *text)
+static void write_csv(FILE *out, const char *text)
 {
     if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, stdout);
+        fputs(text, out);
         return;
     }
-    fputc('"', stdout);
+    fputc('"', out);
     for (; *text; text++) {
         if (*text == '"') {
-            fputc('"', stdout);
+            fputc('"', out);
         }
-        fputc(*text, stdout);
+        fputc(*text, out);
     }
-    fputc('"', stdout);
+    fputc('"', out);
 }
 
 void cli_write_tsv(FILE *out, const char *text)
@@ -220,17 +220,12 @@ void cli_write_tsv(FILE *out, const char *text)
     }
 }
 
-static void write_tsv_field(const char *text)
-{
-    cli_write_tsv(stdout, text);
-}
-
-void cli_write_field(cli_format format, const char *text)
+void cli_write_field(FILE *out, cli_format format, const char *text)
 {
     if (format == CLI_CSV) {
-        write_csv_field(text);
+        write_csv(out, text);
     } else {
-        write_tsv_field(text);
+        cli_write_tsv(out, text);
     }
 }
 
@@ -239,7 +234,7 @@ static void write_group(cli_format format, char mark, const cli_head_answers *he
                         const char *group)
 {
     fputc(mark, stdout);
-    cli_write_field(format, group);
+    cli_write_field(stdout, format, group);
     fputc(mark, stdout);
     for (size_t i = 0; i < head->n_groups; i++) {
         if (!strcmp(head->groups[i].group, group)) {
@@ -252,11 +247,11 @@ static void write_group(cli_format format, char mark, const cli_head_answers *he
 static void begin_row(cli_format format, char mark, const char *image, const char *head,
                       size_t rank, const char *label)
 {
-    cli_write_field(format, image);
+    cli_write_field(stdout, format, image);
     fputc(mark, stdout);
-    cli_write_field(format, head);
+    cli_write_field(stdout, format, head);
     printf("%c%zu%c", mark, rank, mark);
-    cli_write_field(format, label);
+    cli_write_field(stdout, format, label);
     fputc(mark, stdout);
 }
 

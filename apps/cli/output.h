@@ -39,7 +39,7 @@ void cli_write_header(cli_format format, bool grouped);
 bool cli_write_result(cli_app *app, cli_format format, const cli_result *result);
 
 /* A field of CSV or TSV, quoted or escaped as that takes. */
-void cli_write_field(cli_format format, const char *text);
+void cli_write_field(FILE *out, cli_format format, const char *text);
 void cli_write_tsv(FILE *out, const char *text);
 
 /* {KEY: path, ...rest}. Where the path is no UTF-8, "path_bytes" tells its bytes as %XX. Steals rest

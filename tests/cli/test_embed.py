@@ -1,4 +1,5 @@
 """embed, preprocess, tokenize: what other programs and our own checks rely on."""
+import csv
 import json
 import math
 import os
@@ -69,6 +70,27 @@ class Embed(Case):
         self.assertEqual(header, {"descr": "<f4", "fortran_order": False, "shape": (2, DIM)})
         self.assertEqual(len(data), 10 + n + 2 * DIM * 4)
         self.wrong("embed", self.picture(), "--text", "x", "--force", "-o", out, says="not both")
+
+    def test_tables_of_text(self):
+        bad = self.write("with, comma.png", "no picture")
+        for name, mark in (("o.csv", ","), ("o.tsv", "\t")):
+            self.fails("embed", self.picture(0), bad, self.picture(1), "-o", self.path(name), says="comma.png")
+            with open(self.path(name), newline="") as file:
+                header, *rows = csv.reader(file, delimiter=mark)
+            self.assertEqual(header, ["image", *map(str, range(DIM))])
+            self.assertEqual([row[0] for row in rows], [self.picture(0), bad, self.picture(1)])
+            self.assertTrue(all(math.isnan(float(x)) for x in rows[1][1:]))
+            for row, line in zip((rows[0], rows[2]), self.ok("embed", self.picture(0), self.picture(1)).json()):
+                self.assertEqual(*([struct.pack("<f", float(x)) for x in values] for values in (row[1:], line["embedding"])))
+        said = self.ok("embed", "--text", "a cat", "--format", "csv").out.splitlines()
+        self.assertEqual((len(said), said[0][:7], said[1][:6]), (2, "text,0,", "a cat,"))
+        self.wrong("embed", self.picture(), "--text", "x", "-f", "tsv", says="tsv holds one table")
+
+    def test_pictures_from_a_list(self):
+        listed = self.write("list", "\0".join(self.picture(i) for i in range(2)))
+        self.assertEqual(self.ok("embed", "--files-from", listed, "--null").out,
+                         self.ok("embed", self.picture(0), self.picture(1)).out)
+        self.fails("embed", self.picture(0), "--files-from", self.path("none"), says="cannot open")
 
     def test_one_bad_picture_keeps_rows_in_step(self):
         bad, out = self.write("bad.png", "no picture"), self.path("o.safetensors")

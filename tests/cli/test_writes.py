@@ -68,7 +68,7 @@ class Writes(Case):
     def test_a_map_is_no_photo(self):
         for name in ("map.jpg", "map.webp"):
             self.wrong("explain", "photo.png", "--label", "cat", "-o", name, says="the map is a PNG")
-        self.wrong("embed", "photo.png", "-o", "x.csv", says=".npy, .safetensors or .jsonl")
+        self.wrong("embed", "photo.png", "-o", "x.txt", says=".npy, .safetensors, .jsonl, .csv or .tsv")
         self.wrong("embed", "photo.png", "-o", "x.parquet", says="--format")
 
     def test_rows_of_a_table_have_names(self):
