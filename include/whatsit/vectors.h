@@ -1,4 +1,5 @@
-/* Small things that everybody does with vectors. */
+/* Small things that everybody does with vectors.
+ * Threads: any, also at once; what a call writes to is its own. */
 #ifndef WHATSIT_VECTORS_H
 #define WHATSIT_VECTORS_H
 
