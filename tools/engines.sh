@@ -1,6 +1,6 @@
 #!/bin/sh
 # The examples of examples/bulk on the engines themselves, with the wheel that `make wheel` made: two workers, one of them
-# killed in the middle, and what comes out compared with one process bit for bit.
+# killed in the middle, and what comes out compared with one process bit for bit; then the stores of vectors that are there.
 #
 #     WHATSIT_ENGINES=PYTHON tools/engines.sh BUILD
 #
@@ -33,6 +33,8 @@ WHATSIT=$(realpath "$build/whatsit") PYTHONPATH=$work/package \
     exit 1
 }
 cat "$work/said"
+"$build/whatsit" embed --into "$work/vectors" "$work/photos" --quiet
+"$WHATSIT_ENGINES" "$root/examples/bulk/load_vectors.py" "$work/vectors"
 if grep -q skipped "$work/said"; then
     exit 77
 fi

@@ -18,7 +18,7 @@ for python in "$@"; do
 import whatsit
 head = whatsit.Head.from_labels(whatsit.Model(), ['dog', 'pizza', 'ship'])
 print(head('samples/pizza.jpg')[0][0])" | grep -q "label='pizza'"
-    "$room/venv/bin/pip" install -q pytest pillow scikit-learn
+    "$room/venv/bin/pip" install -q pytest pillow scikit-learn pyarrow faiss-cpu usearch duckdb
     cp -r "$tests" "$room/tests"
     (cd "$room" && WHATSIT_PROGRAM="$program" WHATSIT_SOURCE="$OLDPWD" \
         "$room/venv/bin/python" -m pytest -q -p no:cacheprovider --rootdir "$room" "$room/tests")
@@ -30,5 +30,12 @@ print(head('samples/pizza.jpg')[0][0])" | grep -q "label='pizza'"
         done
     done
     WHATSIT=$program "$room/venv/bin/python" examples/bulk/kill_test.py "$room/photos" shard
+    # And what comes out, where vectors are searched.
+    "$program" embed --into "$room/vectors" "$room/photos" --quiet
+    "$room/venv/bin/python" examples/bulk/load_vectors.py "$room/vectors" faiss usearch duckdb >"$room/said"
+    cat "$room/said"
+    if grep -q skipped "$room/said"; then
+        exit 1
+    fi
     rm -rf "$room"
 done

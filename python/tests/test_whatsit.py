@@ -272,6 +272,29 @@ def test_index(model, tmp_path):
     assert len(whatsit.Index(tmp_path / "samples", read_only=True)) == len(rows)
 
 
+def _search(index, query, out):
+    try:
+        index.append(query)
+    except whatsit.WhatsitError as error:
+        out.put((index.search(query, 3)[0].tolist(), error.status))
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_children_search_an_index(model, tmp_path, how):
+    """Of so many rows that several threads search them."""
+    rows = np.random.default_rng(1).standard_normal((20000, model.embedding_dim), np.float32)
+    index = whatsit.Index(tmp_path / "many", model)
+    index.append(rows)
+    context = multiprocessing.get_context(how)
+    out = context.Queue()
+    child = context.Process(target=_search, args=(index, rows[7], out))
+    child.start()
+    found, status = out.get(timeout=120)
+    child.join(60)
+    assert found == index.search(rows[7], 3)[0].tolist() and found[0] == 7
+    assert status == "arg" and child.exitcode == 0 and index.append(rows[:1]) == len(rows)
+
+
 @pytest.mark.parametrize("check", [
     "check_no_attributes_set_in_init", "check_parameters_default_constructible", "check_get_params_invariance",
     "check_set_params", "check_estimator_cloneable", "check_estimator_repr", "check_estimator_tags_renamed",

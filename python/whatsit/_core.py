@@ -465,25 +465,48 @@ class Head:
 
 
 class Index:
-    """Embeddings in two growing files, searched by a query (see `whatsit index` for whole photo libraries)."""
+    """Embeddings in two growing files, searched by a query (see `whatsit index` for whole photo libraries).
+
+    Threads may search at once; one at a time appends, and nothing else at the same time. Children of fork() and of spawn
+    search what was there when they first did, and cannot append.
+    """
 
     def __init__(self, path: "str | os.PathLike[str]", model: "Optional[Model]" = None, *, read_only: bool = False,
                  threads: int = 0) -> None:
         """Opens the index, or makes an empty one for the model's embeddings."""
+        self.path = os.fspath(path)
+        self._threads = threads
+        self._open(model, read_only)
+        self.dim = int(self._info().dim)
+
+    def _open(self, model: "Optional[Model]", read_only: bool) -> None:
         errors, out = _Errors(), ffi.new("wi_index **")
         fingerprint = ffi.new("char[]", model.fingerprint.encode()) if model else ffi.NULL
         options = ffi.new("wi_index_options *", {"dim": model.embedding_dim if model and not read_only else 0,
                                                  "fingerprint": fingerprint, "read_only": read_only})
-        errors.check(_lib.wi_index_open(_engine(threads), os.fsencode(path), options, out, errors.place))
-        self._handle = ffi.gc(out[0], lambda i: _lib.wi_index_close(ffi.new("wi_index **", i)))
-        info = ffi.new("wi_index_info *")
-        errors.check(_lib.wi_index_get_info(self._handle, info, errors.place))
-        self.dim = int(info.dim)
+        errors.check(_lib.wi_index_open(_engine(self._threads), os.fsencode(self.path), options, out, errors.place))
+        generation = _generation
+        self._opened = ffi.gc(out[0], lambda i: _generation == generation
+                              and _lib.wi_index_close(ffi.new("wi_index **", i)))
+        self._generation = generation
 
-    def __len__(self) -> int:
+    @property
+    def _handle(self) -> Any:
+        """A child of fork() has none of the threads that would search for it, so it opens the index anew, to read."""
+        if self._generation != _generation:
+            self._open(None, True)
+        return self._opened
+
+    def __reduce__(self) -> Any:
+        return (_open_reader, (self.path, self._threads))
+
+    def _info(self) -> Any:
         info, errors = ffi.new("wi_index_info *"), _Errors()
         errors.check(_lib.wi_index_get_info(self._handle, info, errors.place))
-        return int(info.n_rows)
+        return info
+
+    def __len__(self) -> int:
+        return int(self._info().n_rows)
 
     def append(self, embeddings: np.ndarray) -> int:
         """Appends rows [n, dim]; returns the number of the first. They are on disk when this returns."""
@@ -514,3 +537,7 @@ class Index:
         errors.check(_lib.wi_index_search(self._handle, _floats(wanted), k, bits, hits, n, errors.place))
         return (np.array([hits[i].row for i in range(n[0])], np.int64),
                 np.array([hits[i].score for i in range(n[0])], np.float32))
+
+
+def _open_reader(path: str, threads: int) -> Index:
+    return Index(path, read_only=True, threads=threads)
