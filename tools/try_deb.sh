@@ -45,6 +45,7 @@ holds whatsit man/man1/whatsit.1.gz
 holds whatsit doc/whatsit/README.md
 holds whatsit doc/whatsit/docs/BULK.md
 holds whatsit bash-completion/completions/whatsit
+holds whatsit systemd/system/whatsit.service
 holds libwhatsit0 libwhatsit.so.0
 holds libwhatsit-dev pkgconfig/whatsit.pc
 holds libwhatsit-dev include/whatsit/whatsit.h
