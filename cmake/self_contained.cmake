@@ -1,8 +1,8 @@
-# For CMAKE_PROJECT_INCLUDE (tools/tarball.sh): a program and a library that bring their libraries. Those of which no other copied
-# library needs a shared copy, and which need nothing beyond glibc themselves, are linked statically where the system
-# has the archive; the rest is found beside the program. An rpath of the old kind serves the libraries' libraries too.
-foreach(pair IN ITEMS WI_GIF:gif WI_WEBP:webpdemux JANSSON:jansson SODIUM:sodium INIH:inih SQLITE:sqlite3
-    SECCOMP:seccomp)
+# For CMAKE_PROJECT_INCLUDE (tools/tarball.sh): a program and a library that bring their libraries. Linked statically, where
+# the system has the archive, are those of which no other copied library needs a shared copy, which need nothing beyond
+# glibc themselves and can be part of a shared library (Debian's libjansson.a cannot); the rest is found beside the
+# program. An rpath of the old kind serves the libraries' libraries too.
+foreach(pair IN ITEMS WI_GIF:gif WI_WEBP:webpdemux SODIUM:sodium INIH:inih SQLITE:sqlite3 SECCOMP:seccomp)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 prefix)
   list(GET pair 1 name)

@@ -54,7 +54,11 @@ def faults_of_relations(document):
 
 
 def faults_of_files(document, tree):
-    there = {os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names}
+    named = {os.path.join(folder, name) for folder, _, names in os.walk(tree) for name in names}
+    there = {path for path in named if not os.path.islink(path)}
+    for path in sorted(named - there):
+        if os.path.relpath(os.path.realpath(path), os.path.realpath(tree)) not in {os.path.relpath(p, tree) for p in there}:
+            yield f"{os.path.relpath(path, tree)}: a link to nothing in the list"
     listed = {os.path.normpath(os.path.join(tree, file["fileName"])): file for file in document.get("files", [])}
     for path in sorted(there ^ set(listed)):
         yield f"{os.path.relpath(path, tree)}: {'not in the list' if path in there else 'in the list only'}"
@@ -78,7 +82,8 @@ def faults_of_links(document, tree):
                  if r["relationshipType"] == "EXPANDED_FROM_ARCHIVE" and r["relatedSpdxElement"] in packages}
     folder = os.path.join(tree, LIBRARIES)
     libraries = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-    needed = needed_by(os.path.join(tree, "bin", "whatsit")).union(*(needed_by(os.path.join(folder, n)) for n in libraries))
+    own = [path for path in (os.path.join(tree, "bin", "whatsit"), os.path.join(tree, "lib", "libwhatsit.so")) if os.path.exists(path)]
+    needed = set().union(*(needed_by(path) for path in [*own, *(os.path.join(folder, n) for n in libraries)]))
     for name in sorted(n for n in needed - libraries if not GLIBC.match(n)):
         yield f"{name} is needed and not in the archive"
     for name in sorted(libraries - needed):

@@ -39,8 +39,10 @@ def files_of(tree):
         for name in names:
             path = os.path.join(folder, name)
             relative = os.path.relpath(path, tree)
-            if os.path.islink(path):
-                sys.exit(f"sbom.py: {relative} is a link; an archive of ours holds none")
+            if os.path.islink(path):  # another name of a file that is listed
+                if not os.path.realpath(path).startswith(os.path.realpath(tree) + os.sep):
+                    sys.exit(f"sbom.py: {relative} is a link that leads out of the archive")
+                continue
             found.append({
                 "fileName": "./" + relative,
                 "SPDXID": identifier("File", relative),

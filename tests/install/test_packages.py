@@ -85,6 +85,19 @@ class Parts(unittest.TestCase):
         document["packages"][1]["SPDXID"] = document["packages"][2]["SPDXID"]
         self.refuses("stands for two things", document)
 
+    def test_links_stay_in_the_archive(self):
+        os.symlink("lib/whatsit/libpart.so.1", os.path.join(self.tree, "part"))
+        self.write_list()
+        self.assertEqual(self.faults(), "")
+        os.remove(os.path.join(self.tree, "part"))
+        os.symlink("nothing", os.path.join(self.tree, "part"))
+        self.assertIn("part: a link to nothing", self.faults())
+        os.remove(os.path.join(self.tree, "part"))
+        os.symlink(self.list, os.path.join(self.tree, "part"))
+        done = run(sys.executable, os.path.join(TOOLS, "sbom.py"), self.tree, "--version", "1.2.3", "--output", self.list)
+        self.assertIn("part", done.stderr)
+        self.assertNotEqual(done.returncode, 0)
+
     def test_what_the_program_needs_is_compared(self):
         self.write_list()
         shutil.copy(self.library, os.path.join(self.tree, "lib/whatsit/libother.so.2"))
