@@ -238,33 +238,90 @@ static void remove_remainders(const bulk *b)
     }
 }
 
+/* What is asked for: the operands, then the lines of a list, of which no more than a part is in memory. */
+typedef struct source {
+    const cli_list *paths;
+    size_t n_taken;  /* of paths */
+    cli_lines lines; /* file NULL: there is no list */
+} source;
+
+static const char *next_path(source *s)
+{
+    if (s->n_taken < s->paths->n) {
+        return s->paths->items[s->n_taken++];
+    }
+    return s->lines.file ? cli_lines_next(&s->lines) : NULL;
+}
+
+/* Goes on by one part; *n: its pictures. out (NULL: nobody asks): their names, in place of what it held. */
+static int next_part(const bulk *b, source *s, cli_list *out, size_t *n)
+{
+    const char *path;
+    if (out) {
+        cli_list_free(out);
+    }
+    for (*n = 0; *n < b->part_size && (path = next_path(s)); ++*n) {
+        if (out && !cli_list_add(out, cli_text("%s", path))) {
+            cli_error(b->runtime->app, "out of memory");
+            return CLI_FAILED;
+        }
+    }
+    return s->lines.failed ? CLI_FAILED : CLI_OK; /* said when the list is closed */
+}
+
+static int run_parts(bulk *b, source *s)
+{
+    cli_list some = {0};
+    int status = CLI_OK;
+    size_t n = b->part_size;
+    for (size_t part = 0; status == CLI_OK && n == b->part_size; part++) {
+        const bool mine = part % b->n_shards == b->shard;
+        bool done = false;
+        status = next_part(b, s, mine ? &some : NULL, &n);
+        if (status == CLI_OK && part == 0 && n == 0) {
+            cli_error(b->runtime->app, "there are no pictures to embed");
+            status = CLI_FAILED;
+        }
+        if (status != CLI_OK || !mine || n == 0) {
+            continue;
+        }
+        status = look_for(b, part, &some, &done);
+        b->n_skipped += done;
+        if (status == CLI_OK && !done) {
+            status = run_part(b, part, &some);
+            b->n_parts += status == CLI_OK;
+            b->all_out += status == CLI_OK ? b->n_out : 0;
+            b->all_bad += status == CLI_OK ? b->n_bad : 0;
+        }
+    }
+    cli_list_free(&some);
+    return status;
+}
+
 int cli_bulk(const cli_runtime *runtime, const cli_args *args, const cli_list *paths)
 {
     bulk b = {.runtime = runtime, .args = args, .dim = runtime->info.embedding_dim};
+    source s = {.paths = paths};
     int status = read_options(&b);
+    if (status == CLI_OK && cli_args_has(args, "files-from")) {
+        status = cli_lines_open(runtime->app, cli_args_value(args, "files-from"),
+                                cli_args_has(args, "null") ? '\0' : '\n', &s.lines);
+    }
     if (status == CLI_OK) {
         status = make_folders(&b);
     }
-    size_t n_room = paths->n < b.part_size ? paths->n : b.part_size;
-    b.rows = status == CLI_OK ? calloc(n_room + 1, b.dim * sizeof *b.rows) : NULL;
-    for (size_t part = b.shard; status == CLI_OK && b.rows && part * b.part_size < paths->n;
-         part += b.n_shards) {
-        size_t first = part * b.part_size, left = paths->n - first;
-        const cli_list some = {paths->items + first, left < b.part_size ? left : b.part_size, 0};
-        bool done;
-        status = look_for(&b, part, &some, &done);
-        if (status != CLI_OK || done) {
-            b.n_skipped += done;
-            continue;
+    if (status == CLI_OK) {
+        b.rows = calloc(b.part_size, b.dim * sizeof *b.rows);
+        if (b.rows) {
+            status = run_parts(&b, &s);
+            remove_remainders(&b);
+        } else {
+            cli_error(runtime->app, "out of memory");
+            status = CLI_FAILED;
         }
-        status = run_part(&b, part, &some);
-        b.n_parts += status == CLI_OK;
-        b.all_out += status == CLI_OK ? b.n_out : 0;
-        b.all_bad += status == CLI_OK ? b.n_bad : 0;
     }
-    if (b.rows) {
-        remove_remainders(&b);
-    }
+    const int closed = cli_lines_close(runtime->app, &s.lines);
+    status = status == CLI_OK ? closed : status;
     if (status == CLI_OK) {
         cli_note(runtime->app,
                  "%zu part%s written, %zu there already: %zu embeddings, %zu pictures that "

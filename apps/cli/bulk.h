@@ -24,7 +24,7 @@
         {"part-size", 0, "N", false, "with --into: pictures of a part (default: 10000)", NULL},    \
         CLI_LISTED_OPTIONS
 
-/* Embeds paths part by part, in this order, into --into. Every part counts all its pictures:
+/* Embeds paths and then what --files-from names part by part, in this order, into --into. Every part counts all its pictures:
  * n_in = n_out + n_bad, in DIR/manifest/manifest_NNNN.json, which is written last.
  * CLI_OK; CLI_FAILED when some pictures could not be read or nothing works; CLI_USAGE; CLI_INTERRUPTED. */
 int cli_bulk(const cli_runtime *runtime, const cli_args *args, const cli_list *paths);

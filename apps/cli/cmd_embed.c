@@ -383,14 +383,7 @@ static int run_bulk(cli_app *app, const cli_args *args)
                              others[i]);
         }
     }
-    int listed = read_inputs(&j), status = cli_listed_read(app, args, &j.paths);
-    if (status == CLI_OK && j.paths.n == 0) {
-        cli_error(app, "there are no pictures to embed");
-        status = CLI_FAILED;
-    }
-    if (status == CLI_OK) {
-        status = cli_runtime_open(app, args, WI_TOWER_IMAGE, &j.runtime);
-    }
+    int listed = read_inputs(&j), status = cli_runtime_open(app, args, WI_TOWER_IMAGE, &j.runtime);
     if (status == CLI_OK) {
         status = cli_bulk(&j.runtime, args, &j.paths);
     }

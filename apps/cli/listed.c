@@ -11,35 +11,62 @@ int cli_listed_read(cli_app *app, const cli_args *args, cli_list *paths)
                           cli_args_has(args, "null") ? '\0' : '\n', paths);
 }
 
-int cli_lines_read(cli_app *app, const char *name, int end, cli_list *lines)
+int cli_lines_open(cli_app *app, const char *name, int end, cli_lines *out)
 {
-    char *line = NULL;
-    size_t room = 0;
+    *out = (cli_lines){
+        .file = strcmp(name, "-") ? fopen(name, "rb") : stdin, .name = name, .end = end};
+    if (!out->file) {
+        cli_error(app, "%s: cannot open: %s", name, strerror(errno));
+        return CLI_FAILED;
+    }
+    return CLI_OK;
+}
+
+const char *cli_lines_next(cli_lines *lines)
+{
     ssize_t n;
+    while ((n = getdelim(&lines->line, &lines->room, lines->end, lines->file)) > 0) {
+        n -= lines->line[n - 1] == (char)lines->end;
+        n -= lines->end == '\n' && n > 0 && lines->line[n - 1] == '\r';
+        lines->line[n] = '\0';
+        if (n > 0) {
+            return lines->line;
+        }
+    }
+    lines->failed = ferror(lines->file) ? errno : feof(lines->file) ? 0 : ENOMEM;
+    return NULL;
+}
+
+int cli_lines_close(cli_app *app, cli_lines *lines)
+{
+    const int failed = lines->failed;
+    if (failed) {
+        cli_error(app, "%s: cannot read: %s", lines->name, strerror(failed));
+    }
+    free(lines->line);
+    if (lines->file && lines->file != stdin) {
+        fclose(lines->file);
+    }
+    *lines = (cli_lines){0};
+    return failed ? CLI_FAILED : CLI_OK;
+}
+
+int cli_lines_read(cli_app *app, const char *name, int end, cli_list *out)
+{
+    cli_lines lines;
     int status = CLI_OK;
     if (!name) {
         return CLI_OK;
     }
-    FILE *file = strcmp(name, "-") ? fopen(name, "rb") : stdin;
-    if (!file) {
-        cli_error(app, "%s: cannot open: %s", name, strerror(errno));
+    if (cli_lines_open(app, name, end, &lines) != CLI_OK) {
         return CLI_FAILED;
     }
-    while (status == CLI_OK && (n = getdelim(&line, &room, end, file)) > 0) {
-        n -= line[n - 1] == (char)end;
-        n -= end == '\n' && n > 0 && line[n - 1] == '\r';
-        if (n > 0 && !cli_list_add(lines, cli_text("%.*s", (int)n, line))) {
+    for (const char *line; status == CLI_OK && (line = cli_lines_next(&lines));) {
+        if (!cli_list_add(out, cli_text("%s", line))) {
             cli_error(app, "out of memory");
             status = CLI_FAILED;
         }
     }
-    if (status == CLI_OK && ferror(file)) {
-        cli_error(app, "%s: cannot read: %s", name, strerror(errno));
-        status = CLI_FAILED;
-    }
-    free(line);
-    if (file != stdin) {
-        fclose(file);
-    }
-    return status;
+    const int closed = cli_lines_close(app, &lines);
+    return status == CLI_OK ? closed : status;
 }

@@ -111,6 +111,21 @@ class Bulk(Case):
         self.assertEqual(json.loads(said.stdout), {"wanted": self.N, "parts": 12, "n_in": self.N, "n_out": self.N - 1,
                                                    "n_bad": 1, "complete": True})
 
+    def test_memory_does_not_grow_with_the_list(self):
+        peaks = []
+        for n_others in (0, 100):
+            with open(self.list, "wb") as file:
+                file.write(b"".join(os.fsencode(path) + b"\n" for path in self.photos[:self.PART]))
+                for _ in range(n_others):  # a megabyte each, of parts that others make
+                    file.write((b"x" * 999 + b"\n") * 1000)
+            run = subprocess.Popen([self.program, "embed", "--into", self.path(f"out{n_others}"), "--files-from", self.list,
+                                    "--part-size", str(self.PART), "--shard", "0/100000"], env=self.env, stderr=subprocess.DEVNULL)
+            _, status, used = os.wait4(run.pid, 0)
+            run.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(run.returncode, 0)
+            peaks.append(used.ru_maxrss)
+        self.assertLess(peaks[1] - peaks[0], 50 << 10)  # kB
+
     def test_lists_and_mistakes(self):
         zero = self.write("zero", b"\0".join(os.fsencode(p) for p in self.photos[:3]) + b"\0")
         self.ok("embed", "--into", self.path("z"), "--files-from", zero, "--null")
@@ -119,6 +134,8 @@ class Bulk(Case):
         self.wrong("embed", "--into", self.path("x"), self.photos[0], "-o", "y.npy", says="leave out --output")
         self.wrong("embed", "--shard", "0/2", self.photos[0], says="go with --into")
         self.fails("embed", "--into", self.path("x"), "--files-from", self.path("none"), says="cannot open")
+        self.fails("embed", "--into", self.path("x"), "--files-from", self.write("empty", "\n\n"), says="no pictures")
+        self.fails("embed", "--into", self.path("x"), "--files-from", self.path(), says="cannot read")
         self.fails("embed", "--into", self.write("file", "x"), self.photos[0], says="cannot make the folder")
 
 
