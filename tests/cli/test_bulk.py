@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -102,7 +103,7 @@ class Bulk(Case):
         self.assertEqual(workers[1].wait(120), 0)
         workers[0].wait()
         # The third try is Slurm's, which runs a copy of the script.
-        copy = self.write("spool/slurm_script", open(os.path.join(os.path.dirname(script), "slurm.sbatch"), "rb").read())
+        copy = shutil.copy(os.path.join(os.path.dirname(script), "slurm.sbatch"), self.path("slurm_script"))
         again = subprocess.run(["sh", copy, self.list, self.path("parts"), "--part-size", "5"], stderr=subprocess.PIPE, env={
             **self.env, "WHATSIT": self.program, "SLURM_SUBMIT_DIR": os.path.dirname(script), "SLURM_CPUS_PER_TASK": "1",
             "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "2"})
