@@ -292,7 +292,7 @@ def test_children_search_an_index(model, tmp_path, how):
     found, status = out.get(timeout=120)
     child.join(60)
     assert found == index.search(rows[7], 3)[0].tolist() and found[0] == 7
-    assert status == "arg" and child.exitcode == 0 and index.append(rows[:1]) == len(rows)
+    assert status == "argument" and child.exitcode == 0 and index.append(rows[:1]) == len(rows)
 
 
 @pytest.mark.parametrize("check", [

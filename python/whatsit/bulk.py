@@ -90,7 +90,7 @@ def _of_table(path: str, column: str) -> Iterator[Tuple[Dict[str, Any], Any]]:
     row = 0
     for batch in batches:
         if column not in batch.schema.names:
-            raise WhatsitError("arg", f"{path}: has no column '{column}', only {', '.join(batch.schema.names)}")
+            raise WhatsitError("argument", f"{path}: has no column '{column}', only {', '.join(batch.schema.names)}")
         plain = [field.name for field in batch.schema if field.name != column
                  and (pa.types.is_primitive(field.type) or pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
                  and not pa.types.is_temporal(field.type)]
