@@ -7,9 +7,10 @@ import posixpath
 import re
 
 IMPORT = re.compile(r"^import (?:\* as (\w+)|\{([^}]*)\}) from '([^']+)';\n", re.M)
+PASSED_ON = re.compile(r"^export \{([^}]*)\} from '([^']+)';\n", re.M)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.M)
 LATER = re.compile(r"\(await import\('\./(\w+)\.js'\)\)")
-FOR_PAGES = {"whatsit.js", "lib/labels.js", "lib/modules.js", "lib/pixels.js", "lib/sniff.js"}  # what other pages import by itself
+FOR_PAGES = {"whatsit.js", "lib/labels.js", "lib/list.js", "lib/modules.js", "lib/pixels.js", "lib/sniff.js"}  # what other pages import by itself
 WAITS = re.compile(r"^(?:const .* = )?await ", re.M)
 
 
@@ -29,7 +30,8 @@ def reached(site, paths, known=()):
     def visit(path):
         if path in known or path in order:
             return
-        for _, _, source in IMPORT.findall(read(site, path)):
+        text = read(site, path)
+        for source in [found[-1] for found in IMPORT.findall(text) + PASSED_ON.findall(text)]:
             visit(posixpath.normpath(posixpath.join(posixpath.dirname(path), source)))
         order.append(path)
     for path in paths:
@@ -43,7 +45,9 @@ def module(site, path, out, home):
         names = whole or "{ " + ", ".join(one.strip().replace(" as ", ": ") for one in names.split(",")) + " }"
         return f"const {names} = {name_of(source)};\n"
     text = IMPORT.sub(taken, read(site, path))
-    exported = EXPORT.findall(text)
+    exported = [name.strip() for names, _ in PASSED_ON.findall(text) for name in names.split(",")]
+    text = PASSED_ON.sub(lambda match: f"const {{{match[1]}}} = {name_of(match[2])};\n", text)
+    exported += EXPORT.findall(text)
     text = EXPORT.sub("", text)
     left = re.search(r"^(?:import|export)\b.*|import\('\..*", LATER.sub("", text), re.M)
     if left:

@@ -14,7 +14,7 @@ import sys
 import make_site
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LIB = ["download.js", "kept.js", "labels.js", "modules.js", "odd.js", "pixels.js", "sha256.js", "sniff.js", "worker.js"]
+LIB = ["download.js", "kept.js", "labels.js", "list.js", "modules.js", "odd.js", "pixels.js", "sha256.js", "sniff.js", "worker.js"]
 
 
 def version():

@@ -82,22 +82,6 @@ test('from right to left, and with text of twice the size: nothing is cut off', 
   }
 });
 
-test('what people paste is read as they mean it', async () => {
-  const { parseTyped } = await import(`data:text/javascript,${encodeURIComponent(readFileSync(path.join(web, 'lib/labels.js'), 'utf8'))}`);
-  for (const [text, labels] of [
-    ['1. cat\n2. dog\n3. hamster', 'cat dog hamster'], ['1) cat\n2) dog', 'cat dog'], ['a) cat\nb) dog', 'cat dog'],
-    ['- cat\n- dog\n* hamster', 'cat dog hamster'], ['\u2022 cat\n\u2022 dog', 'cat dog'], ['- [ ] cat\n- [x] dog', 'cat dog'],
-    ['cat;dog;hamster', 'cat dog hamster'], ['cat\u3001dog\uff0chamster', 'cat dog hamster'], ['["cat", "dog"]', 'cat dog'],
-    ['[{"label": "cat"}, {"name": "dog"}]', 'cat dog'], ['{"0": "cat", "1": "dog"}', 'cat dog'], ['"cat","dog"', 'cat dog'],
-    ['label,count\ncat,3\ndog,4\nbird,1', 'cat dog bird'], ['cat\t3\ndog\t4', 'cat dog'], ['cat\nCat\nCAT', 'cat'], ['cat, kitten\ndog, puppy', 'cat kitten dog puppy'],
-    ['cat\r\ndog\r\n', 'cat dog'], ['\u201ccat\u201d\n\u201cdog\u201d', 'cat dog'], ['cat|kitty\ndog', 'cat|kitty dog'], ['', ''], ['[]', ''],
-  ]) assert.deepEqual(parseTyped(text).labels, labels ? labels.split(' ') : [], text);
-  assert.deepEqual(parseTyped('"salt, fine"\n"pepper"').labels, ['salt, fine', 'pepper']);
-  assert.deepEqual(parseTyped('3. Liga\nBundesliga').labels, ['3. Liga', 'Bundesliga']);
-  assert.deepEqual(parseTyped('{"animals": ["cat", "dog"], "cars": ["bmw"]}'), { labels: ['cat', 'dog', 'bmw'], groups: ['animals', 'animals', 'cars'], doubles: 0 });
-  assert.deepEqual(parseTyped('[animals]\ncat\n[]\nbmw').groups, ['animals', '']);
-});
-
 test('the service worker keeps every file of the app', () => {
   const list = /const FILES = \[([\s\S]*?)\];/.exec(readFileSync(path.join(web, 'sw.js'), 'utf8'))[1];
   const named = [...list.matchAll(/'([^']+)'/g)].map((match) => match[1]).sort();

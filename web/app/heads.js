@@ -5,7 +5,7 @@ import * as db from './db.js';
 import { engine, found as modelFound, whatsit } from './engine.js';
 import { loadUses } from './questions.js';
 import * as site from './site.js';
-import { parseList } from '../lib/labels.js';
+import { parseList } from '../lib/list.js';
 
 const MOST_OPEN = 12;
 

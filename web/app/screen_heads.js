@@ -5,7 +5,7 @@ import { photos } from './photos.js';
 import { countUse, isAboutPeople, markOf, question, tile, usesOf } from './questions.js';
 import { headError } from './screen_photo.js';
 import { has, percent, t } from './text.js';
-import { firstName } from '../lib/labels.js';
+import { firstName } from '../lib/list.js';
 
 const href = (name) => `#/head/${encodeURIComponent(name)}`;
 

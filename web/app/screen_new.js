@@ -6,7 +6,8 @@ import { photos } from './photos.js';
 import { headError } from './screen_photo.js';
 import { t } from './text.js';
 import { others, said, verdict } from './words.js';
-import { firstName, parseTyped } from '../lib/labels.js';
+import { parseTyped } from '../lib/labels.js';
+import { firstName } from '../lib/list.js';
 
 const SENTENCE = 'a photo of a {}.';
 const MOST_TRIED = 400; /* labels that are tried while somebody types */

@@ -9,7 +9,7 @@ import { at } from './site.js';
 import { makeStage } from './stage.js';
 import { t } from './text.js';
 import { others, said, spoken, verdict } from './words.js';
-import { firstName } from '../lib/labels.js';
+import { firstName } from '../lib/list.js';
 import { decodeLarge, LARGEST_MEGAPIXELS } from '../lib/pixels.js';
 
 /* iPhones hand out JPEG to who does not name HEIC; elsewhere what is not named cannot be chosen. */

@@ -2,7 +2,7 @@
  * other; everything in the core blocks. */
 import * as glue from '../core/whatsit-core.mjs';
 import { bring } from './download.js';
-import { writeList } from './labels.js';
+import { writeList } from './list.js';
 import { addressOf } from './modules.js';
 import { blankness, canRead, cropOf, decode, partOf, pixelsOf, preview } from './pixels.js';
 
