@@ -1,36 +1,14 @@
 /* The camera: a picture fed to Chromium's fake device, and a camera that is refused. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import test from 'node:test';
-import { open, PHONE } from './browser.mjs';
-import { accessible, ready, sample, shoot, visit } from './kit.mjs';
+import { PHONE } from './browser.mjs';
+import { accessible, cameraOf, ready, sample, shoot, visit } from './kit.mjs';
 
 const toCamera = (page) => page.evaluate(() => (location.hash = '#/camera'));
 
-/* The device wants even sides. */
-async function frameOf(photo) {
-  const context = await open(PHONE);
-  const page = await context.newPage();
-  const bytes = await page.evaluate(async (data) => {
-    const bitmap = await createImageBitmap(new Blob([new Uint8Array(data)]));
-    const canvas = new OffscreenCanvas(320, 240);
-    canvas.getContext('2d').drawImage(bitmap, 0, 30, 299, 224, 0, 0, 320, 240);
-    return [...new Uint8Array(await (await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.9 })).arrayBuffer())];
-  }, [...photo]);
-  await context.close();
-  return Buffer.from(bytes);
-}
-
 test('live answers, and a photo taken from the view', async (t) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'whatsit-camera-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  const film = path.join(folder, 'film.mjpeg');
-  const frame = await frameOf(await readFile(sample('pizza.jpg')));
-  await writeFile(film, Buffer.concat(Array(30).fill(frame)));
-  const { page } = await visit(t, { browser: { ...PHONE, permissions: ['camera'], args: ['--use-fake-ui-for-media-stream',
-    '--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${film}`] } });
+  const { page } = await visit(t, { browser: { ...PHONE, ...(await cameraOf((work) => t.after(work), sample('pizza.jpg'))) } });
   await ready(page);
   await toCamera(page);
   await page.locator('.live-panel .said').first().waitFor({ timeout: 60000 });

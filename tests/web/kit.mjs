@@ -1,7 +1,9 @@
 /* What the tests share: the site under test, its visitors, and photos that the suite makes itself. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as zlib from 'node:zlib';
@@ -14,7 +16,7 @@ export const SITE = process.env.WHATSIT_SITE ?? path.join(here, 'site');
 export const SAMPLES = path.join(root, 'samples');
 export const sample = (name) => path.join(SAMPLES, name);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const shots = path.join(here, 'screenshots');
+export const shots = path.join(here, 'screenshots');
 mkdirSync(shots, { recursive: true });
 
 /* A visitor: a browser with a fresh profile on a server of its own (a static host, unless `server` is given). Watches what must never happen:
@@ -48,6 +50,24 @@ export const ready = (page, timeout = 60000) =>
 export async function choose(page, label, files) {
   const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByText(label, { exact: true }).click()]);
   await chooser.setFiles(files);
+}
+
+/* What a browser takes for a camera: one photo, filmed. after(work) is called with what removes the film. The device wants even sides. */
+export async function cameraOf(after, photo, [width, height] = [320, 240]) {
+  const context = await open(PHONE);
+  const page = await context.newPage();
+  const bytes = await page.evaluate(async ([data, w, h]) => {
+    const bitmap = await createImageBitmap(new Blob([new Uint8Array(data)]));
+    const canvas = new OffscreenCanvas(w, h);
+    const scale = Math.max(w / bitmap.width, h / bitmap.height);
+    canvas.getContext('2d').drawImage(bitmap, (w - bitmap.width * scale) / 2, (h - bitmap.height * scale) / 2, bitmap.width * scale, bitmap.height * scale);
+    return [...new Uint8Array(await (await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.9 })).arrayBuffer())];
+  }, [[...(await readFile(photo))], width, height]);
+  await context.close();
+  const folder = await mkdtemp(path.join(tmpdir(), 'whatsit-camera-')), film = path.join(folder, 'film.mjpeg');
+  after(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(film, Buffer.concat(Array(30).fill(Buffer.from(bytes))));
+  return { permissions: ['camera'], args: ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${film}`] };
 }
 
 /* Waits until all is here that offline use takes: the service worker, the core, the lists. */
