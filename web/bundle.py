@@ -11,6 +11,7 @@ PASSED_ON = re.compile(r"^export \{([^}]*)\} from '([^']+)';\n", re.M)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.M)
 LATER = re.compile(r"\(await import\('\./(\w+)\.js'\)\)")
 FOR_PAGES = {"whatsit.js", "lib/labels.js", "lib/list.js", "lib/modules.js", "lib/pixels.js", "lib/sniff.js"}  # what other pages import by itself
+APART = {"screen_new"}  # screens that lie by themselves: main.js does not load them before somebody goes there
 WAITS = re.compile(r"^(?:const .* = )?await ", re.M)
 
 
@@ -80,16 +81,17 @@ def as_script(text):
 def join(site):
     """Replaces the modules of a site. Returns the files that the app needs no more and those that are new."""
     first = reached(site, ["app/engine.js", "app/main.js"])
-    screens = sorted(set(LATER.findall(read(site, "app/main.js"))))
+    screens = sorted(set(LATER.findall(read(site, "app/main.js"))) - APART)
     alone = sorted({name for path in first for name in LATER.findall(read(site, path))} - set(screens))  # asked for by few
     home = {name: name for name in alone}
     _, main = bundle(site, "app/main.js", ["app/engine.js", "app/main.js"], home=home)
     others, later = bundle(site, "app/later.js", [f"app/{name}.js" for name in screens], first, home)
-    apart = {f"app/{name}.js": bundle(site, f"app/{name}.js", [f"app/{name}.js"], first, home)[1] for name in alone}
+    lone = {f"app/{name}.js": bundle(site, f"app/{name}.js", [f"app/{name}.js"], first, home) for name in alone}
+    apart = {path: text for path, (_, text) in lone.items()}
     inner, worker = bundle(site, "lib/worker.js", ["lib/worker.js"])
     worker = as_script(worker)
     written = {"app/main.js": main, "app/later.js": later, "lib/worker.js": worker, **apart}
-    gone = {path for path in [*first, *others, *inner] if path not in written and path.split("/")[0] in ("app", "lib")}
+    gone = {path for path in [*first, *others, *inner, *(one for order, _ in lone.values() for one in order)] if path not in written and path.split("/")[0] in ("app", "lib")}
     for path in gone - FOR_PAGES:
         os.remove(os.path.join(site, path))
     for path, text in written.items():

@@ -76,10 +76,16 @@ def copy_app(site):
 
 
 def copy_samples(site):
-    """The photos to try, on the first screen."""
+    """The photos to try, on the first screen; and who took these and the tiles, which the page about the app names."""
     os.makedirs(os.path.join(site, "try"), exist_ok=True)
     for name in TRY:
         shutil.copyfile(os.path.join(ROOT, "samples", name + ".jpg"), os.path.join(site, "try", name + ".jpg"))
+    with open(os.path.join(ROOT, "samples", "ATTRIBUTION.tsv"), encoding="utf-8") as f:
+        head, *rows = [line.rstrip("\n").split("\t")[:4] for line in f]
+    with open(os.path.join(HERE, "tiles", "ATTRIBUTION.tsv"), encoding="utf-8") as f:
+        tiles = [line.rstrip("\n").split("\t") for line in f][1:]
+    rows = [["try/" + row[0], *row[1:]] for row in rows if row[0][:-4] in TRY] + [["tiles/" + row[0], *row[1:]] for row in tiles]
+    write(os.path.join(site, "photos.tsv"), "".join("\t".join(row) + "\n" for row in [head, *rows]))
 
 
 def packed(data):
@@ -163,6 +169,8 @@ def copy_heads(site, everyday):
         title = about.get("title") or ("Everyday things" if name == "everyday" else name)
         entry = {"name": name, "title": title, "group": about.get("group") or "everyday",
                  "n_labels": about["n_labels"]}
+        if os.path.exists(os.path.join(HERE, "tiles", name + ".webp")):
+            entry["tile"] = 1
         if about.get("sensitivity"):
             entry["sensitivity"] = about["sensitivity"]
         heads.append(entry)

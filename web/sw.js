@@ -8,7 +8,7 @@ const FILES = [
   'index.html', 'app.css', 'later.css', 'manifest.webmanifest', 'whatsit.js', 'models.json',
   'messages/de.json', 'messages/en.json', 'messages/es.json', 'messages/fr.json', 'messages/zh.json',
   'app/db.js', 'app/describe.js', 'app/dom.js', 'app/early.js', 'app/engine.js', 'app/heads.js', 'app/local.js', 'app/main.js', 'app/photos.js',
-  'app/questions.js', 'app/screen_albums.js', 'app/screen_camera.js', 'app/screen_heads.js', 'app/screen_more.js', 'app/screen_new.js',
+  'app/questions.js', 'app/recent.js', 'app/screen_albums.js', 'app/screen_camera.js', 'app/screen_heads.js', 'app/screen_more.js', 'app/screen_new.js',
   'app/screen_photo.js', 'app/screen_teach.js', 'app/share.js', 'app/site.js', 'app/stage.js', 'app/text.js', 'app/words.js',
   'lib/download.js', 'lib/kept.js', 'lib/labels.js', 'lib/list.js', 'lib/modules.js', 'lib/odd.js', 'lib/pixels.js', 'lib/sha256.js', 'lib/sniff.js', 'lib/worker.js', 'lib/zip.js',
   'icons/icon.svg', 'icons/ui.svg',

@@ -67,6 +67,20 @@ test('a tap asks about a part of the picture, and the whole comes back; by keybo
   await accessible(page, 'part');
   const mark = await page.locator('.mark').boundingBox();
   assert.ok(Math.abs(mark.width - mark.height) < 2, JSON.stringify(mark));
+  const widthOfMark = () => page.evaluate(() => document.querySelector('.mark').offsetWidth);
+  await page.getByRole('button', { name: 'Larger' }).click();
+  await page.waitForFunction((width) => document.querySelector('.mark').offsetWidth > 1.2 * width, mark.width);
+  await page.getByRole('button', { name: 'Smaller' }).click();
+  await page.waitForFunction((width) => document.querySelector('.mark').offsetWidth < 1.1 * width, mark.width);
+  /* two fingers: the square lies between them */
+  const fingers = await page.context().newCDPSession(page);
+  const touch = (type, ...points) => fingers.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x: box.x + box.width * x, y: box.y + box.height * y, id })) });
+  await touch('touchStart', [0.45, 0.3], [0.55, 0.3]);
+  for (const by of [0.1, 0.2, 0.3]) await touch('touchMove', [0.5 - by, 0.3], [0.5 + by, 0.3]);
+  await touch('touchEnd');
+  await page.waitForFunction((width) => Math.abs(document.querySelector('.mark').offsetWidth - 0.6 * width) < 0.08 * width, box.width);
+  assert.ok(await widthOfMark() > 1.2 * mark.width);
+  assert.equal(await page.evaluate(() => visualViewport.scale), 1);
   await page.getByRole('button', { name: 'Whole photo' }).click();
   await page.waitForFunction((text) => document.querySelector('.hero .card-body').innerText === text, whole);
   assert.equal(await page.locator('.mark').isVisible(), false);
@@ -341,6 +355,73 @@ test('the album: many photos with their answers, searched by words, filtered, as
   await page.locator('.tile').first().click();
   await page.locator('.card .answers li').first().waitFor();
   await page.waitForFunction(() => location.hash === '#/photo');
+});
+
+test('many photos: broken ones are told together, names that are alike are told apart, more may come meanwhile', async (t) => {
+  const { page } = await visit(t);
+  await ready(page);
+  const bytes = await Promise.all(['pizza', 'daisy', 'ant'].map((name) => readFile(sample(`${name}.jpg`))));
+  const file = (name, buffer) => ({ name, mimeType: 'image/jpeg', buffer });
+  const good = Array.from({ length: 9 }, (_, i) => file('IMG_1.jpg', bytes[i % 3]));
+  await go(page, 'albums');
+  await choose(page, 'Add photos', [file('cut.jpg', bytes[0].subarray(0, 300)), ...good, file('empty.jpg', Buffer.alloc(0))]);
+  await choose(page, 'Add photos', [file('late.jpg', bytes[1]), file('', Buffer.from('no picture at all'))]);
+  await page.waitForFunction(() => document.querySelectorAll('.tile').length === 10);
+  await page.locator('#toast').getByText(/could not be opened: cut.jpg, empty.jpg|not a picture that this browser can open/).waitFor();
+  await page.waitForFunction(() => !document.querySelector('.album-progress').firstChild);
+  await page.getByRole('button', { name: 'Download as zip' }).click();
+  const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('dialog').getByRole('button', { name: 'Download' }).click()]);
+  const names = JSON.parse(execFileSync('python3', ['-c', 'import json,sys,zipfile;print(json.dumps(zipfile.ZipFile(sys.argv[1]).namelist()))', await saved.path()], { encoding: 'utf8' }));
+  assert.deepEqual([new Set(names.map((one) => one.toLowerCase())).size, names.filter((one) => one.endsWith('.jpg')).length], [names.length, 10], names.join());
+  /* what is not kept is there until the page is left */
+  await page.getByText('What is kept').click();
+  await page.getByLabel('Keep what I ask about').uncheck();
+  await choose(page, 'Add photos', [file('unkept.jpg', bytes[2])]);
+  await page.waitForFunction(() => document.querySelectorAll('.tile').length === 11);
+  await entries(page, 10);
+});
+
+test('many photos that are stopped: what was answered stays, nothing comes after', async (t) => {
+  const { page } = await visit(t);
+  await ready(page);
+  const pizza = await readFile(sample('pizza.jpg'));
+  await go(page, 'albums');
+  await choose(page, 'Add photos', Array.from({ length: 150 }, (_, i) => ({ name: `${i}.jpg`, mimeType: 'image/jpeg', buffer: pizza })));
+  await page.locator('.tile').first().waitFor();
+  await page.locator('.album-progress').getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await page.locator('.album-progress > *').count(), 0);
+  await go(page, 'photo');
+  await choose(page, 'Choose a photo', sample('daisy.jpg'));
+  await page.locator('.hero .answers li').first().waitFor();
+  await go(page, 'albums');
+  const shown = await page.locator('.tile').count();
+  assert.ok(shown < 150, String(shown));
+  await page.waitForTimeout(500);
+  assert.equal(await page.locator('.tile').count(), shown);
+});
+
+test('cells of a spreadsheet are pasted as text, although they come as a picture, too; "Back" closes what is open', async (t) => {
+  const { page } = await visit(t);
+  await ready(page);
+  await go(page, 'new');
+  await page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 40, height: 40 });
+    canvas.getContext('2d').fillRect(0, 0, 40, 40);
+    const transfer = new DataTransfer();
+    transfer.setData('text/plain', 'cat\ndog');
+    transfer.items.add(new File([await new Promise((resolve) => canvas.toBlob(resolve))], 'image.png', { type: 'image/png' }));
+    document.getElementById('new-labels').dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true, cancelable: true }));
+  });
+  await page.waitForTimeout(300);
+  assert.equal(await page.evaluate(() => location.hash), '#/new');
+  await page.getByRole('button', { name: 'tidy room, messy room' }).click();
+  await page.getByText('2 labels').waitFor();
+  await go(page, 'more');
+  await page.getByRole('button', { name: 'Clear everything' }).click();
+  await page.getByRole('dialog').waitFor();
+  await page.goBack();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => location.hash), '#/new');
 });
 
 test('the album: cleared, switched off; an answer that was saved is marked', async (t) => {

@@ -22,7 +22,7 @@ test('every text is in the message file, and each is used', () => {
   const code = scripts().map((file) => readFileSync(file, 'utf8')).join('\n');
   const used = [...code.matchAll(/\bt\('([\w-]+)'/g)].map((match) => match[1]);
   assert.deepEqual(used.filter((key) => !known.has(key)), []);
-  const spare = [...known].filter((key) => !new RegExp(`'${key}'`).test(code) && !/^(group|theme|q|tab|works|blank|sort|cannot_open|quality)_/.test(key));
+  const spare = [...known].filter((key) => !new RegExp(`'${key}'`).test(code) && !/^(group|theme|q|tab|works|blank|sort|cannot_open|quality|teach_step)_/.test(key));
   assert.deepEqual(spare, []);
 });
 
@@ -74,7 +74,7 @@ test('from right to left, and with text of twice the size: nothing is cut off', 
       await page.waitForTimeout(300);
       const cut = await page.evaluate(() => [...document.querySelectorAll('#main *')].filter((one) => {
         const box = one.getBoundingClientRect();
-        return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('.strip, .unseen, .stage, .try');
+        return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1) && !one.closest('.strip, .unseen, .stage, .try, .chips, .side-scroll');
       }).map((one) => one.outerHTML.slice(0, 120)));
       assert.deepEqual(cut, [], `${name} ${route}`);
       await shoot(page, `${name}-${route.replace('/', '-')}`);
@@ -86,7 +86,7 @@ test('the service worker keeps every file of the app', () => {
   const list = /const FILES = \[([\s\S]*?)\];/.exec(readFileSync(path.join(web, 'sw.js'), 'utf8'))[1];
   const named = [...list.matchAll(/'([^']+)'/g)].map((match) => match[1]).sort();
   const wanted = files(web).map((file) => path.relative(web, file)).filter((name) =>
-    !/^(sw\.js|make_site\.py|make_package\.py|bundle\.py|whatsit\.d\.ts)$|^package\/|^icons\/(make_icons\.py|icon-\d+|maskable)|__pycache__/.test(name)).sort();
+    !/^(sw\.js|make_site\.py|make_package\.py|bundle\.py|whatsit\.d\.ts)$|^package\/|^tiles\/|^icons\/(make_icons\.py|icon-\d+|maskable)|__pycache__/.test(name)).sort();
   assert.deepEqual(named, wanted);
 });
 

@@ -78,6 +78,11 @@ const WORKS = {
   'the disk is full midway': { site: { worker: "{ let n = 0; const w = FileSystemSyncAccessHandle.prototype.write; FileSystemSyncAccessHandle.prototype.write = function (b, o) { n += b.byteLength; if (n > 5e6) throw new DOMException('Quota', 'QuotaExceededError'); return w.call(this, b, o); }; }" }, says: /no room for the model/ },
   'localStorage is shut': { site: { page: "for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(globalThis, name, { get() { throw new DOMException('Access is denied for this document.', 'SecurityError'); } });" }, through: ['more', 'about', 'heads'] },
   'no service worker': { site: { page: 'delete Navigator.prototype.serviceWorker;' } },
+  'no clipboard, no sharing (a page over plain http)': { site: { page: 'delete Navigator.prototype.clipboard; delete Navigator.prototype.share; delete Navigator.prototype.canShare;' }, then: async (page) => {
+    await page.getByRole('button', { name: 'Copy', exact: true }).click();
+    await page.locator('#toast').getByText('What is it?').waitFor();
+  } },
+  'storage is refused by name': { site: both("for (const name of ['caches', 'indexedDB', 'localStorage', 'sessionStorage']) Object.defineProperty(globalThis, name, { get() { throw new DOMException('refused', 'SecurityError'); } }); for (const name of ['storage', 'serviceWorker']) Object.defineProperty(Object.getPrototypeOf(navigator), name, { get() { throw new DOMException('refused', 'SecurityError'); } });"), through: ['more', 'heads', 'albums'] },
   'no caches': { site: both('delete globalThis.caches;') },
   'no module workers': { site: { page: "{ const W = Worker; globalThis.Worker = function (u, o) { if (o?.type === 'module') throw new TypeError('module workers are not supported'); return new W(u, o); }; }" } },
   'no DecompressionStream': { site: both('delete globalThis.DecompressionStream;') },
@@ -123,6 +128,7 @@ for (const [name, condition] of Object.entries(WORKS)) {
     const said = await askFor(page);
     usual ??= said;
     assert.equal(said, usual);
+    await condition.then?.(page);
     if (DESCRIBES.includes(name)) {
       await page.locator('.chip').filter({ hasText: 'Describe it' }).click();
       await page.locator('.words').getByRole('button', { name: /Download/ }).click();
@@ -154,6 +160,8 @@ for (const [name, [condition, sentence]] of Object.entries(SAYS)) {
 test('says so: the app itself does not arrive, or the page is opened as a file', async (t) => {
   const { page } = await visitor(t, { route: (context) => context.route(/app\/main\.js/, (route) => route.fulfill({ status: 404 })) });
   await page.getByText('A part of the app did not arrive. Reload the page.').waitFor();
+  const { page: other } = await visitor(t, { route: (context) => context.route(/messages\/en\.json/, (route) => route.fulfill({ status: 404 })) });
+  await other.getByText('A part of the app did not arrive. Reload the page.').waitFor();
   await page.goto(`file://${path.join(SITE, 'index.html')}`);
   await page.getByText('Browsers do not run this page from a file.').waitFor();
 });
@@ -217,6 +225,22 @@ test('two tabs lose nothing: a name is taken once, and each sees what the other 
   await other.getByText('There is a list of that name.').first().waitFor();
   await other.evaluate(() => (location.hash = '#/head/same%20name'));
   await other.getByText('flower').waitFor();
+});
+
+test('two tabs: each switches a question on, and both stay on', async (t) => {
+  const { page, context, site } = await visitor(t, {});
+  await settled(page);
+  const other = await context.newPage();
+  await other.goto(site.url);
+  await settled(other);
+  for (const [tab, name] of [[page, 'Use Weather'], [other, 'Use Animals']]) {
+    await tab.evaluate(() => (location.hash = '#/heads'));
+    await tab.getByLabel(name).first().check();
+  }
+  await page.reload();
+  await settled(page);
+  await page.evaluate(() => (location.hash = '#/heads'));
+  for (const name of ['Use Weather', 'Use Animals']) assert.ok(await page.getByLabel(name).first().isChecked(), name);
 });
 
 test('two tabs at the same instant: the second is refused, not the first overwritten', async (t) => {

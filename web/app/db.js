@@ -8,7 +8,7 @@ const STORES = {
   history: { keyPath: 'id', autoIncrement: true }, /* { id, time, name, thumb, answers, embedding, fingerprint, saved, words } */
   settings: { keyPath: 'key' },
 };
-const MOST_HISTORY = 200; /* of those that nobody saved */
+const MOST_HISTORY = 3000, ROOM = 100; /* entries that nobody saved; as many are removed at a time */
 /* What is read is waited for less long than what is written: a busy device may take its time, and writing loses nothing by it. */
 const READ_WITHIN_MS = 1500, READ_AGAIN_WITHIN_MS = 200, WRITE_WITHIN_MS = 8000;
 
@@ -59,6 +59,16 @@ async function run(store, mode, work) {
 export const get = (store, key) => run(store, 'readonly', (s) => s.get(key));
 export const has = async (store, key) => (await run(store, 'readonly', (s) => s.getKey(key)).catch(() => null)) != null;
 export const all = (store) => run(store, 'readonly', (s) => s.getAll());
+/* The newest n. */
+export const latest = (store, n) => run(store, 'readonly', (s, give) => {
+  const found = [];
+  give(found);
+  const request = s.openCursor(null, 'prev');
+  request.onsuccess = () => {
+    if (request.result) found.push(request.result.value);
+    if (request.result && found.length < n) request.result.continue();
+  };
+});
 export const put = (store, value) => run(store, 'readwrite', (s) => s.put(value));
 /* Fails where there is one of that key already: another tab was faster. */
 export const add = (store, value) => run(store, 'readwrite', (s) => s.add(value));
@@ -85,11 +95,14 @@ export async function setting(key, fallback) {
 }
 export const setSetting = (key, value) => put('settings', { key, value }).catch(() => {});
 
-/* Keeps an entry; the oldest that nobody saved make room. Gives its id. */
+/* Keeps an entry; the oldest that nobody saved make room. Gives its id. They are looked through only when there may be too many. */
+let nSaved = 0;
 export async function addHistory(entry) {
   const id = await put('history', entry);
-  const entries = (await all('history')).filter((one) => !one.saved);
-  for (const old of entries.slice(0, Math.max(0, entries.length - MOST_HISTORY))) await remove('history', old.id);
+  if (await run('history', 'readonly', (s) => s.count()) <= MOST_HISTORY + nSaved) return id;
+  const entries = await all('history'), free = entries.filter((one) => !one.saved);
+  nSaved = entries.length - free.length;
+  if (free.length > MOST_HISTORY) for (const old of free.slice(0, free.length - MOST_HISTORY + ROOM)) await remove('history', old.id);
   return id;
 }
 

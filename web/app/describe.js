@@ -1,6 +1,6 @@
 /* A sentence about the photo: what one reads to somebody who does not see it. What finds the words is a part of its own beside
  * the model; it is downloaded when it is first asked for, and then kept. */
-import { button, fill, h, say, toast } from './dom.js';
+import { button, copy, fill, h, say } from './dom.js';
 import { engine, whatsit } from './engine.js';
 import * as heads from './heads.js';
 import { bytes, percent, t } from './text.js';
@@ -59,8 +59,7 @@ export function describeCard(photo, on) {
     fill(body,
       h('p', { class: told.sentence ? 'sentence' : 'sentence unsure', lang: told.sentence ? 'en' : undefined }, told.text),
       told.sentence && h('p', { class: 'hint' }, t('guess_note')),
-      told.sentence && h('div', { class: 'row tools' }, button(t('copy_alt'), () => navigator.clipboard.writeText(told.text)
-        .then(() => toast(t('copied')), () => toast(told.text)), { kind: 'small', name: 'copy' })));
+      told.sentence && h('div', { class: 'row tools' }, button(t('copy_alt'), () => copy(told.text), { kind: 'small', name: 'copy' })));
     say(`${t('described')}: ${told.text}`);
     on.told(told);
   }

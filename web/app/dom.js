@@ -133,10 +133,9 @@ export const ask = (title, text, yes) =>
       button(t('cancel'), () => close(false))),
   ]);
 
-export function progressBar(label) {
-  const bar = h('progress', { 'aria-label': label, max: 1, value: 0 });
-  return bar;
-}
+/* Pages that came over plain http have no clipboard: the text is shown, to be copied by hand. */
+export const copy = (text) => (navigator.clipboard ? navigator.clipboard.writeText(text) : Promise.reject(new Error('no clipboard')))
+  .then(() => toast(t('copied')), () => toast(text));
 
 export function download(bytes, name, type = 'application/octet-stream') {
   const blob = new Blob([bytes], { type }), host = globalThis.whatsitHost;

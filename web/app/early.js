@@ -9,14 +9,14 @@ try {
   /* storage is shut: the system's theme is used */
 }
 /* Without the app's own script there are no texts yet, and nobody else to tell. */
-addEventListener('error', ({ target }) => {
-  if (target.tagName !== 'SCRIPT') return;
+globalThis.tellMissing = () => {
   const tell = () => (document.getElementById('main').textContent = location.protocol === 'file:'
     ? 'Browsers do not run this page from a file. Deliver its folder: whatsit serve --web FOLDER'
     : 'A part of the app did not arrive. Reload the page.');
   if (document.readyState === 'loading') addEventListener('DOMContentLoaded', tell);
   else tell();
-}, true);
+};
+addEventListener('error', ({ target }) => target.tagName === 'SCRIPT' && globalThis.tellMissing(), true);
 /* A browser without module workers takes the joined file of a site as a plain script. */
 globalThis.startWorker = () => {
   const url = 'lib/worker.js';

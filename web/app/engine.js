@@ -51,6 +51,8 @@ function takeWorker() {
 /* Parts of two versions of the site met: the host is being updated. */
 const onprepared = ({ version }) => version !== VERSION && change({ isMixed: true });
 
+const persist = async () => navigator.storage?.persist?.();
+
 async function bringIn(model) {
   const mine = new AbortController();
   stopper = mine;
@@ -60,7 +62,7 @@ async function bringIn(model) {
     if (stopper !== mine) return opened.close();
     change({ phase: 'ready', whatsit: opened });
     arrived(opened);
-    navigator.storage?.persist?.().catch(() => {});
+    persist().catch(() => {});
   } catch (error) {
     if (stopper !== mine) return undefined;
     const phase = { cancelled: 'paused', asking: 'asking' }[error.code] ?? 'failed';

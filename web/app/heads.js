@@ -51,10 +51,11 @@ export function find(name) {
 export const list = () => [...heads.own.map((head) => find(head.name)), ...heads.shipped];
 
 export async function choose(name, on) {
-  const rest = heads.chosen.filter((one) => one !== name);
-  heads.chosen = on ? [...rest, name] : rest;
+  const after = (chosen) => [...chosen.filter((one) => one !== name), ...(on ? [name] : [])];
+  const before = heads.chosen;
+  heads.chosen = after(before);
   changed();
-  await db.setSetting('chosen', heads.chosen);
+  await db.update('settings', 'chosen', (kept) => ({ key: 'chosen', value: after(kept?.value ?? before) })).catch(() => {}); /* what another tab chose stays */
 }
 
 /* Labels, templates, notes: all that a head's page shows, without opening it. */
@@ -192,6 +193,12 @@ db.onTold(async (what) => {
 });
 
 export const nameIsFree = (name) => !find(name);
+/* What is wrong with a name for a list: the key of a sentence, or ''. */
+export function nameFault(name) {
+  if (!name) return 'name_missing';
+  if (!/^[^/\\,?#%"~.\-][^/\\,?#%"]*$/.test(name) || name.length > 60) return 'name_bad';
+  return nameIsFree(name) ? '' : 'name_taken';
+}
 /* Another tab may have taken it a moment ago. */
 export const nameIsFreeNow = async (name) => nameIsFree(name) && !(await db.has('heads', name));
 
@@ -258,7 +265,10 @@ export async function heldOut(examples) {
   return asked >= 4 ? { right, asked } : null;
 }
 
-export async function keepFromPhotos(name, examples, isNew) {
+/* known: ids of the examples that one began with; those that another tab added meanwhile stay. */
+export async function keepFromPhotos(name, own, isNew, known) {
+  const mine = new Set(own.map(({ id }) => id));
+  const examples = [...own, ...(known && !isNew ? (await taught(name)).filter(({ id }) => !known.has(id) && !mine.has(id)) : [])];
   const head = await fromPhotos(name, examples);
   const record = { name, bytes: await head.toFile(), fingerprint: head.fingerprint, made: Date.now(),
     recipe: { name, labels: head.labels, groups: head.groups, templates: [], multi: false, fromPhotos: true } };

@@ -24,6 +24,7 @@ const IDLE_AFTER_MS = 1500, IDLE_AT_LATEST_MS = 6000;
  * that a browser puts into words takes it some 20 ms. */
 const SHOW_OPENING_AFTER_MS = 400;
 const TABS = ['photo', 'camera', 'heads', 'albums', 'more'];
+const APART = ['new']; /* not for every visitor: comes when it is gone to */
 
 const main = document.getElementById('main');
 let leave = () => {};
@@ -61,6 +62,7 @@ async function go() {
     return;
   }
   if (mine !== gone) return;
+  for (const box of document.querySelectorAll('dialog[open]')) box.close(); /* "Back" leaves them behind */
   leave();
   leave = screen(main, decoded(rest)) ?? (() => {});
   document.body.dataset.screen = MOVED[route] ?? route ?? 'photo';
@@ -174,7 +176,8 @@ function listenForPhotos() {
   });
   addEventListener('paste', (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length) take(files);
+    const isText = event.target.matches?.('input, textarea') && event.clipboardData.types.includes('text/plain'); /* a spreadsheet's cells come as a picture, too */
+    if (files.length && !isText) take(files);
   });
 }
 
@@ -203,7 +206,12 @@ async function takeShared() {
 }
 
 function registerWorker() {
-  const worker = navigator.serviceWorker;
+  let worker;
+  try {
+    worker = navigator.serviceWorker;
+  } catch {
+    /* refused, with all storage */
+  }
   if (!worker || !isSecureContext || globalThis.whatsitHost) return; /* the Android package is offline anyway */
   worker.register(new URL('../sw.js', import.meta.url)).catch(() => {});
   /* Once the model is open: this device's variants of the core, and the lists, for offline use. */
@@ -212,7 +220,8 @@ function registerWorker() {
     const plain = info.module.replace('-threads', '');
     const modules = [plain, plain.replace('.wasm', '-threads.wasm')].map((name) => `core/${name}.gz`);
     const lists = ['try/hummingbird.jpg', 'try/lighthouse.jpg', 'try/siamese-cat.jpg', 'try/pizza.jpg',
-      ...heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`)];
+      ...heads.shipped.filter((head) => !head.served).map((head) => `heads/${head.name}.txt`),
+      ...heads.shipped.filter((head) => head.tile).map((head) => `tiles/${head.name}.webp`), 'photos.tsv'];
     if (engine.model.served) lists.push('v1/models', 'v1/heads');
     if (engine.model.describer && await isOnDevice(engine.model.describer)) modules.push('core/whatsit-words.wasm.gz');
     registration.active?.postMessage({ later: ['core/whatsit-worker.mjs', 'core/whatsit-marks.wasm.gz', ...modules, ...lists] });
@@ -226,10 +235,13 @@ async function getReadyForMore() {
   await Promise.race([whatsit().then(() => after(IDLE_AFTER_MS)), after(IDLE_AT_LATEST_MS)]);
   registerWorker();
   styles();
-  for (const [load] of Object.values(ROUTES)) await Promise.resolve(load()).catch(() => {});
+  for (const [name, [load]] of Object.entries(ROUTES)) if (!APART.includes(name)) await Promise.resolve(load()).catch(() => {});
 }
 
-await Promise.all([loadTexts(), loadHeads()]);
+await Promise.all([loadTexts(), loadHeads()]).catch((error) => {
+  globalThis.tellMissing();
+  throw error;
+});
 drawTabs();
 engine.addEventListener('change', drawModel); /* not before there are texts */
 drawModel();

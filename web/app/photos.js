@@ -11,6 +11,7 @@ export const photos = new EventTarget();
 photos.list = []; /* newest first: { id, name, blob, state, embedding, blank, width, height, results, part, thumb, thumbUrl } */
 photos.current = null; /* + preview (ImageBitmap or canvas) */
 photos.progress = null; /* { done, total, stop } while many photos are asked about */
+photos.isFull = false; /* an answer could not be kept */
 
 let nextId = 1;
 const changed = () => photos.dispatchEvent(new Event('change'));
@@ -95,7 +96,7 @@ export async function reopen(photo) {
 
 /* An entry of the album as a photo: its small picture is what is left of it. */
 export async function openEntry(entry) {
-  const known = photos.list.find((one) => one.historyId === entry.id);
+  const known = photos.list.find((one) => one.historyId === entry.id || -one.id === entry.id);
   if (known) return reopen(known);
   const photo = { ...newPhoto(entry.thumb), name: entry.name ?? '', thumb: entry.thumb, thumbUrl: URL.createObjectURL(entry.thumb), thumbing: Promise.resolve(),
     historyId: entry.id, time: entry.time, isSaved: entry.saved, isSmall: true };
@@ -153,55 +154,92 @@ export async function answer(photo, name, options) {
   return { head, result };
 }
 
-/* Many photos: one after the other, each answered and remembered, until photos.progress.stop() is called. onfail(file, error) hears of those
- * that cannot be opened. */
-export async function openMany(files, onfail) {
-  const stopper = new AbortController(), { signal } = stopper;
-  const end = () => {
+/* Many photos: one after the other, each answered and remembered, until photos.progress.stop() is called. More that are given
+ * meanwhile wait their turn. Resolves to [[file, error]] of those that could not be opened. */
+export async function openMany(files) {
+  const failed = [], jobs = files.map((file) => [file, failed]);
+  if (photos.progress) {
+    photos.progress.total += jobs.length;
+    photos.progress.jobs.push(...jobs);
+    changed();
+    await photos.progress.over;
+    return failed;
+  }
+  const stopper = new AbortController();
+  let end;
+  const mine = { done: 0, total: jobs.length, jobs, over: new Promise((resolve) => (end = resolve)), stop: () => {
+    stopper.abort();
     if (photos.progress === mine) photos.progress = null;
     changed();
-  };
-  const mine = { done: 0, total: files.length, stop: () => {
-    stopper.abort();
     end();
   } };
   photos.progress = mine;
   changed();
-  for (const file of files) {
-    try {
-      const photo = await openPhoto(file, { quiet: true, signal });
-      const name = heads.heads.chosen[0];
-      const { result } = await answer(photo, name);
-      const about = heads.find(name);
-      const now = verdict(result, { blank: photo.blank });
-      await remember(photo, [{ head: name, title: about.title, none: now.sure === 'none', said: now.label ?? '', answers: topOf(result) }]);
-    } catch (error) {
-      if (!signal.aborted) onfail(file, error);
-    }
-    if (signal.aborted) return;
+  for (let next; !stopper.signal.aborted && (next = jobs.shift());) {
+    await openOne(...next, stopper.signal);
     mine.done++;
     changed();
   }
-  end();
+  if (!stopper.signal.aborted) mine.stop();
+  return failed;
+}
+
+async function openOne(file, failed, signal) {
+  let photo;
+  try {
+    photo = await openPhoto(file, { quiet: true, signal });
+    const name = heads.heads.chosen[0];
+    const { result } = await answer(photo, name);
+    const now = verdict(result, { blank: photo.blank });
+    const entry = { head: name, title: heads.find(name).title, none: now.sure === 'none', said: now.label ?? '', answers: topOf(result) };
+    await remember(photo, [entry]).catch(() => (photos.isFull = true)); /* it is answered all the same */
+  } catch (error) {
+    if (!signal.aborted) failed.push([file, error]);
+  }
 }
 
 export const topOf = (result) => result.answers.slice(0, 3).map(({ label, score }) => ({ label, score }));
 
-/* One entry per photo; a later answer (another question, another lesson) replaces it. */
+/* One entry per photo; a later answer (another question, another lesson) replaces it. Whoever shows the album hears of it, also
+ * where nothing is kept: then it lasts as long as the page. */
 export async function remember(photo, answers, { saved } = {}) {
-  if (answers.length === 0 || !((await db.setting('history', true)) || saved || photo.isSaved)) return;
+  if (answers.length === 0) return;
   await photo.thumbing;
   if (!photo.thumb) return;
   photo.time ??= Date.now();
   photo.isSaved = saved ?? photo.isSaved ?? false;
-  const entry = { time: photo.time, name: photo.name, thumb: photo.thumb, answers, embedding: photo.embedding, blank: photo.blank,
-    fingerprint: photo.fingerprint, saved: photo.isSaved, words: photo.words };
   photo.answers = answers;
   photo.remembering = (photo.remembering ?? Promise.resolve()).catch(() => {}).then(async () => {
-    if (photo.historyId) await db.put('history', { ...entry, id: photo.historyId });
-    else photo.historyId = await db.addHistory(entry);
+    try {
+      if (!((await db.setting('history', true)) || photo.isSaved)) return;
+      const entry = entryOf(photo);
+      if (photo.historyId) await db.put('history', entry);
+      else photo.historyId = await db.addHistory((({ id, ...rest }) => rest)(entry));
+    } finally {
+      photos.dispatchEvent(new CustomEvent('entry', { detail: entryOf(photo) }));
+    }
   });
   await photo.remembering;
+}
+
+/* As the album has it; a photo that is not kept goes by a number below zero. */
+const entryOf = (photo) => ({ id: photo.historyId ?? -photo.id, time: photo.time, name: photo.name, thumb: photo.thumb, answers: photo.answers,
+  embedding: photo.embedding, blank: photo.blank, fingerprint: photo.fingerprint, saved: photo.isSaved, words: photo.words });
+
+/* What the album shows: what is kept, and what this session has besides. */
+export async function entries() {
+  const kept = await db.all('history').catch(() => []);
+  const known = new Set(kept.map(({ id }) => id));
+  return [...kept, ...photos.list.filter((one) => one.answers && one.thumb).map(entryOf).filter(({ id }) => !known.has(id))];
+}
+
+/* The album is emptied; the photos of the session stay on their screen. */
+export async function forgetEntries() {
+  await db.clear('history').catch(() => {});
+  for (const photo of photos.list) {
+    delete photo.historyId;
+    delete photo.answers;
+  }
 }
 
 export async function save(photo, on) {

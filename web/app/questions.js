@@ -49,7 +49,7 @@ let uses = {};
 export const loadUses = async () => (uses = await db.setting('uses', {}));
 export function countUse(name) {
   uses = { ...uses, [name]: (uses[name] ?? 0) + 1 };
-  db.setSetting('uses', uses);
+  db.update('settings', 'uses', (kept) => ({ key: 'uses', value: { ...kept?.value, [name]: (kept?.value?.[name] ?? 0) + 1 } })).catch(() => {});
 }
 export const usesOf = (name) => uses[name] ?? 0;
 

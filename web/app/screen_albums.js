@@ -3,14 +3,16 @@
 import * as db from './db.js';
 import { ask, button, dialog, download, fileButton, fill, h, icon, toast } from './dom.js';
 import { whatsit } from './engine.js';
-import { openEntry, openMany, photos } from './photos.js';
-import { errorText } from './screen_photo.js';
+import { entries as allEntries, forgetEntries, openEntry, photos } from './photos.js';
+import { addMany, errorText } from './screen_photo.js';
 import { number, t, when } from './text.js';
 import { zipOf } from '../lib/zip.js';
 
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+const WAITED_FOR = 60; /* photos: a zip of more shows how far it is */
 const UNSURE = '\u0000';
-const SHOWN = 120;
+const SHOWN = 120; /* at first; more are asked for */
+const DRAW_EVERY_MS = 400;
 
 const answerOf = (entry) => (entry.answers?.[0]?.none ? UNSURE : entry.answers?.[0]?.said || (entry.answers?.[0]?.answers?.[0]?.label ?? UNSURE));
 const answerName = (answer) => (answer === UNSURE ? t('cant_tell') : answer);
@@ -45,7 +47,7 @@ export function filesOf(entries, blobOf, withKeywords) {
 }
 
 async function saveZip(entries) {
-  const blobs = new Map(photos.list.filter((one) => one.historyId && one.blob && !one.isSmall).map((one) => [one.historyId, one.blob]));
+  const blobs = new Map(photos.list.filter((one) => one.blob && !one.isSmall).map((one) => [one.historyId ?? -one.id, one.blob]));
   const small = entries.filter((entry) => !blobs.has(entry.id)).length;
   const keywords = h('input', { type: 'checkbox', class: 'switch', checked: true, name: 'keywords' });
   const go = await dialog(t('zip'), (close) => [
@@ -54,13 +56,25 @@ async function saveZip(entries) {
     h('label', { class: 'use' }, keywords, t('zip_keywords')),
     h('div', { class: 'row' }, button(t('download'), () => close(true), { kind: 'main', name: 'export' }), button(t('cancel'), () => close(false)))]);
   if (!go) return;
+  const stopper = new AbortController();
+  const bar = h('progress', { 'aria-label': t('zip'), max: 1, value: 0 });
+  let close;
+  const waiting = entries.length > WAITED_FOR ? dialog(t('zip'), (shut) => {
+    close = shut;
+    return [h('p', {}, bar), h('div', { class: 'row' }, button(t('cancel'), () => shut()))];
+  }).then(() => stopper.abort()) : null;
   try {
-    const zip = await zipOf(filesOf(entries, (entry) => blobs.get(entry.id) ?? entry.thumb, keywords.checked));
+    const zip = await zipOf(filesOf(entries, (entry) => blobs.get(entry.id) ?? entry.thumb, keywords.checked), (done, total) => {
+      bar.value = done / total;
+      if (stopper.signal.aborted) throw new Error('stopped');
+    });
     download(zip, 'whatsit.zip', 'application/zip');
     toast(t('exported', { file: 'whatsit.zip' }));
   } catch (error) {
-    toast(errorText(error), { bad: true });
+    if (!stopper.signal.aborted) toast(error.code === 'large' ? t('zip_large') : errorText(error), { bad: true });
   }
+  close?.();
+  await waiting;
 }
 
 /* ---- the screen ---- */
@@ -68,7 +82,7 @@ async function saveZip(entries) {
 const state = { text: '', filter: '', sort: 'new', saved: false };
 
 export function albumsScreen(main) {
-  let alive = true, entries = [], shownEntries = [], asked = 0, vector = null;
+  let alive = true, entries = [], shownEntries = [], asked = 0, vector = null, most = SHOWN;
   const urls = new Map();
   const results = h('div', { class: 'album' });
   const status = h('p', { class: 'hint', role: 'status' });
@@ -84,7 +98,7 @@ export function albumsScreen(main) {
     return urls.get(entry.id);
   };
 
-  const tile = (entry) => h('li', { class: 'entry' }, h('button', { type: 'button', class: 'tile',
+  const makeTile = (entry) => h('li', { class: 'entry' }, h('button', { type: 'button', class: 'tile',
     'aria-label': t('open_entry', { answer: answerName(answerOf(entry)), when: when(entry.time) }),
     onclick: async () => {
       try {
@@ -95,11 +109,24 @@ export function albumsScreen(main) {
       }
     } }, h('img', { src: urlOf(entry), alt: '', loading: 'lazy' }), h('span', { class: 'tile-name' }, entry.saved && icon('star'), answerName(answerOf(entry)))));
 
-  const grid = (list) => h('ul', { class: 'grid' }, list.slice(0, SHOWN).map(tile));
+  const tiles = new WeakMap(); /* used again: pictures that are shown already do not flicker */
+  const tile = (entry) => {
+    if (!tiles.has(entry)) tiles.set(entry, makeTile(entry));
+    return tiles.get(entry);
+  };
+
+  const grid = (list) => [h('ul', { class: 'grid' }, list.slice(0, most).map(tile)),
+    list.length > most && h('div', { class: 'row' }, button(t('more_labels', { n: list.length - most }), () => {
+      most += 4 * SHOWN;
+      draw();
+    }, { kind: 'small' }))];
 
   function groupsOf(list) {
     const groups = new Map();
-    for (const entry of list) groups.set(answerOf(entry), [...(groups.get(answerOf(entry)) ?? []), entry]);
+    for (const entry of list) {
+      if (!groups.has(answerOf(entry))) groups.set(answerOf(entry), []);
+      groups.get(answerOf(entry)).push(entry);
+    }
     return [...groups].sort((a, b) => Number(a[0] === UNSURE) - Number(b[0] === UNSURE) || b[1].length - a[1].length);
   }
 
@@ -156,16 +183,22 @@ export function albumsScreen(main) {
   }
 
   async function load() {
-    const kept = await db.all('history').catch(() => null);
-    entries = kept ?? [];
-    if (!kept) { /* no storage: what this session has */
-      entries = photos.list.filter((one) => one.thumb && one.answers).map((one) => ({ id: one.historyId ?? -one.id, time: one.time ?? 0, name: one.name, thumb: one.thumb,
-        answers: one.answers, embedding: one.embedding, fingerprint: one.fingerprint, saved: one.isSaved }));
-    }
+    entries = await allEntries();
     draw();
   }
 
-  let loading = null;
+  /* New entries come one at a time and may be many: the screen follows at its own pace. */
+  let drawing = null;
+  function onentry({ detail }) {
+    const at = entries.findIndex(({ id, thumb }) => id === detail.id || thumb === detail.thumb); /* one that is kept after all has another number */
+    if (at < 0) entries.push(detail);
+    else entries[at] = detail;
+    drawing ??= setTimeout(() => {
+      drawing = null;
+      draw();
+    }, DRAW_EVERY_MS);
+  }
+
   function onchange() {
     const many = photos.progress;
     if (many && !progress.firstChild) {
@@ -176,19 +209,14 @@ export function albumsScreen(main) {
       progress.firstChild.textContent = t('adding', { done: Math.min(many.total, many.done + 1), total: many.total });
       Object.assign(progress.querySelector('progress'), { max: many.total, value: many.done });
     } else fill(progress);
-    clearTimeout(loading);
-    loading = setTimeout(load, 120);
   }
-
-  const add = (files) => openMany(files, (file, error) => toast(`${file.name}: ${errorText(error)}`, { bad: true }));
 
   const zip = button(t('zip'), () => saveZip(shownEntries), { name: 'export', disabled: true });
   const keep = h('input', { type: 'checkbox', name: 'keep', class: 'switch', checked: true, onchange: () => db.setSetting('history', keep.checked) });
   db.setting('history', true).then((on) => (keep.checked = on));
   const clear = button(t('clear_history'), async () => {
     if (!(await ask(t('clear_history'), t('clear_history_text'), t('clear')))) return;
-    await db.clear('history').catch(() => {});
-    for (const photo of photos.list) delete photo.historyId;
+    await forgetEntries();
     toast(t('cleared'));
     load();
   }, { kind: 'danger', name: 'bin' });
@@ -204,7 +232,7 @@ export function albumsScreen(main) {
       event.preventDefault();
       search();
     } }, h('label', { for: 'search', class: 'unseen' }, t('search_label')), field, sort),
-    h('div', { class: 'row' }, fileButton(t('add_photos'), add, { kind: 'main', name: 'plus', accept: 'image/*', multiple: true }), zip),
+    h('div', { class: 'row side-scroll' }, fileButton(t('add_photos'), addMany, { kind: 'main', name: 'plus', accept: 'image/*', multiple: true }), zip),
     progress, filters, status, results,
     h('details', { class: 'fold' }, h('summary', {}, t('album_keeps')),
       h('p', { class: 'hint' }, t('history_hint')),
@@ -213,11 +241,13 @@ export function albumsScreen(main) {
   if (state.text) search();
   onchange();
   photos.addEventListener('change', onchange);
+  photos.addEventListener('entry', onentry);
   return () => {
     alive = false;
     clearTimeout(timer);
-    clearTimeout(loading);
+    clearTimeout(drawing);
     photos.removeEventListener('change', onchange);
+    photos.removeEventListener('entry', onentry);
     for (const one of urls.values()) URL.revokeObjectURL(one);
   };
 }

@@ -4,6 +4,7 @@ import * as heads from './heads.js';
 import { photos } from './photos.js';
 import { countUse, isAboutPeople, markOf, question, tile, usesOf } from './questions.js';
 import { headError } from './screen_photo.js';
+import { at } from './site.js';
 import { has, percent, t } from './text.js';
 import { firstName } from '../lib/list.js';
 
@@ -36,7 +37,17 @@ function hasEmoji() {
   }
   return canEmoji;
 }
-const tileOf = (head) => h('span', { class: 'tile-sign', 'aria-hidden': 'true' }, (hasEmoji() && tile(head.name)) || [...head.title][0]);
+function signOf(head) {
+  return h('span', { class: 'tile-sign', 'aria-hidden': 'true' }, (hasEmoji() && tile(head.name)) || [...head.title][0]);
+}
+
+/* A photo of what the list is about; a sign where there is none, and for lists about people. */
+function tileOf(head) {
+  if (!head.tile) return signOf(head);
+  const image = h('img', { class: 'tile-sign', src: at(`tiles/${head.name}.webp`), alt: '', loading: 'lazy', width: 56, height: 56 });
+  image.onerror = () => image.replaceWith(signOf(head));
+  return image;
+}
 
 const MARKS = ['well', 'some', 'poor'];
 const markLine = (head) => MARKS.includes(markOf(head)) && h('span', { class: `mark-line ${markOf(head)}` },
@@ -94,10 +105,10 @@ export function headsScreen(main) {
   fill(main,
     h('h1', {}, t('look_for')),
     h('p', { class: 'lead' }, t('heads_hint')),
-    h('div', { class: 'row' },
+    h('div', { class: 'row side-scroll' },
       h('a', { class: 'button main', href: '#/new' }, icon('plus'), t('new_head')),
       h('a', { class: 'button', href: '#/teach' }, icon('teach'), t('teach_photos')),
-      fileButton(t('import'), importFiles, { kind: 'plain', name: 'import', accept: '.safetensors' })),
+      fileButton(t('import'), importFiles, { name: 'import', accept: '.safetensors' })),
     field, body);
   fill(body, groups(''));
   const names = () => heads.list().map((head) => head.name + markOf(head)).join();

@@ -4,6 +4,7 @@ import { ask, button, fill, h, icon, toast } from './dom.js';
 import { engine, fetchModel, forgetAll, forgetModel, isOnDevice, useModel } from './engine.js';
 import { clearLocal, getLocal, setLocal } from './local.js';
 import { bytes, LANGUAGES, languageNow, t } from './text.js';
+import { at } from './site.js';
 import { forgetOne } from '../lib/kept.js';
 
 export function applyTheme(theme) {
@@ -77,8 +78,9 @@ async function clearAll() {
   await forgetAll();
   await db.clearEverything();
   clearLocal();
-  for (const name of await globalThis.caches?.keys().catch(() => []) ?? []) await caches.delete(name).catch(() => {});
-  for (const one of await navigator.serviceWorker?.getRegistrations().catch(() => []) ?? []) await one.unregister().catch(() => {});
+  const all = async (list) => (await list().catch(() => [])) ?? []; /* what a browser refuses, it keeps nothing in */
+  for (const name of await all(async () => globalThis.caches?.keys())) await caches.delete(name).catch(() => {});
+  for (const one of await all(async () => navigator.serviceWorker?.getRegistrations())) await one.unregister().catch(() => {});
   location.hash = '#/photo';
   location.reload(); /* this tab waits until it is asked to download */
 }
@@ -93,14 +95,13 @@ export function moreScreen(main) {
       h('h1', {}, t('more')),
       h('ul', { class: 'head-list plain-list' },
         h('li', { class: 'head-row' }, h('a', { href: '#/about' }, h('span', { class: 'head-title' }, t('about'))))),
-      h('section', {}, h('h2', {}, t('model')),
+      h('div', { class: 'more-grid' }, h('section', {}, h('h2', {}, t('model')),
         engine.models.length > 0 && h('ul', { class: 'head-list plain-list' }, engine.models.map((model, i) => modelRow(model, here[i] || (model === engine.model && Boolean(engine.whatsit)), draw)),
           describers.filter((_, i) => kept[i]).map((one) => describerRow(one, draw))),
         modelFacts()),
-      h('section', {}, languageChoice()),
-      h('section', {}, themeChoice(getLocal('theme') ?? 'auto')),
-      h('section', {}, h('h2', {}, t('privacy')), h('p', {}, t('privacy_text'))),
-      h('div', { class: 'row' }, button(t('clear_all'), clearAll, { kind: 'danger', name: 'bin' })));
+      h('div', {}, h('section', {}, languageChoice()), h('section', {}, themeChoice(getLocal('theme') ?? 'auto'))),
+      h('section', {}, h('h2', {}, t('privacy')), h('p', {}, t('privacy_text')),
+        h('div', { class: 'row' }, button(t('clear_all'), clearAll, { kind: 'danger', name: 'bin' })))));
   };
   draw();
   let phase = engine.phase;
@@ -124,6 +125,7 @@ export function aboutScreen(main) {
     h('section', {}, h('h2', {}, t('about_how')), points(['about_how_1', 'about_how_2', 'about_how_3'])),
     h('section', {}, h('h2', {}, t('about_cannot')), points(['about_cannot_1', 'about_cannot_2', 'about_cannot_3', 'about_cannot_4', 'about_cannot_5', 'about_cannot_6'])),
     h('section', {}, h('h2', {}, t('about_words')), points(['about_words_1', 'about_words_2', 'about_words_3'])),
-    h('p', { class: 'hint' }, t('about_licence')));
+    h('p', { class: 'hint' }, t('about_licence')),
+    h('p', { class: 'hint' }, h('a', { href: at('photos.tsv') }, t('about_photos'))));
   return () => {};
 }

@@ -12,17 +12,13 @@ import { firstName } from '../lib/list.js';
 const SENTENCE = 'a photo of a {}.';
 const MOST_TRIED = 400; /* labels that are tried while somebody types */
 const SHOWN = 40;
+/* To begin with; the model reads English. */
+const IDEAS = [['glass', 'paper', 'plastic', 'metal', 'organic waste'], ['ripe fruit', 'unripe fruit', 'rotten fruit'], ['tidy room', 'messy room'], ['photo', 'drawing', 'screenshot', 'document']];
 
 /* What is wrong with the form, per field; empty when nothing is. */
-export function wrongName(name) {
-  if (!name) return t('name_missing');
-  if (!/^[^/\\,?#%"~.\-][^/\\,?#%"]*$/.test(name) || name.length > 60) return t('name_bad');
-  return heads.nameIsFree(name) ? '' : t('name_taken');
-}
-
 function check({ name, labels, templates }) {
   return {
-    name: wrongName(name),
+    name: heads.nameFault(name) && t(heads.nameFault(name)),
     labels: labels.length < 2 ? t('labels_missing') : '',
     templates: templates.some((one) => one.split('{}').length !== 2) ? t('sentence_bad') : '',
   };
@@ -47,6 +43,11 @@ export function newScreen(main) {
   const count = h('p', { class: 'hint', id: 'hint-labels' });
   const chips = h('ul', { class: 'labels', 'aria-label': t('read_as') });
   const sample = h('p', { class: 'hint', id: 'hint-sentence' });
+  const ideas = h('div', { class: 'ideas' }, h('p', { class: 'hint' }, t('new_ideas')), h('div', { class: 'chips' }, IDEAS.map((list) => button(list.join(', '), () => {
+    labels.value = list.join('\n');
+    labels.dispatchEvent(new Event('input'));
+    labels.focus();
+  }, { kind: 'chip small', lang: 'en' }))));
   const status = h('div', { role: 'status' });
   const tried = h('div', { class: 'tried' });
   const wrongs = Object.fromEntries(['name', 'labels', 'templates'].map((key) => [key, h('p', { class: 'bad', id: `wrong-${key}` })]));
@@ -66,6 +67,7 @@ export function newScreen(main) {
     fill(chips, recipe.labels.slice(0, SHOWN).map((one) => h('li', {}, one.split('|').join(', '))), n > SHOWN && h('li', { class: 'hint' }, t('more_labels', { n: n - SHOWN })));
     const label = firstName(recipe.labels[0] ?? t('sample_label'));
     sample.textContent = t('sentence_hint', { sentence: (recipe.templates[0] ?? SENTENCE).replace('{}', label) });
+    ideas.hidden = labels.value.trim() !== '';
     if (!name.value && n > 1) name.placeholder = ownName(recipe.labels);
     tryLater();
   };
@@ -169,7 +171,7 @@ export function newScreen(main) {
       event.preventDefault();
       make();
     } },
-      h('label', { for: 'new-labels' }, t('new_labels')), labels, count, wrongs.labels, chips, tried,
+      h('label', { for: 'new-labels' }, t('new_labels')), labels, count, wrongs.labels, ideas, chips, tried,
       h('label', { for: 'new-name' }, t('name')), name, wrongs.name,
       fold,
       h('div', { class: 'row' }, go, h('a', { class: 'button', href: '#/teach' }, icon('teach'), t('teach_instead'))), status));

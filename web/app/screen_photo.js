@@ -1,5 +1,5 @@
 /* The first screen: a photo, and what it shows in words. */
-import { button, dialog, fileButton, fill, h, icon, say, toast } from './dom.js';
+import { button, copy, dialog, fileButton, fill, h, icon, say, toast } from './dom.js';
 import { engine, whatsit } from './engine.js';
 import * as heads from './heads.js';
 import { answer, closeCurrent, lookAt, lookAtAll, openMany, openPhoto, photos, remember, reopen, save, topOf } from './photos.js';
@@ -15,9 +15,11 @@ import { decodeLarge, LARGEST_MEGAPIXELS } from '../lib/pixels.js';
 /* iPhones hand out JPEG to who does not name HEIC; elsewhere what is not named cannot be chosen. */
 const PICTURES = /iPhone|iPad/.test(navigator.userAgent) ? 'image/*' : 'image/*,.heic,.heif,.avif,.jxl';
 const TO_ALBUM_FROM = 9; /* more photos than a strip is good for */
+const PART_STEP = 1.3; /* of the square, by a tap on larger or smaller */
 const TRY = ['hummingbird', 'lighthouse', 'siamese-cat', 'pizza'];
 
-const isPicture = (file) => file.type.startsWith('image/') || !file.type || /\.(heic|heif|avif|jxl)$/i.test(file.name);
+/* Some apps do not say what they hand over: its first bytes will. */
+const isPicture = (file) => /^image\/|^$|^application\/octet-stream$/.test(file.type) || /\.(heic|heif|avif|jxl)$/i.test(file.name);
 
 /* Takes files from wherever they come: picker, drop, paste, share. */
 export async function take(files) {
@@ -26,15 +28,38 @@ export async function take(files) {
     toast(t('not_a_picture'), { bad: true });
     return;
   }
-  const failed = (file, error) => toast(file.name && pictures.length > 1 ? `${file.name}: ${errorText(error)}` : errorText(error), { bad: true });
   if (pictures.length >= TO_ALBUM_FROM) {
     location.hash = '#/albums';
-    await openMany(pictures, failed);
+    await addMany(pictures);
     return;
   }
   location.hash = '#/photo';
-  await openPhoto(pictures[0]).catch((error) => failed(pictures[0], error));
-  if (pictures.length > 1) await openMany(pictures.slice(1), failed);
+  await openFirst(pictures);
+}
+
+/* The first one that can be opened is shown, the others are answered behind it. */
+async function openFirst([first, ...rest], failed = []) {
+  let one;
+  try {
+    await openPhoto(first);
+  } catch (error) {
+    one = [first, error];
+  }
+  if (one) failed.push(one);
+  if (one && rest.length) await openFirst(rest, failed);
+  else tellFailed([...failed, ...(rest.length ? await openMany(rest) : [])]);
+}
+
+/* Every photo is answered; those that cannot be opened are told together, at the end. */
+export const addMany = async (files) => tellFailed(await openMany(files));
+
+function tellFailed(failed) {
+  if (failed.length === 0 && !photos.isFull) return;
+  const [[file, error] = []] = failed;
+  if (failed.length === 0) toast(t('not_kept'), { bad: true });
+  else if (failed.length === 1) toast(file.name ? `${file.name}: ${errorText(error)}` : errorText(error), { bad: true });
+  else toast(t('many_failed', { n: failed.length, names: failed.slice(0, 3).map(([one]) => one.name).join(', ') + (failed.length > 3 ? ', …' : '') }), { bad: true });
+  photos.isFull = false;
 }
 
 const KINDS = ['heic', 'tiff', 'jxl', 'avif', 'video', 'pdf', 'svg'];
@@ -79,7 +104,19 @@ function tryRow() {
       'aria-label': t('try_photo', { number: i + 1 }) }, images[i])))));
 }
 
+/* Photos to go on with: the last ones, or those to try. */
+async function fillRecent(place, without = new Set(), otherwise) {
+  try {
+    const isFilled = await (await import('./recent.js')).showRecent(place, { without, onerror: errorText });
+    if (!isFilled && otherwise) fill(place, otherwise());
+  } catch {
+    /* not on this device yet */
+  }
+}
+
 function start() {
+  const recent = h('div', { class: 'recent-place' });
+  whatsit().then(() => recent.isConnected && fillRecent(recent));
   return h('section', { class: 'start' },
     h('div', { class: 'drop' },
       h('h1', {}, t('what_is_it')),
@@ -89,7 +126,7 @@ function start() {
         takeButton('')),
       h('p', { class: 'hint for-mouse' }, t('drop_hint'))),
     tryRow(),
-    h('p', { class: 'private' }, icon('lock'), t('stays_here')));
+    h('p', { class: 'private' }, icon('lock'), t('stays_here')), recent);
 }
 
 /* ---- teaching ---- */
@@ -140,8 +177,8 @@ async function teach(photo, name, near, refresh) {
 
 /* ---- where is it? ---- */
 
-async function heat(photo, stage, note, name, label) {
-  const stopper = new AbortController();
+/* stopper: stops it, also when the photo, the part or the question is another before it is done. */
+async function heat(photo, stage, note, name, label, stopper) {
   const bar = h('progress', { max: 1, value: 0, 'aria-label': t('heat_working') });
   fill(note, h('p', {}, t('heat_working')), bar, button(t('cancel'), () => stopper.abort(), { kind: 'small' }));
   try {
@@ -151,16 +188,15 @@ async function heat(photo, stage, note, name, label) {
       head, label: index, signal: stopper.signal, crop: photo.part?.crop,
       onprogress: ({ done, total }) => (bar.value = done / total),
     });
+    if (stopper.signal.aborted) return;
     stage.heat(map, label);
     fill(note, h('p', {}, t('heat_shows', { label }), ' ', h('span', { class: 'hint' }, t('heat_method'))),
-      button(t('heat_hide'), () => {
-        stage.clear();
-        fill(note);
-      }, { kind: 'small' }));
+      button(t('heat_hide'), () => stopper.abort(), { kind: 'small' }));
     say(t('heat_alt', { label }));
   } catch (error) {
-    fill(note);
-    if (error.code !== 'cancelled') toast(errorText(error), { bad: true });
+    if (stopper.signal.aborted) return;
+    stopper.abort();
+    toast(errorText(error), { bad: true });
   }
 }
 
@@ -214,7 +250,7 @@ function actions(photo, { verdict: now, result, head, near, refresh }, where) {
     now.label && button(t('where'), () => where(name, result.answers[0].label), { kind: 'small', name: 'eye' }),
     head.kind !== 'linear' && button(t(now.sure === 'sure' ? 'wrong' : 'teach'), () => teach(photo, name, near, refresh), { kind: 'small', name: 'teach' }),
     button(t('share'), () => share(photo, title, now), { kind: 'small', name: 'share' }),
-    button(t('copy'), () => navigator.clipboard.writeText(textOf(title, now)).then(() => toast(t('copied')), () => toast(textOf(title, now))), { kind: 'small', name: 'copy' }),
+    button(t('copy'), () => copy(textOf(title, now)), { kind: 'small', name: 'copy' }),
     button(t(photo.isSaved ? 'saved' : 'save'), () => save(photo, !photo.isSaved).catch(() => toast(t('not_kept'), { bad: true })),
       { kind: 'small', name: 'star', 'aria-pressed': String(Boolean(photo.isSaved)) }),
   ];
@@ -266,8 +302,18 @@ function view(photo) {
   const tools = h('div', { class: 'row tools' });
   const cards = h('div', { class: 'cards' });
   const partBar = h('div', { class: 'part-bar' });
+  const recent = h('div', { class: 'recent-place' });
   let last = null, lastHero = null, stripNow = strip(photo), words = null;
-  const where = (name, label) => heat(photo, stage, heatNote, name, label);
+  let heating = null;
+  const where = (name, label) => {
+    heating?.abort();
+    const mine = (heating = new AbortController());
+    mine.signal.addEventListener('abort', () => {
+      stage.clear();
+      fill(heatNote);
+    });
+    return heat(photo, stage, heatNote, name, label, mine);
+  };
   const stage = makeStage(photo, {
     ask: (crop) => photo.state === 'ready' && lookAt(photo, crop).catch((error) => toast(errorText(error), { bad: true })),
     heat: () => lastHero?.verdict.label && where(heads.heads.chosen[0], lastHero.result.answers[0].label),
@@ -282,7 +328,7 @@ function view(photo) {
     h('div', { class: 'answer-side' }, partBar, tools, cards, chips,
       h('div', { class: 'row photo-actions' },
         fileButton(t('another_photo'), take, { kind: 'small', name: 'photo', accept: PICTURES, multiple: true }),
-        takeButton('small'))));
+        takeButton('small')), recent));
   let shownKey = '';
 
   function drawTools() {
@@ -295,7 +341,8 @@ function view(photo) {
     const labels = [lastHero?.verdict.label, ...(lastHero?.result.answers ?? []).filter(({ score }) => score > 0.08).slice(0, 3).map(({ label }) => label)].filter(Boolean);
     const canDescribe = engine.model?.describer && !words && photo.state === 'ready';
     fill(chips, canDescribe && button(t('describe'), describe, { kind: 'chip', name: 'words' }),
-      offered(labels, all, taken).map((head) => button(question(head), () => askMore(head.name), { kind: 'chip' })),
+      offered(labels, all, taken).map((head) => button([head.tile && h('img', { class: 'chip-tile', src: at(`tiles/${head.name}.webp`), alt: '', width: 32, height: 32, onerror: (event) => event.target.remove() }), question(head)],
+        () => askMore(head.name), { kind: 'chip' })),
       h('a', { class: 'button chip more-chip', href: '#/heads' }, t('more_questions')));
   }
 
@@ -352,7 +399,9 @@ function view(photo) {
     hero = made.card;
     const more = [...rest, ...photo.asked].map((name) => cardFor(photo, name, { where }));
     fill(cards, more.map(({ card }) => card), words?.card);
-    fill(partBar, photo.part && [h('span', {}, t('about_part')), button(t('whole_photo'), () => lookAtAll(photo), { kind: 'small' })]);
+    fill(partBar, photo.part && [h('span', {}, t('about_part')),
+      button(t('part_smaller'), () => stage.resize(1 / PART_STEP), { kind: 'round small', name: 'minus' }), button(t('part_larger'), () => stage.resize(PART_STEP), { kind: 'round small', name: 'plus' }),
+      button(t('whole_photo'), () => lookAtAll(photo), { kind: 'small' })]);
     const mine = (last = {});
     const found = [];
     for (const { refresh } of [made, ...more]) {
@@ -362,7 +411,8 @@ function view(photo) {
     if (mine !== last) return;
     say(found.map((one) => one.sentence).join(' '));
     performance.mark('whatsit-answered');
-    if (!photo.part) remember(photo, found.map((one) => one.entry)).catch(() => toast(t('not_kept'), { bad: true }));
+    if (!photo.part) await remember(photo, found.map((one) => one.entry)).catch(() => toast(t('not_kept'), { bad: true }));
+    if (matchMedia('(min-width: 700px)').matches && !recent.firstChild) fillRecent(recent, new Set(photos.list.map((one) => one.historyId)), tryRow); /* the strip has those of this session */
   }
 
   function update() {
@@ -383,6 +433,7 @@ function view(photo) {
     }
     if (key === shownKey) return drawTools();
     shownKey = key;
+    heating?.abort(); /* it was about another part, or another question */
     if (isReady) return answerAll();
     const waiting = early(photo, stage);
     hero.replaceWith(waiting);
@@ -391,6 +442,7 @@ function view(photo) {
   }
   update();
   const leave = () => {
+    heating?.abort();
     stage.leave();
     words?.leave();
   };

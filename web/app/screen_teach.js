@@ -4,7 +4,6 @@ import { whatsit } from './engine.js';
 import * as heads from './heads.js';
 import { photos } from './photos.js';
 import { errorText, headError } from './screen_photo.js';
-import { wrongName } from './screen_new.js';
 import { percent, t } from './text.js';
 
 const THUMB_PX = 160;
@@ -28,7 +27,7 @@ function quality(found) {
 }
 
 export function teachScreen(main, name) {
-  let alive = true, examples = [], labels = [], isSaved = Boolean(name), measuring = 0;
+  let alive = true, examples = [], labels = [], isSaved = Boolean(name), measuring = 0, known = new Set();
   const undo = [];
   const urls = new Map();
   const rows = h('ul', { class: 'lessons' });
@@ -116,14 +115,17 @@ export function teachScreen(main, name) {
           measure();
         }, { kind: 'small plain', 'aria-label': t('remove_name', { name: label }) })));
   };
-  const draw = () => alive && fill(rows, labels.map(lesson));
+  /* What happens here, until it has begun. */
+  const steps = ['teach', 'camera', 'check'].map((name, i) => h('li', { class: 'lesson step' }, icon(name), h('p', {}, t(`teach_step_${i + 1}`))));
+  const draw = () => alive && fill(rows, labels.length ? labels.map(lesson) : steps);
 
   async function keep() {
     const chosen = nameField.value.trim();
-    wrong.textContent = isSaved && chosen === name ? '' : wrongName(chosen);
+    const fault = isSaved && chosen === name ? '' : heads.nameFault(chosen);
+    wrong.textContent = fault && t(fault);
     if (wrong.textContent) return nameField.focus();
     try {
-      await heads.keepFromPhotos(chosen, examples, !(isSaved && chosen === name));
+      await heads.keepFromPhotos(chosen, examples, !(isSaved && chosen === name), known);
       await heads.choose(chosen, true);
       toast(t('head_made', { head: chosen }));
       location.hash = photos.current ? '#/photo' : `#/head/${encodeURIComponent(chosen)}`;
@@ -145,6 +147,7 @@ export function teachScreen(main, name) {
   (async () => {
     if (name) {
       examples = await heads.taught(name);
+      known = new Set(examples.map(({ id }) => id));
       labels = [...new Set(examples.map((one) => one.label))];
     }
     const lessonNow = photos.lesson;

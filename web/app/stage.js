@@ -1,13 +1,14 @@
-/* The picture, edge to edge: tap it to ask about a part, hold it to see what speaks for the answer. With a keyboard the
- * arrow keys move the square, plus and minus size it, Enter asks. */
+/* The picture, edge to edge: tap it to ask about a part, spread two fingers over one of any size, hold it to see what speaks for the
+ * answer. With a keyboard the arrow keys move the square, plus and minus size it, Enter asks. */
 import { h } from './dom.js';
 import { t } from './text.js';
 
 const HOLD_MS = 450, MOVED_PX = 12;
 const PART_SIDE = 0.42; /* of the shorter side, at first */
+const LEAST_SIDE = 0.12;
 const MOST_LOST = 0.3; /* of a picture that may be cut off to fill the stage; beyond, it is shown whole */
 
-/* photo: { preview, width, height }. on: { ask(crop), heat(), whole() }. Gives { element, draw(), mark(crop), heat(map), clear() }. */
+/* photo: { preview, width, height }. on: { ask(crop), heat(), whole() }. Gives { element, draw(), mark(crop), resize(factor), heat(map), clear() }. */
 export function makeStage(photo, on) {
   const canvas = h('canvas', { class: 'photo', role: 'img' });
   const glow = h('canvas', { class: 'glow', 'aria-hidden': 'true', hidden: true });
@@ -72,14 +73,38 @@ export function makeStage(photo, on) {
     on.ask(next);
   }
 
+  function resize(factor) {
+    side = Math.min(1, Math.max(LEAST_SIDE, side * factor));
+    crop = crop ? around(crop.x + crop.width / 2, crop.y + crop.height / 2) : around(0.5, 0.5);
+  }
+
   function pointOf(event) {
     const at = place(), outer = element.getBoundingClientRect();
     return [(event.clientX - outer.left - at.x) / at.width, (event.clientY - outer.top - at.y) / at.height];
   }
 
+  /* Two fingers: the square lies between them. */
+  const fingers = new Map();
+  let before = null;
+  function pinch() {
+    const [a, b] = [...fingers.values()].map(pointOf), apart = Math.hypot((a[0] - b[0]) * canvas.width, (a[1] - b[1]) * canvas.height);
+    side = Math.min(1, Math.max(LEAST_SIDE, apart / Math.min(canvas.width, canvas.height)));
+    crop = around((a[0] + b[0]) / 2, (a[1] + b[1]) / 2);
+    showMark();
+  }
+  /* The browser would zoom the page; with one finger it scrolls. */
+  for (const kind of ['touchstart', 'touchmove']) element.addEventListener(kind, (event) => event.touches.length > 1 && event.preventDefault(), { passive: false });
+
   let down = null;
   element.addEventListener('pointerdown', (event) => {
     if (event.button !== 0 || event.target.closest('button, a, summary, details')) return;
+    if (event.pointerType === 'touch') fingers.set(event.pointerId, event);
+    if (fingers.size === 2) {
+      away();
+      before = crop;
+      pinch();
+    }
+    if (fingers.size > 1) return;
     down = { x: event.clientX, y: event.clientY, timer: setTimeout(() => {
       down = null;
       on.heat();
@@ -89,11 +114,30 @@ export function makeStage(photo, on) {
     clearTimeout(down?.timer);
     down = null;
   };
-  element.addEventListener('pointermove', (event) => down && Math.hypot(event.clientX - down.x, event.clientY - down.y) > MOVED_PX && away());
-  element.addEventListener('pointercancel', away);
+  element.addEventListener('pointermove', (event) => {
+    if (down && Math.hypot(event.clientX - down.x, event.clientY - down.y) > MOVED_PX) away();
+    if (!fingers.has(event.pointerId)) return;
+    fingers.set(event.pointerId, event);
+    if (fingers.size === 2) pinch();
+  });
+  /* Gives whether two fingers were at it. */
+  function lift(event) {
+    const isPinch = fingers.size === 2 && fingers.has(event.pointerId);
+    if (isPinch) fingers.clear(); /* the other finger says no more */
+    fingers.delete(event.pointerId);
+    return isPinch;
+  }
+  element.addEventListener('pointercancel', (event) => {
+    away();
+    if (!lift(event)) return;
+    crop = before;
+    if (crop) showMark();
+    else mark.hidden = true;
+  });
   element.addEventListener('pointerleave', away);
   element.addEventListener('contextmenu', (event) => event.pointerType === 'touch' && event.preventDefault());
   element.addEventListener('pointerup', (event) => {
+    if (lift(event)) ask(crop);
     if (!down) return;
     away();
     const [x, y] = pointOf(event);
@@ -104,10 +148,8 @@ export function makeStage(photo, on) {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     const centre = crop ? [crop.x + crop.width / 2, crop.y + crop.height / 2] : [0.5, 0.5];
     if (step) crop = around(centre[0] + 0.08 * step[0], centre[1] + 0.08 * step[1]);
-    else if (event.key === '+' || event.key === '-') {
-      side = Math.min(1, Math.max(0.15, side * (event.key === '+' ? 1.2 : 1 / 1.2)));
-      crop = around(...centre);
-    } else if (event.key === 'Enter' || event.key === ' ') ask(crop ?? around(0.5, 0.5));
+    else if (event.key === '+' || event.key === '-') resize(event.key === '+' ? 1.2 : 1 / 1.2);
+    else if (event.key === 'Enter' || event.key === ' ') ask(crop ?? around(0.5, 0.5));
     else if (event.key === 'Escape' && crop) on.whole();
     else return;
     event.preventDefault();
@@ -138,6 +180,10 @@ export function makeStage(photo, on) {
 
   return {
     element, draw, heat,
+    resize(factor) {
+      resize(factor);
+      ask(crop);
+    },
     mark(next) {
       crop = next;
       if (crop) showMark();

@@ -94,7 +94,8 @@ async function moduleBytes(response) {
  * calls a file does not matter: the bytes tell. */
 async function compile(name, folder) {
   const { plain, packed } = addressOf(name, folder);
-  if (await globalThis.caches?.match(plain).catch(() => null)) {
+  const isKept = async () => globalThis.caches?.match(plain); /* where storage is refused, the mere name may throw */
+  if (await isKept().catch(() => null)) {
     const kept = await WebAssembly.compileStreaming(fetch(plain)).catch(() => null);
     if (kept) return kept;
   }
