@@ -13,6 +13,10 @@ if(TARGET whatsit_faiss) # a package of its own: few need it, and it brings a BL
   list(APPEND CPACK_COMPONENTS_ALL faiss)
   list(APPEND WHATSIT_DEBS faiss:whatsit-faiss)
 endif()
+if(TARGET whatsit_libav) # likewise: libav brings half a hundred libraries along, and is GPL as Debian builds it
+  list(APPEND CPACK_COMPONENTS_ALL videos)
+  list(APPEND WHATSIT_DEBS videos:whatsit-videos)
+endif()
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -39,6 +43,11 @@ set(CPACK_DEBIAN_FAISS_PACKAGE_DEPENDS "whatsit (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_FAISS_PACKAGE_RECOMMENDS "libopenblas0")
 set(CPACK_COMPONENT_FAISS_DESCRIPTION
   "universal image classifier (search among millions of photos)\n The module by which 'whatsit index --approximate' works.")
+set(CPACK_DEBIAN_PROGRAM_PACKAGE_SUGGESTS "whatsit-videos, whatsit-faiss")
+set(CPACK_DEBIAN_VIDEOS_PACKAGE_NAME whatsit-videos)
+set(CPACK_DEBIAN_VIDEOS_PACKAGE_DEPENDS "whatsit (= ${PROJECT_VERSION})")
+set(CPACK_COMPONENT_VIDEOS_DESCRIPTION
+  "universal image classifier (videos)\n The module by which 'whatsit index' takes videos by some of their frames.")
 
 # Papers that each Debian package has to carry; installations carry LICENSE instead.
 # SOURCE_DATE_EPOCH makes it the same for each build.

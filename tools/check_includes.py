@@ -48,6 +48,7 @@ LIBRARIES = {
     r"zlib\.h": ["apps/server/archive.c"],
     r"sqlite3\.h": ["apps/store/"],
     r"exiv2/.*": ["apps/library/metadata.cpp"],
+    r"libav(format|codec|util)/.*|libswscale/.*": ["apps/library/video_libav.c"],
     r"faiss/.*|omp\.h": ["apps/library/approximate_faiss.cpp"],
     r"libpq-fe\.h|postgresql/.*": ["apps/store/"],
 }

@@ -16,7 +16,7 @@ packages_of() {
             "libtiff-dev libraw-dev libjxl-dev" \
             "libmicrohttpd-dev libsodium-dev libseccomp-dev libsqlite3-dev libinih-dev zlib1g-dev g++ libexiv2-dev"
         ;;
-    test) echo "libcmocka-dev exiv2 python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev libfaiss-dev libopenblas-dev postgresql nginx-light|nginx openssl sentencepiece" ;;
+    test) echo "libcmocka-dev exiv2 libimage-exiftool-perl python3 python3-jsonschema bzip2 unicode-data g++ libpq-dev libfaiss-dev libopenblas-dev libavformat-dev libavcodec-dev libswscale-dev postgresql nginx-light|nginx openssl sentencepiece" ;;
     more) echo "mandoc zsh fish ruby" ;; # what some tests compare with, when there
     lint) echo "python3 git gcc g++ clang-format-19 shellcheck abigail-tools" ;;
     wheel) echo "python3-venv" ;;

@@ -29,7 +29,7 @@ aarch64)
     ;;
 esac
 
-set -- -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWHATSIT_TESTS=OFF -DWHATSIT_BENCH=OFF -DWHATSIT_FAISS=OFF \
+set -- -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWHATSIT_TESTS=OFF -DWHATSIT_BENCH=OFF -DWHATSIT_FAISS=OFF -DWHATSIT_LIBAV=OFF \
     -DCMAKE_PROJECT_INCLUDE="$root/cmake/self_contained.cmake"
 [ -z "$system" ] || set -- "$@" --toolchain "$root/cmake/aarch64.cmake" -DCMAKE_SYSROOT="$system"
 cmake "$@" >/dev/null

@@ -206,7 +206,8 @@ static void show_group(finding *f, const size_t *members, size_t n, const char *
             char text[96], size[24];
             snprintf(text, sizeof text, "%lld x %lld, %s", (long long)known->width_px,
                      (long long)known->height_px, cli_size_text((uint64_t)known->n_bytes, size));
-            cli_sheet_photo(&f->sheet, known->paths[j], text, !strcmp(known->paths[j], kept));
+            cli_sheet_video(&f->sheet, known->paths[j], known->at_ms, text,
+                            !strcmp(known->paths[j], kept));
         }
     }
 }
@@ -384,9 +385,11 @@ static void leave_files(catalog_photo *known)
     free(seen);
 }
 
+/* Of a video, whose frames stand one behind the other, the file alone counts: equal ones are told. */
 static int read_photos(finding *f, uint8_t *bits)
 {
     wi_error error = {0};
+    int64_t last_video = -1;
     for (size_t i = 0; i < f->n; i++) {
         photo *p = &f->photos[i];
         p->parent = i;
@@ -396,7 +399,12 @@ static int read_photos(finding *f, uint8_t *bits)
             return cli_failed(f->app, NULL, &error);
         }
         leave_files(&p->known);
-        bits[i / 8] |= (uint8_t)((p->known.n_paths > 0) << (i % 8));
+        bool is_video = p->known.at_ms >= 0;
+        if (is_video && p->known.content == last_video) {
+            catalog_free_photo(&p->known); /* a further frame of it */
+        }
+        last_video = is_video ? p->known.content : last_video;
+        bits[i / 8] |= (uint8_t)((p->known.n_paths > 0 && !is_video) << (i % 8));
     }
     return CLI_OK;
 }

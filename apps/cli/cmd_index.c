@@ -22,6 +22,7 @@ static const cli_option options[] = {
     {"exclude", 0, "PATTERN", true,
      "leave out files and folders of this name, such as 'thumb_*' or 'old/raw', now and later",
      NULL},
+    {"include", 0, "PATTERN", true, "take an earlier --exclude back", NULL},
     {"rebuild", 0, NULL, false, "embed all photos anew", NULL},
     {"approximate", 0, NULL, false,
      "for libraries of millions: make an approximate index, by which a search need not read all "
@@ -134,28 +135,56 @@ static void say_update(cli_app *app, const cli_library *library, const cli_index
 {
     if (json) {
         json_t *line =
-            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "library", library->name, "files",
-                      (json_int_t)done->n_files, "new", (json_int_t)done->n_new, "moved",
-                      (json_int_t)done->n_known, "gone", (json_int_t)done->n_gone, "unreadable",
-                      (json_int_t)done->n_unreadable, "folders_away", (json_int_t)done->n_away,
-                      "seconds", done->seconds);
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f}", "library", library->name, "files",
+                      (json_int_t)done->n_files, "videos", (json_int_t)done->n_videos, "new",
+                      (json_int_t)done->n_new, "moved", (json_int_t)done->n_known, "gone",
+                      (json_int_t)done->n_gone, "unreadable", (json_int_t)done->n_unreadable,
+                      "folders_away", (json_int_t)done->n_away, "seconds", done->seconds);
         if (described) {
             json_object_set_new(line, "described", json_integer((json_int_t)described->n_told));
             json_object_set_new(line, "not_told", json_integer((json_int_t)described->n_untold));
         }
         cli_json_line(line);
+        fflush(stdout); /* --watch goes on */
         return;
+    }
+    char videos[48] = "";
+    if (done->n_videos > 0) {
+        snprintf(videos, sizeof videos, " and %zu video%s", done->n_videos,
+                 done->n_videos == 1 ? "" : "s");
     }
     cli_note(
         app,
-        "library '%s': %zu pictures in its folders; %zu new, %zu moved or copied, %zu gone, %zu "
+        "library '%s': %zu pictures%s in its folders; %zu new, %zu moved or copied, %zu gone, %zu "
         "cannot be read (%.1f s)",
-        library->name, done->n_files, done->n_new, done->n_known, done->n_gone, done->n_unreadable,
-        done->seconds);
+        library->name, done->n_files - done->n_videos, videos, done->n_new, done->n_known,
+        done->n_gone, done->n_unreadable, done->seconds);
     if (described) {
         cli_note(app, "%zu photos described; of %zu it is not sure enough to tell",
                  described->n_told, described->n_untold);
     }
+}
+
+/* n_described: -1 when nothing ever was. */
+static void status_json(const cli_runtime *runtime, const cli_library *library,
+                        const catalog_counts *counts, int64_t n_described,
+                        const catalog_root *roots, size_t n, const cli_list *excludes)
+{
+    json_t *folders = json_array(), *excluded = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(folders, json_pack("{s:o,s:I}", "path", cli_json_text(roots[i].path),
+                                                 "files", (json_int_t)roots[i].n_files));
+    }
+    for (size_t i = 0; i < excludes->n; i++) {
+        json_array_append_new(excluded, cli_json_text(excludes->items[i]));
+    }
+    cli_json_line(json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "library", library->name,
+                            "model", runtime->info.name, "files", (json_int_t)counts->files,
+                            "contents", (json_int_t)counts->contents, "embedded",
+                            (json_int_t)counts->with_vector, "unreadable",
+                            (json_int_t)counts->unreadable, "described",
+                            n_described < 0 ? json_null() : json_integer(n_described), "folders",
+                            folders, "excluded", excluded));
 }
 
 static int say_status(const cli_runtime *runtime, cli_library *library, bool json)
@@ -163,32 +192,23 @@ static int say_status(const cli_runtime *runtime, cli_library *library, bool jso
     wi_error error = {0};
     catalog_root *roots = NULL;
     catalog_counts counts = {0};
-    int64_t n_described = -1; /* nothing ever was */
+    cli_list excludes = {0};
+    int64_t n_described = -1;
     size_t n = 0;
     wi_status status = catalog_roots(library->cat, &roots, &n, &error);
+    if (status == WI_OK) {
+        status = catalog_excludes(library->cat, &excludes.items, &excludes.n, &error);
+    }
     if (status == WI_OK) {
         status = catalog_count(library->cat, library->model.id, &counts, &error);
     }
     if (status == WI_OK) {
         status = described_count(library->cat, &n_described, &error);
     }
-    if (status != WI_OK) {
-        return cli_failed(runtime->app, NULL, &error);
-    }
-    if (json) {
-        json_t *folders = json_array();
-        for (size_t i = 0; i < n; i++) {
-            json_array_append_new(folders,
-                                  json_pack("{s:o,s:I}", "path", cli_json_text(roots[i].path),
-                                            "files", (json_int_t)roots[i].n_files));
-        }
-        cli_json_line(json_pack(
-            "{s:s,s:s,s:I,s:I,s:I,s:I,s:o,s:o}", "library", library->name, "model",
-            runtime->info.name, "files", (json_int_t)counts.files, "contents",
-            (json_int_t)counts.contents, "embedded", (json_int_t)counts.with_vector, "unreadable",
-            (json_int_t)counts.unreadable, "described",
-            n_described < 0 ? json_null() : json_integer(n_described), "folders", folders));
-    } else {
+    if (status == WI_OK && json) {
+        status_json(runtime, library, &counts, n_described, roots, n, &excludes);
+    } else if (status == WI_OK) {
+        char text[1024];
         printf("library '%s', model %s\n", library->name, runtime->info.name);
         printf("  %lld files of %lld different contents, %lld embedded, %lld cannot be read\n",
                (long long)counts.files, (long long)counts.contents, (long long)counts.with_vector,
@@ -197,14 +217,18 @@ static int say_status(const cli_runtime *runtime, cli_library *library, bool jso
             printf("  %lld have a sentence\n", (long long)n_described);
         }
         for (size_t i = 0; i < n; i++) {
-            char text[1024];
             cli_printable(roots[i].path, text, sizeof text);
             printf("  %8lld  %s%s\n", (long long)roots[i].n_files, text,
                    cli_is_folder(roots[i].path) ? "" : "  (not there now)");
         }
+        for (size_t i = 0; i < excludes.n; i++) {
+            cli_printable(excludes.items[i], text, sizeof text);
+            printf("  excluded  %s\n", text);
+        }
     }
+    cli_list_free(&excludes);
     catalog_free_roots(roots, n);
-    return CLI_OK;
+    return status == WI_OK ? CLI_OK : cli_failed(runtime->app, NULL, &error);
 }
 
 static int change_folders(cli_app *app, cli_library *library, const cli_args *args)
@@ -221,6 +245,13 @@ static int change_folders(cli_app *app, cli_library *library, const cli_args *ar
         status = catalog_add_exclude(library->cat, folder, &error) == WI_OK
                      ? CLI_OK
                      : cli_failed(app, NULL, &error);
+    }
+    position = 0;
+    while (status == CLI_OK && (folder = cli_args_next(args, "include", &position))) {
+        wi_error error = {0};
+        status = catalog_remove_exclude(library->cat, folder, &error) == WI_OK
+                     ? CLI_OK
+                     : cli_failed(app, folder, &error);
     }
     for (size_t i = 0; i < args->n_operands && status == CLI_OK; i++) {
         status = add_folder(app, library, args->operands[i]);
@@ -275,13 +306,23 @@ static int update(const cli_runtime *runtime, cli_library *library, const cli_ar
                             : status;
 }
 
+/* The folders are watched before they are looked at: what changes meanwhile is for the next round. */
 static int watch(const cli_runtime *runtime, cli_library *library, const cli_args *args)
 {
+    cli_watch watch = {.fd = -1};
+    bool told = false;
     int status = CLI_OK;
-    cli_note(runtime->app, "watching; Ctrl-C ends it");
-    while (status != CLI_INTERRUPTED && cli_watch_wait(runtime->app, library->cat)) {
+    while (status != CLI_INTERRUPTED && cli_watch_folders(runtime->app, library->cat, &watch)) {
         status = update(runtime, library, args);
+        if (!told && status != CLI_INTERRUPTED) {
+            cli_note(runtime->app, "watching; Ctrl-C ends it");
+            told = true;
+        }
+        if (status == CLI_INTERRUPTED || !cli_watch_wait(&watch)) {
+            break;
+        }
     }
+    cli_watch_close(&watch);
     return cli_interrupted() ? CLI_INTERRUPTED : CLI_FAILED;
 }
 
@@ -293,7 +334,9 @@ static int run(cli_app *app, const cli_args *args)
     bool only_status = cli_args_has(args, "status"), json = cli_args_has(args, "json");
     int status = cli_library_name(args, &name);
     if (status == CLI_OK && only_status &&
-        (args->n_operands > 0 || cli_args_has(args, "forget") || cli_args_has(args, "rebuild"))) {
+        (args->n_operands > 0 || cli_args_has(args, "forget") || cli_args_has(args, "rebuild") ||
+         cli_args_has(args, "exclude") || cli_args_has(args, "include") ||
+         cli_args_has(args, "watch") || cli_args_has(args, "approximate"))) {
         status = cli_usage(args->verb, "--status changes nothing: leave the rest out");
     }
     if (status == CLI_OK && cli_args_has(args, "describer") && !cli_args_has(args, "describe")) {
@@ -314,10 +357,8 @@ static int run(cli_app *app, const cli_args *args)
     } else if (status == CLI_OK) {
         status = change_folders(app, &library, args);
         if (status == CLI_OK) {
-            status = update(&runtime, &library, args);
-        }
-        if (status != CLI_INTERRUPTED && cli_args_has(args, "watch")) {
-            status = watch(&runtime, &library, args);
+            status = cli_args_has(args, "watch") ? watch(&runtime, &library, args)
+                                                 : update(&runtime, &library, args);
         }
     }
     cli_library_close(&library);

@@ -12,6 +12,7 @@
 #include "sheet.h"
 #include "term.h"
 #include "verbs.h"
+#include "videos.h"
 #include "viewer.h"
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +62,8 @@ static const cli_option options[] = {
     {0},
 };
 
-enum { MOST_SCANNED = 100000 };
+/* Of some rows' videos one frame is shown: so many more rows are asked for. */
+enum { MOST_SCANNED = 100000, MORE_FOR_VIDEOS = 8 };
 
 typedef struct searching {
     cli_app *app;
@@ -85,6 +87,9 @@ typedef struct searching {
     wi_head *head;
     size_t label; /* of head: what --is wants */
     size_t n_shown;
+    bool has_videos;
+    int64_t *videos; /* [n_videos] contents that were shown: each once, by its best frame */
+    size_t n_videos;
     cli_list shown; /* paths, best first, when something is to be done with them */
     bool keeps;
     cli_sheet sheet;
@@ -294,11 +299,31 @@ static const char *matched(const searching *s, double confidence, const char *se
     return seen && sentence ? "both" : sentence ? "words" : "picture";
 }
 
-static void write_path(searching *s, const char *path, float score, double confidence,
+static void write_text(const catalog_photo *known, float score, double confidence,
                        const char *sentence)
 {
-    const char *by = matched(s, confidence, sentence);
-    char text[1024];
+    char text[1024], when[24];
+    cli_printable(known->paths[0], text, sizeof text);
+    if (isnan(confidence)) {
+        printf("  %6.3f  %s", (double)score, text);
+    } else {
+        printf("  %3.0f %%  %6.3f  %s", 100 * confidence, (double)score, text);
+    }
+    if (known->at_ms >= 0) {
+        printf("  at %s", cli_time_text(known->at_ms, when));
+    }
+    if (sentence) {
+        cli_printable(sentence, text, sizeof text);
+        printf("  in words: %s", text);
+    }
+    putchar('\n');
+}
+
+static void write_photo(searching *s, const catalog_photo *known, float score, double confidence,
+                        const char *sentence)
+{
+    const char *by = matched(s, confidence, sentence), *path = known->paths[0];
+    const int64_t at_ms = known->at_ms;
     if (cli_args_has(s->args, "null")) {
         fwrite(path, 1, strlen(path) + 1, stdout);
     } else if (cli_args_has(s->args, "names")) {
@@ -316,6 +341,9 @@ static void write_path(searching *s, const char *path, float score, double confi
         if (s->asked) {
             json_object_set_new(line, "query", cli_json_text(s->asked));
         }
+        if (at_ms >= 0) {
+            json_object_set_new(found, "at", json_real((double)at_ms / 1000));
+        }
         json_object_update(line, found);
         json_decref(found);
         cli_json_line(line);
@@ -327,19 +355,13 @@ static void write_path(searching *s, const char *path, float score, double confi
         }
         putchar(separator);
         cli_write_field(stdout, s->format, path);
-        printf("%c%s\n", separator, by);
-    } else {
-        cli_printable(path, text, sizeof text);
-        if (isnan(confidence)) {
-            printf("  %6.3f  %s", (double)score, text);
-        } else {
-            printf("  %3.0f %%  %6.3f  %s", 100 * confidence, (double)score, text);
-        }
-        if (sentence) {
-            cli_printable(sentence, text, sizeof text);
-            printf("  in words: %s", text);
+        printf("%c%s%c", separator, by, separator);
+        if (at_ms >= 0) {
+            printf("%.3f", (double)at_ms / 1000);
         }
         putchar('\n');
+    } else {
+        write_text(known, score, confidence, sentence);
     }
 }
 
@@ -350,6 +372,39 @@ static bool head_agrees(searching *s, const float *photo)
     size_t n = 0;
     return !s->head || (wi_head_answer(s->head, photo, s->dim, 1, &best, &n, NULL) == WI_OK &&
                         n == 1 && best.label == s->label);
+}
+
+/* Notes that the video is shown; false when it was already, or memory is out. */
+static bool is_first(searching *s, const catalog_photo *known)
+{
+    if (known->at_ms < 0) {
+        return true;
+    }
+    for (size_t i = 0; i < s->n_videos; i++) {
+        if (s->videos[i] == known->content) {
+            return false;
+        }
+    }
+    int64_t *videos = realloc(s->videos, (s->n_videos + 1) * sizeof *videos);
+    if (videos) {
+        s->videos = videos;
+        videos[s->n_videos++] = known->content;
+    }
+    return videos != NULL;
+}
+
+static void add_to_sheet(searching *s, const catalog_photo *known, float score, double confidence)
+{
+    char text[64], when[24], at[32] = "";
+    if (known->at_ms >= 0) {
+        snprintf(at, sizeof at, ", at %s", cli_time_text(known->at_ms, when));
+    }
+    if (isnan(confidence)) {
+        snprintf(text, sizeof text, "%.3f%s", (double)score, at);
+    } else {
+        snprintf(text, sizeof text, "%.3f, %.0f %%%s", (double)score, 100 * confidence, at);
+    }
+    cli_sheet_video(&s->sheet, known->paths[0], known->at_ms, text, false);
 }
 
 /* Shows the photos of a row; false when something failed. */
@@ -368,13 +423,10 @@ static bool show_row(searching *s, const float *photo, uint64_t row, float score
         cli_failed(s->app, NULL, &error);
         return false;
     }
-    if (known.n_paths > 0) { /* else: no file has it any more */
-        char text[64];
-        write_path(s, known.paths[0], score, confidence, sentence);
+    if (known.n_paths > 0 && is_first(s, &known)) { /* no path: no file has it any more */
+        write_photo(s, &known, score, confidence, sentence);
         s->n_shown++;
-        snprintf(text, sizeof text, isnan(confidence) ? "%.3f" : "%.3f, %.0f %%", (double)score,
-                 100 * confidence);
-        cli_sheet_photo(&s->sheet, known.paths[0], text, false);
+        add_to_sheet(s, &known, score, confidence);
         if (s->keeps && !cli_list_add(&s->shown, cli_text("%s", known.paths[0]))) {
             cli_error(s->app, "out of memory");
         }
@@ -387,8 +439,8 @@ static void write_heading(const searching *s)
 {
     bool plain = cli_args_has(s->args, "names") || cli_args_has(s->args, "null");
     if (!plain && (s->format == CLI_CSV || s->format == CLI_TSV)) {
-        puts(s->format == CLI_CSV ? "score,confidence,path,matched"
-                                  : "score\tconfidence\tpath\tmatched");
+        puts(s->format == CLI_CSV ? "score,confidence,path,matched,at"
+                                  : "score\tconfidence\tpath\tmatched\tat");
     }
 }
 
@@ -493,6 +545,7 @@ static int search(searching *s)
     size_t n_rows = (size_t)s->library.model.n_rows;
     /* Photos that are gone and those that do not fit take places among the nearest. */
     size_t n_asked = s->head ? MOST_SCANNED : 2 * s->top + 100;
+    n_asked *= s->has_videos ? MORE_FOR_VIDEOS : 1;
     n_asked = n_asked < n_rows ? n_asked : n_rows;
     bool by_query = s->words || s->asked || cli_args_has(s->args, "like");
     if (find_in_words(s) != CLI_OK) {
@@ -523,7 +576,7 @@ static int search(searching *s)
 static int use_text(searching *s, const char *text, const float *row)
 {
     s->asked = text;
-    s->n_shown = 0;
+    s->n_shown = s->n_videos = 0;
     memcpy(s->query, row, s->dim * sizeof *row);
     wi_normalise(s->query, 1, s->dim);
     return search(s);
@@ -671,6 +724,7 @@ static int open_in_words(searching *s)
 
 static int open_all(searching *s)
 {
+    wi_error error = {0};
     const char *name;
     int status = cli_library_name(s->args, &name);
     if (status == CLI_OK) {
@@ -685,6 +739,10 @@ static int open_all(searching *s)
     }
     s->dim = s->runtime.info.embedding_dim;
     s->query = calloc(s->dim + 1, sizeof *s->query);
+    if (status == CLI_OK &&
+        catalog_has_videos(s->library.cat, s->library.model.id, &s->has_videos, &error) != WI_OK) {
+        status = cli_failed(s->app, NULL, &error);
+    }
     if (status == CLI_OK && s->has_words_only) {
         status = cli_background_open(&s->runtime, &s->library, &s->background);
     }
@@ -728,6 +786,7 @@ static int run(cli_app *app, const cli_args *args)
     cli_list_free(&s.queries);
     cli_list_free(&s.without);
     cli_in_words_close(&s.in_words);
+    free(s.videos);
     free(s.page);
     free(s.query);
     free(s.words);
@@ -745,7 +804,8 @@ const cli_verb cli_verb_search = {
         "some hundreds of other things, so that a search for what is not there finds nothing; "
         "--min says "
         "how much better. The first number is that confidence, the second the cosine by which "
-        "photos are ordered.\n\n"
+        "photos are ordered. "
+        "A video is shown once, with the time of its best frame.\n\n"
         "Where photos have sentences ('whatsit index --describe'), those whose sentence has all "
         "the "
         "words are shown as well, however sure the model is, and the sentence is told beside them: "

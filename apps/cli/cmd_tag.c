@@ -3,6 +3,7 @@
 #include "encode.h"
 #include "heads.h"
 #include "inputs.h"
+#include "listed.h"
 #include "output.h"
 #include "party.h"
 #include "scales.h"
@@ -18,12 +19,19 @@ enum { MAX_HEADS = 16, MAX_TOP = 20 };
 static const cli_option options[] = {
     {"as", 'a', "HEAD", true, "answers of this head become keywords (default: the everyday head)",
      "@head"},
-    {"min", 0, "SCORE", false, "only answers of at least this probability (default: 0.5)", NULL},
+    {"min", 0, "SCORE", true,
+     "only answers of at least this probability (default: 0.5); HEAD=SCORE for one of several "
+     "heads",
+     NULL},
     {"top", 'k', "K", false, "at most K keywords a head (default: 3)", NULL},
     {"describe", 0, NULL, false,
      "a sentence about the photo becomes its description, where it is told and nobody wrote one",
      NULL},
     CLI_DESCRIBER_OPTION,
+    {"words", 0, "FILE", false,
+     "the words to write, in your language: a label, a tab and its word on each line", "@file"},
+    {"prefix", 0, "WORD", false,
+     "what our keywords stand below in the hierarchy (default: whatsit)", NULL},
     {"in-file", 0, NULL, false, "write into the photo instead of a sidecar", NULL},
     {"sidecar", 0, "STYLE", false,
      "full: photo.jpg.xmp, as darktable and digiKam (the default); base: photo.xmp, as Lightroom; "
@@ -46,28 +54,95 @@ typedef struct tagging {
     cli_folder folder;
     wi_head *heads[MAX_HEADS];
     const char *names[MAX_HEADS];
+    double least[MAX_HEADS]; /* of each head; < 0: min */
     size_t n_heads, top;
     double min;
+    cli_list words; /* "label\tword", sorted */
+    const char *prefix;
     bool in_file, base, dry, json;
     cli_scales scales; /* of sentences */
     size_t n_changed;
     int status;
 } tagging;
 
+/* --min SCORE and --min HEAD=SCORE; heads are named by --as, and their thresholds stand in its order. */
+static int read_thresholds(tagging *t)
+{
+    const cli_args *args = t->args;
+    const char *value;
+    size_t position = 0;
+    t->min = 0.5;
+    for (size_t i = 0; i < MAX_HEADS; i++) {
+        t->least[i] = -1;
+    }
+    while ((value = cli_args_next(args, "min", &position))) {
+        const char *equals = strrchr(value, '='), *number = equals ? equals + 1 : value, *name;
+        char *end = NULL;
+        double least = strtod(number, &end);
+        if (end == number || *end || !(least >= 0 && least <= 1)) {
+            return cli_usage(args->verb, "--min takes a number from 0 to 1, not '%s'", value);
+        }
+        size_t at = 0, next = 0;
+        bool found = !equals;
+        t->min = equals ? t->min : least;
+        while (equals && at < MAX_HEADS && (name = cli_args_next(args, "as", &next))) {
+            if (strlen(name) == (size_t)(equals - value) && !strncmp(name, value, strlen(name))) {
+                t->least[at] = least;
+                found = true;
+            }
+            at++;
+        }
+        if (!found) {
+            return cli_usage(args->verb, "--min %s: no --as names this head", value);
+        }
+    }
+    return CLI_OK;
+}
+
+static int read_words(tagging *t)
+{
+    const char *file = cli_args_value(t->args, "words");
+    int status = cli_lines_read(t->app, file, '\n', &t->words);
+    for (size_t i = 0; i < t->words.n && status == CLI_OK; i++) {
+        const char *tab = strchr(t->words.items[i], '\t');
+        if (!tab || tab == t->words.items[i] || !tab[1] || strchr(tab + 1, '\t')) {
+            cli_error(t->app, "%s: '%s' is no label, tab and word", file, t->words.items[i]);
+            status = CLI_FAILED;
+        }
+    }
+    cli_list_sort(&t->words);
+    return status;
+}
+
+/* The word for a label in the user's language; the label where the list has none. */
+static const char *word_of(const tagging *t, const char *label)
+{
+    char *begin = label ? cli_text("%s\t", label) : NULL;
+    size_t n = begin ? strlen(begin) : 0;
+    size_t at = begin ? cli_list_lower(&t->words, begin, n) : t->words.n;
+    const char *word =
+        at < t->words.n && !strncmp(t->words.items[at], begin, n) ? t->words.items[at] + n : label;
+    free(begin);
+    return word;
+}
+
 static int read_options(tagging *t)
 {
     const cli_args *args = t->args;
-    const char *min = cli_args_value(args, "min"), *style = cli_args_value(args, "sidecar");
-    char *end = NULL;
+    const char *style = cli_args_value(args, "sidecar");
     long top;
     int status = cli_args_number(args, "top", 1, MAX_TOP, 3, &top);
     if (status != CLI_OK) {
         return status;
     }
     t->top = (size_t)top;
-    t->min = min ? strtod(min, &end) : 0.5;
-    if (min && (end == min || *end || !(t->min >= 0 && t->min <= 1))) {
-        return cli_usage(args->verb, "--min takes a number from 0 to 1, not '%s'", min);
+    status = read_thresholds(t);
+    if (status != CLI_OK) {
+        return status;
+    }
+    t->prefix = cli_args_value(args, "prefix");
+    if (t->prefix && (!t->prefix[0] || strchr(t->prefix, '|'))) {
+        return cli_usage(args->verb, "--prefix takes a word without '|'");
     }
     if (style && strcmp(style, "full") && strcmp(style, "base")) {
         return cli_usage(args->verb, "--sidecar takes full or base, not '%s'", style);
@@ -147,14 +222,14 @@ static void tag_file(tagging *t, const char *path, const metadata_keyword *keywo
 {
     wi_error error = {0};
     metadata_change change;
+    const metadata_wish wish = {keywords, n, t->names, t->n_heads, t->prefix, description, t->dry};
     char *target = t->in_file && !is_raw(path) ? cli_text("%s", path) : sidecar_of(t, path);
     if (!target) {
         cli_error(t->app, "out of memory");
         t->status = CLI_FAILED;
     } else if (cli_args_has(t->args, "undo") && !cli_exists(target)) {
         /* nothing of ours can be there */
-    } else if (metadata_tag(target, strcmp(target, path) != 0, keywords, n, t->names, t->n_heads,
-                            description, t->dry, &change, &error) != WI_OK) {
+    } else if (metadata_tag(target, strcmp(target, path) != 0, &wish, &change, &error) != WI_OK) {
         t->status = cli_failed(t->app, NULL, &error);
     } else {
         t->n_changed += change.n_added + change.n_removed > 0 || change.described;
@@ -203,23 +278,24 @@ static size_t keywords_of(tagging *t, size_t head, const float *embedding, metad
     size_t n = 0, n_groups = 0, used = 0, dim = t->runtime.info.embedding_dim;
     float known;
     bool none = false;
+    const double least = t->least[head] >= 0 ? t->least[head] : t->min;
     if (wi_head_answer(t->heads[head], embedding, dim, t->top, answers, &n, &error) != WI_OK) {
         t->status = cli_failed(t->app, NULL, &error);
         return 0;
     }
     (void)wi_head_known(t->heads[head], embedding, dim, &known, &none, NULL);
     for (size_t i = 0; i < n && !none; i++) {
-        if ((double)answers[i].score >= t->min) {
-            out[used++] =
-                (metadata_keyword){t->names[head], wi_head_group(t->heads[head], answers[i].label),
-                                   wi_head_label(t->heads[head], answers[i].label)};
+        if ((double)answers[i].score >= least) {
+            out[used++] = (metadata_keyword){
+                t->names[head], word_of(t, wi_head_group(t->heads[head], answers[i].label)),
+                word_of(t, wi_head_label(t->heads[head], answers[i].label))};
         }
     }
     if (used == 0 && !none &&
         wi_head_answer_groups(t->heads[head], embedding, dim, 1, &group, &n_groups, NULL) ==
             WI_OK &&
-        n_groups == 1 && (double)group.score >= t->min && group.group[0]) {
-        out[used++] = (metadata_keyword){t->names[head], NULL, group.group};
+        n_groups == 1 && (double)group.score >= least && group.group[0]) {
+        out[used++] = (metadata_keyword){t->names[head], NULL, word_of(t, group.group)};
     }
     return used;
 }
@@ -319,7 +395,11 @@ static int run(cli_app *app, const cli_args *args)
     tagging t = {.app = app, .args = args, .status = CLI_OK};
     int listed, status = read_options(&t);
     t.scales = (cli_scales){.runtime = &t.runtime};
+    if (status == CLI_OK) {
+        status = read_words(&t);
+    }
     if (status != CLI_OK) {
+        cli_list_free(&t.words);
         return status;
     }
     metadata_start();
@@ -340,6 +420,7 @@ static int run(cli_app *app, const cli_args *args)
     cli_runtime_close(&t.runtime);
     cli_list_free(&t.paths);
     cli_list_free(&t.sorted);
+    cli_list_free(&t.words);
     cli_folder_free(&t.folder);
     return cli_interrupted() ? CLI_INTERRUPTED : status == CLI_OK ? listed : status;
 }
@@ -357,7 +438,8 @@ const cli_verb cli_verb_tag = {
         "photo is never "
         "written into; one beside its picture gets the same keywords, into a sidecar of its "
         "own.\n\n"
-        "Keywords that people or other programs wrote stay. Ours stand below 'whatsit|HEAD|' in "
+        "Keywords that people or other programs wrote stay. Ours stand below 'whatsit|HEAD|' (or "
+        "--prefix) in "
         "the "
         "hierarchy and are remembered, so that running it again replaces them and --undo takes "
         "them back.\n\n"
@@ -365,14 +447,17 @@ const cli_verb cli_verb_tag = {
         "one "
         "that "
         "'whatsit describe' would tell and nobody else wrote one.",
-    .examples = "whatsit tag ~/Pictures --dry-run\n"
-                "    what would be written\n"
-                "whatsit tag ~/Pictures --as scenes --as animals --min 0.7\n"
-                "    two heads, surer\n"
-                "whatsit tag ~/Pictures --describe\n"
-                "    a sentence as well, which screen readers read\n"
-                "whatsit tag ~/Pictures --undo\n"
-                "    all of ours taken back\n",
+    .examples =
+        "whatsit tag ~/Pictures --dry-run\n"
+        "    what would be written\n"
+        "whatsit tag ~/Pictures --as scenes --as animals --min 0.7\n"
+        "    two heads, surer\n"
+        "whatsit tag ~/Pictures --as scenes --as animals --min animals=0.8 --words german.tsv\n"
+        "    surer of one of them, and in German\n"
+        "whatsit tag ~/Pictures --describe\n"
+        "    a sentence as well, which screen readers read\n"
+        "whatsit tag ~/Pictures --undo\n"
+        "    all of ours taken back\n",
     .complete = "@file",
     .min_operands = 1,
     .max_operands = SIZE_MAX,

@@ -4,6 +4,7 @@
 #include "encode.h"
 #include "inputs.h"
 #include "term.h"
+#include "videos.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 /* A step that is kept at once: small enough that little is lost, large enough that the disk's wait for
  * it is a small part of the work. */
-enum { STEP_FILES = 256 };
+enum { STEP_FILES = 256, STEP_ROWS = STEP_FILES + VIDEO_MOST_FRAMES };
 _Static_assert((int)CLI_DIGEST == (int)CATALOG_SHA_BYTES, "a content is the same everywhere");
 static const double step_ms = 3000;
 
@@ -23,22 +24,28 @@ typedef struct wanted_file {
     bool hashed;
 } wanted_file;
 
+/* What is to be embedded. */
+typedef struct wanted_list {
+    cli_list paths;
+    wanted_file *files; /* [paths.n] */
+    size_t n, capacity, n_taken;
+} wanted_list;
+
 typedef struct indexing {
     const cli_runtime *runtime;
     cli_library *library;
     cli_indexed *out;
     cli_list excludes;
-    cli_list paths;      /* to embed */
-    wanted_file *wanted; /* [paths.n] */
-    size_t n_wanted, capacity;
-    size_t n_taken;
+    wanted_list photos, videos;
     catalog_change step[STEP_FILES];
     uint8_t looks[STEP_FILES][CATALOG_LOOK_BYTES];
+    int64_t at_ms[STEP_FILES][VIDEO_MOST_FRAMES];
     char *owned[STEP_FILES]; /* what a change borrows until the step is kept, or NULL */
-    float *rows;             /* [STEP_FILES, dim] */
-    size_t n_step, n_rows;   /* n_rows: those of the step that have an embedding */
+    float *rows;             /* [STEP_ROWS, dim] */
+    size_t n_step, n_rows;   /* n_rows: embeddings of the step */
     double kept_at;
     bool broken; /* the library cannot be written: said already */
+    bool partly; /* some folder could not be read, or some file changed meanwhile: said already */
 } indexing;
 
 static bool fail(indexing *x, const wi_error *error)
@@ -67,7 +74,8 @@ static bool keep_step(indexing *x)
     }
     for (size_t i = 0, row = 0; i < x->n_step && status == WI_OK; i++) {
         if (x->step[i].row >= 0) {
-            x->step[i].row = (int64_t)(first + row++);
+            x->step[i].row = (int64_t)(first + row);
+            row += x->step[i].at_ms ? x->step[i].n_frames : 1;
         }
     }
     int64_t n_rows = library->model.n_rows + (int64_t)x->n_rows;
@@ -142,15 +150,80 @@ static void look_of(const uint8_t *pixels, size_t side, uint8_t look[CATALOG_LOO
     }
 }
 
+static bool is_same(const catalog_stamp *a, const catalog_stamp *b)
+{
+    return a->n_bytes == b->n_bytes && a->mtime_ns == b->mtime_ns && a->inode == b->inode;
+}
+
+/* Is what was read now the file that was found, so that its content can be told? What vanished or cannot be read at
+ * all was reported, and there is nothing to remember; what is being written is for the next run. */
+static bool is_settled(indexing *x, wanted_file *file)
+{
+    catalog_stamp now;
+    if ((!file->hashed && !hash_file(file)) || !stamp_of(file->path, &now)) {
+        return false;
+    }
+    if (!is_same(&file->stamp, &now)) {
+        cli_note(x->runtime->app, "%s: changed while it was read: left to the next run",
+                 file->path);
+        x->partly = true;
+        return false;
+    }
+    return true;
+}
+
+/* The others may do another time: memory that was short, a disk that did not answer. */
+static bool is_for_good(wi_status status)
+{
+    return status == WI_ERR_FORMAT || status == WI_ERR_UNSUPPORTED || status == WI_ERR_LIMIT;
+}
+
+static bool go_on(indexing *x)
+{
+    return x->n_step < STEP_FILES && x->n_rows < STEP_FILES && cli_now_ms() - x->kept_at < step_ms
+               ? true
+               : keep_step(x);
+}
+
+static bool take_video(void *context, const cli_video *video)
+{
+    indexing *x = context;
+    wanted_file *file = &x->videos.files[x->videos.n_taken++];
+    const size_t dim = x->runtime->info.embedding_dim;
+    x->out->n_unreadable += video->n == 0;
+    if (!is_settled(x, file) || (video->n == 0 && !is_for_good(video->status))) {
+        return true;
+    }
+    catalog_change *change = next_change(x, file);
+    const size_t at = x->n_step - 1;
+    if (video->n > 0) {
+        memcpy(x->at_ms[at], video->at_ms, video->n * sizeof *video->at_ms);
+        memcpy(x->rows + x->n_rows * dim, video->rows, video->n * dim * sizeof *video->rows);
+        x->n_rows += video->n;
+        x->out->n_new++;
+        x->owned[at] = video->info.camera[0] ? cli_text("%s", video->info.camera) : NULL;
+        change->camera = x->owned[at];
+        change->taken = video->info.taken;
+        change->width_px = video->info.width_px;
+        change->height_px = video->info.height_px;
+        change->at_ms = x->at_ms[at];
+        change->n_frames = video->n;
+        change->row = 0; /* keep_step says which */
+    } else {
+        change->unreadable = x->owned[at] = cli_text("%s", video->error.message);
+    }
+    return go_on(x);
+}
+
 static bool take(void *context, const cli_item *item, const float *embedding, double encode_ms)
 {
     indexing *x = context;
-    wanted_file *file = &x->wanted[x->n_taken++];
+    wanted_file *file = &x->photos.files[x->photos.n_taken++];
     size_t dim = x->runtime->info.embedding_dim;
     (void)encode_ms;
     x->out->n_unreadable += !embedding;
-    if (!file->hashed && !hash_file(file)) {
-        return true; /* it vanished, or cannot be read at all: reported, and nothing to remember */
+    if (!is_settled(x, file) || (!embedding && !is_for_good(item->status))) {
+        return true;
     }
     catalog_change *change = next_change(x, file);
     if (embedding) {
@@ -172,27 +245,33 @@ static bool take(void *context, const cli_item *item, const float *embedding, do
     } else {
         change->unreadable = x->owned[x->n_step - 1] = cli_text("%s", item->error.message);
     }
-    return x->n_step < STEP_FILES && cli_now_ms() - x->kept_at < step_ms ? true : keep_step(x);
+    return go_on(x);
 }
 
 /* ---- what is to be done ---- */
 
+static bool is_video(const char *path)
+{
+    return wi_image_name(path, NULL) == WI_NAME_VIDEO;
+}
+
 static bool add_wanted(indexing *x, const wanted_file *file)
 {
-    if (x->n_wanted == x->capacity) {
-        size_t capacity = x->capacity ? 2 * x->capacity : 256;
-        wanted_file *wanted = realloc(x->wanted, capacity * sizeof *wanted);
-        if (!wanted) {
+    wanted_list *list = is_video(file->path) ? &x->videos : &x->photos;
+    if (list->n == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 256;
+        wanted_file *files = realloc(list->files, capacity * sizeof *files);
+        if (!files) {
             free(file->path);
             return false;
         }
-        x->wanted = wanted;
-        x->capacity = capacity;
+        list->files = files;
+        list->capacity = capacity;
     }
-    if (!cli_list_add(&x->paths, file->path)) {
+    if (!cli_list_add(&list->paths, file->path)) {
         return false;
     }
-    x->wanted[x->n_wanted++] = *file;
+    list->files[list->n++] = *file;
     return true;
 }
 
@@ -219,11 +298,6 @@ static bool look_at(indexing *x, wanted_file *file)
     next_change(x, file);
     x->owned[x->n_step - 1] = file->path;
     return x->n_step < STEP_FILES ? true : keep_step(x);
-}
-
-static bool is_same(const catalog_stamp *a, const catalog_stamp *b)
-{
-    return a->n_bytes == b->n_bytes && a->mtime_ns == b->mtime_ns && a->inode == b->inode;
 }
 
 static bool is_gone(const char *path)
@@ -299,7 +373,14 @@ static bool survey(indexing *x, const catalog_root *root)
     if (cli_is_folder(root->path)) {
         cli_inputs_open(&in, app, NULL);
         in.exclude = &x->excludes;
-        (void)cli_inputs_walk(&in, root->path); /* what it could not read it has said */
+        in.takes_videos = video_can();
+        in.leaves_dangling = true;
+        x->partly = cli_inputs_walk(&in, root->path) == CLI_FAILED || x->partly;
+        if (in.left_out.n_videos > 0) {
+            cli_note(app,
+                     "videos are not searched by this installation: it lacks the module of libav "
+                     "(Debian: whatsit-videos)");
+        }
         cli_inputs_say(&in);
         found = in.paths;
         in.paths = (cli_list){0};
@@ -311,6 +392,9 @@ static bool survey(indexing *x, const catalog_root *root)
         x->out->n_away++;
     } else {
         x->out->n_files += found.n;
+        for (size_t i = 0; i < found.n; i++) {
+            x->out->n_videos += is_video(found.items[i]);
+        }
         good = catalog_files(x->library->cat, root->id, x->library->model.id, &known, &n_known,
                              &error) == WI_OK
                    ? compare(x, root, &found, known, n_known)
@@ -321,13 +405,26 @@ static bool survey(indexing *x, const catalog_root *root)
     return good;
 }
 
+/* Photos first: of these there are answers sooner. */
 static int encode(indexing *x)
 {
-    if (x->n_wanted == 0 || cli_interrupted()) {
-        return CLI_OK;
+    int status = CLI_OK;
+    if (x->photos.n > 0 && !cli_interrupted()) {
+        cli_encode job = {
+            .runtime = x->runtime, .paths = &x->photos.paths, .each = take, .context = x};
+        status = cli_encode_images(&job);
     }
-    cli_encode job = {.runtime = x->runtime, .paths = &x->paths, .each = take, .context = x};
-    return cli_encode_images(&job);
+    if (x->videos.n > 0 && !x->broken && !cli_interrupted()) {
+        int videos = cli_videos_encode(x->runtime, &x->videos.paths, take_video, x);
+        status = status == CLI_OK ? videos : status;
+    }
+    return status;
+}
+
+static void free_wanted(wanted_list *list)
+{
+    cli_list_free(&list->paths);
+    free(list->files);
 }
 
 int cli_index_update(const cli_runtime *runtime, cli_library *library, cli_indexed *out)
@@ -338,7 +435,7 @@ int cli_index_update(const cli_runtime *runtime, cli_library *library, cli_index
     double start = cli_now_ms();
     *out = (cli_indexed){0};
     indexing *x = calloc(1, sizeof *x);
-    float *rows = calloc(STEP_FILES, runtime->info.embedding_dim * sizeof *rows);
+    float *rows = calloc(STEP_ROWS, runtime->info.embedding_dim * sizeof *rows);
     int status = CLI_FAILED;
     if (!x || !rows) {
         cli_error(runtime->app, "out of memory");
@@ -363,10 +460,10 @@ int cli_index_update(const cli_runtime *runtime, cli_library *library, cli_index
         if (!x->broken && !keep_step(x)) {
             status = CLI_FAILED;
         }
-        status = cli_interrupted() ? CLI_INTERRUPTED : x->broken ? CLI_FAILED : status;
-        cli_list_free(&x->paths);
+        status = cli_interrupted() ? CLI_INTERRUPTED : x->broken || x->partly ? CLI_FAILED : status;
+        free_wanted(&x->photos);
+        free_wanted(&x->videos);
         cli_list_free(&x->excludes);
-        free(x->wanted);
         out->seconds = (cli_now_ms() - start) / 1000;
     }
     catalog_free_roots(roots, n_roots);

@@ -5,10 +5,11 @@
 #include "photo_library.h"
 
 typedef struct cli_indexed {
-    size_t n_files; /* pictures found in the folders */
-    size_t n_new;   /* embedded now */
-    size_t n_known; /* files that are new, of contents that were there: moved, renamed, copied */
-    size_t n_gone;  /* files that are not there any more */
+    size_t n_files;  /* pictures and videos found in the folders */
+    size_t n_videos; /* of these */
+    size_t n_new;    /* embedded now */
+    size_t n_known;  /* files that are new, of contents that were there: moved, renamed, copied */
+    size_t n_gone;   /* files that are not there any more */
     size_t n_unreadable; /* of those that were looked at now */
     size_t n_away;       /* folders that are not there now: what was known of them is kept */
     double seconds;

@@ -43,7 +43,8 @@ bool cli_inputs_is_companion(const cli_list *patterns, const char *path)
     char *folder = slash ? cli_text("%.*s", (int)(slash - path), path) : NULL;
     cli_list names = {0};
     bool found = false;
-    if (folder && wi_image_name(path, NULL) == WI_NAME_RAW) {
+    const wi_name_kind kind = wi_image_name(path, NULL);
+    if (folder && (kind == WI_NAME_RAW || kind == WI_NAME_VIDEO)) {
         const cli_inputs in = {.exclude = patterns, .n_operand = strlen(folder)};
         cli_list_names(folder, "", &names);
         cli_list_sort(&names);
@@ -61,6 +62,7 @@ static bool takes_name(cli_inputs *in, const char *folder, const cli_list *names
     wi_name_kind kind = wi_image_name(name, &is_read);
     bool alone = kind == WI_NAME_PICTURE || (kind != WI_NAME_RAW && kind != WI_NAME_VIDEO) ||
                  !is_companion(in, folder, names, name);
+    is_read = is_read || (kind == WI_NAME_VIDEO && in->takes_videos);
     if (is_read && alone) {
         return true;
     }
@@ -160,7 +162,7 @@ static void fail(cli_inputs *in, const char *path, const char *why)
     in->status = CLI_FAILED;
 }
 
-/* Names in folder that do not begin with a dot, sorted. */
+/* Names in folder that do not begin with a dot, sorted; hidden folders are counted. */
 static void read_names(cli_inputs *in, const char *folder, cli_list *names)
 {
     DIR *directory = opendir(folder);
@@ -170,7 +172,12 @@ static void read_names(cli_inputs *in, const char *folder, cli_list *names)
     }
     struct dirent *entry;
     while ((entry = readdir(directory))) {
-        if (entry->d_name[0] != '.' && !cli_list_add(names, cli_text("%s", entry->d_name))) {
+        struct stat info;
+        if (entry->d_name[0] == '.') {
+            in->left_out.n_hidden += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+                                     fstatat(dirfd(directory), entry->d_name, &info, 0) == 0 &&
+                                     S_ISDIR(info.st_mode);
+        } else if (!cli_list_add(names, cli_text("%s", entry->d_name))) {
             fail(in, folder, "out of memory");
             break;
         }
@@ -239,10 +246,11 @@ static void walk_entry(cli_inputs *in, const char *folder, const struct stat *in
         enter(in, folder, info, path, name, &inside, depth);
         free(path);
     } else if ((!there || S_ISREG(inside.st_mode)) && takes_name(in, folder, names, name)) {
-        bool first = cli_seen_first(in->seen, info, name);
+        bool first = cli_seen_first(in->seen, info, name), left = !there && in->leaves_dangling;
         in->n_again += !first;
-        /* A dangling link is kept: it is reported when it is opened. */
-        if (!first) {
+        in->left_out.n_dangling += first && left;
+        /* A dangling link that is kept is reported when it is opened. */
+        if (!first || left) {
             free(path);
         } else if (!cli_list_add(&in->paths, path)) {
             fail(in, folder, "out of memory");
@@ -321,8 +329,9 @@ static void add_count(char *text, size_t n_text, size_t n, const char *one, cons
 }
 
 /* "left out: 2 videos", or "". */
-static void summary(const cli_left_out *out, char *text, size_t n_text)
+static void summary(const cli_inputs *in, char *text, size_t n_text)
 {
+    const cli_left_out *out = &in->left_out;
     text[0] = '\0';
     add_count(text, n_text, out->n_companions, "companion of a photo (film, raw)",
               "companions of photos (films, raw)");
@@ -336,14 +345,18 @@ static void summary(const cli_left_out *out, char *text, size_t n_text)
         used = strlen(text);
         snprintf(text + used, n_text - used, " (%s)", out->tool_folders);
     }
-    add_count(text, n_text, out->n_links, "link to a folder (--follow goes in)",
-              "links to folders (--follow goes in)");
+    add_count(text, n_text, out->n_hidden, "hidden folder", "hidden folders");
+    /* Verbs with options of the walk have --follow. */
+    add_count(text, n_text, out->n_links,
+              in->args ? "link to a folder (--follow goes in)" : "link to a folder",
+              in->args ? "links to folders (--follow goes in)" : "links to folders");
+    add_count(text, n_text, out->n_dangling, "link to nothing", "links to nothing");
 }
 
 void cli_inputs_say(cli_inputs *in)
 {
-    char text[320];
-    summary(&in->left_out, text, sizeof text);
+    char text[512];
+    summary(in, text, sizeof text);
     if (text[0]) {
         cli_note(in->app, "left out: %s", text);
     }
@@ -360,8 +373,8 @@ int cli_inputs_add(cli_inputs *in, const char *operand)
         size_t n_before = in->paths.n + in->n_again;
         int status = cli_inputs_walk(in, operand);
         if (in->paths.n + in->n_again == n_before && status == CLI_OK && !cli_interrupted()) {
-            char text[320];
-            summary(&in->left_out, text, sizeof text);
+            char text[512];
+            summary(in, text, sizeof text);
             in->left_out = (cli_left_out){0};
             cli_error(in->app, "%s: no pictures in this folder%s%s", operand,
                       text[0] ? "; left out: " : "", text);

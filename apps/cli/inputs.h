@@ -26,6 +26,8 @@ typedef struct cli_left_out {
     char tool_folders[96];            /* the names of some */
     size_t n_videos, n_raw, n_others; /* others: pictures of formats that are not read */
     size_t n_companions; /* films and raw photos that belong to a picture beside them */
+    size_t n_hidden;     /* folders */
+    size_t n_dangling;   /* links to pictures that are not there */
 } cli_left_out;
 
 typedef struct cli_inputs {
@@ -34,7 +36,9 @@ typedef struct cli_inputs {
     cli_list paths;
     cli_left_out left_out;
     const cli_list *exclude; /* nullable: more patterns than --exclude gives */
-    const char *without; /* nullable: a folder that is not walked where it lies within another */
+    bool takes_videos;       /* as pictures, unless they belong to one */
+    bool leaves_dangling; /* links to nothing are left out, else tried as pictures that are named */
+    const char *without;  /* nullable: a folder that is not walked where it lies within another */
     const cli_list *without_in_it; /* nullable: sorted names of folders in it that are not either,
                                       when it is itself an operand */
     struct cli_seen *seen;
@@ -53,7 +57,7 @@ int cli_inputs_add(cli_inputs *inputs, const char *operand);
 int cli_inputs_walk(cli_inputs *inputs, const char *folder);
 /* Would a walk of folder leave this file, which lies below it, out by one of the patterns? */
 bool cli_inputs_is_excluded(const cli_list *patterns, const char *folder, const char *path);
-/* Would a walk leave this raw photo out because a picture beside it has its name? */
+/* Would a walk leave this raw photo or film out because a picture beside it has its name? */
 bool cli_inputs_is_companion(const cli_list *patterns, const char *path);
 /* Says what was left out, once. */
 void cli_inputs_say(cli_inputs *inputs);

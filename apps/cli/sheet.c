@@ -3,6 +3,7 @@
 #include "paths.h"
 #include "png.h"
 #include "term.h"
+#include "videos.h"
 #include <stdlib.h>
 #include <string.h>
 #include <whatsit/image.h>
@@ -49,17 +50,24 @@ static void write_base64(FILE *out, const uint8_t *bytes, size_t n)
     }
 }
 
-/* False when there is nothing to show. */
-static bool write_thumb(const cli_sheet *sheet, const char *path)
+/* at_ms: of a video's frame, else -1. */
+static bool open_thumb(const char *path, int64_t at_ms, wi_image **out)
 {
     const wi_image_options how = {.target_px = THUMB_PX};
+    return (at_ms >= 0 ? cli_video_frame(path, at_ms, 2 * THUMB_PX, out, NULL)
+                       : wi_image_from_file(path, &how, out, NULL)) == WI_OK;
+}
+
+/* False when there is nothing to show. */
+static bool write_thumb(const cli_sheet *sheet, const char *path, int64_t at_ms)
+{
     const wi_preprocess small = {
         .size_px = THUMB_PX, .mode = WI_RESIZE_LONGEST, .fill = 238, .std = {1, 1, 1}};
     wi_image *image = NULL;
     size_t n_bytes = 0;
     uint8_t *rgb = malloc((size_t)THUMB_PX * THUMB_PX * 3);
     void *png = NULL;
-    if (rgb && wi_image_from_file(path, &how, &image, NULL) == WI_OK &&
+    if (rgb && open_thumb(path, at_ms, &image) &&
         wi_image_preprocess(sheet->engine, image, &small, rgb, NULL) == WI_OK) {
         png = cli_png_encode(rgb, THUMB_PX, THUMB_PX, &n_bytes);
     }
@@ -105,13 +113,19 @@ void cli_sheet_group(cli_sheet *sheet, const char *heading)
 
 void cli_sheet_photo(cli_sheet *sheet, const char *path, const char *text, bool chosen)
 {
+    cli_sheet_video(sheet, path, -1, text, chosen);
+}
+
+void cli_sheet_video(cli_sheet *sheet, const char *path, int64_t at_ms, const char *text,
+                     bool chosen)
+{
     if (!sheet->app) {
         return;
     }
     fprintf(sheet->save.stream, "<figure%s><a href=\"", chosen ? " class=\"chosen\"" : "");
     write_address(sheet->save.stream, path);
     fputs("\">", sheet->save.stream);
-    if (!write_thumb(sheet, path)) {
+    if (!write_thumb(sheet, path, at_ms)) {
         fputs("<span class=\"none\"></span>", sheet->save.stream);
     }
     fputs("</a><figcaption>", sheet->save.stream);

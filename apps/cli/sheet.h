@@ -21,6 +21,9 @@ void cli_sheet_group(cli_sheet *sheet, const char *heading);
 /* The photo at path with a line of text below; chosen ones are marked. One that cannot be read is there by
  * its name. */
 void cli_sheet_photo(cli_sheet *sheet, const char *path, const char *text, bool chosen);
+/* The same with the frame of a video that is shown at a time; -1: a photo. */
+void cli_sheet_video(cli_sheet *sheet, const char *path, int64_t at_ms, const char *text,
+                     bool chosen);
 /* Puts the page in its place. Returns an exit code. */
 int cli_sheet_close(cli_sheet *sheet);
 

@@ -1,6 +1,6 @@
 #include "approximate.h"
 #include "approximate_module.h"
-#include <dlfcn.h>
+#include "module.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -44,31 +44,16 @@ static wi_status fail(wi_error *error, wi_status status, const char *path, const
 
 /* ---- the module ---- */
 
-/* Beside the program (a build), or where an installation puts it. */
-static void *load(void)
-{
-    char program[PATH_MAX], path[PATH_MAX + 256];
-    static const char *const places[] = {".", WHATSIT_MODULES};
-    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    void *module = NULL;
-    program[n > 0 ? n : 0] = '\0';
-    /* OpenMP's threads would else wait busily, against our own. */
-    setenv("OMP_WAIT_POLICY", "passive", 0);
-    char *slash = strrchr(program, '/');
-    for (size_t i = 0; slash && i < sizeof places / sizeof *places && !module; i++) {
-        *slash = '\0';
-        snprintf(path, sizeof path, "%s/%s/whatsit_faiss.so", program, places[i]);
-        module = access(path, R_OK) == 0 ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-    }
-    return module;
-}
-
 static wi_status find_module(const approximate_module **out, wi_error *error)
 {
-    static void *module; /* stays loaded: OpenMP's threads live on */
-    module = module ? module : load();
-    *out = module ? dlsym(module, "approximate_module_table") : NULL;
-    if (!*out || (*out)->version != APPROXIMATE_MODULE_VERSION)
+    static const approximate_module *module;
+    if (!module) {
+        /* OpenMP's threads would else wait busily, against our own. */
+        setenv("OMP_WAIT_POLICY", "passive", 0);
+        module = module_find("whatsit_faiss.so", "approximate_module_table");
+    }
+    *out = module;
+    if (!module || module->version != APPROXIMATE_MODULE_VERSION)
         return fail(error, WI_ERR_UNSUPPORTED, "",
                     "approximate search is not in this installation (it needs faiss)");
     return WI_OK;

@@ -31,6 +31,15 @@ static const char *const steps[] = {
     "CREATE TABLE vector (model INTEGER NOT NULL, content INTEGER NOT NULL, row INTEGER NOT NULL,"
     " PRIMARY KEY (model, content)) WITHOUT ROWID;"
     "CREATE UNIQUE INDEX vector_by_row ON vector (model, row);",
+    /* Videos: many rows of one content. at_ms -1 is a photo. */
+    "CREATE TABLE vector_2 (model INTEGER NOT NULL, content INTEGER NOT NULL, at_ms INTEGER NOT "
+    "NULL DEFAULT -1,"
+    " row INTEGER NOT NULL, PRIMARY KEY (model, content, at_ms)) WITHOUT ROWID;"
+    "INSERT INTO vector_2 (model, content, row) SELECT model, content, row FROM vector;"
+    "DROP TABLE vector;"
+    "ALTER TABLE vector_2 RENAME TO vector;"
+    "CREATE UNIQUE INDEX vector_by_row ON vector (model, row);"
+    "CREATE INDEX vector_of_videos ON vector (model) WHERE at_ms >= 0;",
 };
 enum { VERSION = sizeof steps / sizeof *steps };
 
@@ -212,6 +221,18 @@ wi_status catalog_add_exclude(catalog *cat, const char *pattern, wi_error *error
                NULL, error);
 }
 
+wi_status catalog_remove_exclude(catalog *cat, const char *pattern, wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {path_value(pattern)};
+    wi_status status =
+        run(cat, "DELETE FROM exclude WHERE pattern = $1 RETURNING 1", values, 1, &result, error);
+    const bool found = result.n_rows > 0;
+    db_result_free(&result);
+    return status == WI_OK && !found ? store_fail(error, WI_ERR_NOT_FOUND, "is not excluded")
+                                     : status;
+}
+
 wi_status catalog_excludes(catalog *cat, char ***out, size_t *n, wi_error *error)
 {
     db_result result = {0};
@@ -270,6 +291,10 @@ wi_status catalog_forget_model(catalog *cat, const char *fingerprint, wi_error *
         status =
             run(cat, "UPDATE model SET n_rows = 0 WHERE fingerprint = $1", values, 1, NULL, error);
     }
+    if (status == WI_OK) {
+        status =
+            script(cat, "UPDATE content SET unreadable = NULL WHERE unreadable IS NOT NULL", error);
+    }
     return catalog_end(cat, status, error);
 }
 
@@ -280,13 +305,13 @@ wi_status catalog_files(catalog *cat, int64_t root, int64_t model, catalog_file 
 {
     db_result result = {0};
     const db_value values[] = {db_int(model), db_int(root)};
-    wi_status status =
-        run(cat,
-            "SELECT file.id, file.content, file.n_bytes, mtime_ns, inode, vector.row IS NOT NULL,"
-            " unreadable IS NOT NULL, path FROM file JOIN content ON content.id = file.content"
-            " LEFT JOIN vector ON vector.model = $1 AND vector.content = file.content"
-            " WHERE root = $2 ORDER BY path",
-            values, 2, &result, error);
+    wi_status status = run(
+        cat,
+        "SELECT file.id, file.content, file.n_bytes, mtime_ns, inode, EXISTS (SELECT 1 FROM vector"
+        " WHERE vector.model = $1 AND vector.content = file.content),"
+        " unreadable IS NOT NULL, path FROM file JOIN content ON content.id = file.content"
+        " WHERE root = $2 ORDER BY path",
+        values, 2, &result, error);
     *n = status == WI_OK ? result.n_rows : 0;
     *out = calloc(*n + 1, sizeof **out);
     bool good = *out != NULL;
@@ -339,11 +364,11 @@ wi_status catalog_find_content(catalog *cat, const uint8_t sha[CATALOG_SHA_BYTES
 {
     db_result result = {0};
     const db_value values[] = {db_int(model), db_blob(sha, CATALOG_SHA_BYTES)};
-    wi_status status = run(
-        cat,
-        "SELECT id, vector.row IS NOT NULL, unreadable IS NOT NULL FROM content LEFT JOIN vector"
-        " ON vector.model = $1 AND vector.content = content.id WHERE sha = $2",
-        values, 2, &result, error);
+    wi_status status =
+        run(cat,
+            "SELECT id, EXISTS (SELECT 1 FROM vector WHERE vector.model = $1 AND vector.content ="
+            " content.id), unreadable IS NOT NULL FROM content WHERE sha = $2",
+            values, 2, &result, error);
     *out = (catalog_content){0};
     if (status == WI_OK && result.n_rows > 0) {
         *out = (catalog_content){db_cell_int(&result, 0, 0), db_cell_int(&result, 0, 1) != 0,
@@ -362,7 +387,7 @@ wi_status catalog_find_file(catalog *cat, int64_t model, const char *path, catal
         run(cat,
             "SELECT file.n_bytes, mtime_ns, inode, sha, width, height, coalesce(row, -1) FROM file"
             " JOIN content ON content.id = file.content LEFT JOIN vector ON vector.model = $1 AND"
-            " vector.content = file.content WHERE path = $2",
+            " vector.content = file.content AND at_ms = -1 WHERE path = $2",
             values, 2, &result, error);
     if (status == WI_OK && result.n_rows == 0) {
         status = store_fail(error, WI_ERR_NOT_FOUND, "%.150s: is not in the library", path);
@@ -396,20 +421,38 @@ static wi_status put_content(catalog *cat, const catalog_change *change, int64_t
         change->taken != INT64_MIN ? db_int(change->taken) : none,
         db_text(change->camera),
         db_text(change->unreadable),
+        db_int(change->row >= 0),
     };
     /* What is known of the content stays where this change says nothing of it. */
-    wi_status status =
-        run(cat,
-            "INSERT INTO content (sha, n_bytes, width, height, look, taken, camera, unreadable)"
-            " VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (sha) DO UPDATE SET"
-            " width = max(width, excluded.width), height = max(height, excluded.height),"
-            " look = coalesce(excluded.look, look), taken = coalesce(excluded.taken, taken),"
-            " camera = coalesce(excluded.camera, camera),"
-            " unreadable = CASE WHEN excluded.look IS NULL THEN coalesce(excluded.unreadable,"
-            " unreadable) ELSE NULL END RETURNING id",
-            values, 8, &result, error);
+    wi_status status = run(
+        cat,
+        "INSERT INTO content (sha, n_bytes, width, height, look, taken, camera, unreadable)"
+        " VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (sha) DO UPDATE SET"
+        " width = max(width, excluded.width), height = max(height, excluded.height),"
+        " look = coalesce(excluded.look, look), taken = coalesce(excluded.taken, taken),"
+        " camera = coalesce(excluded.camera, camera),"
+        " unreadable = CASE WHEN $9 THEN NULL ELSE coalesce(excluded.unreadable, unreadable) END"
+        " RETURNING id",
+        values, 9, &result, error);
     *id = status == WI_OK ? db_cell_int(&result, 0, 0) : 0;
     db_result_free(&result);
+    return status;
+}
+
+/* A photo's row, or those of a video's frames, in place of what was there. */
+static wi_status put_rows(catalog *cat, int64_t model, int64_t content,
+                          const catalog_change *change, wi_error *error)
+{
+    const size_t n = change->at_ms ? change->n_frames : 1;
+    db_value values[] = {db_int(model), db_int(content), db_int(-1), db_int(change->row)};
+    wi_status status =
+        run(cat, "DELETE FROM vector WHERE model = $1 AND content = $2", values, 2, NULL, error);
+    for (size_t i = 0; i < n && status == WI_OK; i++) {
+        values[2] = db_int(change->at_ms ? change->at_ms[i] : -1);
+        values[3] = db_int(change->row + (int64_t)i);
+        status = run(cat, "INSERT INTO vector (model, content, at_ms, row) VALUES ($1,$2,$3,$4)",
+                     values, 4, NULL, error);
+    }
     return status;
 }
 
@@ -429,13 +472,8 @@ static wi_status apply_one(catalog *cat, int64_t model, const catalog_change *ch
                      " inode = excluded.inode, content = excluded.content",
                      file, 6, NULL, error);
     }
-    const db_value vector[] = {db_int(model), db_int(content), db_int(change->row)};
     if (status == WI_OK && change->row >= 0) {
-        status =
-            run(cat,
-                "INSERT INTO vector (model, content, row) VALUES ($1,$2,$3) ON CONFLICT (model,"
-                " content) DO UPDATE SET row = excluded.row",
-                vector, 3, NULL, error);
+        status = put_rows(cat, model, content, change, error);
     }
     return status;
 }
@@ -548,6 +586,8 @@ static bool take_photo(const db_result *result, catalog_photo *out)
             memcpy(out->look, look->bytes, CATALOG_LOOK_BYTES);
         }
         out->taken = db_cell_int(result, 0, 6);
+        out->at_ms = db_cell_int(result, 0, 7);
+        out->content = db_cell_int(result, 0, 8);
     }
     return out->paths != NULL;
 }
@@ -559,13 +599,13 @@ wi_status catalog_photo_of(catalog *cat, int64_t model, int64_t row, const catal
     db_value values[2 + N_FILTER] = {db_int(model)};
     filter_values(filter, values + 1);
     values[1 + N_FILTER] = db_int(row);
-    wi_status status =
-        run(cat,
-            "SELECT path, sha, content.n_bytes, width, height, look, coalesce(taken, mtime_ns /"
-            " 1000000000) FROM vector JOIN content ON content.id = vector.content"
-            " JOIN file ON file.content = content.id WHERE vector.model = $1 AND" PASSES
-            " AND vector.row = $8 ORDER BY path",
-            values, 2 + N_FILTER, &result, error);
+    wi_status status = run(
+        cat,
+        "SELECT path, sha, content.n_bytes, width, height, look, coalesce(taken, mtime_ns /"
+        " 1000000000), at_ms, content.id FROM vector JOIN content ON content.id = vector.content"
+        " JOIN file ON file.content = content.id WHERE vector.model = $1 AND" PASSES
+        " AND vector.row = $8 ORDER BY path",
+        values, 2 + N_FILTER, &result, error);
     *out = (catalog_photo){0};
     if (status == WI_OK && !take_photo(&result, out)) {
         catalog_free_photo(out);
@@ -582,6 +622,18 @@ void catalog_free_photo(catalog_photo *photo)
     }
     free(photo->paths);
     *photo = (catalog_photo){0};
+}
+
+wi_status catalog_has_videos(catalog *cat, int64_t model, bool *out, wi_error *error)
+{
+    db_result result = {0};
+    const db_value values[] = {db_int(model)};
+    wi_status status =
+        run(cat, "SELECT EXISTS (SELECT 1 FROM vector WHERE model = $1 AND at_ms >= 0)", values, 1,
+            &result, error);
+    *out = status == WI_OK && db_cell_int(&result, 0, 0) != 0;
+    db_result_free(&result);
+    return status;
 }
 
 /* ---- one content ---- */
@@ -649,7 +701,8 @@ wi_status catalog_seen_at(catalog *cat, int64_t model, int64_t row, catalog_seen
     return look_up(cat,
                    SEEN "vector JOIN content ON content.id = vector.content JOIN file ON"
                         " file.content = content.id JOIN root ON root.id = file.root"
-                        " WHERE vector.model = $1 AND vector.row = $2 ORDER BY file.path",
+                        " WHERE vector.model = $1 AND vector.row = $2 AND at_ms = -1 ORDER BY"
+                        " file.path",
                    values, out, error);
 }
 
@@ -660,7 +713,7 @@ wi_status catalog_seen_of(catalog *cat, int64_t model, const uint8_t sha[CATALOG
     return look_up(cat,
                    SEEN "content JOIN file ON file.content = content.id JOIN root ON root.id ="
                         " file.root LEFT JOIN vector ON vector.model = $1 AND vector.content ="
-                        " content.id WHERE sha = $2 ORDER BY file.path",
+                        " content.id AND at_ms = -1 WHERE sha = $2 ORDER BY file.path",
                    values, out, error);
 }
 

@@ -34,6 +34,8 @@ wi_status catalog_remove_root(catalog *cat, int64_t id, wi_error *error);
 
 /* Names of files and folders that an update leaves out, for good. Owns: the caller frees each and *out. */
 wi_status catalog_add_exclude(catalog *cat, const char *pattern, wi_error *error);
+/* WI_ERR_NOT_FOUND when it is none. */
+wi_status catalog_remove_exclude(catalog *cat, const char *pattern, wi_error *error);
 wi_status catalog_excludes(catalog *cat, char ***out, size_t *n, wi_error *error);
 
 /* ---- models ---- */
@@ -48,7 +50,7 @@ wi_status catalog_add_model(catalog *cat, const char *fingerprint, const char *n
 wi_status catalog_find_model(catalog *cat, const char *fingerprint, catalog_model *out,
                              wi_error *error);
 
-/* Forgets all vectors of a model, whose index is to be made anew. */
+/* Forgets all vectors of a model, whose index is to be made anew, and what could not be read. */
 wi_status catalog_forget_model(catalog *cat, const char *fingerprint, wi_error *error);
 
 /* ---- files ---- */
@@ -61,7 +63,7 @@ typedef struct catalog_stamp {
 typedef struct catalog_file {
     int64_t id, content;
     catalog_stamp stamp;
-    bool has_vector; /* of the model that was asked for */
+    bool has_vector; /* of the model that was asked for: of one frame of a video at least */
     bool unreadable;
     char *path;
 } catalog_file;
@@ -70,7 +72,7 @@ wi_status catalog_files(catalog *cat, int64_t root, int64_t model, catalog_file 
                         wi_error *error);
 void catalog_free_files(catalog_file *files, size_t n);
 
-/* What is known of the file at a path. */
+/* What is known of the photo at a path. */
 typedef struct catalog_known {
     catalog_stamp stamp;
     uint8_t sha[CATALOG_SHA_BYTES];
@@ -104,6 +106,9 @@ typedef struct catalog_change {
     int64_t taken;       /* local time in seconds since 1970; INT64_MIN: not known */
     const char *camera;  /* or NULL */
     int64_t row;         /* of the model's index; -1: none is new */
+    const int64_t
+        *at_ms; /* [n_frames] of a video, whose rows follow each other from row on; NULL: a photo */
+    size_t n_frames;
 } catalog_change;
 /* All of it or nothing: files and contents, and that the model's index has n_rows rows. */
 wi_status catalog_apply(catalog *cat, int64_t model, int64_t n_rows, const catalog_change *changes,
@@ -130,16 +135,21 @@ wi_status catalog_rows(catalog *cat, int64_t model, const catalog_filter *filter
 typedef struct catalog_photo {
     char **paths; /* of one content, sorted; n_paths 0: no file has it any more */
     size_t n_paths;
+    int64_t content;
+    int64_t at_ms; /* of a video's frame; -1: a photo */
     uint8_t sha[CATALOG_SHA_BYTES];
     int64_t n_bytes, width_px, height_px, taken;
     uint8_t look[CATALOG_LOOK_BYTES];
     bool has_look;
 } catalog_photo;
-/* The photo whose embedding is that row, with the paths that pass the filter (NULL: all).
+/* The photo, or the video's frame, whose embedding is that row, with the paths that pass the filter (NULL: all).
  * Owns: the caller frees with catalog_free_photo. */
 wi_status catalog_photo_of(catalog *cat, int64_t model, int64_t row, const catalog_filter *filter,
                            catalog_photo *out, wi_error *error);
 void catalog_free_photo(catalog_photo *photo);
+
+/* Are there videos among the model's rows? */
+wi_status catalog_has_videos(catalog *cat, int64_t model, bool *out, wi_error *error);
 
 /* One file of a content. */
 typedef struct catalog_place {
@@ -156,7 +166,7 @@ typedef struct catalog_seen {
     catalog_place *places;
     size_t n_places;
 } catalog_seen;
-/* The content whose embedding is that row, or that has that hash. n_places 0: no file has it any more.
+/* The photo whose embedding is that row (a video's is none), or that has that hash. n_places 0: no file has it any more.
  * Owns: the caller frees with catalog_free_seen. */
 wi_status catalog_seen_at(catalog *cat, int64_t model, int64_t row, catalog_seen *out,
                           wi_error *error);

@@ -77,7 +77,8 @@ wi_status described_missing(catalog *cat, int64_t model, const char *by, describ
     wi_status status =
         run(cat,
             "SELECT vector.content, min(path) FROM vector JOIN file ON file.content ="
-            " vector.content WHERE vector.model = $1 AND NOT EXISTS (SELECT 1 FROM described WHERE"
+            " vector.content WHERE vector.model = $1 AND at_ms = -1 AND NOT EXISTS (SELECT 1 FROM "
+            "described WHERE"
             " described.content = vector.content AND by = $2) GROUP BY vector.content ORDER BY 2",
             values, 2, &result, error);
     *n = 0;

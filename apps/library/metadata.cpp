@@ -19,6 +19,7 @@ namespace
 const char ours_uri[] = "urn:whatsit:1.0/", ours_prefix[] = "whatsit";
 const char ours_added[] = "Xmp.whatsit.added", ours_description[] = "Xmp.whatsit.description";
 const char ours_file[] = "Xmp.whatsit.file"; /* we made this sidecar */
+const char ours_prefix_bag[] = "Xmp.whatsit.prefix", usual_prefix[] = "whatsit"; /* other tops of branches than the usual */
 const char flat[] = "Xmp.dc.subject", tree[] = "Xmp.lr.hierarchicalSubject", text[] = "Xmp.dc.description";
 const char iptc_charset[] = "Iptc.Envelope.CharacterSet";
 const char iptc_keyword[] = "Iptc.Application2.Keywords";
@@ -76,9 +77,9 @@ std::string level(const char *label)
     return out;
 }
 
-std::string branch(const metadata_keyword &keyword)
+std::string branch(const std::string &prefix, const metadata_keyword &keyword)
 {
-    std::string out = std::string("whatsit|") + level(keyword.head) + "|";
+    std::string out = prefix + "|" + level(keyword.head) + "|";
     if (keyword.group && keyword.group[0]) {
         out += level(keyword.group) + "|";
     }
@@ -99,36 +100,51 @@ std::vector<std::string> words_of(const std::string &line)
     return out;
 }
 
+/* Does the line stand below one of the prefixes (and the head)? */
+bool is_below(const std::string &line, const std::vector<std::string> &prefixes, const char *head)
+{
+    const std::string next = head ? level(head) + "|" : std::string();
+    return std::any_of(prefixes.begin(), prefixes.end(),
+                       [&](const std::string &prefix) { return line.rfind(prefix + "|" + next, 0) == 0; });
+}
+
 struct plan {
-    std::vector<std::string> subject, hierarchy, added;
+    std::vector<std::string> subject, hierarchy, added, prefixes;
     std::vector<std::string> gone; /* flat keywords of ours that leave */
     metadata_change change = {0, 0, false};
 };
 
-plan make_plan(const Exiv2::XmpData &xmp, const metadata_keyword *keywords, size_t n,
-               const char *const *heads, size_t n_heads)
+plan make_plan(const Exiv2::XmpData &xmp, const metadata_wish &wish)
 {
+    const metadata_keyword *keywords = wish.keywords;
+    const size_t n = wish.n, n_heads = wish.n_heads;
+    const std::string prefix = level(wish.prefix ? wish.prefix : usual_prefix);
     plan p;
+    std::vector<std::string> known = bag(xmp, ours_prefix_bag);
+    known.push_back(usual_prefix);
+    if (!holds(known, prefix)) {
+        known.push_back(prefix);
+    }
     p.subject = bag(xmp, flat);
     p.added = bag(xmp, ours_added);
     std::vector<std::string> kept; /* branches that stay or come */
     for (const auto &line : bag(xmp, tree)) {
-        bool replaced = n_heads == 0 && line.rfind("whatsit|", 0) == 0;
+        bool replaced = n_heads == 0 && is_below(line, known, nullptr);
         for (size_t i = 0; i < n_heads; i++) {
-            replaced = replaced || line.rfind(std::string("whatsit|") + level(heads[i]) + "|", 0) == 0;
+            replaced = replaced || is_below(line, known, wish.heads[i]);
         }
         if (!replaced) {
             kept.push_back(line);
         }
     }
     for (size_t i = 0; i < n; i++) {
-        if (!holds(kept, branch(keywords[i]))) {
-            kept.push_back(branch(keywords[i]));
+        if (!holds(kept, branch(prefix, keywords[i]))) {
+            kept.push_back(branch(prefix, keywords[i]));
         }
     }
     std::set<std::string> wanted;
     for (const auto &line : kept) {
-        if (line.rfind("whatsit|", 0) == 0) {
+        if (is_below(line, known, nullptr)) {
             const auto words = words_of(line);
             wanted.insert(words.begin(), words.end());
         }
@@ -146,6 +162,13 @@ plan make_plan(const Exiv2::XmpData &xmp, const metadata_keyword *keywords, size
             p.subject.push_back(word);
             p.added.push_back(word);
             p.change.n_added++;
+        }
+    }
+    for (const auto &one : known) { /* those that are in use; the usual one needs no note */
+        if (one != usual_prefix && std::any_of(kept.begin(), kept.end(), [&](const std::string &line) {
+                return is_below(line, {one}, nullptr);
+            })) {
+            p.prefixes.push_back(one);
         }
     }
     p.hierarchy = kept;
@@ -189,6 +212,7 @@ void apply(Exiv2::Image &image, bool is_sidecar, const plan &p, const char *desc
     set_bag(xmp, flat, p.subject);
     set_bag(xmp, tree, p.hierarchy);
     set_bag(xmp, ours_added, p.added);
+    set_bag(xmp, ours_prefix_bag, p.prefixes);
     if (redescribes(xmp, description)) {
         describe(xmp, description);
     }
@@ -301,9 +325,7 @@ private:
     bool made = false, done = false;
 };
 
-wi_status tag_file(const char *file, bool is_sidecar, const metadata_keyword *keywords, size_t n,
-                   const char *const *heads, size_t n_heads, const char *description, bool dry,
-                   metadata_change *out, wi_error *error)
+wi_status tag_file(const char *file, bool is_sidecar, const metadata_wish &wish, metadata_change *out, wi_error *error)
 {
     const bool is_new = is_sidecar && access(file, F_OK) != 0;
     Exiv2::XmpData old_xmp;
@@ -316,11 +338,11 @@ wi_status tag_file(const char *file, bool is_sidecar, const metadata_keyword *ke
         old->readMetadata();
         old_xmp = old->xmpData();
     }
-    const plan p = make_plan(old_xmp, keywords, n, heads, n_heads);
+    const plan p = make_plan(old_xmp, wish);
     *out = p.change;
-    out->described = redescribes(old_xmp, description);
+    out->described = redescribes(old_xmp, wish.description);
     const bool same = p.hierarchy == bag(old_xmp, tree) && p.subject == bag(old_xmp, flat) && !out->described;
-    if (dry || same || (is_new && p.hierarchy.empty() && !out->described)) {
+    if (wish.dry || same || (is_new && p.hierarchy.empty() && !out->described)) {
         return WI_OK;
     }
     beside copy(file);
@@ -332,7 +354,7 @@ wi_status tag_file(const char *file, bool is_sidecar, const metadata_keyword *ke
     if (!is_new) {
         image->readMetadata();
     }
-    apply(*image, is_sidecar, p, description);
+    apply(*image, is_sidecar, p, wish.description);
     Exiv2::XmpData &xmp = image->xmpData();
     if (is_new) {
         xmp[ours_file] = "1";
@@ -411,13 +433,11 @@ void metadata_read(const char *path, metadata_info *out)
     }
 }
 
-wi_status metadata_tag(const char *file, bool is_sidecar, const metadata_keyword *keywords, size_t n,
-                       const char *const *heads, size_t n_heads, const char *description, bool dry,
-                       metadata_change *out, wi_error *error)
+wi_status metadata_tag(const char *file, bool is_sidecar, const metadata_wish *wish, metadata_change *out, wi_error *error)
 {
     *out = {0, 0, false};
     try {
-        return tag_file(file, is_sidecar, keywords, n, heads, n_heads, description, dry, out, error);
+        return tag_file(file, is_sidecar, *wish, out, error);
     } catch (const std::exception &e) {
         return fail(error, WI_ERR_IO, file, e.what());
     } catch (...) {

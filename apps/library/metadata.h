@@ -31,17 +31,28 @@ typedef struct metadata_change {
     bool described;            /* the description is another one, or gone */
 } metadata_change;
 
-/* Makes the keywords of `heads` (none named: of all heads) those that are given: ours of these heads that are not among them go, what
+typedef struct metadata_wish {
+    const metadata_keyword *keywords; /* [n] */
+    size_t n;
+    const char *const *heads; /* [n_heads] whose keywords these are; none: all heads */
+    size_t n_heads;
+    const char *prefix; /* the top of our branches; NULL: "whatsit" */
+    const char *
+        description; /* becomes dc:description (x-default) where there is none, or ours; "" takes ours back;
+                                NULL leaves it */
+    bool dry; /* only count */
+} metadata_wish;
+
+/* Makes the keywords of the wish's heads those that are given: ours of these heads that are not among them go, what
  * people or other programs wrote stays. file is a photo (its XMP and IPTC are changed) or a sidecar (XMP;
- * made when it is not there). Written beside and renamed; nothing else in the file changes. description
- * (nullable) becomes dc:description (x-default) where there is none, or ours; "" takes ours back. dry: only count.
+ * made when it is not there). Written beside and renamed; nothing else in the file changes.
  *
- * A flat keyword goes to dc:subject (and IPTC Keywords inside a photo), the path "whatsit|head|group|label"
- * to lr:hierarchicalSubject, and what we added to a bag of our own, so that it can be taken back.
+ * A flat keyword goes to dc:subject (and IPTC Keywords inside a photo), the path "prefix|head|group|label"
+ * to lr:hierarchicalSubject, and what we added and the prefixes that we used to bags of our own, so that it can be
+ * taken back, whichever the prefix was.
  * Errors: WI_ERR_IO; WI_ERR_UNSUPPORTED for a format that holds no keywords */
-wi_status metadata_tag(const char *file, bool is_sidecar, const metadata_keyword *keywords,
-                       size_t n, const char *const *heads, size_t n_heads, const char *description,
-                       bool dry, metadata_change *out, wi_error *error);
+wi_status metadata_tag(const char *file, bool is_sidecar, const metadata_wish *wish,
+                       metadata_change *out, wi_error *error);
 
 #ifdef __cplusplus
 }

@@ -34,7 +34,7 @@ class Case(unittest.TestCase):
     """Every test has a home of its own; the model and some pictures are made once per file."""
 
     program = source = None
-    faiss = None  # the module for approximate search, if it was built
+    faiss = libav = None  # the modules for approximate search and for videos, if they were built
     shared = None
 
     @classmethod
@@ -43,9 +43,11 @@ class Case(unittest.TestCase):
             Case.shared = tempfile.mkdtemp(prefix="whatsit-cli-")
             # Away from the sources, whose models and heads the program would find beside itself.
             os.makedirs(os.path.join(Case.shared, "bin"))
-            module = os.path.join(os.path.dirname(Case.program), "whatsit_faiss.so")
+            folder = os.path.dirname(Case.program)
             Case.program = shutil.copy(Case.program, os.path.join(Case.shared, "bin"))
-            Case.faiss = os.path.exists(module) and shutil.copy(module, os.path.join(Case.shared, "bin"))
+            for name in ("faiss", "libav"):
+                module = os.path.join(folder, f"whatsit_{name}.so")
+                setattr(Case, name, os.path.exists(module) and shutil.copy(module, os.path.join(Case.shared, "bin")))
             tiny_model.write_model(os.path.join(Case.shared, "tiny"))
             for i in range(6):
                 with open(os.path.join(Case.shared, f"p{i}.png"), "wb") as file:

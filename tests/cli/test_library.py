@@ -200,10 +200,15 @@ class Library(Case):
 
     def test_unreadable_pictures_are_told_once_and_not_tried_again(self):
         self.write("photos/junk.png", b"no picture at all")
+        os.symlink("nowhere.png", self.place("link.png"))
         first = self.run_cli("index", self.photos, "--json")
         self.assertEqual((first.status, first.json()[0]["unreadable"]), (1, 1))
         self.assertIn("junk.png", first.err)
+        self.assertEqual(first.json()[0]["files"], 5)  # a link to nothing is no photo
+        self.assertIn("left out: 1 link to nothing", first.err)
         self.assertEqual(self.index()["unreadable"], 0)
+        again = self.run_cli("index", "--rebuild", "--json")  # as after an upgrade
+        self.assertEqual((again.json()[0]["new"], again.json()[0]["unreadable"]), (4, 1))
         self.assertEqual(self.ok("index", "--status", "--json").json()[0]["unreadable"], 1)
         shutil.copy(self.picture(4), self.place("junk.png"))
         self.did(self.index(), new=1)
@@ -275,6 +280,11 @@ class Library(Case):
         self.did(self.index("--exclude", "er", "--exclude", "b.*"), gone=2)
         self.did(self.index())
         self.assertEqual(sorted(self.found("x")), [self.place("a.png"), self.place("deep/c.png")])
+        self.assertEqual(self.ok("index", "--status", "--json").json()[0]["excluded"], ["b.*", "er"])
+        self.assertIn("excluded  b.*\n", self.ok("index", "--status").out)
+        self.did(self.index("--include", "er"), moved=1)
+        self.assertEqual(len(self.found("x")), 3)
+        self.fails("index", "--include", "er", says="is not excluded")
 
     def test_mistakes(self):
         self.fails("search", "x", says="whatsit index DIR")

@@ -1,4 +1,5 @@
 """Keywords written beside photos and into them, read back by other programs, and taken back."""
+import json
 import os
 import shutil
 import subprocess
@@ -124,6 +125,62 @@ class Tag(Case):
         self.assertEqual(result.status, 1)
         self.assertIn("x.bmp", result.err)
         self.assertEqual(self.read(bmp), b"BM" + bytes(100))
+
+    def by_exiftool(self, path):
+        if not shutil.which("exiftool"):
+            self.skipTest("exiftool is not there to read it back")
+        out = subprocess.run(["exiftool", "-j", "-a", "-G1", "-XMP-dc:Subject", "-IPTC:Keywords", "-XMP-lr:HierarchicalSubject",
+                              "-validate", path], stdout=subprocess.PIPE, text=True, check=True).stdout
+        return json.loads(out)[0]
+
+    def test_exiftool_reads_the_same(self):
+        word = self.tag()["keywords"][0]["keyword"]
+        said = self.by_exiftool(self.photo + ".xmp")
+        self.assertEqual((said["XMP-dc:Subject"], said["XMP-lr:HierarchicalSubject"]), (word, f"whatsit|kind|{word}"))
+        self.ok("tag", self.folder, "--undo")
+        before = self.by_exiftool(self.photo).get("ExifTool:Validate")
+        self.tag("--in-file")
+        said = self.by_exiftool(self.photo)
+        self.assertEqual((said["XMP-dc:Subject"], said["IPTC:Keywords"]), (word, word))
+        self.assertEqual(said.get("ExifTool:Validate"), before)  # no new fault in the file
+
+    def test_thresholds_of_heads(self):
+        self.ok("head", "new", "second", "--labels", "alpha,beta")
+        words = ["tag", self.folder, "--as", "kind", "--as", "second", "--top", "1", "--dry-run", "--json"]
+
+        def heads(*more):
+            return [k["head"] for k in self.ok(*words, *more).json()[0]["keywords"]]
+
+        self.assertEqual(heads("--min", "0"), ["kind", "second"])
+        self.assertEqual(heads("--min", "1", "--min", "second=0"), ["second"])
+        self.assertEqual(heads("--min", "kind=0", "--min", "second=1"), ["kind"])
+        self.wrong(*words, "--min", "other=0.5", says="no --as names this head")
+        self.wrong(*words, "--min", "kind=2", says="from 0 to 1")
+
+    def test_words_of_another_language_and_a_prefix(self):
+        sidecar = self.photo + ".xmp"
+        english = self.tag()["keywords"][0]["keyword"]
+        german = {"thing": "Gegenstand", "other": "Übriges"}
+        file = self.write("german.tsv", "".join(f"{k}\t{v}\n" for k, v in german.items()))
+        self.assertEqual(self.tag("--words", file, "--prefix", "Fotos")["keywords"][0]["keyword"], german[english])
+        read = self.by_exiv2(sidecar, "X")
+        self.assertIn(f"Xmp.dc.subject {german[english]}", read)
+        self.assertIn(f"Xmp.lr.hierarchicalSubject Fotos|kind|{german[english]}", read)
+        self.assertNotIn(english, " ".join(read))
+        # Another head under the usual prefix stands beside it; all of it is taken back whatever it was called.
+        self.ok("head", "new", "second", "--labels", "alpha,beta")
+        self.ok("tag", self.folder, "--as", "second", "--top", "1")
+        both = " ".join(self.by_exiv2(sidecar, "X"))
+        self.assertIn("Fotos|kind|", both)
+        self.assertIn("whatsit|second|", both)
+        self.ok("tag", self.folder, "--undo", "--as", "kind")
+        left = " ".join(self.by_exiv2(sidecar, "X"))
+        self.assertNotIn("Fotos", left)
+        self.assertIn("whatsit|second|", left)
+        self.ok("tag", self.folder, "--undo")
+        self.assertEqual(os.listdir(self.folder), ["dog.jpg"])
+        self.wrong("tag", self.folder, "--prefix", "a|b", says="without '|'")
+        self.fails("tag", self.folder, "--words", self.write("bad.tsv", "no tab\n"), says="no label, tab and word")
 
     def with_describer(self):
         models = os.path.join(self.source, "models")
