@@ -399,11 +399,12 @@ static int read_photos(finding *f, uint8_t *bits)
             return cli_failed(f->app, NULL, &error);
         }
         leave_files(&p->known);
-        bool is_video = p->known.at_ms >= 0;
-        if (is_video && p->known.content == last_video) {
+        const bool is_video = p->known.at_ms >= 0;
+        const int64_t content = p->known.content;
+        if (is_video && content == last_video) {
             catalog_free_photo(&p->known); /* a further frame of it */
         }
-        last_video = is_video ? p->known.content : last_video;
+        last_video = is_video ? content : last_video;
         bits[i / 8] |= (uint8_t)((p->known.n_paths > 0 && !is_video) << (i % 8));
     }
     return CLI_OK;

@@ -117,9 +117,10 @@ class Videos(Case):
         self.write("photos/still.png", frame(1))
         self.did(self.index(), new=5)  # equal files that come at once are both read
         groups = self.ok("duplicates", "--json").json()
-        self.assertEqual([(g["kind"], g["paths"]) for g in groups], [("equal", [self.path("photos", "copy.mov"), self.film])])
+        with_film = [g for g in groups if any(path.endswith(".mov") for path in g["paths"])]
+        self.assertEqual([(g["kind"], g["paths"]) for g in with_film], [("equal", [self.path("photos", "copy.mov"), self.film])])
         page = self.path("page.html")
-        self.ok("duplicates", "--html", page)
+        self.ok("duplicates", "--exact", "--html", page)
         with open(page) as file:
             self.assertEqual(file.read().count("data:image/png"), 2)
 
