@@ -355,11 +355,11 @@ static void write_photo(searching *s, const catalog_photo *known, float score, d
         }
         putchar(separator);
         cli_write_field(stdout, s->format, path);
-        printf("%c%s%c", separator, by, separator);
+        putchar(separator);
         if (at_ms >= 0) {
             printf("%.3f", (double)at_ms / 1000);
         }
-        putchar('\n');
+        printf("%c%s\n", separator, by);
     } else {
         write_text(known, score, confidence, sentence);
     }
@@ -439,8 +439,8 @@ static void write_heading(const searching *s)
 {
     bool plain = cli_args_has(s->args, "names") || cli_args_has(s->args, "null");
     if (!plain && (s->format == CLI_CSV || s->format == CLI_TSV)) {
-        puts(s->format == CLI_CSV ? "score,confidence,path,matched,at"
-                                  : "score\tconfidence\tpath\tmatched\tat");
+        puts(s->format == CLI_CSV ? "score,confidence,path,at,matched"
+                                  : "score\tconfidence\tpath\tat\tmatched");
     }
 }
 

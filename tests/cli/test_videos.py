@@ -61,9 +61,9 @@ class Videos(Case):
         picture = self.path("frame3.png")
         self.assertIn("film.mov  at 0:12\n", self.ok("search", "--like", picture).out)
         rows = self.ok("search", "--like", picture, "--csv").lines()
-        self.assertEqual(rows[0], "score,confidence,path,matched,at")
-        self.assertTrue(rows[1].endswith("film.mov,picture,12.000"), rows[1])
-        self.assertTrue(rows[2].endswith(".png,picture,"), rows[2])
+        self.assertEqual(rows[0], "score,confidence,path,at,matched")
+        self.assertTrue(rows[1].endswith("film.mov,12.000,picture"), rows[1])
+        self.assertTrue(rows[2].endswith(".png,,picture"), rows[2])
         self.assertEqual(self.ok("search", "--like", picture, "--names", "--top", "1").lines(), [self.film])
 
     def test_a_long_one_gives_so_many_frames(self):
