@@ -182,6 +182,11 @@ export class Core {
     return this._x.ww_threads();
   }
 
+  /** The confidence from which on a search shows a picture. */
+  get searchLeast() {
+    return this._x.ww_search_least();
+  }
+
   /** [{ operation, isa, warning }] */
   get kernels() {
     const list = [];
@@ -470,6 +475,7 @@ export class Describer {
 export class Session {
   constructor(model, maxImages, maxTokens) {
     this._core = model._core;
+    this._model = model;
     this._dim = model.info.embeddingDim;
     this._pictureBytes = model.info.imagePx ** 2 * 3;
     this._at = this._core._pointer(this._core._x.ww_session_open(model._at, maxImages, maxTokens));
@@ -508,6 +514,30 @@ export class Session {
       core._count(core._x.ww_encode_texts(this._at, take.bytes(pack(texts)), texts.length, out));
       return this._split(out, texts.length);
     }, onProgress);
+  }
+
+  /** What else a picture might show, which confidences go by: from a list of nouns (heads/nouns.txt), or from the rows that
+   * this gave for it once. One at a time. */
+  openBackground({ list, rows }) {
+    const core = this._core, model = this._model._at;
+    return core._with((take) => {
+      const bytes = rows ? null : encoder.encode(list);
+      const n = core._count(rows ? core._x.ww_background_take(model, take.floats(rows), rows.length / this._dim)
+        : core._x.ww_background_make(this._at, model, take.bytes(bytes), bytes.length));
+      return core._floats(core._x.ww_background_rows() >>> 0, n * this._dim);
+    });
+  }
+
+  /** How sure it is, 0..1, that each picture shows what the query says; all vectors of length 1. */
+  confidences(query, pictures) {
+    const core = this._core;
+    return core._with((take) => {
+      const all = new Float32Array(pictures.length * this._dim);
+      pictures.forEach((picture, i) => all.set(picture, i * this._dim));
+      const out = take.space(8 * pictures.length);
+      core._x.ww_confidences(take.floats(query), take.floats(all), pictures.length, out);
+      return new Float64Array(core._bytes.slice(out, out + 8 * pictures.length).buffer);
+    });
   }
 
   /**

@@ -9,6 +9,8 @@
 #include <whatsit/labels.h>
 #include <whatsit/train.h>
 
+#include "../apps/library/background.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -475,4 +477,62 @@ int EXPORT(ww_head_known)(const wi_head *head, const float *embedding, size_t di
     bool none = false;
     const wi_status status = wi_head_known(head, embedding, dim, known, &none, &last);
     return status == WI_OK ? none : -(int)status;
+}
+
+/* ---- searches ---- */
+
+static background nouns; /* what else a picture might show; of the model that it was made with */
+
+/* From this confidence on a picture is shown. */
+double EXPORT(ww_search_least)(void)
+{
+    return BACKGROUND_LEAST;
+}
+
+/* Makes the background of a list of nouns (heads/nouns.txt), or takes the rows[n,dim] of one that was kept; the count of its
+ * rows, or a negative status. Their address: ww_background_rows, until the next one is made. */
+int EXPORT(ww_background_make)(wi_session *session, const wi_model *model, const char *list,
+                               size_t n_bytes)
+{
+    wi_label_list *labels = NULL;
+    wi_model_info info;
+    wi_status status = wi_model_get_info(model, &info, &last);
+    background_close(&nouns);
+    if (status == WI_OK)
+        status = wi_label_list_parse(list, n_bytes, &labels, &last);
+    nouns = (background){.dim = info.embedding_dim, .scale = info.logit_scale};
+    if (status == WI_OK)
+        status = background_embed_list(session, labels, &nouns, &last);
+    wi_label_list_close(&labels);
+    return status == WI_OK ? (int)nouns.n : -(int)status;
+}
+
+int EXPORT(ww_background_take)(const wi_model *model, const float *rows, size_t n)
+{
+    wi_model_info info;
+    const wi_status status = wi_model_get_info(model, &info, &last);
+    background_close(&nouns);
+    if (status != WI_OK)
+        return -(int)status;
+    const size_t n_bytes = n * info.embedding_dim * sizeof *rows;
+    float *copy = malloc(n_bytes + 1);
+    if (!copy)
+        return -(int)out_of_memory(n_bytes);
+    memcpy(copy, rows, n_bytes);
+    nouns =
+        (background){.rows = copy, .n = n, .dim = info.embedding_dim, .scale = info.logit_scale};
+    return (int)n;
+}
+
+const float *EXPORT(ww_background_rows)(void)
+{
+    return nouns.rows;
+}
+
+/* How sure it is that each picture shows what the query says: query[dim], pictures[n,dim], all of length 1; out[n], NaN
+ * without a background. */
+void EXPORT(ww_confidences)(const float *query, const float *pictures, size_t n, double *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = background_confidence(&nouns, query, pictures + i * nouns.dim);
 }

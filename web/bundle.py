@@ -11,7 +11,7 @@ PASSED_ON = re.compile(r"^export \{([^}]*)\} from '([^']+)';\n", re.M)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.M)
 LATER = re.compile(r"\(await import\('\./(\w+)\.js'\)\)")
 FOR_PAGES = {"whatsit.js", "lib/labels.js", "lib/list.js", "lib/modules.js", "lib/pixels.js", "lib/sniff.js"}  # what other pages import by itself
-APART = {"screen_new"}  # screens that lie by themselves: main.js does not load them before somebody goes there
+APART = {"screen_new", "screen_search"}  # screens that lie by themselves: main.js does not load them before somebody goes there
 WAITS = re.compile(r"^(?:const .* = )?await ", re.M)
 
 

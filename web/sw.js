@@ -5,11 +5,12 @@
 
 const VERSION = 'dev';
 const FILES = [
-  'index.html', 'app.css', 'later.css', 'manifest.webmanifest', 'whatsit.js', 'models.json',
+  'index.html', 'app.css', 'later.css', 'search.css', 'manifest.webmanifest', 'whatsit.js', 'models.json',
   'messages/de.json', 'messages/en.json', 'messages/es.json', 'messages/fr.json', 'messages/zh.json',
-  'app/db.js', 'app/describe.js', 'app/dom.js', 'app/early.js', 'app/engine.js', 'app/heads.js', 'app/local.js', 'app/main.js', 'app/photos.js',
+  'messages/search/de.json', 'messages/search/en.json', 'messages/search/es.json', 'messages/search/fr.json', 'messages/search/zh.json',
+  'app/db.js', 'app/describe.js', 'app/dom.js', 'app/early.js', 'app/engine.js', 'app/folders.js', 'app/heads.js', 'app/libraries.js', 'app/local.js', 'app/main.js', 'app/photos.js',
   'app/questions.js', 'app/recent.js', 'app/screen_albums.js', 'app/screen_camera.js', 'app/screen_heads.js', 'app/screen_more.js', 'app/screen_new.js',
-  'app/screen_photo.js', 'app/screen_teach.js', 'app/share.js', 'app/site.js', 'app/stage.js', 'app/text.js', 'app/words.js',
+  'app/screen_photo.js', 'app/screen_search.js', 'app/screen_teach.js', 'app/share.js', 'app/site.js', 'app/stage.js', 'app/text.js', 'app/words.js',
   'lib/download.js', 'lib/kept.js', 'lib/labels.js', 'lib/list.js', 'lib/modules.js', 'lib/odd.js', 'lib/pixels.js', 'lib/sha256.js', 'lib/sniff.js', 'lib/worker.js', 'lib/zip.js',
   'icons/icon.svg', 'icons/ui.svg',
 ];
@@ -136,7 +137,7 @@ async function answer(request, url) {
     }
   }
   /* label lists, head files, what the server lists: new when there is a network, old otherwise */
-  if (/\/(heads\/|v1\/(models|heads)(\/[^/]+)?$)/.test(url.pathname)) {
+  if (/\/(heads\/|v1\/(models|heads)(\/[^/]+)?$)/.test(url.pathname) && !url.pathname.includes('/v1/libraries/')) {
     const cached = await caches.match(request);
     if (cached && VERSION !== 'dev' && url.href.startsWith(address('heads/'))) return cached;
     try {

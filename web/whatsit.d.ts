@@ -194,6 +194,10 @@ export class Whatsit {
   ): Promise<HeadAnswers[]>;
   embed(what: string | Picture, options?: { signal?: AbortSignal }): Promise<Float32Array>;
   embed(what: (string | Picture)[], options?: { signal?: AbortSignal }): Promise<Float32Array[]>;
+  /** What else pictures might show, for `confidences`: from a list of nouns (heads/nouns.txt), or the rows that this gave for the same model. */
+  openBackground(from: { list: string } | { rows: Float32Array }): Promise<{ rows: Float32Array; least: number }>;
+  /** How sure it is, 0..1, that each picture (vectors of length 1) shows what the query says; worth showing from `least` on. */
+  confidences(query: Float32Array, embeddings: Float32Array[]): Promise<Float64Array>;
   makeHead(
     recipe: HeadRecipe,
     options?: { onprogress?(p: { done: number; total: number }): void; signal?: AbortSignal },

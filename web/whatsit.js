@@ -214,6 +214,17 @@ export class Whatsit {
     return (await this.classify(what, { signal })).embedding;
   }
 
+  /** What else pictures might show, for `confidences`: from a list of nouns (heads/nouns.txt), or the `rows` that this gave
+   *  for the same model. { rows, least }: a picture is worth showing from the confidence `least` on. */
+  openBackground({ list, rows }) {
+    return this.#line.ask('openBackground', { list, rows });
+  }
+
+  /** How sure it is, 0..1, that each picture shows what the words say, as `whatsit search` tells it. */
+  confidences(query, embeddings) {
+    return this.#line.ask('confidences', { query, embeddings });
+  }
+
   /** A head from words: { name, labels, templates, multi, source, licence, sensitivity }. */
   async makeHead(recipe, { onprogress, signal } = {}) {
     const info = await this.#line.ask('makeHead', { recipe }, { onprogress, signal });

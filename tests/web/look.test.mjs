@@ -14,7 +14,8 @@ const files = (folder) => readdirSync(folder).flatMap((name) => {
 const scripts = () => files(web).filter((file) => file.endsWith('.js'));
 
 const LANGUAGES = ['en', 'de', 'es', 'fr', 'zh'];
-const messagesOf = (code) => JSON.parse(readFileSync(path.join(web, `messages/${code}.json`), 'utf8'));
+/* Search brings texts of its own. */
+const messagesOf = (code) => Object.assign({}, ...['', 'search/'].map((part) => JSON.parse(readFileSync(path.join(web, `messages/${part}${code}.json`), 'utf8'))));
 
 test('every text is in the message file, and each is used', () => {
   const messages = Object.keys(messagesOf('en'));
@@ -29,7 +30,9 @@ test('every text is in the message file, and each is used', () => {
 test('five languages, each complete, with the same places for values', () => {
   const english = messagesOf('en');
   const places = (text) => (text.match(/\{\w*\}/g) ?? []).sort().join();
-  assert.deepEqual(readdirSync(path.join(web, 'messages')).sort(), LANGUAGES.map((code) => `${code}.json`).sort());
+  const named = LANGUAGES.map((code) => `${code}.json`);
+  assert.deepEqual(readdirSync(path.join(web, 'messages')).sort(), [...named, 'search'].sort());
+  assert.deepEqual(readdirSync(path.join(web, 'messages/search')).sort(), named.sort());
   for (const code of LANGUAGES) {
     const own = messagesOf(code);
     const forms = new Intl.PluralRules(code).resolvedOptions().pluralCategories;
@@ -54,7 +57,7 @@ for (const locale of ['de-CH', 'es-MX', 'fr-FR', 'zh-CN']) {
     const own = messagesOf(locale.slice(0, 2));
     await page.getByRole('heading', { name: own.what_is_it }).waitFor();
     await ask(page, sample('lighthouse.jpg'), own.choose_photo);
-    for (const route of ['photo', 'heads', 'new', 'teach', 'albums', 'more', 'about']) {
+    for (const route of ['photo', 'heads', 'new', 'teach', 'albums', 'search', 'more', 'about']) {
       await page.evaluate((hash) => (location.hash = hash), `#/${route}`);
       await page.waitForTimeout(300);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), route);

@@ -5,7 +5,7 @@ import test from 'node:test';
 import { accessible, ask, go, ready, sample, shoot, visit } from './kit.mjs';
 
 const SIZES = { small: [360, 640, true], phone: [390, 844, true], tablet: [820, 1180, true], desktop: [1440, 900, false] };
-const ROUTES = ['heads', 'head/weather', 'new', 'teach', 'albums', 'more', 'about'];
+const ROUTES = ['heads', 'head/weather', 'new', 'teach', 'albums', 'search', 'more', 'about'];
 
 for (const [size, [width, height, isMobile]] of Object.entries(SIZES)) {
   for (const colorScheme of ['light', 'dark']) {

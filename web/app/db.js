@@ -108,6 +108,12 @@ export async function addHistory(entry) {
 
 export async function clearEverything() {
   for (const store of Object.keys(STORES)) await clear(store).catch(() => {});
+  await new Promise((resolve) => { /* what folders.js keeps; another tab lets go of it when it is told */
+    const request = globalThis.indexedDB?.deleteDatabase('whatsit-folders');
+    if (!request) return resolve();
+    setTimeout(resolve, READ_WITHIN_MS);
+    return (request.onsuccess = request.onerror = resolve);
+  }).catch(() => {});
 }
 
 /* ---- other tabs ---- */

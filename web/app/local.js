@@ -24,6 +24,7 @@ export function clearLocal() {
   memory.clear();
   try {
     localStorage.clear();
+    sessionStorage.removeItem('photos_key');
   } catch {
     /* nothing was kept */
   }

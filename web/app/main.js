@@ -14,17 +14,18 @@ const ROUTES = {
   new: [async () => (await import('./screen_new.js')).newScreen, 'heads', 'new_head'],
   teach: [async () => (await import('./screen_teach.js')).teachScreen, 'heads', 'teach_photos'],
   albums: [async () => (await import('./screen_albums.js')).albumsScreen, 'albums', 'albums'],
+  search: [async () => (await import('./screen_search.js')).openSearch(), 'search', 'search'],
   more: [async () => (await import('./screen_more.js')).moreScreen, 'more', 'more'],
   about: [async () => (await import('./screen_more.js')).aboutScreen, 'more', 'about'],
 };
-const MOVED = { search: 'albums', history: 'albums' }; /* addresses of before */
+const MOVED = { history: 'albums' }; /* addresses of before */
 /* How long what is not needed for the first answer waits: after the model is open, and at the most. */
 const IDLE_AFTER_MS = 1500, IDLE_AT_LATEST_MS = 6000;
 /* A model from storage is open before anyone could read about it, and to write it would hold it up: the first number
  * that a browser puts into words takes it some 20 ms. */
 const SHOW_OPENING_AFTER_MS = 400;
-const TABS = ['photo', 'camera', 'heads', 'albums', 'more'];
-const APART = ['new']; /* not for every visitor: comes when it is gone to */
+const TABS = ['photo', 'camera', 'heads', 'albums', 'search', 'more'];
+const APART = ['new', 'search']; /* not for every visitor: comes when it is gone to */
 
 const main = document.getElementById('main');
 let leave = () => {};

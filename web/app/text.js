@@ -9,7 +9,7 @@ let plural = new Intl.PluralRules('en');
 let language = 'en';
 let locale = 'en'; /* for numbers and dates: the user's own, within that language */
 
-const read = async (code) => (await fetch(new URL(`../messages/${code}.json`, import.meta.url))).json();
+const read = async (code, part = '') => (await fetch(new URL(`../messages/${part}${code}.json`, import.meta.url))).json();
 
 export async function loadTexts(wanted = getLocal('language')) {
   const asked = [wanted, ...(navigator.languages ?? [navigator.language])].filter(Boolean);
@@ -19,6 +19,11 @@ export async function loadTexts(wanted = getLocal('language')) {
   plural = new Intl.PluralRules(language);
   texts = await read(language).catch(() => read('en'));
   document.documentElement.lang = language;
+}
+
+/* Those of a screen that comes with texts of its own, in the folder `part`. */
+export async function addTexts(part) {
+  Object.assign(texts, await read(language, `${part}/`).catch(() => read('en', `${part}/`)));
 }
 
 /* t('photos', { n: 2 }) takes 'photos.other', or 'photos' where there is but one form. */

@@ -216,6 +216,11 @@ const ops = {
 
   answer: ({ embedding, heads: ids, top }) => ids.map((id) => answerOf(id, embedding, top)),
 
+  /* Which rows go with `list` is the model's affair: who keeps them keeps its fingerprint. */
+  openBackground: ({ list, rows }) => ({ rows: session.openBackground({ list, rows }), least: core.searchLeast }),
+
+  confidences: ({ query, embeddings }) => session.confidences(query, embeddings),
+
   embedTexts: ({ texts }) => session.encodeTexts(texts).map(normalised),
 
   makeHead({ recipe }, { report, isStopped }) {
