@@ -163,5 +163,5 @@ says pizza "$in/$name/bin/whatsit" "$in/pizza.jpg" --labels pizza,dog --top 1
 says pizza "$in/example" "$in/$name/share/whatsit/models/whatsit-nano.gguf" "$in/pizza.jpg" pizza dog
 stranger "$in/$name/bin/whatsit" index "$in/photos"
 says pizza.jpg "$in/$name/bin/whatsit" search pizza --top 1
-says --listen "$in/$name/bin/whatsit" serve --help
+says --listen "$in/$name/bin/whatsit" serve --help >/dev/null
 echo "$folder/$name.tar.xz: $(du -h "$folder/$name.tar.xz" | cut -f1), $(find "$libraries" -type f | wc -l) libraries beside the program, $(wc -l <"$work/archives") inside"
