@@ -638,7 +638,7 @@ wi_status catalog_has_videos(catalog *cat, int64_t model, bool *out, wi_error *e
 
 /* ---- one content ---- */
 
-/* "/home/ann/Pictures" -> 10: what stands before the folder's own name. */
+/* "/data/ann/Pictures" -> 10: what stands before the folder's own name. */
 static size_t above(const char *root)
 {
     const char *slash = strrchr(root, '/');
