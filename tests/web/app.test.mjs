@@ -67,7 +67,6 @@ test('a tap asks about a part of the picture, and the whole comes back; by keybo
   await accessible(page, 'part');
   const mark = await page.locator('.mark').boundingBox();
   assert.ok(Math.abs(mark.width - mark.height) < 2, JSON.stringify(mark));
-  const widthOfMark = () => page.evaluate(() => document.querySelector('.mark').offsetWidth);
   await page.getByRole('button', { name: 'Larger' }).click();
   await page.waitForFunction((width) => document.querySelector('.mark').offsetWidth > 1.2 * width, mark.width);
   await page.getByRole('button', { name: 'Smaller' }).click();
@@ -79,7 +78,6 @@ test('a tap asks about a part of the picture, and the whole comes back; by keybo
   for (const by of [0.1, 0.2, 0.3]) await touch('touchMove', [0.5 - by, 0.3], [0.5 + by, 0.3]);
   await touch('touchEnd');
   await page.waitForFunction((width) => Math.abs(document.querySelector('.mark').offsetWidth - 0.6 * width) < 0.08 * width, box.width);
-  assert.ok(await widthOfMark() > 1.2 * mark.width);
   assert.equal(await page.evaluate(() => visualViewport.scale), 1);
   await page.getByRole('button', { name: 'Whole photo' }).click();
   await page.waitForFunction((text) => document.querySelector('.hero .card-body').innerText === text, whole);
@@ -404,6 +402,7 @@ test('cells of a spreadsheet are pasted as text, although they come as a picture
   const { page } = await visit(t);
   await ready(page);
   await go(page, 'new');
+  await page.getByLabel('Labels').waitFor();
   await page.evaluate(async () => {
     const canvas = Object.assign(document.createElement('canvas'), { width: 40, height: 40 });
     canvas.getContext('2d').fillRect(0, 0, 40, 40);

@@ -146,6 +146,7 @@ const SAYS = {
   'no SIMD': [{ site: both('WebAssembly.validate = () => false;') }, /too old: it has no WebAssembly SIMD/],
   'a policy without wasm-unsafe-eval': [{ serve: { csp: CSP } }, /host forbids WebAssembly/],
   'the worker cannot be loaded': [{ route: (context) => context.route(/lib\/worker\.js/, (route) => route.abort()) }, /could not be started/],
+  'no workers at all': [{ site: { page: 'delete globalThis.Worker;' } }, /could not be started/],
   'no module of the core': [{ route: (context) => context.route(/\.wasm/, (route) => route.fulfill({ status: 404 })) }, /being updated/],
   'no model, and a page in place of what is missing': [{ serve: { missing: 'index.html' }, site: { edit: (folder) => rm(path.join(folder, 'models.json')) } }, /This site has no model/],
 };
@@ -164,6 +165,15 @@ test('says so: the app itself does not arrive, or the page is opened as a file',
   await other.getByText('A part of the app did not arrive. Reload the page.').waitFor();
   await page.goto(`file://${path.join(SITE, 'index.html')}`);
   await page.getByText('Browsers do not run this page from a file.').waitFor();
+});
+
+test('says so: the lists did not arrive', async (t) => {
+  const { page, errors } = await visitor(t, { route: (context) => context.route(/heads\/index\.json/, (route) => route.fulfill({ status: 404 })) });
+  await settled(page);
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByText('Choose a photo', { exact: true }).first().click()]);
+  await chooser.setFiles(sample('pizza.jpg'));
+  await page.locator('.hero').getByText('This site is being updated').waitFor();
+  assert.deepEqual(errors, []);
 });
 
 test('without storage your own list works until the page is left, and says so', async (t) => {
@@ -225,6 +235,17 @@ test('two tabs lose nothing: a name is taken once, and each sees what the other 
   await other.getByText('There is a list of that name.').first().waitFor();
   await other.evaluate(() => (location.hash = '#/head/same%20name'));
   await other.getByText('flower').waitFor();
+  /* what one removes, the other asks no more */
+  const errors = [];
+  other.on('pageerror', (error) => errors.push(error.message));
+  await other.getByRole('button', { name: 'Ask this' }).click();
+  await askFor(other);
+  await other.waitForFunction(() => document.querySelectorAll('.card .said').length === 2);
+  await page.evaluate(() => (location.hash = '#/head/same%20name'));
+  await page.getByRole('button', { name: 'Remove', exact: true }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
+  await other.waitForFunction(() => document.querySelectorAll('.card .said').length === 1);
+  assert.deepEqual(errors, []);
 });
 
 test('two tabs: each switches a question on, and both stay on', async (t) => {

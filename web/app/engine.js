@@ -38,14 +38,19 @@ async function choose() {
   engine.model = model;
   const isLarge = model.n_bytes > ASK_ABOVE_BYTES || navigator.connection?.saveData;
   if (isHeld() || (isLarge && !(await isKept(model)))) throw refusal('asking');
-  change({ phase: 'loading' });
+  if (engine.phase !== 'failed') change({ phase: 'loading' }); /* without a worker it has failed by now */
   return model;
 }
 
 function takeWorker() {
   const worker = globalThis.earlyWorker; /* used once */
   delete globalThis.earlyWorker;
-  return worker && !worker.hasFailed ? worker : globalThis.startWorker?.();
+  if (worker && !worker.hasFailed) return worker;
+  try {
+    return globalThis.startWorker?.();
+  } catch {
+    throw refusal('worker'); /* a browser without workers */
+  }
 }
 
 /* Parts of two versions of the site met: the host is being updated. */

@@ -189,6 +189,9 @@ db.onTold(async (what) => {
   const own = await db.all('heads').catch(() => null);
   if (!own) return;
   for (const old of heads.own) drop(old.name);
+  heads.own = own;
+  const chosen = heads.chosen.filter(find); /* one of them may be gone */
+  heads.chosen = chosen.length ? chosen : [heads.everyday].filter(Boolean);
   takeOwn(own);
 });
 

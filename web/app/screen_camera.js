@@ -115,7 +115,12 @@ export function cameraScreen(main) {
 
   /* Torch and zoom where the camera has them. */
   function offerExtras() {
-    const can = track()?.getCapabilities?.() ?? {};
+    let can = {};
+    try {
+      can = track()?.getCapabilities?.() ?? {};
+    } catch {
+      /* then it offers none */
+    }
     light.hidden = !can.torch;
     light.setAttribute('aria-pressed', 'false');
     zoom.hidden = !(can.zoom?.max > can.zoom?.min);

@@ -4,11 +4,10 @@ import { engine, whatsit } from './engine.js';
 import * as heads from './heads.js';
 import { answer, closeCurrent, lookAt, lookAtAll, openMany, openPhoto, photos, remember, reopen, save, topOf } from './photos.js';
 import { countUse, isCounted, offered, question } from './questions.js';
-import { share, textOf } from './share.js';
 import { at } from './site.js';
 import { makeStage } from './stage.js';
 import { t } from './text.js';
-import { others, said, spoken, verdict } from './words.js';
+import { others, said, spoken, textOf, verdict } from './words.js';
 import { firstName } from '../lib/list.js';
 import { decodeLarge, LARGEST_MEGAPIXELS } from '../lib/pixels.js';
 
@@ -58,7 +57,10 @@ function tellFailed(failed) {
   const [[file, error] = []] = failed;
   if (failed.length === 0) toast(t('not_kept'), { bad: true });
   else if (failed.length === 1) toast(file.name ? `${file.name}: ${errorText(error)}` : errorText(error), { bad: true });
-  else toast(t('many_failed', { n: failed.length, names: failed.slice(0, 3).map(([one]) => one.name).join(', ') + (failed.length > 3 ? ', …' : '') }), { bad: true });
+  else {
+    const names = [...new Set(failed.map(([one]) => one.name))];
+    toast(t('many_failed', { n: failed.length, names: names.slice(0, 3).join(', ') + (names.length > 3 ? ', …' : '') }), { bad: true });
+  }
   photos.isFull = false;
 }
 
@@ -242,6 +244,14 @@ function cardFor(photo, name, { hero = false, onanswer = () => {}, where }) {
   return { card, refresh };
 }
 
+const shareCard = async (...what) => {
+  try {
+    await (await import('./share.js')).share(...what);
+  } catch {
+    toast(t('not_loaded'), { bad: true });
+  }
+};
+
 /* What can be done with the first answer. */
 function actions(photo, { verdict: now, result, head, near, refresh }, where) {
   const name = heads.heads.chosen[0];
@@ -249,7 +259,7 @@ function actions(photo, { verdict: now, result, head, near, refresh }, where) {
   return [
     now.label && button(t('where'), () => where(name, result.answers[0].label), { kind: 'small', name: 'eye' }),
     head.kind !== 'linear' && button(t(now.sure === 'sure' ? 'wrong' : 'teach'), () => teach(photo, name, near, refresh), { kind: 'small', name: 'teach' }),
-    button(t('share'), () => share(photo, title, now), { kind: 'small', name: 'share' }),
+    button(t('share'), () => shareCard(photo, title, now), { kind: 'small', name: 'share' }),
     button(t('copy'), () => copy(textOf(title, now)), { kind: 'small', name: 'copy' }),
     button(t(photo.isSaved ? 'saved' : 'save'), () => save(photo, !photo.isSaved).catch(() => toast(t('not_kept'), { bad: true })),
       { kind: 'small', name: 'star', 'aria-pressed': String(Boolean(photo.isSaved)) }),
@@ -326,7 +336,7 @@ function view(photo) {
     h('h1', { class: 'unseen' }, t('answers')),
     h('div', { class: 'photo-side' }, stage.element, heatNote, stripNow),
     h('div', { class: 'answer-side' }, partBar, tools, cards, chips,
-      h('div', { class: 'row photo-actions' },
+      h('div', { class: 'row photo-actions side-scroll' },
         fileButton(t('another_photo'), take, { kind: 'small', name: 'photo', accept: PICTURES, multiple: true }),
         takeButton('small')), recent));
   let shownKey = '';
@@ -390,6 +400,7 @@ function view(photo) {
       words = null;
     }
     const [first, ...rest] = heads.heads.chosen;
+    if (!first) return fill(hero, h('p', { class: 'wait', role: 'alert' }, t('being_updated'))); /* the host lacks its lists */
     const made = cardFor(photo, first, { hero: true, where, onanswer: (found) => {
       lastHero = found;
       drawTools();
@@ -397,7 +408,7 @@ function view(photo) {
     } });
     hero.replaceWith(made.card);
     hero = made.card;
-    const more = [...rest, ...photo.asked].map((name) => cardFor(photo, name, { where }));
+    const more = [...rest, ...photo.asked].filter(heads.find).map((name) => cardFor(photo, name, { where }));
     fill(cards, more.map(({ card }) => card), words?.card);
     fill(partBar, photo.part && [h('span', {}, t('about_part')),
       button(t('part_smaller'), () => stage.resize(1 / PART_STEP), { kind: 'round small', name: 'minus' }), button(t('part_larger'), () => stage.resize(PART_STEP), { kind: 'round small', name: 'plus' }),

@@ -1,10 +1,9 @@
-/* An answer to hand on: as a line of text, and as a picture with the words on it. */
+/* An answer to hand on as a picture with the words on it; loaded when somebody does. */
 import { download, toast } from './dom.js';
 import { t } from './text.js';
+import { textOf } from './words.js';
 
 const WIDTH = 1080, HEIGHT = 1350, EDGE = 72;
-
-export const textOf = (question, { text, why }) => [question, why && text === t('cant_tell') ? `${text}. ${why}` : text].join(' ');
 
 function lines(context, text, width) {
   const rows = [];

@@ -60,3 +60,6 @@ export function others(result, { sure }, most = 5) {
 }
 
 export const spoken = (question, { text, why }) => `${question} ${text}. ${why}`.trim();
+
+/* An answer to hand on, as a line of text. */
+export const textOf = (question, { text, why }) => [question, why && text === t('cant_tell') ? `${text}. ${why}` : text].join(' ');
