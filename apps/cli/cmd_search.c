@@ -457,13 +457,10 @@ static wi_status add_in_words(searching *s, wi_index_hit *hits, size_t *n, float
 {
     wi_status status = WI_OK;
     const size_t n_seen = *n;
+    cli_in_words_leave_out(&s->in_words, hits, n_seen);
     for (size_t i = 0; i < s->in_words.n && status == WI_OK; i++) {
         const uint64_t row = s->in_words.hits[i].row;
-        size_t at = 0;
-        while (at < n_seen && hits[at].row != row) {
-            at++;
-        }
-        if (at < n_seen || row >= (uint64_t)s->library.model.n_rows) {
+        if (s->in_words.left_out[i] || row >= (uint64_t)s->library.model.n_rows) {
             continue;
         }
         status = wi_index_row(s->library.index, row, photo, error);

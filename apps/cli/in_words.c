@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* What is shown is some tens of photos, the best by the model. */
-enum { MOST = 2000 };
+/* What is shown is some tens of photos, the best by the model; of more than these, those whose sentence says least else. */
+enum { MOST = 20000 };
 
 /* Without these the others mean the same, and sentences of a picture begin with many of them. */
 static bool is_little(const char *word, size_t n)
@@ -93,19 +93,39 @@ int cli_in_words_find(cli_app *app, const cli_library *library, const char *word
     if (out->n > 1) {
         qsort(out->hits, out->n, sizeof *out->hits, by_row);
     }
-    return CLI_OK;
+    out->left_out = calloc(out->n + 1, sizeof *out->left_out);
+    if (!out->left_out) {
+        cli_error(app, "out of memory");
+    }
+    return out->left_out ? CLI_OK : CLI_FAILED;
+}
+
+static const described_hit *find_row(const cli_in_words *found, uint64_t row)
+{
+    const described_hit wanted = {.row = row};
+    return found->n > 0 ? bsearch(&wanted, found->hits, found->n, sizeof *found->hits, by_row)
+                        : NULL;
 }
 
 const char *cli_in_words_of(const cli_in_words *found, uint64_t row)
 {
-    const described_hit wanted = {.row = row};
-    const described_hit *hit =
-        found->n > 0 ? bsearch(&wanted, found->hits, found->n, sizeof *found->hits, by_row) : NULL;
+    const described_hit *hit = find_row(found, row);
     return hit ? hit->text : NULL;
+}
+
+void cli_in_words_leave_out(cli_in_words *found, const wi_index_hit *hits, size_t n_hits)
+{
+    for (size_t i = 0; i < n_hits; i++) {
+        const described_hit *hit = find_row(found, hits[i].row);
+        if (hit) {
+            found->left_out[hit - found->hits] = true;
+        }
+    }
 }
 
 void cli_in_words_close(cli_in_words *found)
 {
     described_free_hits(found->hits, found->n);
+    free(found->left_out);
     *found = (cli_in_words){0};
 }

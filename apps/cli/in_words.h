@@ -7,7 +7,8 @@
 #include "photo_library.h"
 
 typedef struct cli_in_words {
-    described_hit *hits; /* sorted by row */
+    described_hit *hits; /* [n] sorted by row */
+    bool *left_out;      /* [n] */
     size_t n;
 } cli_in_words;
 
@@ -18,6 +19,8 @@ int cli_in_words_find(cli_app *app, const cli_library *library, const char *word
                       const cli_list *without, cli_in_words *out);
 /* The sentence of a row that was found; NULL: it was not. */
 const char *cli_in_words_of(const cli_in_words *found, uint64_t row);
+/* Marks those that are among hits. */
+void cli_in_words_leave_out(cli_in_words *found, const wi_index_hit *hits, size_t n_hits);
 void cli_in_words_close(cli_in_words *found);
 
 #endif

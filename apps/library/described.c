@@ -186,21 +186,3 @@ void described_free_hits(described_hit *hits, size_t n)
     }
     free(hits);
 }
-
-wi_status described_of(catalog *cat, int64_t model, uint64_t row, char **out, wi_error *error)
-{
-    db_result result = {0};
-    const db_value values[] = {db_int(model), db_int((int64_t)row)};
-    wi_status status =
-        run(cat,
-            "SELECT text FROM sentence WHERE rowid = (SELECT content FROM vector WHERE"
-            " model = $1 AND row = $2)",
-            values, 2, &result, error);
-    *out = NULL;
-    if (status == WI_OK && result.n_rows > 0) {
-        *out = take_bytes(db_cell(&result, 0, 0));
-        status = *out ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
-    }
-    db_result_free(&result);
-    return status;
-}

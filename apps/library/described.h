@@ -40,7 +40,5 @@ typedef struct described_hit {
 wi_status described_find(catalog *cat, int64_t model, const char *match, size_t most,
                          described_hit **out, size_t *n, wi_error *error);
 void described_free_hits(described_hit *hits, size_t n);
-/* What is said of the photo of a row; NULL: nothing. The caller frees. Something was described. */
-wi_status described_of(catalog *cat, int64_t model, uint64_t row, char **out, wi_error *error);
 
 #endif
