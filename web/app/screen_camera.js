@@ -16,10 +16,13 @@ const STILL_MS = 2500; /* no new frame for so long: something has taken the came
 
 async function openCamera(facing) {
   if (!navigator.mediaDevices?.getUserMedia) throw new DOMException('', 'NotSupportedError');
-  return navigator.mediaDevices.getUserMedia({
-    audio: false,
-    video: { facingMode: facing, width: { ideal: 1920 }, height: { ideal: 1080 } },
-  });
+  const ask = (video) => navigator.mediaDevices.getUserMedia({ audio: false, video });
+  try {
+    return await ask({ facingMode: facing, width: { ideal: 1920 }, height: { ideal: 1080 } });
+  } catch (error) {
+    if (error.name !== 'OverconstrainedError') throw error;
+    return ask(true); /* some devices take a wish for a demand */
+  }
 }
 
 function refusal(error) {
