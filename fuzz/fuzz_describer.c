@@ -39,7 +39,7 @@ static void search(wi_session *session, const wi_tower_facts *p, wi_sight_shape 
     wi_beam_run(beam, &how, 1, out, &n_out);
     for (size_t i = 0; i < n_out; i++) {
         char text[64];
-        require(out[i].n_tokens < p->context_length);
+        require(out[i].n_tokens <= p->context_length); /* the last one is never stepped to */
         for (size_t j = 0; j < out[i].n_tokens; j++)
             require(out[i].tokens[j] >= 0 && (uint32_t)out[i].tokens[j] < p->vocabulary_size);
         require(wi_spell(spelling, out[i].tokens, out[i].n_tokens, text, sizeof text) <
