@@ -32,7 +32,9 @@ def embed_column(contents: Iterator[pd.Series]) -> Iterator[pd.Series]:
 
 def main(folder, out, workers=2, udf=False):
     builder = SparkSession.builder.appName("whatsit").config("spark.sql.execution.arrow.maxRecordsPerBatch", "64")
-    builder = builder.config("spark.sql.files.maxPartitionBytes", str(32 << 20)).config("spark.ui.enabled", "false")
+    # A partition is 32 MB of pictures; Spark would count each as 4 MB at least, and give a task eight of them.
+    builder = builder.config("spark.sql.files.maxPartitionBytes", str(32 << 20)).config("spark.sql.files.openCostInBytes", "65536")
+    builder = builder.config("spark.ui.enabled", "false")
     if "SPARK_ENV_LOADED" not in os.environ:  # by hand, not by spark-submit: this machine, four tries a task
         builder = builder.master(f"local[{workers},4]")
     spark = builder.getOrCreate()
