@@ -24,7 +24,7 @@ def main(folder, out, workers=2, scheduler=None):
     paths = sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
     cluster = scheduler or LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
     with Client(cluster) as client:
-        listed = client.scatter(paths, broadcast=True)
+        [listed] = client.scatter([paths], broadcast=True)  # one thing, not as many as there are pictures
         tasks = client.map(embed_part, range(-(-len(paths) // PART_SIZE)), paths=listed, out=out, retries=3, pure=False)
         counts = client.gather(tasks)
     print({key: sum(part[key] for part in counts) for key in ("n_in", "n_out", "n_bad", "skipped")})
