@@ -4,6 +4,7 @@
 #
 #     tools/wheel.sh BUILD PYTHON
 set -eu
+umask 022 # folders have their modes in the archive
 build=$(realpath -m "$1")
 python=$2
 root=$(cd "$(dirname "$0")/.." && pwd)
