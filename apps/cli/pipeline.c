@@ -158,6 +158,9 @@ size_t cli_pipeline_take(cli_pipeline *p, size_t max, const cli_item **items)
     return n;
 }
 
+/* After Ctrl-C: what its workers may still use stays until the process has ended, known to whoever looks for leaks. */
+static cli_pipeline *volatile left_behind;
+
 void cli_pipeline_close(cli_pipeline **pipeline)
 {
     cli_pipeline *p = *pipeline;
@@ -179,6 +182,7 @@ void cli_pipeline_close(cli_pipeline **pipeline)
     }
     *pipeline = NULL;
     if (cli_interrupted() && p->n_workers > 0) {
+        left_behind = p;
         return;
     }
     pthread_cond_destroy(&p->changed);
