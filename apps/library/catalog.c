@@ -127,16 +127,20 @@ void catalog_close(catalog **cat)
 
 /* ---- copies of cells ---- */
 
+char *catalog_take_text(const db_value *value)
+{
+    char *text = malloc(value->n_bytes + 1);
+    if (text) {
+        memcpy(text, value->bytes ? value->bytes : "", value->n_bytes);
+        text[value->n_bytes] = '\0';
+    }
+    return text;
+}
+
 /* A path: bytes without NUL. NULL when memory is out. */
 static char *take_path(const db_result *result, size_t row, size_t column)
 {
-    const db_value *value = db_cell(result, row, column);
-    char *path = malloc(value->n_bytes + 1);
-    if (path) {
-        memcpy(path, value->bytes ? value->bytes : "", value->n_bytes);
-        path[value->n_bytes] = '\0';
-    }
-    return path;
+    return catalog_take_text(db_cell(result, row, column));
 }
 
 static db_value path_value(const char *path)
@@ -715,6 +719,13 @@ wi_status catalog_seen_of(catalog *cat, int64_t model, const uint8_t sha[CATALOG
                         " file.root LEFT JOIN vector ON vector.model = $1 AND vector.content ="
                         " content.id AND at_ms = -1 WHERE sha = $2 ORDER BY file.path",
                    values, out, error);
+}
+
+void catalog_hex(const uint8_t sha[CATALOG_SHA_BYTES], char hex[2 * CATALOG_SHA_BYTES + 1])
+{
+    for (size_t i = 0; i < CATALOG_SHA_BYTES; i++) {
+        snprintf(hex + 2 * i, 3, "%02x", sha[i]);
+    }
 }
 
 void catalog_free_seen(catalog_seen *seen)

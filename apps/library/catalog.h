@@ -173,6 +173,8 @@ wi_status catalog_seen_at(catalog *cat, int64_t model, int64_t row, catalog_seen
 wi_status catalog_seen_of(catalog *cat, int64_t model, const uint8_t sha[CATALOG_SHA_BYTES],
                           catalog_seen *out, wi_error *error);
 void catalog_free_seen(catalog_seen *seen);
+/* The hash as it is written, by which a photo is asked for. */
+void catalog_hex(const uint8_t sha[CATALOG_SHA_BYTES], char hex[2 * CATALOG_SHA_BYTES + 1]);
 
 typedef struct catalog_counts {
     int64_t files, contents, unreadable, with_vector;

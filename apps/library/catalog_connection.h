@@ -6,6 +6,8 @@
 #include "catalog.h"
 
 db_connection *catalog_connection(catalog *cat);
+/* A cell's bytes with a zero behind; the caller frees. NULL: memory is out. */
+char *catalog_take_text(const db_value *value);
 /* Commits when status is WI_OK, else takes everything back. */
 wi_status catalog_end(catalog *cat, wi_status status, wi_error *error);
 

@@ -58,17 +58,6 @@ wi_status described_count(catalog *cat, int64_t *n, wi_error *error)
     return status;
 }
 
-/* A cell's bytes with a zero behind; NULL when memory is out. */
-static char *take_bytes(const db_value *value)
-{
-    char *out = malloc(value->n_bytes + 1);
-    if (out) {
-        memcpy(out, value->bytes ? value->bytes : "", value->n_bytes);
-        out[value->n_bytes] = '\0';
-    }
-    return out;
-}
-
 wi_status described_missing(catalog *cat, int64_t model, const char *by, described_photo **out,
                             size_t *n, wi_error *error)
 {
@@ -85,8 +74,8 @@ wi_status described_missing(catalog *cat, int64_t model, const char *by, describ
     *out = calloc(result.n_rows + 1, sizeof **out);
     bool good = *out != NULL;
     for (size_t i = 0; i < result.n_rows && good && status == WI_OK; i++) {
-        (*out)[i] =
-            (described_photo){db_cell_int(&result, i, 0), take_bytes(db_cell(&result, i, 1))};
+        (*out)[i] = (described_photo){db_cell_int(&result, i, 0),
+                                      catalog_take_text(db_cell(&result, i, 1))};
         good = (*out)[i].path != NULL;
         *n += good;
     }
@@ -163,7 +152,7 @@ wi_status described_find(catalog *cat, int64_t model, const char *match, size_t 
     bool good = *out != NULL;
     for (size_t i = 0; i < result.n_rows && good && status == WI_OK; i++) {
         (*out)[i] = (described_hit){(uint64_t)db_cell_int(&result, i, 0),
-                                    take_bytes(db_cell(&result, i, 1))};
+                                    catalog_take_text(db_cell(&result, i, 1))};
         good = (*out)[i].text != NULL;
         *n += good;
     }

@@ -630,7 +630,7 @@ static json_t *photos_json(const srv_photo *photos, size_t n)
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
         char hex[65];
-        srv_photo_id(&photos[i].seen, hex);
+        catalog_hex(photos[i].seen.sha, hex);
         json_array_append_new(list, hit_json(hex, photos[i].score, photos[i].confidence,
                                              srv_photo_json(&photos[i].seen)));
     }

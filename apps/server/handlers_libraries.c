@@ -54,13 +54,6 @@ json_t *srv_photo_json(const catalog_seen *seen)
                      (json_int_t)seen->n_places);
 }
 
-void srv_photo_id(const catalog_seen *seen, char hex[65])
-{
-    for (size_t i = 0; i < CATALOG_SHA_BYTES; i++) {
-        snprintf(hex + 2 * i, 3, "%02x", seen->sha[i]);
-    }
-}
-
 /* ---- what there is ---- */
 
 static const char *const no_names[] = {NULL};
@@ -145,7 +138,7 @@ void srv_handle_photo(srv_request *request, srv_response *response)
     catalog_seen seen = {.row = -1};
     if (find_photo(request, model_names, &seen, response)) {
         char hex[65];
-        srv_photo_id(&seen, hex);
+        catalog_hex(seen.sha, hex);
         srv_json(response, 200, json_pack("{s:s,s:o}", "id", hex, "meta", srv_photo_json(&seen)));
     }
     catalog_free_seen(&seen);
@@ -233,7 +226,7 @@ static void answer_small(srv_request *request, uint32_t size_px, srv_response *r
     if (!find_photo(request, no_names, &seen, response)) {
         return;
     }
-    srv_photo_id(&seen, hex);
+    catalog_hex(seen.sha, hex);
     snprintf(etag, sizeof etag, "%s-%u", hex, (unsigned)size_px);
     /* Of a photo that was deleted nothing is shown any more, also what is kept of it. */
     if (srv_library_file(&seen, &fd, &n_bytes, &error) != WI_OK) {

@@ -7,8 +7,6 @@
 
 /* The library of that name, if the asker may see it; borrowed. NULL: response says why not. */
 srv_library *srv_read_library(const srv_request *request, const char *name, srv_response *response);
-/* By which a photo is asked for: the hash of its file. */
-void srv_photo_id(const catalog_seen *seen, char hex[65]);
 /* What is known of it. Its path begins with the folder that was indexed: where that lies is nobody's affair. */
 json_t *srv_photo_json(const catalog_seen *seen);
 

@@ -64,9 +64,7 @@ static bool path_of(const srv_thumbnails *t, const uint8_t sha[CATALOG_SHA_BYTES
                     char path[PATH_BYTES])
 {
     char hex[2 * CATALOG_SHA_BYTES + 1];
-    for (size_t i = 0; i < CATALOG_SHA_BYTES; i++) {
-        snprintf(hex + 2 * i, 3, "%02x", sha[i]);
-    }
+    catalog_hex(sha, hex);
     const int n =
         snprintf(path, PATH_BYTES, "%s/%.2s/%s-%u.jpg", t->folder, hex, hex, (unsigned)size_px);
     return n > 0 && n < PATH_BYTES - 40; /* and room for what is being written */

@@ -1,13 +1,13 @@
 /* Search over the photos of the machine that delivers the app: words, a photo, a grid, one photo large, a list of what was chosen. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import test from 'node:test';
 import { PHONE } from './browser.mjs';
 import { accessible, go, sample, SAMPLES, shoot, SITE, visit } from './kit.mjs';
+import { serveWhatsit } from './server.mjs';
 
 const { WHATSIT, WHATSIT_TEST_MODEL: MODEL } = process.env;
 
@@ -23,22 +23,8 @@ async function home(t) {
   return { folder, photos, env };
 }
 
-/* { url, close }, as the tests' static host is. */
-async function serve({ folder, env }, ...options) {
-  const server = spawn(WHATSIT, ['serve', '--listen', '127.0.0.1:0', '--model', MODEL, '--web', SITE, '--db', path.join(folder, 'store.db'),
-    '--library', 'photos', ...options], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-  const ended = new Promise((resolve) => server.on('exit', resolve));
-  const said = [];
-  let url;
-  for await (const line of createInterface({ input: server.stderr })) {
-    said.push(line);
-    url = /http:\/\/[\w.:[\]]+/.exec(line)?.[0];
-    if (url) break;
-  }
-  assert.ok(url, said.join('\n'));
-  server.stderr.resume();
-  return { url: `${url}/`, close: () => server.kill() && ended };
-}
+const serve = ({ folder, env }, ...options) =>
+  serveWhatsit(['--web', SITE, '--db', path.join(folder, 'store.db'), '--library', 'photos', ...options], env);
 
 const search = async (page, words) => {
   await page.getByRole('searchbox').fill(words);

@@ -1,14 +1,14 @@
 /* The app delivered by `whatsit serve`, which also makes heads where the device cannot. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import test from 'node:test';
 import { accessible, ask, ready, root, sample, shoot, topLabel, visit } from './kit.mjs';
+import { serveWhatsit } from './server.mjs';
 
-const { WHATSIT, CORE, WHATSIT_TEST_MODEL: MODEL } = process.env;
+const { CORE, WHATSIT_TEST_MODEL: MODEL } = process.env;
 
 async function scratch(t) {
   const folder = await mkdtemp(path.join(tmpdir(), 'whatsit-served-'));
@@ -21,22 +21,7 @@ function makeSite(folder, ...args) {
   return folder;
 }
 
-/* { url, close } of a server of its own; made as the tests' static host is, so that a visit can have it. */
-async function serve(folder, site) {
-  const server = spawn(WHATSIT, ['serve', '--listen', '127.0.0.1:0', '--model', MODEL, '--web', site, '--db', path.join(folder, 'heads.db')],
-    { stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = new Promise((resolve) => server.on('exit', resolve));
-  const said = [];
-  let url;
-  for await (const line of createInterface({ input: server.stderr })) {
-    said.push(line);
-    url = /http:\/\/[\w.:[\]]+/.exec(line)?.[0];
-    if (url) break;
-  }
-  assert.ok(url, said.join('\n'));
-  server.stderr.resume();
-  return { url: `${url}/`, close: () => server.kill() && ended };
-}
+const serve = (folder, site) => serveWhatsit(['--web', site, '--db', path.join(folder, 'heads.db')]);
 
 /* The same network, which says that it has no text tower: whoever trims a model for phones keeps its fingerprint. */
 async function withoutText(folder) {

@@ -1,8 +1,11 @@
-/* A static host for the tests: the headers that `whatsit serve` gives, byte ranges, and the mishaps
+/* Hosts for the tests: `whatsit serve`, and a static one with the headers that `whatsit serve` gives, byte ranges, and the mishaps
  * of networks on request. It keeps a list of what was asked. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createReadStream, promises as fs } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.mjs': 'text/javascript; charset=utf-8',
@@ -77,4 +80,21 @@ export async function serveSite(folder, { isolate = true, port = 0, pack = false
     server.close(resolve);
   });
   return site;
+}
+
+/* `whatsit serve` with these options, on a port of its own: { url, close }, as the static host's. */
+export async function serveWhatsit(options, env = process.env) {
+  const server = spawn(process.env.WHATSIT, ['serve', '--listen', '127.0.0.1:0', '--model', process.env.WHATSIT_TEST_MODEL, ...options],
+    { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise((resolve) => server.on('exit', resolve));
+  const said = [];
+  let url;
+  for await (const line of createInterface({ input: server.stderr })) {
+    said.push(line);
+    url = /http:\/\/[\w.:[\]]+/.exec(line)?.[0];
+    if (url) break;
+  }
+  assert.ok(url, said.join('\n'));
+  server.stderr.resume();
+  return { url: `${url}/`, close: () => server.kill() && ended };
 }
