@@ -1,6 +1,7 @@
 /* Invariant: one thread at a time works (is_working), and it alone uses what is open; the others wait. Whoever waits
  * while nobody works takes the next batch, its own picture in it or not. */
 #include "describer.h"
+#include "../store/wait.h"
 #include "clock.h"
 #include "fair.h"
 #include <pthread.h>
@@ -55,7 +56,6 @@ struct srv_describer {
 wi_status srv_describer_open(const srv_describer_options *options, srv_describer **out,
                              wi_error *error)
 {
-    pthread_condattr_t monotonic;
     srv_describer *d = calloc(1, sizeof *d);
     if (d) {
         d->waiting = srv_fair_open(QUANTUM_MS, 1);
@@ -66,10 +66,7 @@ wi_status srv_describer_open(const srv_describer_options *options, srv_describer
     }
     d->options = *options;
     pthread_mutex_init(&d->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    store_cond_init(&d->changed);
     *out = d;
     return WI_OK;
 }
@@ -267,11 +264,7 @@ static size_t n_waiting(const srv_describer *d)
 
 static void wait_a_little(srv_describer *d)
 {
-    struct timespec when;
-    clock_gettime(CLOCK_MONOTONIC, &when);
-    when.tv_nsec += LOOK_MS * 1000000L;
-    when.tv_sec += when.tv_nsec / 1000000000L;
-    when.tv_nsec %= 1000000000L;
+    const struct timespec when = store_in_ms(LOOK_MS);
     pthread_cond_timedwait(&d->changed, &d->mutex, &when);
 }
 

@@ -1,6 +1,7 @@
 /* Invariant: one thread at a time gathers a batch (is_gathering), and while one batch is shared out
  * among all cores (is_wide) no other is taken. The tower is there as long as any thread uses it. */
 #include "encoder.h"
+#include "../store/wait.h"
 #include "clock.h"
 #include "fair.h"
 #include <errno.h>
@@ -149,14 +150,6 @@ static void encode_batch(runner *r, waiter **items, size_t n, bool wide)
     }
 }
 
-static void in_ms(struct timespec *when, double ms)
-{
-    clock_gettime(CLOCK_MONOTONIC, when);
-    const long long ns = when->tv_nsec + (long long)(ms * 1e6);
-    when->tv_sec += (time_t)(ns / 1000000000);
-    when->tv_nsec = (long)(ns % 1000000000);
-}
-
 static size_t n_waiting(const srv_encoder *e)
 {
     return srv_fair_waiting(e->waiting);
@@ -176,7 +169,7 @@ static void gather(srv_encoder *e)
     while (n_waiting(e) < e->most_each && e->n_expected > 0 && !e->stop) {
         if (n_waiting(e) != seen) {
             seen = n_waiting(e);
-            in_ms(&when, e->options.batch_wait_ms);
+            when = store_in_ms(e->options.batch_wait_ms);
         }
         if (pthread_cond_timedwait(&e->arrived, &e->mutex, &when) == ETIMEDOUT) {
             return;
@@ -188,8 +181,7 @@ static void gather(srv_encoder *e)
 static size_t take_batch(srv_encoder *e, waiter **items, bool *wide)
 {
     const unsigned idle_s = e->options.idle_s;
-    struct timespec when;
-    in_ms(&when, idle_s ? idle_s * 1e3 : 1e9);
+    const struct timespec when = store_in_ms(idle_s ? idle_s * 1e3 : 1e9);
     while (!may_take(e) && !(e->stop && n_waiting(e) == 0)) {
         if (pthread_cond_timedwait(&e->turn, &e->mutex, &when) == ETIMEDOUT) {
             break;
@@ -328,7 +320,6 @@ static wi_status start_runners(srv_encoder *e, wi_error *error)
 
 wi_status srv_encoder_start(const srv_encoder_options *options, srv_encoder **out, wi_error *error)
 {
-    pthread_condattr_t monotonic;
     srv_encoder *e = calloc(1, sizeof *e);
     if (!e) {
         return store_fail(error, WI_ERR_NOMEM, "out of memory");
@@ -346,13 +337,10 @@ wi_status srv_encoder_start(const srv_encoder_options *options, srv_encoder **ou
     const size_t share = (most + e->n_runners - 1) / e->n_runners;
     e->most_each = share < LEAST_SHARE ? LEAST_SHARE : share;
     e->most_each = e->most_each < most ? e->most_each : most;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&e->mutex, NULL);
     pthread_mutex_init(&e->wide_mutex, NULL);
-    pthread_cond_init(&e->turn, &monotonic);
-    pthread_cond_init(&e->arrived, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    store_cond_init(&e->turn);
+    store_cond_init(&e->arrived);
     const wi_status status = start_runners(e, error);
     if (status != WI_OK) {
         srv_encoder_stop(&e);

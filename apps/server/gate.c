@@ -1,4 +1,5 @@
 #include "gate.h"
+#include "../store/wait.h"
 #include "clock.h"
 #include "fair.h"
 #include <errno.h>
@@ -65,11 +66,7 @@ static void admit(srv_gate *gate)
 static void wait_for_turn(srv_gate *gate, waiter *self, const srv_asker *asker)
 {
     while (!self->admitted && !srv_asker_is_gone(asker)) {
-        struct timespec when;
-        clock_gettime(CLOCK_REALTIME, &when);
-        when.tv_nsec += LOOK_MS * 1000000L;
-        when.tv_sec += when.tv_nsec / 1000000000L;
-        when.tv_nsec %= 1000000000L;
+        const struct timespec when = store_in_ms(LOOK_MS);
         pthread_cond_timedwait(&self->admitted_now, &gate->mutex, &when);
     }
 }
@@ -100,7 +97,7 @@ wi_status srv_gate_enter(srv_gate *gate, const srv_asker *asker, wi_error *error
         pthread_mutex_unlock(&gate->mutex);
         return store_fail(error, WI_ERR_CANCELLED, "too much waits to be worked on: try again");
     }
-    pthread_cond_init(&self.admitted_now, NULL);
+    store_cond_init(&self.admitted_now);
     list(gate, &self);
     admit(gate);
     wait_for_turn(gate, &self, asker);

@@ -1,4 +1,5 @@
 #include "heads.h"
+#include "../store/wait.h"
 #include "keys.h"
 #include <dirent.h>
 #include <errno.h>
@@ -137,9 +138,7 @@ typedef wi_status maker(srv_heads *heads, srv_model *model, const void *context,
 /* Waits while another thread makes it. Called with the mutex held and the head in use. */
 static wi_status wait_for(srv_heads *heads, srv_head *head, wi_error *error)
 {
-    struct timespec when;
-    clock_gettime(CLOCK_REALTIME, &when);
-    when.tv_sec += MAX_WAIT_S;
+    const struct timespec when = store_in_ms(MAX_WAIT_S * 1e3);
     while (!head->head && !head->failed) {
         if (pthread_cond_timedwait(&heads->made, &heads->mutex, &when) == ETIMEDOUT) {
             break;
@@ -477,7 +476,7 @@ wi_status srv_heads_open(const wi_engine *engine, const srv_config *config, stor
     heads->st = st;
     heads->memory = memory;
     pthread_mutex_init(&heads->mutex, NULL);
-    pthread_cond_init(&heads->made, NULL);
+    store_cond_init(&heads->made);
     *out = heads;
     return srv_heads_reload(heads, error);
 }

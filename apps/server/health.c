@@ -1,4 +1,5 @@
 #include "health.h"
+#include "../store/wait.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,9 +42,7 @@ static void *look(void *context)
     srv_health *health = context;
     pthread_mutex_lock(&health->mutex);
     while (!health->stop) {
-        struct timespec when;
-        clock_gettime(CLOCK_REALTIME, &when);
-        when.tv_sec += health->is_down ? 1 : LOOK_EVERY_S;
+        const struct timespec when = store_in_ms(health->is_down ? 1e3 : LOOK_EVERY_S * 1e3);
         while (!health->stop &&
                pthread_cond_timedwait(&health->changed, &health->mutex, &when) != ETIMEDOUT) {
         }
@@ -73,7 +72,7 @@ wi_status srv_health_open(store *st, srv_log *log, srv_health **out, wi_error *e
     health->st = st;
     health->log = log;
     pthread_mutex_init(&health->mutex, NULL);
-    pthread_cond_init(&health->changed, NULL);
+    store_cond_init(&health->changed);
     store_on_trouble(st, on_trouble, health);
     health->has_thread = pthread_create(&health->thread, NULL, look, health) == 0;
     if (!health->has_thread) {

@@ -1,4 +1,5 @@
 #include "jobs.h"
+#include "../store/wait.h"
 #include "archive.h"
 #include "burden.h"
 #include "clock.h"
@@ -262,11 +263,7 @@ static void run_job(srv_jobs *jobs, store_job *job)
 
 static void wait_a_moment(srv_jobs *jobs)
 {
-    struct timespec when;
-    clock_gettime(CLOCK_REALTIME, &when);
-    when.tv_nsec += POLL_MS % 1000 * 1000000L;
-    when.tv_sec += POLL_MS / 1000 + when.tv_nsec / 1000000000L;
-    when.tv_nsec %= 1000000000L;
+    const struct timespec when = store_in_ms(POLL_MS);
     pthread_mutex_lock(&jobs->mutex);
     if (!jobs->stop) {
         pthread_cond_timedwait(&jobs->added, &jobs->mutex, &when);
@@ -308,7 +305,7 @@ wi_status srv_jobs_open(const srv_jobs_options *options, srv_jobs **out, wi_erro
     jobs->with = *options;
     jobs->swept_ms = -3600e3;
     pthread_mutex_init(&jobs->mutex, NULL);
-    pthread_cond_init(&jobs->added, NULL);
+    store_cond_init(&jobs->added);
     jobs->has_thread = pthread_create(&jobs->thread, NULL, work, jobs) == 0;
     if (!jobs->has_thread) {
         srv_jobs_close(&jobs);

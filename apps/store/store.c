@@ -1,5 +1,6 @@
 #include "store.h"
 #include "tx.h"
+#include "wait.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -42,10 +43,8 @@ bool store_has_near(const store *st)
 /* NULL when all are busy for long. */
 static db_connection *borrow(store *st)
 {
-    struct timespec until;
+    const struct timespec until = store_in_ms(BORROW_S * 1e3);
     db_connection *connection = NULL;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += BORROW_S;
     pthread_mutex_lock(&st->mutex);
     while (st->n_free == 0 &&
            pthread_cond_timedwait(&st->returned, &st->mutex, &until) != ETIMEDOUT) {
@@ -280,7 +279,7 @@ wi_status store_open_at(const char *url, int version, store **out, wi_error *err
     }
     st->driver = driver;
     pthread_mutex_init(&st->mutex, NULL);
-    pthread_cond_init(&st->returned, NULL);
+    store_cond_init(&st->returned);
     wi_status status = WI_OK;
     for (size_t i = 0; i < driver->n_connections && status == WI_OK; i++) {
         status = driver->open(url, &st->connections[i], error);

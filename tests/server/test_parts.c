@@ -4,6 +4,7 @@
 #include "../../apps/server/fair.h"
 #include "../../apps/server/forwarded.h"
 #include "../../apps/server/frame.h"
+#include "../../apps/server/gate.h"
 #include "../../apps/server/keys.h"
 #include "../../apps/server/memory.h"
 #include "../../apps/server/message.h"
@@ -16,11 +17,15 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* ---- fair ---- */
 
@@ -328,6 +333,56 @@ static void pieces_in_any_order(void **state)
     }
 }
 
+/* ---- gate ---- */
+
+static atomic_bool clock_is_ahead;
+
+/* The day's time, an hour ahead for a while: for a wait that was begun by it, the clock is set back. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    const int result = (int)syscall(SYS_clock_gettime, clock, now);
+    now->tv_sec += clock == CLOCK_REALTIME && clock_is_ahead ? 3600 : 0;
+    return result;
+}
+
+typedef struct waiting {
+    srv_gate *gate;
+    atomic_bool gone;
+    wi_status status;
+} waiting;
+
+static void *wait_outside(void *context)
+{
+    waiting *w = context;
+    const srv_asker asker = {.client = 2, .gone = &w->gone};
+    w->status = srv_gate_enter(w->gate, &asker, NULL);
+    return NULL;
+}
+
+static void who_leaves_is_seen_by_any_clock(void **state)
+{
+    const srv_gate_options options = {
+        .n_inside = 1, .n_each = 1, .max_waiting = 8, .max_each = 8, .quantum = 10};
+    const srv_asker first = {.client = 1};
+    waiting w = {.status = WI_OK};
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(srv_gate_open(&options, &w.gate, NULL), WI_OK);
+    assert_int_equal(srv_gate_enter(w.gate, &first, NULL), WI_OK);
+    clock_is_ahead = true;
+    assert_int_equal(pthread_create(&thread, NULL, wait_outside, &w), 0);
+    while (srv_gate_waiting(w.gate) == 0) {
+        sched_yield();
+    }
+    w.gone = true;
+    pthread_join(thread, NULL); /* an hour, if it waits by the day's time */
+    clock_is_ahead = false;
+    assert_int_equal(w.status, WI_ERR_CANCELLED);
+    assert_int_equal(srv_gate_waiting(w.gate), 0);
+    srv_gate_leave(w.gate, &first, 1);
+    srv_gate_close(&w.gate);
+}
+
 /* ---- keys ---- */
 
 static void key_texts(void **state)
@@ -515,6 +570,7 @@ int main(void)
         cmocka_unit_test(requests_that_are_refused),
         cmocka_unit_test(pieces_in_any_order),
         cmocka_unit_test(addresses),
+        cmocka_unit_test(who_leaves_is_seen_by_any_clock),
         cmocka_unit_test(key_texts),
         cmocka_unit_test(costs),
         cmocka_unit_test(who_has_cost_much),
