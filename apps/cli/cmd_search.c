@@ -459,7 +459,7 @@ static wi_status add_in_words(searching *s, wi_index_hit *hits, size_t *n, float
     const size_t n_seen = *n;
     cli_in_words_leave_out(&s->in_words, hits, n_seen);
     for (size_t i = 0; i < s->in_words.n && status == WI_OK; i++) {
-        const uint64_t row = s->in_words.hits[i].row;
+        const uint64_t row = (uint64_t)s->in_words.hits[i].id;
         if (s->in_words.left_out[i] || row >= (uint64_t)s->library.model.n_rows) {
             continue;
         }

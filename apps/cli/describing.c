@@ -57,11 +57,15 @@ static bool take(void *context, const cli_item *item, const wi_caption *captions
         d->broken = true;
         return false;
     }
-    char *text = told.sentence && cli_sentence_is_text(captions[0].text)
-                     ? cli_text("%s", captions[0].text)
-                     : NULL;
+    const bool is_told = told.sentence && cli_sentence_is_text(captions[0].text);
+    char *text = is_told ? cli_text("%s", captions[0].text) : NULL;
+    if (is_told && !text) {
+        cli_error(d->runtime->app, "out of memory");
+        d->broken = true;
+        return false;
+    }
     d->texts[d->n_step] = text;
-    d->step[d->n_step++] = (described_sentence){photo->content, text};
+    d->step[d->n_step++] = (described_sentence){photo->id, text};
     return d->n_step < STEP && cli_now_ms() - d->kept_at < step_ms ? true : keep_step(d);
 }
 
@@ -76,7 +80,7 @@ static int describe_missing(describing *d, const cli_args *args)
                                .context = d};
     int status = CLI_OK;
     for (size_t i = 0; i < d->n_photos && status == CLI_OK; i++) {
-        status = cli_list_add(&paths, cli_text("%s", d->photos[i].path)) ? CLI_OK : CLI_FAILED;
+        status = cli_list_add(&paths, cli_text("%s", d->photos[i].text)) ? CLI_OK : CLI_FAILED;
     }
     if (status != CLI_OK) {
         cli_error(d->runtime->app, "out of memory");

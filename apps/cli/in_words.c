@@ -69,8 +69,8 @@ static char *expression(const char *words, const cli_list *without)
 
 static int by_row(const void *a, const void *b)
 {
-    const described_hit *x = a, *y = b;
-    return (x->row > y->row) - (x->row < y->row);
+    const described_photo *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
 }
 
 int cli_in_words_find(cli_app *app, const cli_library *library, const char *words,
@@ -100,23 +100,23 @@ int cli_in_words_find(cli_app *app, const cli_library *library, const char *word
     return out->left_out ? CLI_OK : CLI_FAILED;
 }
 
-static const described_hit *find_row(const cli_in_words *found, uint64_t row)
+static const described_photo *find_row(const cli_in_words *found, uint64_t row)
 {
-    const described_hit wanted = {.row = row};
+    const described_photo wanted = {.id = (int64_t)row};
     return found->n > 0 ? bsearch(&wanted, found->hits, found->n, sizeof *found->hits, by_row)
                         : NULL;
 }
 
 const char *cli_in_words_of(const cli_in_words *found, uint64_t row)
 {
-    const described_hit *hit = find_row(found, row);
+    const described_photo *hit = find_row(found, row);
     return hit ? hit->text : NULL;
 }
 
 void cli_in_words_leave_out(cli_in_words *found, const wi_index_hit *hits, size_t n_hits)
 {
     for (size_t i = 0; i < n_hits; i++) {
-        const described_hit *hit = find_row(found, hits[i].row);
+        const described_photo *hit = find_row(found, hits[i].row);
         if (hit) {
             found->left_out[hit - found->hits] = true;
         }
@@ -125,7 +125,7 @@ void cli_in_words_leave_out(cli_in_words *found, const wi_index_hit *hits, size_
 
 void cli_in_words_close(cli_in_words *found)
 {
-    described_free_hits(found->hits, found->n);
+    described_free_photos(found->hits, found->n);
     free(found->left_out);
     *found = (cli_in_words){0};
 }

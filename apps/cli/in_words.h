@@ -7,8 +7,8 @@
 #include "photo_library.h"
 
 typedef struct cli_in_words {
-    described_hit *hits; /* [n] sorted by row */
-    bool *left_out;      /* [n] */
+    described_photo *hits; /* [n] with their rows and sentences, sorted by row */
+    bool *left_out;        /* [n] */
     size_t n;
 } cli_in_words;
 

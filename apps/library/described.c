@@ -58,6 +58,39 @@ wi_status described_count(catalog *cat, int64_t *n, wi_error *error)
     return status;
 }
 
+void described_free_photos(described_photo *photos, size_t n)
+{
+    for (size_t i = 0; i < n && photos; i++) {
+        free(photos[i].text);
+    }
+    free(photos);
+}
+
+/* Numbers and texts, all of them or none; the result is freed. */
+static wi_status take_photos(db_result *result, wi_status status, described_photo **out, size_t *n,
+                             wi_error *error)
+{
+    *n = 0;
+    *out = status == WI_OK ? calloc(result->n_rows + 1, sizeof **out) : NULL;
+    bool good = *out != NULL;
+    for (size_t i = 0; i < result->n_rows && good; i++) {
+        (*out)[i] =
+            (described_photo){db_cell_int(result, i, 0), catalog_take_text(db_cell(result, i, 1))};
+        good = (*out)[i].text != NULL;
+        *n += good;
+    }
+    db_result_free(result);
+    if (status == WI_OK && !good) {
+        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
+    }
+    if (status != WI_OK) {
+        described_free_photos(*out, *n);
+        *out = NULL;
+        *n = 0;
+    }
+    return status;
+}
+
 wi_status described_missing(catalog *cat, int64_t model, const char *by, described_photo **out,
                             size_t *n, wi_error *error)
 {
@@ -70,33 +103,7 @@ wi_status described_missing(catalog *cat, int64_t model, const char *by, describ
             "described WHERE"
             " described.content = vector.content AND by = $2) GROUP BY vector.content ORDER BY 2",
             values, 2, &result, error);
-    *n = 0;
-    *out = calloc(result.n_rows + 1, sizeof **out);
-    bool good = *out != NULL;
-    for (size_t i = 0; i < result.n_rows && good && status == WI_OK; i++) {
-        (*out)[i] = (described_photo){db_cell_int(&result, i, 0),
-                                      catalog_take_text(db_cell(&result, i, 1))};
-        good = (*out)[i].path != NULL;
-        *n += good;
-    }
-    db_result_free(&result);
-    if (status == WI_OK && !good) {
-        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
-    }
-    if (status != WI_OK) {
-        described_free_photos(*out, *n);
-        *out = NULL;
-        *n = 0;
-    }
-    return status;
-}
-
-void described_free_photos(described_photo *photos, size_t n)
-{
-    for (size_t i = 0; i < n && photos; i++) {
-        free(photos[i].path);
-    }
-    free(photos);
+    return take_photos(&result, status, out, n, error);
 }
 
 static wi_status keep_one(catalog *cat, const char *by, const described_sentence *s,
@@ -133,7 +140,7 @@ wi_status described_keep(catalog *cat, const char *by, const described_sentence 
 }
 
 wi_status described_find(catalog *cat, int64_t model, const char *match, size_t most,
-                         described_hit **out, size_t *n, wi_error *error)
+                         described_photo **out, size_t *n, wi_error *error)
 {
     db_result result = {0};
     bool there = false;
@@ -147,31 +154,5 @@ wi_status described_find(catalog *cat, int64_t model, const char *match, size_t 
                 " LIMIT $3",
                 values, 3, &result, error);
     }
-    *n = 0;
-    *out = calloc(result.n_rows + 1, sizeof **out);
-    bool good = *out != NULL;
-    for (size_t i = 0; i < result.n_rows && good && status == WI_OK; i++) {
-        (*out)[i] = (described_hit){(uint64_t)db_cell_int(&result, i, 0),
-                                    catalog_take_text(db_cell(&result, i, 1))};
-        good = (*out)[i].text != NULL;
-        *n += good;
-    }
-    db_result_free(&result);
-    if (status == WI_OK && !good) {
-        status = store_fail(error, WI_ERR_NOMEM, "out of memory");
-    }
-    if (status != WI_OK) {
-        described_free_hits(*out, *n);
-        *out = NULL;
-        *n = 0;
-    }
-    return status;
-}
-
-void described_free_hits(described_hit *hits, size_t n)
-{
-    for (size_t i = 0; i < n && hits; i++) {
-        free(hits[i].text);
-    }
-    free(hits);
+    return take_photos(&result, status, out, n, error);
 }

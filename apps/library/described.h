@@ -12,15 +12,18 @@ wi_status described_begin(catalog *cat, wi_error *error);
 /* *n: photos with a sentence; -1: nothing was ever described. */
 wi_status described_count(catalog *cat, int64_t *n, wi_error *error);
 
+/* A photo of a list. */
 typedef struct described_photo {
-    int64_t content;
-    char *path; /* of one of its files */
+    int64_t id; /* its content's, or its row in the model's index */
+    char *text; /* the path of one of its files, or its sentence */
 } described_photo;
-/* Photos with a vector of the model that this describer has not looked at. described_begin has been called.
+void described_free_photos(described_photo *photos, size_t n);
+
+/* Contents, with a path each, that have a vector of the model and that this describer has not looked at. described_begin
+ * has been called.
  * Owns: the caller frees with described_free_photos. */
 wi_status described_missing(catalog *cat, int64_t model, const char *by, described_photo **out,
                             size_t *n, wi_error *error);
-void described_free_photos(described_photo *photos, size_t n);
 
 typedef struct described_sentence {
     int64_t content;
@@ -30,15 +33,10 @@ typedef struct described_sentence {
 wi_status described_keep(catalog *cat, const char *by, const described_sentence *sentences,
                          size_t n, wi_error *error);
 
-typedef struct described_hit {
-    uint64_t row; /* of the model's index */
-    char *text;
-} described_hit;
-/* The photos whose sentence has the words, those that say least beside them first, at most `most`; none where nothing
- * was described. match: an expression of FTS5.
- * Owns: the caller frees with described_free_hits. */
+/* The rows, with the sentence each, of photos whose sentence has the words, those that say least beside them first, at
+ * most `most`; none where nothing was described. match: an expression of FTS5.
+ * Owns: the caller frees with described_free_photos. */
 wi_status described_find(catalog *cat, int64_t model, const char *match, size_t most,
-                         described_hit **out, size_t *n, wi_error *error);
-void described_free_hits(described_hit *hits, size_t n);
+                         described_photo **out, size_t *n, wi_error *error);
 
 #endif

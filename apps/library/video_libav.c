@@ -1,5 +1,6 @@
 /* The module: libav, and nothing else. Key frames alone are decoded, each after a seek, so that an hour of film costs
  * what a minute does. */
+#include "../store/fail.h"
 #include "video_module.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,6 @@
 #include <libavutil/imgutils.h>
 #include <libswscale/swscale.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,26 +45,13 @@ typedef struct reading {
     int64_t last; /* time of the frame that was given last, in the stream's units */
 } reading;
 
-__attribute__((format(printf, 3, 4))) static wi_status fail(wi_error *error, wi_status status,
-                                                            const char *format, ...)
-{
-    if (error) {
-        va_list arguments;
-        va_start(arguments, format);
-        error->status = status;
-        vsnprintf(error->message, sizeof error->message, format, arguments);
-        va_end(arguments);
-    }
-    return status;
-}
-
 static wi_status fail_by(wi_error *error, int number)
 {
     char why[AV_ERROR_MAX_STRING_SIZE] = "";
     av_strerror(number, why, sizeof why);
     return number == AVERROR(ENOMEM)
-               ? fail(error, WI_ERR_NOMEM, "out of memory")
-               : fail(error, WI_ERR_FORMAT, "no video that can be read: %s", why);
+               ? store_fail(error, WI_ERR_NOMEM, "out of memory")
+               : store_fail(error, WI_ERR_FORMAT, "no video that can be read: %s", why);
 }
 
 /* ---- the file ---- */
@@ -114,12 +101,12 @@ static wi_status open_file(reading *r, const char *path, wi_error *error)
     struct stat info;
     r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (r->fd < 0 || fstat(r->fd, &info) != 0) {
-        return fail(error, WI_ERR_IO, "%s", strerror(errno));
+        return store_fail(error, WI_ERR_IO, "%s", strerror(errno));
     }
     if (!S_ISREG(info.st_mode)) {
-        return fail(error, WI_ERR_IO, "is no file");
+        return store_fail(error, WI_ERR_IO, "is no file");
     }
-    return info.st_size > 0 ? WI_OK : fail(error, WI_ERR_FORMAT, "the file is empty");
+    return info.st_size > 0 ? WI_OK : store_fail(error, WI_ERR_FORMAT, "the file is empty");
 }
 
 static wi_status open_container(reading *r, wi_error *error)
@@ -137,7 +124,7 @@ static wi_status open_container(reading *r, wi_error *error)
             av_freep(&io->buffer);
             avio_context_free(&io);
         }
-        return fail(error, WI_ERR_NOMEM, "out of memory");
+        return store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     r->format->pb = io; /* close_all frees it: libav does not own it */
     r->format->io_open = open_nothing;
@@ -238,13 +225,13 @@ static wi_status open_stream(reading *r, wi_error *error)
     const AVCodec *decoder = NULL;
     const int at = av_find_best_stream(r->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
     if (at < 0 || r->format->streams[at]->disposition & AV_DISPOSITION_ATTACHED_PIC) {
-        return fail(error, WI_ERR_FORMAT, "there are no pictures in this file");
+        return store_fail(error, WI_ERR_FORMAT, "there are no pictures in this file");
     }
     r->stream = r->format->streams[at];
     const AVCodecParameters *codec = r->stream->codecpar;
     if ((int64_t)codec->width * codec->height > most_pixels) {
-        return fail(error, WI_ERR_LIMIT, "%d x %d px is over the limit of %lld pixels",
-                    codec->width, codec->height, (long long)most_pixels);
+        return store_fail(error, WI_ERR_LIMIT, "%d x %d px is over the limit of %lld pixels",
+                          codec->width, codec->height, (long long)most_pixels);
     }
     for (unsigned i = 0; i < r->format->nb_streams; i++) {
         r->format->streams[i]->discard = (int)i == at ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
@@ -252,8 +239,8 @@ static wi_status open_stream(reading *r, wi_error *error)
     decoder = avcodec_find_decoder(codec->codec_id);
     r->codec = decoder ? avcodec_alloc_context3(decoder) : NULL;
     if (!decoder || !r->codec || avcodec_parameters_to_context(r->codec, codec) < 0) {
-        return fail(error, WI_ERR_UNSUPPORTED, "videos in %s are not read",
-                    avcodec_get_name(codec->codec_id));
+        return store_fail(error, WI_ERR_UNSUPPORTED, "videos in %s are not read",
+                          avcodec_get_name(codec->codec_id));
     }
     AVDictionary *options = NULL;
     r->codec->pkt_timebase = r->stream->time_base;
@@ -265,8 +252,8 @@ static wi_status open_stream(reading *r, wi_error *error)
     const int number = avcodec_open2(r->codec, decoder, &options);
     av_dict_free(&options);
     return number >= 0 ? WI_OK
-                       : fail(error, WI_ERR_UNSUPPORTED, "videos in %s are not read",
-                              avcodec_get_name(codec->codec_id));
+                       : store_fail(error, WI_ERR_UNSUPPORTED, "videos in %s are not read",
+                                    avcodec_get_name(codec->codec_id));
 }
 
 static void tell(reading *r)
@@ -322,7 +309,7 @@ static wi_status give_frame(reading *r, int64_t at, wi_error *error)
         h = (int)lround(h * smaller);
     }
     if (w < 1 || h < 1 || (int64_t)w * h > most_pixels) {
-        return fail(error, WI_ERR_LIMIT, "a frame of %d x %d px", w, h);
+        return store_fail(error, WI_ERR_LIMIT, "a frame of %d x %d px", w, h);
     }
     const bool same = w == f->width && h == f->height;
     r->scaler = sws_getCachedContext(
@@ -331,7 +318,7 @@ static wi_status give_frame(reading *r, int64_t at, wi_error *error)
     r->rgb = av_malloc((size_t)w * (size_t)h * 3);
     if (!r->scaler || !r->rgb || av_image_alloc(planes, strides, w, h, AV_PIX_FMT_RGB24, 32) < 0) {
         av_freep(&r->rgb);
-        return fail(error, WI_ERR_NOMEM, "out of memory, or pixels of an unknown kind");
+        return store_fail(error, WI_ERR_NOMEM, "out of memory, or pixels of an unknown kind");
     }
     set_colours(r);
     sws_scale(r->scaler, (const uint8_t *const *)f->data, f->linesize, 0, f->height, planes,
@@ -343,7 +330,7 @@ static wi_status give_frame(reading *r, int64_t at, wi_error *error)
     av_freep(&planes[0]);
     av_freep(&r->rgb);
     r->n_frames++;
-    return goes_on ? WI_OK : fail(error, WI_ERR_CANCELLED, "stopped");
+    return goes_on ? WI_OK : store_fail(error, WI_ERR_CANCELLED, "stopped");
 }
 
 /* The next key frame from where the file stands. False: there is none, or it cannot be decoded. */
@@ -452,16 +439,16 @@ static wi_status read_video(const char *path, const video_wish *wish, video_info
     if (status == WI_OK) {
         r.packet = av_packet_alloc();
         r.frame = av_frame_alloc();
-        status = r.packet && r.frame ? WI_OK : fail(error, WI_ERR_NOMEM, "out of memory");
+        status = r.packet && r.frame ? WI_OK : store_fail(error, WI_ERR_NOMEM, "out of memory");
     }
     if (status == WI_OK) {
         tell(&r);
         status = read_frames(&r, error);
     }
     if (status == WI_OK && r.n_frames == 0) {
-        status = fail(error, WI_ERR_FORMAT,
-                      is_late(&r) ? "no frame could be read within a minute"
-                                  : "no frame of it can be read");
+        status = store_fail(error, WI_ERR_FORMAT,
+                            is_late(&r) ? "no frame could be read within a minute"
+                                        : "no frame of it can be read");
     }
     close_all(&r);
     return status;

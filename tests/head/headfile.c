@@ -344,6 +344,9 @@ static void hostile_metadata_is_refused(void **state)
     }
 }
 
+/* As it should be. */
+#define WEIGHT {"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16}
+
 static void hostile_tensors_are_refused(void **state)
 {
     (void)state;
@@ -369,31 +372,23 @@ static void hostile_tensors_are_refused(void **state)
          "row 1 has length 3"},
         {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)with_nan, 16}, {0}, "row 1 holds"},
         {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)infinite, 16}, {0}, "row 1 holds inf"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
-         {"row_label", WI_ST_I32, 1, {2}, (const uint8_t *)skips, 8},
-         "out of order"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
-         {"row_label", WI_ST_I32, 1, {2}, (const uint8_t *)negative, 8},
-         "out of order"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
-         {"row_label", WI_ST_I32, 1, {2}, (const uint8_t *)falls, 8},
-         "out of order"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
-         {"row_label", WI_ST_I32, 1, {2}, (const uint8_t *)one_label, 8},
-         "1 of 2 labels"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
+        {WEIGHT, {"row_label", WI_ST_I32, 1, {2}, (const uint8_t *)skips, 8}, "out of order"},
+        {WEIGHT, {"row_label", WI_ST_I32, 1, {2}, (const uint8_t *)negative, 8}, "out of order"},
+        {WEIGHT, {"row_label", WI_ST_I32, 1, {2}, (const uint8_t *)falls, 8}, "out of order"},
+        {WEIGHT, {"row_label", WI_ST_I32, 1, {2}, (const uint8_t *)one_label, 8}, "1 of 2 labels"},
+        {WEIGHT,
          {"row_label", WI_ST_I32, 1, {1}, (const uint8_t *)short_map, 4},
          "1 entries in place of 2"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
+        {WEIGHT,
          {"bias", WI_ST_F32, 1, {3}, (const uint8_t *)unit_weight, 12},
          "3 entries in place of 2"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
+        {WEIGHT,
          {"bias", WI_ST_F32, 1, {2}, (const uint8_t *)(with_nan + 1), 8},
          "bias row 0 holds"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
+        {WEIGHT,
          {"keys", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
          "without 'key_label'"},
-        {{"weight", WI_ST_F32, 2, {2, 2}, (const uint8_t *)unit_weight, 16},
+        {WEIGHT,
          {"background", WI_ST_F32, 2, {4, 1}, (const uint8_t *)unit_weight, 16},
          "1 numbers in place"},
     };
