@@ -171,7 +171,7 @@ static void read_names(cli_inputs *in, const char *folder, cli_list *names)
         return;
     }
     struct dirent *entry;
-    while ((entry = readdir(directory))) {
+    while ((errno = 0, entry = readdir(directory))) {
         struct stat info;
         if (entry->d_name[0] == '.') {
             in->left_out.n_hidden += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
@@ -181,6 +181,10 @@ static void read_names(cli_inputs *in, const char *folder, cli_list *names)
             fail(in, folder, "out of memory");
             break;
         }
+    }
+    if (!entry &&
+        errno != 0) { /* what follows is not known: without a word it would be as if deleted */
+        fail(in, folder, strerror(errno));
     }
     closedir(directory);
     cli_list_sort(names);
@@ -229,6 +233,15 @@ static void enter(cli_inputs *in, const char *folder, const struct stat *above, 
     }
 }
 
+/* A place of which nothing can be learned may be a folder of pictures. What a link leads to is not asked for here. */
+static void say_unknown(cli_inputs *in, const char *path)
+{
+    struct stat itself;
+    if (lstat(path, &itself) != 0 && errno != ENOENT) {
+        fail(in, path, strerror(errno));
+    }
+}
+
 static void walk_entry(cli_inputs *in, const char *folder, const struct stat *info,
                        const cli_list *names, const char *name, int depth)
 {
@@ -256,6 +269,9 @@ static void walk_entry(cli_inputs *in, const char *folder, const struct stat *in
             fail(in, folder, "out of memory");
         }
     } else {
+        if (!there) {
+            say_unknown(in, path);
+        }
         free(path);
     }
 }

@@ -109,6 +109,27 @@ static int no_such_verb(const char *word)
     return CLI_USAGE;
 }
 
+/* Options before a verb: its name would be taken for a picture's. CLI_USAGE after saying so. */
+static int check_order(const cli_verb *classify, int n, char **words)
+{
+    struct stat info;
+    int status = CLI_OK;
+    for (int i = 1; i < n && status == CLI_OK && strcmp(words[i], "--"); i++) {
+        const bool is_verb = words[i][0] && (cli_verb_find(words[i]) || cli_is_group(words[i]));
+        if (is_verb && lstat(words[i], &info) != 0) {
+            cli_args args;
+            status =
+                cli_args_parse(classify, i + 1, words, &args); /* or is it an option's value? */
+            if (status == CLI_OK && args.n_operands == 1) {
+                status = cli_usage(classify, "'%s' is a verb, and comes first: whatsit %s ...",
+                                   words[i], words[i]);
+            }
+            cli_args_free(&args);
+        }
+    }
+    return status;
+}
+
 static int run_verb(cli_app *app, const cli_verb *verb, int n, char **words)
 {
     cli_args args;
@@ -160,6 +181,9 @@ int main(int argc, char **argv)
     }
     if (!verb) {
         verb = cli_verb_find("");
+        if (words[0][0] == '-' && check_order(verb, n, words) != CLI_OK) {
+            return CLI_USAGE;
+        }
     }
     return run_verb(&app, verb, n - n_words, words + n_words);
 }

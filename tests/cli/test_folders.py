@@ -157,6 +157,19 @@ class Folders(Case):
         self.photo(deep + "/1.png")
         self.assertEqual(len(self.names(self.path("d"))[0]), 1)
 
+    def test_a_place_too_long_to_name_is_told(self):
+        self.photo("long/a.png")
+        below = os.open(self.path("long"), os.O_RDONLY)
+        for _ in range(24):  # no name of this length is read; each part of it was made in its folder
+            os.mkdir("d" * 200, dir_fd=below)
+            above, below = below, os.open("d" * 200, os.O_RDONLY, dir_fd=below)
+            os.close(above)
+        with os.fdopen(os.open("deep.png", os.O_WRONLY | os.O_CREAT, dir_fd=below), "wb") as file:
+            file.write(pictures.plain("red", 1))
+        os.close(below)
+        result = self.fails("long", "--labels", "a,b", "--json", says="File name too long")
+        self.assertEqual(result.json()[0]["image"], "long/a.png")
+
     def test_other_verbs(self):
         one = self.photo("d/1.png")
         os.symlink("..", self.path("d", "up"))

@@ -73,6 +73,16 @@ class Meant(Case):
             self.write("photo", file.read())
         self.ok("photo", "--labels", "a,b")
 
+    def test_options_before_a_verb(self):
+        for words in (("-q", "search", "dog"), ("--top", "1", "head", "list"), ("-q", "index", "--since", "2020", ".")):
+            result = self.wrong(*words, says="is a verb, and comes first: whatsit ")
+            self.assertEqual(result.out, "")
+        self.ok("-q", "--labels", "search,index", self.picture())
+        self.ok("--labels", "search", self.picture())
+        with open(self.picture(), "rb") as file:
+            self.write("search", file.read())
+        self.ok("-q", "search", "--labels", "a,b")
+
     def test_mistyped_labels(self):
         self.ok("head", "new", "h", "--labels", "spider,tiger", "--examples", "spider=" + self.picture())
         self.fails("head", "add", "h", "spidr", self.picture(1), says="did you mean 'spider'?")
