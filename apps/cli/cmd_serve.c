@@ -85,8 +85,11 @@ static int read_listen(const cli_args *args, char *address, size_t n_address, sr
     size_t n = colon ? (size_t)(colon - text) : 0;
     bool bracket = n >= 2 && text[0] == '[' && text[n - 1] == ']';
     long port = colon ? strtol(colon + 1, &end, 10) : -1;
-    if (n == 0 || n >= n_address || port < 0 || port > 65535 || !colon[1] || *end) {
-        return cli_usage(args->verb, "--listen is ADDR:PORT, such as 127.0.0.1:8080, not '%s'",
+    const bool v6 = n > 0 && memchr(text, ':', n); /* without brackets its last number is no port */
+    if (n == 0 || n >= n_address || v6 != bracket || port < 0 || port > 65535 || !colon[1] ||
+        *end) {
+        return cli_usage(args->verb,
+                         "--listen is ADDR:PORT, such as 127.0.0.1:8080 or [::1]:8080, not '%s'",
                          text);
     }
     snprintf(address, n_address, "%.*s", (int)(n - 2 * bracket), text + bracket);

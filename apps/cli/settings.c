@@ -31,13 +31,21 @@ static const cli_option *option_called(const cli_verb *verb, const char *name)
     return NULL;
 }
 
+/* These are for the command line. */
+static bool is_setting(const char *name)
+{
+    return strcmp(name, "config") && strcmp(name, "help") && strcmp(name, "check");
+}
+
 static const char *nearest(const cli_verb *verb, const char *name)
 {
     const char *best = NULL;
     size_t distance = 3;
     const cli_option *option;
     for (size_t i = 0; (option = cli_verb_option(verb, i)); i++) {
-        cli_nearest(name, option->name, &best, &distance);
+        if (is_setting(option->name)) {
+            cli_nearest(name, option->name, &best, &distance);
+        }
     }
     return best;
 }
@@ -50,8 +58,8 @@ static int on_line(void *context, const char *section, const char *name, const c
                  r->verb->name);
         return 0;
     }
-    const cli_option *option = option_called(r->verb, name);
-    if (!option || !strcmp(name, "config") || !strcmp(name, "help") || !strcmp(name, "check")) {
+    const cli_option *option = is_setting(name) ? option_called(r->verb, name) : NULL;
+    if (!option) {
         const char *best = nearest(r->verb, name);
         snprintf(r->message, sizeof r->message,
                  best ? "there is no setting '%.40s': did you mean '%s'?"

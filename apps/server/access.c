@@ -36,14 +36,10 @@ wi_status srv_access_open(const srv_config *config, store *st, srv_access **out,
     }
     pthread_mutex_init(&access->mutex, NULL);
     wi_status status = srv_limits_open(&access->limits, error);
-    for (size_t i = 0; i < config->n_allowed && status == WI_OK; i++) {
-        if (!srv_net_read(config->allowed[i], &access->allowed[access->n_allowed++])) {
-            status =
-                store_fail(error, WI_ERR_ARG,
-                           "--allow is an address or a range such as 172.16.0.0/12, not '%.80s'",
-                           config->allowed[i]);
-        }
-    }
+    status =
+        status ? status
+               : srv_nets_read("allow", config->allowed, config->n_allowed, access->allowed, error);
+    access->n_allowed = config->n_allowed;
     status = status ? status : store_secret(st, "addresses", access->secret, error);
     if (status != WI_OK) {
         srv_access_close(&access);

@@ -174,18 +174,40 @@ static void ignore_log(void *context, const char *format, va_list arguments)
 
 /* ---- the socket ---- */
 
+/* *there: a socket is. */
+static wi_status look(const char *path, bool *there, wi_error *error)
+{
+    struct stat info;
+    const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+    const char *slash = strrchr(path, '/');
+    if (strlen(path) > most) {
+        return store_fail(error, WI_ERR_ARG,
+                          "--admin %.100s...: a socket's path has %zu bytes at most", path, most);
+    }
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path] = ".";
+    if (slash) {
+        snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    }
+    *there = lstat(path, &info) == 0;
+    if (!*there && (errno != ENOENT || access(folder, W_OK | X_OK) != 0)) {
+        return store_fail(error, WI_ERR_IO, "--admin %s: %s", path, strerror(errno));
+    }
+    if (*there && !S_ISSOCK(info.st_mode)) {
+        return store_fail(error, WI_ERR_IO, "--admin %s: there is something else already", path);
+    }
+    return WI_OK;
+}
+
+wi_status srv_admin_check(const char *path, wi_error *error)
+{
+    bool there = false;
+    return look(path, &there, error);
+}
+
 /* What a server that was killed left behind goes; whatever else is there stays. */
 static wi_status make_way(const struct sockaddr_un *address, wi_error *error)
 {
-    struct stat info;
     const char *path = address->sun_path;
-    if (lstat(path, &info) != 0) {
-        return errno == ENOENT ? WI_OK
-                               : store_fail(error, WI_ERR_IO, "%s: %s", path, strerror(errno));
-    }
-    if (!S_ISSOCK(info.st_mode)) {
-        return store_fail(error, WI_ERR_IO, "--admin %s: there is something else already", path);
-    }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const bool lives = fd >= 0 && connect(fd, (const void *)address, sizeof *address) == 0;
     if (fd >= 0) {
@@ -202,13 +224,12 @@ static wi_status make_way(const struct sockaddr_un *address, wi_error *error)
 static wi_status open_socket(const char *path, int *out, wi_error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        return store_fail(error, WI_ERR_ARG,
-                          "--admin %.100s...: a socket's path has %zu bytes at most", path,
-                          sizeof address.sun_path - 1);
+    bool there = false;
+    wi_status status = look(path, &there, error);
+    if (status == WI_OK) {
+        memcpy(address.sun_path, path, strlen(path));
+        status = there ? make_way(&address, error) : WI_OK;
     }
-    memcpy(address.sun_path, path, strlen(path));
-    wi_status status = make_way(&address, error);
     if (status != WI_OK) {
         return status;
     }

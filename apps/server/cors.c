@@ -2,6 +2,32 @@
 #include <string.h>
 #include <strings.h>
 
+/* Origins are compared letter by letter, as browsers write them (RFC 6454, section 6.2): lower case, no path, no port that
+ * goes without saying. */
+static bool is_origin(const char *text)
+{
+    const char *host = strstr(text, "://");
+    const char *port = host ? strrchr(host + 3, ':') : NULL;
+    const bool usual = port && ((!strncmp(text, "https:", 6) && !strcmp(port, ":443")) ||
+                                (!strncmp(text, "http:", 5) && !strcmp(port, ":80")));
+    return !strcmp(text, "*") || !strcmp(text, "null") ||
+           (host && host > text && host[3] && !usual && !strpbrk(host + 3, "/?#@\\") &&
+            strcspn(text, " \t\r\nABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(text));
+}
+
+wi_status srv_cors_check(const srv_config *config, wi_error *error)
+{
+    for (size_t i = 0; i < config->n_origins; i++) {
+        if (!is_origin(config->origins[i])) {
+            return store_fail(error, WI_ERR_ARG,
+                              "--cors is an origin as browsers send it, such as "
+                              "https://example.org, not '%.80s'",
+                              config->origins[i]);
+        }
+    }
+    return WI_OK;
+}
+
 static bool is_allowed(const srv_config *config, const char *origin)
 {
     for (size_t i = 0; origin && i < config->n_origins; i++) {

@@ -52,6 +52,19 @@ bool srv_net_read(const char *text, srv_net *out)
     return true;
 }
 
+wi_status srv_nets_read(const char *option, const char *const *texts, size_t n, srv_net *out,
+                        wi_error *error)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!srv_net_read(texts[i], &out[i])) {
+            return store_fail(error, WI_ERR_ARG,
+                              "--%s is an address or a range such as 172.16.0.0/12, not '%.80s'",
+                              option, texts[i]);
+        }
+    }
+    return WI_OK;
+}
+
 static bool holds(const srv_net *net, const struct in6_addr *address)
 {
     unsigned whole = net->n_bits / 8, rest = net->n_bits % 8;

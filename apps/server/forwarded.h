@@ -16,6 +16,9 @@ typedef struct srv_net {
 
 /* "10.0.0.0/8", "::1", "192.0.2.7". False: neither an address nor a range. */
 bool srv_net_read(const char *text, srv_net *out);
+/* The ranges that an option gives, at most SRV_MAX_NETS. Errors: WI_ERR_ARG */
+wi_status srv_nets_read(const char *option, const char *const *texts, size_t n, srv_net *out,
+                        wi_error *error);
 bool srv_address_read(const char *text, struct in6_addr *out);
 bool srv_net_has(const srv_net *nets, size_t n, const struct in6_addr *address);
 /* False: not of a family that is known. */

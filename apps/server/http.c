@@ -578,16 +578,10 @@ static wi_status read_proxies(srv_http *http, wi_error *error)
 {
     static const char *const here[] = {"127.0.0.0/8", "::1"};
     const srv_config *config = http->services->config;
-    size_t n = config->n_proxies ? config->n_proxies : 2;
-    for (size_t i = 0; i < n; i++) {
-        const char *text = config->n_proxies ? config->proxies[i] : here[i];
-        if (!srv_net_read(text, &http->proxies[http->n_proxies++])) {
-            return store_fail(
-                error, WI_ERR_ARG,
-                "trusted proxies are addresses or ranges such as 10.0.0.0/8, not '%.80s'", text);
-        }
-    }
-    return WI_OK;
+    const bool named = config->n_proxies > 0;
+    http->n_proxies = named ? config->n_proxies : sizeof here / sizeof *here;
+    return srv_nets_read("trust-proxy", named ? config->proxies : here, http->n_proxies,
+                         http->proxies, error);
 }
 
 wi_status srv_http_open(srv_services *services, void (*tick)(void *), void *context, srv_http **out,

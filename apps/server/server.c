@@ -3,7 +3,9 @@
 #include "admin.h"
 #include "burden.h"
 #include "clock.h"
+#include "cors.h"
 #include "decoder.h"
+#include "forwarded.h"
 #include "handlers.h"
 #include "heads.h"
 #include "health.h"
@@ -84,12 +86,30 @@ static wi_status open_slow(srv_server *server, const wi_engine_options *options,
     return o.status;
 }
 
+/* What is only used when the server listens; whoever asks whether all is well wants to know now. */
+static wi_status check(const srv_config *config, wi_error *error)
+{
+    srv_net proxies[SRV_MAX_NETS];
+    wi_status status =
+        srv_nets_read("trust-proxy", config->proxies, config->n_proxies, proxies, error);
+    status = status ? status : srv_cors_check(config, error);
+    if (status == WI_OK && config->admin) {
+        status = srv_admin_check(config->admin, error);
+    }
+    if (status == WI_OK && config->host && strpbrk(config->host, "/ \t\r\n")) {
+        status = store_fail(error, WI_ERR_ARG,
+                            "--host is a name such as photos.example, not '%.80s'", config->host);
+    }
+    return status;
+}
+
 static wi_status open_parts(srv_server *server, wi_error *error)
 {
     const srv_config *config = &server->config;
     srv_services *parts = &server->parts;
     wi_engine_options engine = {.n_threads = config->n_threads, .isa = config->isa};
-    wi_status status = srv_log_open(&config->log, &parts->log, error);
+    wi_status status = check(config, error);
+    status = status ? status : srv_log_open(&config->log, &parts->log, error);
     status = status ? status : store_open(config->database, &parts->store, error);
     status = status ? status : srv_health_open(parts->store, parts->log, &parts->health, error);
     status = status ? status : wi_engine_open(&engine, &server->engine, error);

@@ -40,12 +40,23 @@ def test_settings(room):
         done = subprocess.run([room.program, "serve", "--check", "--config", path, "--db", room.database, "--model", room.model],
                               env=room.environment, capture_output=True, text=True)
         assert done.returncode != 0 and all(word in done.stderr for word in words), (text, done.stderr)
+        assert "did you mean 'config'" not in done.stderr, done.stderr
     for options in (("--require-key", "--anonymous"), ("--rate", "3"), ("--require-key", "--allow", "10.0.0.0/8"),
-                    ("--log", "xml"), ("--log-level", "loud"), ("--guest-decoding", "-1"), ("--listen", "nowhere")):
+                    ("--log", "xml"), ("--log-level", "loud"), ("--guest-decoding", "-1"), ("--listen", "nowhere"), ("--listen", "::1"),
+                    ("--listen", "[localhost]:80")):
         check(room, "--db", room.database, *options, expect=2)
     for options, word in ((("--allow", "10.0.0.0/99"), "--allow"), (("--db", "/nothing/here/x.db"), "database"),
-                          (("--web", "/nothing/here"), "/nothing/here"), (("--access-log", "/nothing/x"), "/nothing/x")):
+                          (("--web", "/nothing/here"), "/nothing/here"), (("--access-log", "/nothing/x"), "/nothing/x"),
+                          (("--trust-proxy", "10.0.0.0/99"), "--trust-proxy"), (("--cors", "https://a.example/"), "--cors"),
+                          (("--cors", "a.example"), "--cors"), (("--cors", "https://A.example"), "--cors"),
+                          (("--cors", "https://a.example:443"), "--cors"), (("--host", "https://a.example"), "--host"),
+                          (("--admin", "/nothing/here/socket"), "--admin"), (("--admin", path), "something else"),
+                          (("--admin", "/" + 200 * "x"), "bytes at most")):
         assert word in check(room, "--db", room.database, *options, expect=1)
+
+
+    check(room, "--db", room.database, "--listen", "[::1]:0", "--cors", "*", "--cors", "https://a.example:8443", "--cors", "null",
+          "--cors", "capacitor://localhost", "--host", "photos.example", "--admin", os.path.join(room.path, "socket"))
 
 
 def test_password(room):
