@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
     if (!image)
         return 0;
     wi_preprocess how = {.size_px = 1u + bytes[5] % 96, .resize_px = bytes[6] % 128};
-    how.mode = (wi_resize_mode)(bytes[7] % 3);
+    how.mode = (wi_resize_mode)(bytes[7] % 5);
     how.interpolation = bytes[8] & 1 ? WI_BILINEAR : WI_BICUBIC;
     how.rgb_first = bytes[8] & 2;
     how.crop_floor = bytes[8] & 4;

@@ -186,7 +186,7 @@ static void print_tower(const char *name, const wi_tower_info *tower)
 
 static void print_info(const wi_model_info *info, const char *path)
 {
-    static const char *const modes[] = {"crop", "squash", "longest", "none"};
+    static const char *const modes[] = {"crop", "squash", "longest", "none", "halfway"};
     char size[24], text[512];
     const wi_preprocess *how = &info->preprocess;
     cli_printable(info->name, text, sizeof text);

@@ -10,8 +10,8 @@
 static const cli_option options[] = {
     {"output", 'o', "FILE", false, "where to write; '-' is standard output", "@file"},
     {"size", 's', "N", false, "side of the square in pixels (default: the model's)", NULL},
-    {"mode", 0, "MODE", false, "crop, squash or longest (default: the model's)",
-     "crop squash longest"},
+    {"mode", 0, "MODE", false, "crop, squash, longest or halfway (default: the model's)",
+     "crop squash longest halfway"},
     CLI_FORCE_OPTION,
     {0},
 };
@@ -28,15 +28,22 @@ static int read_options(const cli_args *args, wi_preprocess *how)
         how->size_px = (uint32_t)size;
         how->resize_px = 0;
     }
-    if (mode && strcmp(mode, "crop") && strcmp(mode, "squash") && strcmp(mode, "longest")) {
-        return cli_usage(args->verb, "--mode is crop, squash or longest, not '%s'", mode);
+    static const struct {
+        const char *name;
+        wi_resize_mode mode;
+    } modes[] = {{"crop", WI_RESIZE_CROP},
+                 {"squash", WI_RESIZE_SQUASH},
+                 {"longest", WI_RESIZE_LONGEST},
+                 {"halfway", WI_RESIZE_HALFWAY}};
+    for (size_t i = 0; mode && i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(mode, modes[i].name) == 0) {
+            how->mode = modes[i].mode;
+            return CLI_OK;
+        }
     }
-    if (mode) {
-        how->mode = mode[0] == 'c'   ? WI_RESIZE_CROP
-                    : mode[0] == 's' ? WI_RESIZE_SQUASH
-                                     : WI_RESIZE_LONGEST;
-    }
-    return CLI_OK;
+    return mode
+               ? cli_usage(args->verb, "--mode is crop, squash, longest or halfway, not '%s'", mode)
+               : CLI_OK;
 }
 
 static int convert(cli_app *app, const cli_args *args, const cli_load_options *load)

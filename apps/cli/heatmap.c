@@ -15,6 +15,10 @@ static area input_area(const wi_preprocess *how, double width, double height)
     if (how->mode == WI_RESIZE_SQUASH) {
         return (area){0, 0, width, height};
     }
+    if (how->mode == WI_RESIZE_HALFWAY) {
+        double longer = sqrt(width * height), w = fmin(width, longer), h = fmin(height, longer);
+        return (area){(width - w) / 2, (height - h) / 2, w, h};
+    }
     double side = how->mode == WI_RESIZE_LONGEST ? fmax(width, height)
                   : how->mode == WI_RESIZE_NONE  ? how->size_px
                                                  : fmin(width, height);

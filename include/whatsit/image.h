@@ -83,7 +83,9 @@ typedef enum wi_resize_mode {
     WI_RESIZE_CROP = 0, /* shorter side to size, then centre crop: OpenAI's transform */
     WI_RESIZE_SQUASH,   /* both sides to size */
     WI_RESIZE_LONGEST,  /* longer side to size, padded with fill */
-    WI_RESIZE_NONE      /* as it is: the centre, with black around what is too small */
+    WI_RESIZE_NONE,     /* as it is: the centre, with black around what is too small */
+    WI_RESIZE_HALFWAY /* between crop and squash: a picture of a : 1 (a > 1) loses its ends until it
+                           is sqrt(a) : 1, and that much is squashed; nothing is padded */
 } wi_resize_mode;
 
 typedef enum wi_interpolation { WI_BICUBIC = 0, WI_BILINEAR } wi_interpolation;

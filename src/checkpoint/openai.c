@@ -359,7 +359,7 @@ static uint32_t read_choice(wi_config *config, const wi_json *object, const char
 {
     const char *name = wi_config_string(config, object, key, missing);
     for (uint32_t i = 0; i < n_choices; i++)
-        if (strcmp(name, choices[i]) == 0)
+        if (choices[i] && strcmp(name, choices[i]) == 0)
             return i;
     wi_config_fail(config, WI_ERR_UNSUPPORTED, "open_clip option '%s=%s' is not supported", key,
                    name);
@@ -526,11 +526,13 @@ void wi_source_open_clip_preprocess(wi_config *config, const wi_json *json, wi_p
         [WI_BICUBIC] = "bicubic", [WI_BILINEAR] = "bilinear"};
     static const char *const modes[] = {[WI_RESIZE_CROP] = "shortest",
                                         [WI_RESIZE_SQUASH] = "squash",
-                                        [WI_RESIZE_LONGEST] = "longest"};
+                                        [WI_RESIZE_LONGEST] = "longest",
+                                        [WI_RESIZE_HALFWAY] = "halfway"}; /* ours alone */
     static const char *const colours[] = {"RGB"};
     how->interpolation =
         (wi_interpolation)read_choice(config, json, "interpolation", interpolations, 2, "bicubic");
-    how->mode = (wi_resize_mode)read_choice(config, json, "resize_mode", modes, 3, "shortest");
+    how->mode = (wi_resize_mode)read_choice(config, json, "resize_mode", modes,
+                                            sizeof modes / sizeof *modes, "shortest");
     read_choice(config, json, "mode", colours, 1, "RGB");
     const wi_json *fill = wi_json_get(json, "fill_color");
     const size_t n = wi_json_is_array(fill) ? wi_json_count(fill) : fill ? 1 : 0;

@@ -39,6 +39,13 @@ static uint64_t longest_side(uint32_t side, uint32_t longer, uint32_t size)
     return resized < 1 ? 1 : (uint64_t)resized;
 }
 
+/* The longer side after resizing: the crop then leaves size of it. Square roots and quotients of
+ * doubles are the same everywhere. */
+static uint64_t halfway_side(uint32_t longer, uint32_t shorter, uint32_t size)
+{
+    return (uint64_t)sqrt((double)size * (double)size * (double)longer / (double)shorter);
+}
+
 static void resized_size(const wi_image *image, const wi_preprocess *how, uint64_t *width,
                          uint64_t *height)
 {
@@ -55,6 +62,10 @@ static void resized_size(const wi_image *image, const wi_preprocess *how, uint64
     case WI_RESIZE_NONE:
         *width = w;
         *height = h;
+        break;
+    case WI_RESIZE_HALFWAY:
+        *width = w <= h ? n : halfway_side(w, h, n);
+        *height = h <= w ? n : halfway_side(h, w, n);
         break;
     case WI_RESIZE_CROP:
         n = how->resize_px ? how->resize_px : n;
@@ -106,7 +117,8 @@ static bool known_how(const wi_preprocess *how)
     return how->size_px > 0 && how->size_px <= WI_PREPROCESS_MAX_PX &&
            how->resize_px <= WI_PREPROCESS_MAX_PX &&
            (how->mode == WI_RESIZE_CROP || how->mode == WI_RESIZE_SQUASH ||
-            how->mode == WI_RESIZE_LONGEST || how->mode == WI_RESIZE_NONE) &&
+            how->mode == WI_RESIZE_LONGEST || how->mode == WI_RESIZE_NONE ||
+            how->mode == WI_RESIZE_HALFWAY) &&
            (how->interpolation == WI_BICUBIC || how->interpolation == WI_BILINEAR);
 }
 

@@ -16,7 +16,7 @@ const wi_field wi_params_fields[] = {
     WI_BOOL("whatsit.sigmoid", wi_params, sigmoid, FIRST, false),
     WI_U32(PRE("size_px"), wi_params, preprocess.size_px, WI_MAX_IMAGE_PX, FIRST, 0),
     WI_U32(PRE("resize_px"), wi_params, preprocess.resize_px, 4 * WI_MAX_IMAGE_PX, FIRST, 0),
-    WI_U32(PRE("mode"), wi_params, preprocess.mode, WI_RESIZE_NONE, FIRST, WI_RESIZE_CROP),
+    WI_U32(PRE("mode"), wi_params, preprocess.mode, WI_RESIZE_HALFWAY, FIRST, WI_RESIZE_CROP),
     WI_U32(PRE("interpolation"), wi_params, preprocess.interpolation, WI_BILINEAR, FIRST,
            WI_BICUBIC),
     {PRE("fill"), WI_FIELD_U8, offsetof(wi_params, preprocess.fill), 0, 255, 0, 0},

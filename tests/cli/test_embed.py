@@ -148,6 +148,8 @@ class Preprocess(Case):
         self.assertEqual(crop, self.pixels(self.picture()))
         self.assertNotEqual(crop, self.pixels(self.picture(), "--mode", "squash"))
         self.assertEqual(self.pixels(self.picture(), "--mode", "longest")[1], [SIZE, SIZE, 3])
+        halfway = self.pixels(self.picture(), "--mode", "halfway")
+        self.assertNotIn(halfway, (crop, self.pixels(self.picture(), "--mode", "squash")))
 
     def test_picture_of_that_size_is_untouched(self):
         path = self.write("exact.png", tiny_model.png(SIZE, SIZE, 5))

@@ -37,6 +37,8 @@ static wi_preprocess how_for(const json_t *item)
         how.mode = WI_RESIZE_SQUASH;
     if (strcmp(variant, "longest") == 0)
         how.mode = WI_RESIZE_LONGEST;
+    if (strcmp(variant, "halfway") == 0)
+        how.mode = WI_RESIZE_HALFWAY;
     how.crop_floor = strcmp(variant, "crop_floor") == 0;
     how.rgb_first = strcmp(variant, "rgb_first") == 0;
     how.resize_px = (uint32_t)json_integer_value(json_object_get(item, "resize_px"));

@@ -292,6 +292,8 @@ static void test_thin(void **state)
     assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_OK);
     how.mode = WI_RESIZE_LONGEST;
     assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_OK);
+    how.mode = WI_RESIZE_HALFWAY;
+    assert_int_equal(wi_image_preprocess(NULL, image, &how, out, &error), WI_OK);
     wi_image_close(&image);
     free(rgb);
     free(out);

@@ -125,7 +125,7 @@ static void compare_many(const char *isa, const wi_kern *kernels)
         uint32_t width = round % 4 ? sizes[next_random() % N_SIZES] : 1 + next_random() % 300;
         uint32_t height = round % 4 ? sizes[next_random() % N_SIZES] : 1 + next_random() % 300;
         wi_preprocess how = {.size_px = 1 + next_random() % 70};
-        how.mode = (wi_resize_mode)(next_random() % 3);
+        how.mode = (wi_resize_mode)(next_random() % 5);
         how.interpolation = next_random() % 2 ? WI_BILINEAR : WI_BICUBIC;
         how.rgb_first = next_random() % 4 == 0;
         how.resize_px = next_random() % 3 ? 0 : 1 + next_random() % 90;

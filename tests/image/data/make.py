@@ -5,7 +5,7 @@ Everything here is computed from formulas below; no foreign picture is used. Lic
 repository. Usage: make.py (writes beside itself). The HEIC and AVIF files come from make_heif.c,
 those of photographers (TIFF, JPEG XL, DNG) are in ../photographers.
 """
-import hashlib, io, json, os, struct, zlib
+import hashlib, io, json, math, os, struct, zlib
 
 from PIL import Image, ImageOps
 
@@ -209,6 +209,9 @@ def prepare(image, variant, n, filter, resize, fill):
     w, h = image.size
     if variant == "squash":
         image = image.resize((n, n), filter)
+    elif variant == "halfway":
+        size = tuple(n if side == min(w, h) else int(math.sqrt(n * n * side / min(w, h))) for side in (w, h))
+        image = center_crop(image.resize(size, filter), n, False)
     elif variant == "longest":
         ratio = max(w / n, h / n)
         image = image.resize((max(1, round(w / ratio)), max(1, round(h / ratio))), filter)
@@ -239,6 +242,8 @@ def variants(name, mode, orientation):
         yield "crop_floor", 15, BICUBIC, 0, 0
         yield "squash", 20, BICUBIC, 0, 0
         yield "squash", 5, BILINEAR, 0, 0
+        yield "halfway", 18, BICUBIC, 0, 0
+        yield "halfway", 7, BILINEAR, 0, 0
 
 
 def main():
