@@ -267,6 +267,67 @@ static char *with_ending(const char *path, const char *ending)
     return path ? cli_text("%s%s", path, ending) : NULL;
 }
 
+/* ---- labels that are the same to a model ---- */
+
+typedef struct label_tokens {
+    uint64_t hash;
+    size_t label;
+} label_tokens;
+
+static int by_tokens(const void *a, const void *b)
+{
+    const label_tokens *x = a, *y = b;
+    return x->hash != y->hash ? (x->hash > y->hash ? 1 : -1)
+                              : (x->label > y->label) - (x->label < y->label);
+}
+
+/* FNV-1a of the tokens. False: they cannot be had. */
+static bool hash_label(const wi_model *model, const char *label, int32_t *ids, uint64_t *hash)
+{
+    size_t n = 0;
+    if (wi_model_tokenize(model, label, strlen(label), ids, &n, NULL, NULL) != WI_OK) {
+        return false;
+    }
+    *hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < n; i++) {
+        *hash = (*hash ^ (uint32_t)ids[i]) * 0x100000001b3u;
+    }
+    return true;
+}
+
+/* "Cat" and "cat" have the same tokens where a tokenizer knows no capitals: each then gets half of what is one
+ * probability, and looks unlikely. */
+static void note_twins(const cli_runtime *runtime, const wi_head_recipe *recipe)
+{
+    const size_t n = recipe->n_labels;
+    size_t n_twins = 0;
+    const label_tokens *first = NULL;
+    label_tokens *all = calloc(n, sizeof *all);
+    int32_t *ids = calloc(runtime->info.context_length, sizeof *ids);
+    bool good = all && ids;
+    for (size_t i = 0; i < n && good; i++) {
+        all[i].label = i;
+        good = hash_label(runtime->model, recipe->labels[i], ids, &all[i].hash);
+    }
+    if (good) {
+        qsort(all, n, sizeof *all, by_tokens);
+        for (size_t i = 1; i < n; i++) {
+            if (all[i].hash == all[i - 1].hash) {
+                n_twins++;
+                first = first && first->label < all[i].label ? first : &all[i];
+            }
+        }
+    }
+    if (n_twins > 0) {
+        cli_note(runtime->app,
+                 "to this model '%s' and '%s' are one label, and each gets a share: keep one%s",
+                 recipe->labels[first[-1].label], recipe->labels[first->label],
+                 n_twins > 1 ? " (and so with others)" : "");
+    }
+    free(ids);
+    free(all);
+}
+
 int cli_head_build(const cli_runtime *runtime, const cli_recipe *recipe, wi_head **out)
 {
     char what[140];
@@ -294,6 +355,13 @@ int cli_head_build(const cli_runtime *runtime, const cli_recipe *recipe, wi_head
     if (n_truncated > 0) {
         cli_note(runtime->app, "%zu prompt%s longer than the model can read: the end is cut off",
                  n_truncated, n_truncated == 1 ? " is" : "s are");
+    }
+    wi_head_info info = {0};
+    if (result == CLI_OK) {
+        wi_head_get_info(*out, &info);
+    }
+    if (result == CLI_OK && !info.sigmoid) {
+        note_twins(runtime, &full);
     }
     return result;
 }

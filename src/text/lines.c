@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 void wi_lines_init(wi_lines *lines, char *text, size_t n)
@@ -13,14 +14,27 @@ void wi_lines_init(wi_lines *lines, char *text, size_t n)
         lines->at += 3;
 }
 
+/* White space of Unicode 15 (PropList.txt), tabs among it, and what has no width: pages bring these along. */
+static bool is_blank(uint32_t c)
+{
+    return c == ' ' || c == '\t' || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200b) ||
+           c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x2060 || c == 0x3000 ||
+           c == 0xfeff;
+}
+
 char *wi_trim(char *text)
 {
-    text += strspn(text, " \t");
-    size_t n = strlen(text);
-    while (n && (text[n - 1] == ' ' || text[n - 1] == '\t'))
-        n--;
-    text[n] = '\0';
-    return text;
+    const size_t n = strlen(text);
+    size_t begin = 0, end = 0;
+    uint32_t c = 0;
+    for (size_t at = 0; at < n && wi_utf8_next(text, n, &at, &c);) {
+        if (!is_blank(c))
+            end = at;
+        else if (end == 0)
+            begin = at;
+    }
+    text[end > begin ? end : begin] = '\0';
+    return text + begin;
 }
 
 wi_status wi_lines_next(wi_lines *lines, char **line, wi_error *error)

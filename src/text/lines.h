@@ -18,7 +18,7 @@ void wi_lines_init(wi_lines *lines, char *text, size_t n);
  * Errors: WI_ERR_FORMAT ("line N: ..."): not UTF-8, control characters other than tabs */
 wi_status wi_lines_next(wi_lines *lines, char **line, wi_error *error);
 
-/* Cuts blanks off both ends in place and returns the new beginning. */
+/* Cuts blanks, those of Unicode and without width too, off both ends of UTF-8 in place and returns the new beginning. */
 char *wi_trim(char *text);
 
 /* How many lines there can be at most. */

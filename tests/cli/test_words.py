@@ -90,6 +90,14 @@ class Meant(Case):
         self.fails(self.picture(), "--labels", "spider,tiger", "--group", "cats=tigr", says="did you mean 'tiger'?")
         self.fails("head", "add", "h", "zzzzzzzz", self.picture(1), says="no label 'zzzzzzzz'")
 
+    def test_labels_that_are_one_to_the_model(self):
+        for labels in ("dog,Cat,cat", "dog,caf\u00e9,cafe\u0301,owl", "cat|kitty,CAT|Kitty"):
+            err = self.ok(self.picture(), "--labels", labels).err
+            self.assertIn("are one label, and each gets a share", err, labels)
+        self.assertIn("'Cat' and 'cat'", self.ok("head", "new", "h", "--labels", "dog,Cat,cat").err)
+        for words in (("--labels", "dog,cat,kitty|cat"), ("--labels", "Cat,cat", "--multi")):
+            self.assertNotIn("one label", self.ok(self.picture(), *words).err, words)
+
     def test_the_way_to_another_model(self):
         other = tiny_model.write_model(self.path("other"), 3)
         self.ok("head", "new", "h", "--labels", "a,b")

@@ -122,6 +122,23 @@ static void every_line_is_taken_or_named(void **state)
     wi_labels_free(&l);
 }
 
+/* Pasted from a page: no-break spaces, spaces without width, ideographic ones. */
+static void blanks_that_nobody_sees_are_none_of_a_label(void **state)
+{
+    (void)state;
+    static const char text[] = "\xc2\xa0pizza\xe2\x80\x8b\r\n\xe2\x80\x8b\n\xc2\xa0\xe3\x80\x80\n"
+                               "ice\xc2\xa0"
+                               "cream\xef\xbb\xbf\npizza\xc2\xa0\n";
+    wi_labels l;
+    assert_int_equal(parse(text, sizeof text - 1, &l, NULL), WI_OK);
+    assert_int_equal(l.n_labels, 2);
+    assert_string_equal(l.labels[0], "pizza");
+    assert_string_equal(l.labels[1], "ice\xc2\xa0"
+                                     "cream");
+    assert_int_equal(l.n_duplicates, 1);
+    wi_labels_free(&l);
+}
+
 static void broken_lists_are_refused(void **state)
 {
     (void)state;
@@ -233,6 +250,7 @@ int main(void)
         cmocka_unit_test(templates_have_one_place),
         cmocka_unit_test(synonyms_are_split),
         cmocka_unit_test(lists_are_read),
+        cmocka_unit_test(blanks_that_nobody_sees_are_none_of_a_label),
         cmocka_unit_test(broken_lists_are_refused),
         cmocka_unit_test(every_line_is_taken_or_named),
         cmocka_unit_test(shipped_heads_are_clean),
