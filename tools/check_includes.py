@@ -18,6 +18,7 @@ for room in ("head", "index", "checkpoint"):
     ROOMS[room] = set(CHAIN) | {room}
 ROOMS["api"] = set(CHAIN) | {"head", "index", "checkpoint", "api"}
 for room, more in {
+    "windows": set(),
     "fmt": {"base"},
     "text": {"base"},
     "image": {"base", "kern", "cpu"},
@@ -31,7 +32,7 @@ for room, more in {
 # Every library is seen by the files named here and by no other.
 LIBRARIES = {
     r"jpeglib\.h|jerror\.h|turbojpeg\.h": ["src/image/decode_jpeg.c", "apps/server/jpeg.c"],
-    r"spng\.h|png\.h": ["src/image/decode_png.c", "apps/cli/png.c"],
+    r"spng\.h|png\.h": ["src/image/decode_png.c", "apps/cli/png_spng.c"],
     r"webp/.*": ["src/image/decode_webp.c"],
     r"gif_lib\.h": ["src/image/decode_gif.c"],
     r"libheif/.*": ["src/image/decode_heif.c"],
@@ -39,7 +40,10 @@ LIBRARIES = {
     r"jxl/.*": ["src/image/decode_jxl.c"],
     r"libraw/.*": ["src/image/decode_raw.c"],
     r"lcms2\.h": ["src/image/color_icc.c"],
-    r"jansson\.h": ["src/fmt/json.c", "apps/"],
+    r"jansson\.h": ["src/fmt/json.c", "src/fmt/plain/", "apps/"],
+    r"windows\.h|io\.h": ["src/windows/", "src/image/decode_wic.c", "src/image/color_icm.c", "apps/cli/png_wic.c"],
+    r"wincodec\.h": ["src/image/decode_wic.c", "apps/cli/png_wic.c"],
+    r"icm\.h": ["src/image/color_icm.c"],
     r"curl/.*": ["apps/cli/hub.c", "apps/server/"],
     r"microhttpd\.h": ["apps/server/"],
     r"sodium\.h": ["apps/server/", "apps/store/"],

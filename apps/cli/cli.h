@@ -43,6 +43,8 @@ typedef struct cli_verb {
 const cli_verb *cli_verb_at(size_t index);
 /* The verb called name, or NULL. */
 const cli_verb *cli_verb_find(const char *name);
+/* Is it the first word of verbs that this build was made without? */
+bool cli_verb_is_left_out(const char *word);
 /* Every option of a verb, its own first, then the shared ones; NULL past the end. */
 const cli_option *cli_verb_option(const cli_verb *verb, size_t index);
 

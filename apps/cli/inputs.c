@@ -172,11 +172,11 @@ static void read_names(cli_inputs *in, const char *folder, cli_list *names)
     }
     struct dirent *entry;
     while ((errno = 0, entry = readdir(directory))) {
-        struct stat info;
         if (entry->d_name[0] == '.') {
-            in->left_out.n_hidden += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
-                                     fstatat(dirfd(directory), entry->d_name, &info, 0) == 0 &&
-                                     S_ISDIR(info.st_mode);
+            char *path = cli_text("%s/%s", folder, entry->d_name);
+            in->left_out.n_hidden += path && strcmp(entry->d_name, ".") &&
+                                     strcmp(entry->d_name, "..") && cli_is_folder(path);
+            free(path);
         } else if (!cli_list_add(names, cli_text("%s", entry->d_name))) {
             fail(in, folder, "out of memory");
             break;

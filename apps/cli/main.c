@@ -176,6 +176,10 @@ int main(int argc, char **argv)
         cli_help_group(words[0]);
         return cli_finish_output(&app);
     }
+    if (!verb && cli_verb_is_left_out(words[0])) {
+        fprintf(stderr, "whatsit: '%s' is not in " WHATSIT_BUILD "\n", words[0]);
+        return CLI_USAGE;
+    }
     if (!verb && is_mistyped(words[0])) {
         return no_such_verb(words[0]);
     }

@@ -1,4 +1,4 @@
-/* PNG files: the only user of libspng in the program. */
+/* PNG files, by libspng or by the system (png_NAME.c). */
 #ifndef CLI_PNG_H
 #define CLI_PNG_H
 

@@ -8,7 +8,10 @@ static const cli_verb *const verbs[] = {
     &cli_verb_head_show,    &cli_verb_head_info,      &cli_verb_head_rebuild,
     &cli_verb_head_export,  &cli_verb_head_import,    &cli_verb_head_rm,
     &cli_verb_describe,     &cli_verb_eval,           &cli_verb_explain,
-    &cli_verb_rank,         &cli_verb_sort,           &cli_verb_pull,
+    &cli_verb_rank,         &cli_verb_sort,
+#ifdef WHATSIT_HUB
+    &cli_verb_pull,
+#endif
     &cli_verb_model_list,   &cli_verb_model_info,     &cli_verb_model_convert,
     &cli_verb_model_verify, &cli_verb_embed,          &cli_verb_tokenize,
     &cli_verb_preprocess,
@@ -27,6 +30,31 @@ static const cli_verb *const verbs[] = {
     &cli_verb_cache_on,     &cli_verb_kernels,        &cli_verb_version,
     &cli_verb_completion,   &cli_verb_help,
 };
+
+/* First words of the verbs that this build lacks. */
+static const char *const left_out[] = {
+#ifndef WHATSIT_HUB
+    "pull",
+#endif
+#ifndef WHATSIT_LIBRARY
+    "index", "search", "duplicates",
+#endif
+#ifndef WHATSIT_METADATA
+    "tag",
+#endif
+#ifndef WHATSIT_SERVER
+    "serve", "keys",   "lambda",
+#endif
+    NULL};
+
+bool cli_verb_is_left_out(const char *word)
+{
+    const char *const *at = left_out;
+    while (*at && strcmp(*at, word) != 0) {
+        at++;
+    }
+    return *at != NULL;
+}
 
 const cli_verb *cli_verb_at(size_t index)
 {

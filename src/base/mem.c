@@ -1,20 +1,5 @@
 #include "base/mem.h"
 
-#include <stdlib.h>
-
-void *wi_aligned_alloc(size_t n_bytes)
-{
-    size_t padded;
-    if (!wi_size_add(n_bytes, WI_ALIGN, &padded))
-        return NULL;
-    return aligned_alloc(WI_ALIGN, wi_round_up(n_bytes ? n_bytes : 1, WI_ALIGN));
-}
-
-void wi_aligned_free(void *pointer)
-{
-    free(pointer);
-}
-
 void *wi_arena_take(wi_arena *arena, size_t n, size_t element_bytes)
 {
     size_t bytes, padded, end;

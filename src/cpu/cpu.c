@@ -104,7 +104,7 @@ int wi_cpu_count(void)
         return CPU_COUNT(&set);
     return 1;
 }
-#elif defined(__unix__) || defined(__APPLE__)
+#elif defined(__unix__) || defined(__APPLE__) || defined(_WIN32)
 #include <unistd.h>
 
 int wi_cpu_count(void)

@@ -1,0 +1,16 @@
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+void *wi_aligned_alloc(size_t n_bytes)
+{
+    size_t padded;
+    if (!wi_size_add(n_bytes, WI_ALIGN, &padded))
+        return NULL;
+    return aligned_alloc(WI_ALIGN, wi_round_up(n_bytes ? n_bytes : 1, WI_ALIGN));
+}
+
+void wi_aligned_free(void *pointer)
+{
+    free(pointer);
+}
