@@ -305,8 +305,11 @@ ssize_t readlink(const char *path, char *out, size_t n_bytes)
         errno = ENOSYS;
         return -1;
     }
+    /* A program may be started by a link to it, as winget makes them. */
     const DWORD n = GetModuleFileNameW(NULL, wide, MAX_PATH);
-    char *text = n > 0 && n < MAX_PATH ? wi_windows_utf8_path(wide) : NULL;
+    char *named = n > 0 && n < MAX_PATH ? wi_windows_utf8_path(wide) : NULL;
+    char *text = named ? realpath(named, NULL) : NULL;
+    free(named);
     const size_t n_text = text ? strlen(text) : 0, n_out = n_text < n_bytes ? n_text : n_bytes;
     memcpy(out, text ? text : "", n_out);
     free(text);
