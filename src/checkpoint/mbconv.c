@@ -232,6 +232,11 @@ static void read_preprocess(wi_config *config, const wi_json *json, uint32_t ima
     if (how->interpolation == WI_BICUBIC && strcmp(interpolation, "bicubic") != 0)
         wi_config_fail(config, WI_ERR_UNSUPPORTED,
                        "interpolation '%s'; bicubic and bilinear are supported", interpolation);
+    const char *mode = wi_config_string(config, json, "resize_mode", "shortest");
+    how->mode = strcmp(mode, "halfway") == 0 ? WI_RESIZE_HALFWAY : WI_RESIZE_CROP;
+    if (how->mode == WI_RESIZE_CROP && strcmp(mode, "shortest") != 0)
+        wi_config_fail(config, WI_ERR_UNSUPPORTED,
+                       "resize_mode '%s'; shortest and halfway are supported", mode);
 }
 
 static wi_status read_params(wi_source *source, const char *path, const wi_json *json,

@@ -51,7 +51,7 @@ static wi_status check_preprocess(const wi_preprocess *how, uint32_t image_px, w
         (how->resize_px < how->size_px || how->resize_px > 4 * WI_MAX_IMAGE_PX))
         return wi_fail(error, WI_ERR_UNSUPPORTED, "preprocessing resizes to %u px and crops %u px",
                        how->resize_px, how->size_px);
-    if ((unsigned)how->mode > WI_RESIZE_NONE || (unsigned)how->interpolation > WI_BILINEAR)
+    if ((unsigned)how->mode > WI_RESIZE_HALFWAY || (unsigned)how->interpolation > WI_BILINEAR)
         return bad(error, "preprocessing", "unknown resize mode or interpolation");
     for (int i = 0; i < 3; i++) {
         if (!isfinite(how->mean[i]))

@@ -383,6 +383,8 @@ static void what_is_not_known_is_refused(void **state)
          "tanh"},
         {"{\"strides\": [1, 2, 1, 2]}", "image size"},
         {"{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"interpolation\": \"box\"}", "box"},
+        {"{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"resize_mode\": \"longest\"}",
+         "longest"},
     };
     mbconv_tensors t;
     (void)state;
@@ -400,12 +402,36 @@ static void what_is_not_known_is_refused(void **state)
     mbconv_free(&t);
 }
 
+static void how_a_picture_is_resized_is_said(void **state)
+{
+    wi_engine *engine = NULL;
+    wi_model *model = NULL;
+    wi_model_info info;
+    wi_error error = {0};
+    mbconv_tensors t;
+    (void)state;
+    mbconv_make(&plans[1], &t);
+    const char *folder = mbconv_write(
+        &plans[1], &t,
+        "{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"resize_mode\": \"halfway\"}");
+    mbconv_free(&t);
+    assert_int_equal(wi_engine_open(NULL, &engine, NULL), WI_OK);
+    if (wi_model_open(engine, folder, NULL, &model, &error) != WI_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(wi_model_get_info(model, &info, NULL), WI_OK);
+    assert_int_equal(info.preprocess.mode, WI_RESIZE_HALFWAY);
+    wi_model_close(&model);
+    wi_engine_close(&engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(forward_is_the_definition, scratch_setup, scratch_teardown),
         cmocka_unit_test(reference_model),
         cmocka_unit_test_setup_teardown(what_is_not_known_is_refused, scratch_setup,
+                                        scratch_teardown),
+        cmocka_unit_test_setup_teardown(how_a_picture_is_resized_is_said, scratch_setup,
                                         scratch_teardown)};
     return cmocka_run_group_tests_name("mbconv", tests, NULL, NULL);
 }
