@@ -486,8 +486,10 @@ static int close_outputs(finding *f, int status)
         cli_note(f->app, "nothing was done: with --go, %zu file%s would be %s", f->n_done,
                  f->n_done == 1 ? "" : "s", done);
     } else if (f->n_done > 0) {
-        cli_note(f->app, "%zu file%s %s; take it back with: whatsit duplicates --undo '%s'",
-                 f->n_done, f->n_done == 1 ? "" : "s", done, f->placing.log_path);
+        char *log = cli_shell_word(f->placing.log_path);
+        cli_note(f->app, "%zu file%s %s; take it back with: whatsit duplicates --undo %s",
+                 f->n_done, f->n_done == 1 ? "" : "s", done, log ? log : "");
+        free(log);
     }
     status = status == CLI_OK ? closed : status;
     return status == CLI_OK && f->failed ? CLI_FAILED : status;

@@ -240,8 +240,11 @@ static void say_made(const cli_runtime *runtime, const char *name, const wi_head
         snprintf(photos, sizeof photos, " and %zu photo%s", info.n_examples,
                  info.n_examples == 1 ? "" : "s");
     }
+    char *word = cli_shell_word(name);
     cli_note(runtime->app, "head '%s' with %zu label%s%s for %s: use it with --as %s", name,
-             info.n_labels, info.n_labels == 1 ? "" : "s", photos, runtime->info.name, name);
+             info.n_labels, info.n_labels == 1 ? "" : "s", photos, runtime->info.name,
+             word ? word : name);
+    free(word);
 }
 
 static int make_head(cli_app *app, const cli_args *args, const char *path)

@@ -126,8 +126,10 @@ static void say_imported(const cli_runtime *runtime, const cli_args *args, const
     if (runtime->model && wi_head_check_model(head, runtime->model, &error) == WI_ERR_MISMATCH) {
         say_other_model(runtime, args, name, &info);
     } else {
+        char *word = cli_shell_word(name);
         cli_note(runtime->app, "head '%s' with %zu label%s, made for %s: use it with --as %s", name,
-                 info.n_labels, info.n_labels == 1 ? "" : "s", info.model_name, name);
+                 info.n_labels, info.n_labels == 1 ? "" : "s", info.model_name, word ? word : name);
+        free(word);
     }
     if (info.sensitivity[0]) {
         cli_note(runtime->app, "%s: %s", name, info.sensitivity);

@@ -118,7 +118,9 @@ static int train_and_save(const cli_runtime *runtime, const cli_args *args, cons
     if (status == CLI_OK) {
         cli_photo_list_save(runtime, how.name, &photos->data, how.balanced ? "balanced" : "");
         status = show(runtime, args, photos, &report);
-        cli_note(runtime->app, "use it with --as %s", how.name);
+        char *word = cli_shell_word(how.name);
+        cli_note(runtime->app, "use it with --as %s", word ? word : how.name);
+        free(word);
         cli_head_note_namesake(runtime->app, how.name);
     }
     wi_tally_close(&report.tally);

@@ -204,11 +204,16 @@ static int read_options(searching *s)
     if (args->n_operands == 0 && !cli_args_has(args, "like") && !cli_args_has(args, "as")) {
         return cli_usage(args->verb, "needs words, --like IMAGE, or --as HEAD --is LABEL");
     }
+    bool has_words = args->n_operands == 0;
     for (size_t i = 0; i < args->n_operands; i++) {
+        has_words = has_words || args->operands[i][strspn(args->operands[i], " \t\r\n")];
         char *longer =
             cli_text("%s%s%s", s->words ? s->words : "", s->words ? " " : "", args->operands[i]);
         free(s->words);
         s->words = longer;
+    }
+    if (!has_words) { /* a script's variable that holds nothing */
+        return cli_usage(args->verb, "the words are empty");
     }
     s->has_words_only = s->words && !cli_args_has(args, "like");
     return cli_may_write(s->app, args, "html", NULL);
@@ -659,8 +664,10 @@ static int copy_shown(searching *s)
         status = status == CLI_OK ? closed : status;
         n_done -= placing.n_there < n_done ? placing.n_there : n_done;
         if (n_done > 0) {
-            cli_note(s->app, "%zu photo%s copied; take it back with: whatsit sort --undo '%s'",
-                     n_done, n_done == 1 ? "" : "s", placing.log_path);
+            char *log = cli_shell_word(placing.log_path);
+            cli_note(s->app, "%zu photo%s copied; take it back with: whatsit sort --undo %s",
+                     n_done, n_done == 1 ? "" : "s", log ? log : "");
+            free(log);
         }
     }
     cli_list_free(&sorted);

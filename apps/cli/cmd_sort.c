@@ -203,8 +203,10 @@ static void say_done(const job *j)
             snprintf(more, sizeof more, " and %zu companion%s (sidecars, films, raw photos)",
                      n_companions, plural(n_companions));
         }
-        cli_note(j->app, "%zu picture%s%s %s; take it back with: whatsit sort --undo '%s'", n,
-                 plural(n), more, verb, j->placing.log_path);
+        char *log = cli_shell_word(j->placing.log_path);
+        cli_note(j->app, "%zu picture%s%s %s; take it back with: whatsit sort --undo %s", n,
+                 plural(n), more, verb, log ? log : "");
+        free(log);
     } else if (n > 0) {
         cli_note(j->app, "nothing was done: with --go, %zu picture%s would be %s", n, plural(n),
                  verb);

@@ -23,6 +23,26 @@ char *cli_text(const char *format, ...)
     return text;
 }
 
+char *cli_shell_word(const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    if (text[0] && strspn(text, plain) == strlen(text)) {
+        return cli_text("%s", text);
+    }
+    char *out = malloc(4 * strlen(text) + 3), *at = out;
+    if (out) {
+        *at++ = '\'';
+        for (; *text; text++) {
+            static const char inner[] = "'\\''"; /* out, a quotation mark, and in again */
+            const size_t n = *text == '\'' ? sizeof inner - 1 : 1;
+            memcpy(at, n > 1 ? inner : text, n);
+            at += n;
+        }
+        memcpy(at, "'", 2);
+    }
+    return out;
+}
+
 char *cli_percent_form(const char *path, const char *plain)
 {
     size_t used = 0;

@@ -12,6 +12,10 @@ __attribute__((format(printf, 1, 2)))
 char *
 cli_text(const char *format, ...);
 
+/* One word of a shell, to be copied from a message: as it is if that is plain, else in quotes. NULL when memory is out.
+ * The caller frees. */
+char *cli_shell_word(const char *text);
+
 /* Letters, digits and the characters of plain as they are, other bytes as "%E9". NULL when memory is
  * out. The caller frees. */
 char *cli_percent_form(const char *path, const char *plain);

@@ -289,6 +289,7 @@ class Library(Case):
     def test_mistakes(self):
         self.fails("search", "x", says="whatsit index DIR")
         self.wrong("search", says="needs words")
+        self.wrong("search", "", " ", says="the words are empty")
         self.fails("index", self.path("nowhere"), says="there is no such folder")
         self.wrong("index", "--library", "../up", says="cannot be the name")
         self.wrong("index", "--status", self.photos, says="changes nothing")

@@ -1,5 +1,6 @@
 """Pictures into folders: shown first, never over another file, and taken back."""
 import os
+import shlex
 
 import pictures
 from harness import Case, main
@@ -47,6 +48,14 @@ class Sort(Case):
         self.assertEqual(self.tree(self.inbox), ["0.png", "1.png", "2.png"])
         self.assertEqual(os.listdir(self.into), [os.path.basename(self.log())], "the folders are gone too")
         self.ok("sort", "--undo", self.log())
+
+    def test_what_is_said_can_be_typed(self):
+        into = self.path("Bob's best $HOME")
+        err = self.ok("sort", "--as", "c", self.inbox, "--into", into, "--go").err
+        typed = shlex.split(err.split("take it back with: whatsit ")[1].splitlines()[0])
+        self.ok(*typed)
+        self.assertEqual(self.tree(into), [])
+        self.assertIn("use it with --as 'my own'\n", self.ok("head", "new", "my own", "--labels", "a,b").err)
 
     def test_undo_keeps_folders_that_hold_something_or_were_there(self):
         os.makedirs(os.path.join(self.into, "blue"))
