@@ -50,13 +50,20 @@ static bool is_finished(const wi_epilogue *e)
 static void finish_rows(size_t m, size_t n, float *c, size_t ldc, const wi_epilogue *e, size_t i0,
                         size_t j0)
 {
-    for (size_t i = 0; i < m; i++) {
-        float *row = c + i * ldc;
-        if (e->act != WI_NO_ACT)
-            activate(n, e->act, row);
-        if (e->after)
-            add_row(n, row, e->after + (i0 + i) * e->ld_after + j0);
-    }
+    activate_rows(e->act, m, n, c, ldc);
+    for (size_t i = 0; e->after && i < m; i++)
+        add_row(n, c + i * ldc, e->after + (i0 + i) * e->ld_after + j0);
+}
+
+/* Asks for the lines that a tile will write, which are read, too, where something is added: while k
+ * runs there is time for that, at the tile's end it would be waited for. */
+INLINE void fetch_output(const size_t rows, const size_t bytes, const void *c, size_t row_bytes)
+{
+    UNROLL()
+    for (size_t i = 0; i < rows; i++)
+        UNROLL()
+    for (size_t at = 0; at < bytes; at += CACHE_LINE)
+        __builtin_prefetch((const char *)c + i * row_bytes + at, 1, 3);
 }
 
 /* rows and panels are compile-time constants at every call. */
@@ -66,6 +73,7 @@ INLINE void tile_f32(const size_t rows, const size_t panels, size_t k, const flo
 {
     vf sum[TILE_ROWS][TILE_PANELS * PANEL_VECTORS];
     const size_t n_vectors = panels * PANEL_VECTORS, panel_floats = k * WI_PANEL;
+    fetch_output(rows, panels * WI_PANEL * sizeof *c, c, ldc * sizeof *c);
     UNROLL()
     for (size_t i = 0; i < rows; i++)
         UNROLL()
@@ -155,6 +163,8 @@ INLINE void tile_s8(const bool u7, const size_t rows, const size_t panels, size_
 {
     vi sum[TILE_ROWS_S8][TILE_PANELS_S8 * PANEL_VECTORS];
     const size_t n_vectors = panels * PANEL_VECTORS;
+    if (!u7)
+        fetch_output(rows, panels * WI_PANEL * sizeof(float), c, ldc * sizeof(float));
     SUMS_S8(rows, panels, k4, q, lda, b, ahead, sum);
     UNROLL()
     for (size_t v = 0; v < n_vectors; v++) {

@@ -1,5 +1,7 @@
 /* Row operations, written once over the vector vocabulary that the including file chose. */
 
+#include "kern/simd/ahead.h"
+
 /* e^x within 2 units in the last place for x in -87..88; clamped outside; NaN stays NaN, hence the
  * order of v_max's and v_min's operands. 2^n * p(r), |r| <= ln 2 / 2, with ln 2 in two parts (Cody
  * & Waite) and the Taylor polynomial of degree 7, whose error there is below 2^-27. */
@@ -63,13 +65,45 @@ static inline vf v_act(wi_act act, vf x)
     return x;
 }
 
+/* act is a compile-time constant at every call: the numbers that it takes are loaded once. */
+INLINE void activate_as(const wi_act act, size_t m, size_t n, float *x, size_t ld)
+{
+    for (size_t i = 0; i < m; i++, x += ld) {
+        size_t j = 0;
+        for (; j + LANES <= n; j += LANES)
+            v_store(x + j, v_act(act, v_load(x + j)));
+        if (j < n)
+            v_store_part(x + j, v_act(act, v_load_part(x + j, n - j)), n - j);
+    }
+}
+
+/* x[m, n] = act(x). */
+static void activate_rows(wi_act act, size_t m, size_t n, float *x, size_t ld)
+{
+    switch (act) {
+    case WI_QUICK_GELU:
+        activate_as(WI_QUICK_GELU, m, n, x, ld);
+        break;
+    case WI_GELU:
+        activate_as(WI_GELU, m, n, x, ld);
+        break;
+    case WI_GELU_TANH:
+        activate_as(WI_GELU_TANH, m, n, x, ld);
+        break;
+    case WI_RELU:
+        activate_as(WI_RELU, m, n, x, ld);
+        break;
+    case WI_RELU6:
+        activate_as(WI_RELU6, m, n, x, ld);
+        break;
+    case WI_NO_ACT:
+        break;
+    }
+}
+
 static void activate(size_t n, wi_act act, float *x)
 {
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        v_store(x + i, v_act(act, v_load(x + i)));
-    if (i < n)
-        v_store_part(x + i, v_act(act, v_load_part(x + i, n - i)), n - i);
+    activate_rows(act, 1, n, x, n);
 }
 
 static void widen_f16(size_t n, const uint16_t *x, float *out)
