@@ -19,26 +19,67 @@ size_t wi_attention_scratch(size_t n_tokens, size_t d)
     return keys + values + scores + results;
 }
 
+typedef float four __attribute__((vector_size(4 * sizeof(float))));
+
+static four load_four(const float *p)
+{
+    four x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+/* out[4][16] = the first four numbers of sixteen rows. */
+static void turn_four(const float *rows, size_t ld, float *out)
+{
+    for (size_t t = 0; t < WI_PANEL; t += 4, rows += 4 * ld) {
+        const four a = load_four(rows), b = load_four(rows + ld), c = load_four(rows + 2 * ld),
+                   d = load_four(rows + 3 * ld);
+        const four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+                   cd = __builtin_shufflevector(c, d, 0, 4, 1, 5),
+                   ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7),
+                   cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+        const four turned[4] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5),
+                                __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+                                __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5),
+                                __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7)};
+        for (size_t i = 0; i < 4; i++)
+            memcpy(out + i * WI_PANEL + t, &turned[i], sizeof turned[i]);
+    }
+}
+
 static void pack_keys(const float *k, size_t ld, size_t n_tokens, size_t d, float *out)
 {
-    for (size_t p = 0; p < panels(n_tokens); p++, out += d * WI_PANEL)
-        for (size_t t = 0; t < WI_PANEL; t++) {
-            const size_t token = p * WI_PANEL + t;
-            const float *row = k + token * ld;
-            for (size_t i = 0; i < d; i++)
-                out[i * WI_PANEL + t] = token < n_tokens ? row[i] : 0.0f;
-        }
+    for (size_t first = 0; first < n_tokens; first += WI_PANEL, out += d * WI_PANEL) {
+        const float *rows = k + first * ld;
+        const size_t n = n_tokens - first < WI_PANEL ? n_tokens - first : WI_PANEL;
+        size_t i = 0;
+        for (; n == WI_PANEL && i + 4 <= d; i += 4)
+            turn_four(rows + i, ld, out + i * WI_PANEL);
+        for (; i < d; i++)
+            for (size_t t = 0; t < WI_PANEL; t++)
+                out[i * WI_PANEL + t] = t < n ? rows[t * ld + i] : 0.0f;
+    }
 }
 
 static void pack_values(const float *v, size_t ld, size_t n_tokens, size_t d, float *out)
 {
-    for (size_t p = 0; p < panels(d); p++, out += n_tokens * WI_PANEL) {
-        const size_t n = d - p * WI_PANEL < WI_PANEL ? d - p * WI_PANEL : WI_PANEL;
-        for (size_t t = 0; t < n_tokens; t++) {
-            memcpy(out + t * WI_PANEL, v + t * ld + p * WI_PANEL, n * sizeof *out);
-            memset(out + t * WI_PANEL + n, 0, (WI_PANEL - n) * sizeof *out);
+    for (size_t first = 0; first < d; first += WI_PANEL, v += WI_PANEL)
+        for (size_t t = 0; t < n_tokens; t++, out += WI_PANEL) {
+            if (d - first >= WI_PANEL) {
+                memcpy(out, v + t * ld, WI_PANEL * sizeof *out);
+                continue;
+            }
+            for (size_t i = 0; i < WI_PANEL; i++)
+                out[i] = first + i < d ? v[t * ld + i] : 0.0f;
         }
-    }
+}
+
+/* What stands behind row[d] is the next head's: with several pictures it lies in no near cache. Asked for
+ * row by row between the softmaxes, it is there in time; all at once would be waited for. */
+static void fetch_behind(const float *row, size_t d)
+{
+    for (size_t i = 0; i < d; i += WI_PANEL)
+        __builtin_prefetch(row + d + i);
 }
 
 typedef struct job {
@@ -70,8 +111,17 @@ static void one_head(void *context, size_t index, int worker)
         const float *q = a->q + (b * a->q_rows + first) * a->ld_q + h * d;
         float *out = a->out + (b * a->n_queries + first) * a->ld_out + h * d;
         kern->gemm_f32(m, panels(n), d, q, a->ld_q, keys, scores, ld_scores, &plain);
-        for (size_t i = 0; i < m; i++)
+        for (size_t i = 0; i < m; i++) {
+            const float *beside = kv + (first + i < n ? first + i : 0) * a->ld_kv;
+            fetch_behind(q + i * a->ld_q, d);
+            fetch_behind(beside, d);
+            fetch_behind(beside + a->width, d);
             kern->softmax(n, scale, scores + i * ld_scores);
+        }
+        if (d % WI_PANEL == 0) {
+            kern->gemm_f32(m, panels(d), n, scores, ld_scores, values, out, a->ld_out, &plain);
+            continue;
+        }
         kern->gemm_f32(m, panels(d), n, scores, ld_scores, values, results, ld_results, &plain);
         for (size_t i = 0; i < m; i++)
             memcpy(out + i * a->ld_out, results + i * ld_results, d * sizeof *out);
