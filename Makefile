@@ -95,7 +95,7 @@ MACHINE := $(shell uname -m)
 ARCH ?= $(MACHINE) $(if $(filter x86_64,$(MACHINE)),aarch64)
 dist:
 	tools/packages.sh build $(if $(filter-out $(MACHINE),$(ARCH)),cross)
-	set -e; for arch in $(ARCH); do tools/tarball.sh $(BUILD)-tarball-$$arch $(BUILD)/packages $(JOBS) $$arch; done
+	set -e; for arch in $(ARCH); do CMAKE_FLAGS="$(CMAKE_FLAGS)" tools/tarball.sh $(BUILD)-tarball-$$arch $(BUILD)/packages $(JOBS) $$arch; done
 
 # Two builds of the packages above, in different folders: the same bytes? Takes many minutes.
 reproducible:
