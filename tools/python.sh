@@ -18,8 +18,11 @@ for python in "$@"; do
 import whatsit
 head = whatsit.Head.from_labels(whatsit.Model(), ['dog', 'pizza', 'ship'])
 print(head('samples/pizza.jpg')[0][0])" | grep -q "label='pizza'"
-    "$room/venv/bin/pip" install -q pytest pillow scikit-learn pyarrow faiss-cpu usearch duckdb
+    "$room/venv/bin/pip" install -q pytest pillow scikit-learn pyarrow faiss-cpu usearch duckdb mypy
     cp -r "$tests" "$room/tests"
+    # Its types, and those that a caller sees.
+    "$room/venv/bin/mypy" --no-incremental --config-file pyproject.toml -p whatsit
+    "$room/venv/bin/mypy" --no-incremental --config-file /dev/null --strict "$room/tests/typed.py"
     (cd "$room" && WHATSIT_PROGRAM="$program" WHATSIT_SOURCE="$OLDPWD" \
         "$room/venv/bin/python" -m pytest -q -p no:cacheprovider --rootdir "$room" "$room/tests")
     # Shards in parts, one of them killed in the middle; tools/engines.sh tries the engines.

@@ -125,7 +125,7 @@ cp "$root/samples/pizza.jpg" "$stranger/"
 cp "$root/samples/pizza.jpg" "$root/samples/schooner.jpg" "$stranger/photos/"
 flags=$(PKG_CONFIG_LIBDIR=$stranger/$name/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR='' pkg-config --cflags --libs whatsit)
 # shellcheck disable=SC2086 # words
-$compiler -std=c11 "$root/tests/install/example.c" -o "$stranger/example" $flags -Wl,-rpath,"/$name/lib"
+$compiler -std=c11 "$root/tests/install/example.c" -o "$stranger/example" $flags -Wl,-rpath,"/$name/lib:$stranger/$name/lib"
 
 # stranger PROGRAM WORDS. Paths begin with $in.
 if [ -n "$runner" ]; then

@@ -14,10 +14,11 @@ PART_SIZE = 250
 
 
 def embed_part(number, paths, out):
+    from whatsit import Model
     from whatsit.bulk import embed_shards
 
-    n_parts = -(-len(paths) // PART_SIZE)
-    return embed_shards(paths, out, part_size=PART_SIZE, shard=number, n_shards=n_parts)
+    n_parts = -(-len(paths) // PART_SIZE)  # a thread a task: there are as many workers as cores
+    return embed_shards(paths, out, model=Model(threads=1), part_size=PART_SIZE, shard=number, n_shards=n_parts)
 
 
 def main(folder, out, workers=2, scheduler=None):

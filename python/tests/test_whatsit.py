@@ -243,12 +243,15 @@ def test_memory_stays_flat(model):
     head = whatsit.Head.from_labels(model, ["a", "b"])
 
     def some(n):
-        for _ in range(n):
+        for i in range(n):
             head.scores(np.ones((1, model.embedding_dim), np.float32))
             try:
                 model.embed_images([b"no picture"])
             except whatsit.WhatsitError:
                 pass
+            if i % 50 == 0:
+                model.embed_images([pixels])
+                model.embed_texts(["a word"])
         model.embed_images([pixels] * 32)
         gc.collect()
 

@@ -171,7 +171,9 @@ def embed_shards(inputs: Union[str, Sequence[str]], into: Union[str, "os.PathLik
     names = expand(inputs) if isinstance(inputs, str) else [os.fspath(name) for name in inputs]
     tars = bool(names) and all(name.endswith((".tar", ".tar.gz")) for name in names)
     tables = bool(names) and all(name.endswith((".parquet", ".arrow")) for name in names)
-    parts: List[Any] = names if tars or tables else [names[i:i + part_size] for i in range(0, len(names), part_size)]
+    parts: List[Any] = [*names]
+    if not tars and not tables:
+        parts = [names[i:i + part_size] for i in range(0, len(names), part_size)]
     opened = model if isinstance(model, Model) else Model(model)
     out, total = Path(into), {"n_in": 0, "n_out": 0, "n_bad": 0, "skipped": 0}
     for number in range(shard, len(parts), n_shards):

@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -26,7 +27,7 @@ class WhatsitEmbedder(TransformerMixin, BaseEstimator):
         self.model_ = Model(self.model, self.threads)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> npt.NDArray[np.float32]:
         """Embeddings of pictures, rows of length 1."""
         check_is_fitted(self)
         return self.model_.embed_images(X)
@@ -64,11 +65,11 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):
                                           balanced=self.balanced)
         return self
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Probabilities [n, n_classes] in the order of classes_."""
         check_is_fitted(self)
         return self.head_.scores(validate_data(self, X, dtype=np.float32, reset=False)).astype(np.float64)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most likely class of each row."""
         return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
