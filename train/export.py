@@ -49,6 +49,8 @@ def main():
     (a.out / "config.json").write_text(json.dumps({
         "model_type": "efficientnet-lite", "image_size": 260, "branch_activation": "softmax", "interpolation": "bicubic",
         "text": {"heads": HEADS, "activation": "quick_gelu"}}, indent=2) + "\n")
+    if "merges" in state:
+        (a.out / "merges.txt").write_text(state["merges"], encoding="utf-8")
     print(f"{sum(v.numel() for v in weights.values()) / 1e6:.2f} M values")
 
 

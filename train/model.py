@@ -5,7 +5,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-FEATURES, WIDTH, HEADS, LAYERS, CONTEXT, TOKENS = 1280, 256, 4, 4, 77, 49408
+FEATURES, WIDTH, HEADS, LAYERS, CONTEXT, TOKENS = 1280, 256, 4, 4, 77, 49408      # tokens: CLIP's, before other languages come
 
 
 class PictureHead(nn.Module):
@@ -70,9 +70,9 @@ class Block(nn.Module):
 class TextTower(nn.Module):
     """row: numbers of a token in the table, of which the rest is a matrix's; 0: the tower's width"""
 
-    def __init__(self, out, width=WIDTH, heads=HEADS, layers=LAYERS, row=0):
+    def __init__(self, out, width=WIDTH, heads=HEADS, layers=LAYERS, row=0, tokens=TOKENS):
         super().__init__()
-        self.token_embedding = nn.Embedding(TOKENS, row or width)
+        self.token_embedding = nn.Embedding(tokens, row or width)
         self.token_projection = nn.Linear(row, width, bias=False) if row else None
         self.positional_embedding = nn.Parameter(0.01 * torch.randn(CONTEXT, width))
         self.transformer = nn.Module()
@@ -98,7 +98,8 @@ class TextTower(nn.Module):
 
 def tower_of(state, out):
     """The text tower whose tensors these are."""
-    tower = TextTower(out, row=state["token_embedding.weight"].shape[1] if "token_projection.weight" in state else 0)
+    n, row = state["token_embedding.weight"].shape
+    tower = TextTower(out, row=row if "token_projection.weight" in state else 0, tokens=n)
     tower.load_state_dict(state)
     return tower
 

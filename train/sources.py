@@ -71,7 +71,8 @@ SOURCES = [
 ]
 
 # Repositories that texts are read from
-TEXTS = ["ruizewang/evaluate", "sarahpratt/CuPL", "multi30k/dataset"]
+TEXTS = ["ruizewang/evaluate", "sarahpratt/CuPL", "multi30k/dataset", "omwn/omw-data", "unicode-org/cldr-json", "xinyu1205/recognize-anything",
+         "LAION-AI/CLIP_benchmark"]
 
 
 def git_dir(clones, repo):
