@@ -140,7 +140,8 @@ def test_numbers(model, tmp_path):  # noqa: F811
     with pytest.raises(whatsit.WhatsitError):
         whatsit.Describer(model)(SAMPLES[0], n=9)
     rows = np.eye(3, dim, dtype=np.float32)
-    for labels, error, says in [(["a", "b"], ValueError, "2 labels for"), ("aab", TypeError, "not one str"), (["a"] * 3, whatsit.WhatsitError, "label")]:
+    for labels, error, says in [(["a", "b"], ValueError, "2 labels for"), ("aab", TypeError, "not one str"),
+                                (["a"] * 3, whatsit.WhatsitError, "label")]:
         with pytest.raises(error, match=says):
             whatsit.Head.from_embeddings(model, rows, labels)
     with pytest.raises(whatsit.WhatsitError):
