@@ -149,8 +149,13 @@ static int open_heads(job *j)
 static void say_notes(job *j)
 {
     if (j->format == CLI_TEXT && !strcmp(j->runtime.info.name, "whatsit-nano")) {
+#ifdef WHATSIT_HUB
         cli_note(j->app, "the built-in model knows some hundreds of everyday things; "
                          "'whatsit pull b32' brings the full model");
+#else
+        cli_note(j->app, "the built-in model knows some hundreds of everyday things; "
+                         "--model FILE takes a full one");
+#endif
     }
     for (size_t i = 0; i < j->n_heads && j->format != CLI_TEXT; i++) {
         if (j->answers[i].info.sensitivity[0]) {

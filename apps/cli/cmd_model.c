@@ -158,7 +158,8 @@ static int run_list(cli_app *app, const cli_args *args)
         status = status != CLI_OK ? status : listed;
     }
     if (names.n == 0 && status == CLI_OK && !cli_args_has(args, "names")) {
-        cli_note(app, "no models here: 'whatsit pull b32' brings one");
+        char hint[CLI_PULL_HINT];
+        cli_note(app, "no models here: %s", cli_pull_hint("b32", hint));
     }
     wi_engine_close(&engine);
     cli_list_free(&names);

@@ -318,6 +318,19 @@ static const cli_alias *alias_at(size_t index)
     return index < sizeof aliases / sizeof aliases[0] ? &aliases[index] : NULL;
 }
 
+const char *cli_pull_hint(const char *name, char text[CLI_PULL_HINT])
+{
+#ifdef WHATSIT_HUB
+    snprintf(text, CLI_PULL_HINT, "'whatsit pull %.60s' brings it", name);
+#else
+    snprintf(text, CLI_PULL_HINT,
+             "'whatsit pull %.60s' brings it elsewhere (pull is not in " WHATSIT_BUILD
+             "): copy the file, then --model FILE",
+             name);
+#endif
+    return text;
+}
+
 const cli_alias *cli_pull_alias(const char *name)
 {
     const cli_alias *alias;

@@ -255,13 +255,13 @@ char *cli_model_path(cli_app *app, const char *name)
     }
     name = wanted_model(name, &from, &by_default);
     if (by_default) {
-        cli_error(
-            app,
-            "the built-in model whatsit-nano is not beside the program: give one with --model, "
-            "or 'whatsit pull b32' brings one");
+        cli_error(app,
+                  "the built-in model whatsit-nano is not beside the program: give another with "
+                  "--model");
     } else if (cli_pull_alias(name)) {
-        cli_error(app, "%sthere is no model '%s' here yet: 'whatsit pull %s' brings it", from, name,
-                  name);
+        char hint[CLI_PULL_HINT];
+        cli_error(app, "%sthere is no model '%s' here yet: %s", from, name,
+                  cli_pull_hint(name, hint));
     } else if (is_bare(name) && !strchr(name, '.')) {
         cli_error(app, "%sthere is no model '%s': 'whatsit model list' shows what is here", from,
                   name);

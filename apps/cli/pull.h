@@ -18,6 +18,11 @@ typedef struct cli_alias {
     const char *good_for;
 } cli_alias;
 
+/* What to do for a model that is not here: "'whatsit pull NAME' brings it", or in a build without pull how else it
+ * comes. The text is the caller's of PULL_HINT bytes. */
+enum { CLI_PULL_HINT = 160 };
+const char *cli_pull_hint(const char *name, char text[CLI_PULL_HINT]);
+
 /* NULL when name is no alias. */
 const cli_alias *cli_pull_alias(const char *name);
 

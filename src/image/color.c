@@ -222,6 +222,21 @@ wi_status wi_color_from_numbers(const wi_image *image, wi_color **out, wi_error 
     return WI_OK;
 }
 
+bool wi_color_is_near_srgb(const wi_color *color)
+{
+    enum { A_SIDE = 5 };
+    for (int i = 0; i < A_SIDE * A_SIDE * A_SIDE; i++) {
+        uint8_t in[3], out[3];
+        for (int c = 0, rest = i; c < 3; c++, rest /= A_SIDE)
+            in[c] = (uint8_t)(rest % A_SIDE * 255 / (A_SIDE - 1));
+        color->to_srgb(color, in, 1, out);
+        for (int c = 0; c < 3; c++)
+            if (abs(out[c] - in[c]) > WI_COLOR_NEAR)
+                return false;
+    }
+    return true;
+}
+
 static uint32_t big_endian(const uint8_t *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
@@ -267,7 +282,7 @@ wi_status wi_color_attach(wi_image *image, wi_error *error)
     return status;
 }
 
-#if !defined(WI_WITH_LCMS)
+#if !defined(WI_WITH_ICC)
 wi_status wi_color_from_icc(const wi_image *image, wi_color **out, wi_error *error)
 {
     (void)image;

@@ -8,8 +8,7 @@
 
 #include <lcms2.h>
 
-/* Differences up to this, of 255, are not worth a conversion: sRGB by another hand. */
-enum { NEAR_SRGB = 2, PROBES_A_SIDE = 5, INK_STEPS = 9 };
+enum { INK_STEPS = 9 };
 
 typedef struct icc_color {
     wi_color base;
@@ -101,21 +100,6 @@ static cmsUInt32Number format_of(cmsColorSpaceSignature space, wi_pixel_mode mod
     }
 }
 
-static bool is_near_srgb(const icc_color *color)
-{
-    uint8_t out[3];
-    for (int i = 0; i < PROBES_A_SIDE * PROBES_A_SIDE * PROBES_A_SIDE; i++) {
-        uint8_t in[3];
-        for (int c = 0, rest = i; c < 3; c++, rest /= PROBES_A_SIDE)
-            in[c] = (uint8_t)(rest % PROBES_A_SIDE * 255 / (PROBES_A_SIDE - 1));
-        cmsDoTransform(color->transform, in, out, 1);
-        for (int c = 0; c < 3; c++)
-            if (abs(out[c] - in[c]) > NEAR_SRGB)
-                return false;
-    }
-    return true;
-}
-
 /* Into color->transform; false when the profile is of no use. */
 static bool make_transform(icc_color *color, const wi_image *image, cmsUInt32Number *format)
 {
@@ -169,7 +153,7 @@ static bool fill_levels(icc_color *color, bool native)
     color->base.to_srgb = native ? levels_to_srgb : rgb_levels_to_srgb;
     color->base.takes_native = native;
     for (int i = 0; i < 256; i++)
-        if (abs(color->levels[i][1] - i) > NEAR_SRGB)
+        if (abs(color->levels[i][1] - i) > WI_COLOR_NEAR)
             return true;
     return false;
 }
@@ -186,7 +170,7 @@ wi_status wi_color_from_icc(const wi_image *image, wi_color **out, wi_error *err
     if (useful && format == TYPE_CMYK_8)
         useful = fill_inks(color);
     else if (useful && format == TYPE_RGB_8)
-        useful = !is_near_srgb(color);
+        useful = !wi_color_is_near_srgb(&color->base);
     else if (useful && format == TYPE_GRAY_8)
         useful = fill_levels(color, image->mode == WI_MODE_L);
     if (!useful) {

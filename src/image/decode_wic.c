@@ -65,24 +65,28 @@ static const layout *layout_of(const GUID *name)
 
 /* ---- opening ---- */
 
+/* Those that come with Windows; the others are extensions of its store. */
+static bool is_always_there(const char *format)
+{
+    return strcmp(format, "jpeg") == 0 || strcmp(format, "png") == 0 ||
+           strcmp(format, "gif") == 0 || strcmp(format, "tiff") == 0;
+}
+
 static wi_status fail_wic(const wic *w, HRESULT code, wi_error *error)
 {
-    const char *format = w->format;
-    switch (code) {
-    case E_OUTOFMEMORY:
-        return wi_fail(error, WI_ERR_NOMEM, "%s: out of memory", format);
-    case WINCODEC_ERR_COMPONENTNOTFOUND:
-    case WINCODEC_ERR_UNKNOWNIMAGEFORMAT:
+    const bool unknown =
+        code == WINCODEC_ERR_COMPONENTNOTFOUND || code == WINCODEC_ERR_UNKNOWNIMAGEFORMAT;
+    if (code == E_OUTOFMEMORY)
+        return wi_fail(error, WI_ERR_NOMEM, "%s: out of memory", w->format);
+    if (code == WINCODEC_ERR_STREAMREAD)
+        return wi_fail(error, WI_ERR_FORMAT, "%s: the file is truncated", w->format);
+    if (unknown && !is_always_there(w->format))
         return wi_fail(error, WI_ERR_UNSUPPORTED,
-                       "%s: this Windows has no decoder for such a picture: its store has some, or "
-                       "save it as JPEG or PNG",
-                       format);
-    case WINCODEC_ERR_STREAMREAD:
-        return wi_fail(error, WI_ERR_FORMAT, "%s: the file is truncated", format);
-    default:
-        return wi_fail(error, WI_ERR_FORMAT, "%s: the file is damaged (0x%08lx)", format,
-                       (unsigned long)code);
-    }
+                       "%s: this Windows has no decoder for it: its store has one, or save the "
+                       "picture as JPEG or PNG",
+                       w->format);
+    return wi_fail(error, WI_ERR_FORMAT, "%s: the file is damaged (0x%08lx)", w->format,
+                   (unsigned long)code);
 }
 
 static HRESULT open_frame(wic *w)
@@ -164,15 +168,10 @@ static HRESULT choose_layout(wic *w, const layout **out)
         IWICBitmapSource_AddRef(w->source);
         return S_OK;
     }
-    const GUID *wanted = &GUID_WICPixelFormat24bppBGR;
-    if (IsEqualGUID(&name, &GUID_WICPixelFormatBlackWhite) ||
-        IsEqualGUID(&name, &GUID_WICPixelFormat2bppGray) ||
-        IsEqualGUID(&name, &GUID_WICPixelFormat4bppGray))
-        wanted = &GUID_WICPixelFormat8bppGray;
-    else if (has_alpha(w, &name) || has_clear_colour(w))
-        wanted = &GUID_WICPixelFormat32bppBGRA;
-    *out = layout_of(wanted);
-    return WICConvertBitmapSource(wanted, (IWICBitmapSource *)w->frame, &w->source);
+    const bool clear = has_alpha(w, &name) || has_clear_colour(w);
+    *out = layout_of(clear ? &GUID_WICPixelFormat32bppBGRA : &GUID_WICPixelFormat32bppBGR);
+    return WICConvertBitmapSource(&GUID_WICPixelFormat32bppBGRA, (IWICBitmapSource *)w->frame,
+                                  &w->source);
 }
 
 static void take_row(const layout *from, const uint8_t *in, size_t n_px, uint8_t *out)

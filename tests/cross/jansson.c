@@ -103,6 +103,11 @@ static void reads(void **state)
     assert_string_equal(json_string_value(json_array_get(json_object_get(read, "a"), 2)),
                         "\xc3\xa4\xf0\x9f\x98\x80");
     assert_int_equal(json_string_length(json_array_get(json_object_get(read, "a"), 2)), 6);
+    const json_t *a = json_object_get(read, "a");
+    assert_int_equal(json_integer_value(json_array_get(a, 0)), 1);
+    assert_true(json_number_value(json_array_get(a, 0)) == 1);
+    assert_true(json_number_value(json_array_get(a, 1)) == -2.5);
+    assert_int_equal(json_integer_value(json_array_get(a, 2)), 0);
     is_text(read, "{\"a\":[1,-2.5,\"\xc3\xa4\xf0\x9f\x98\x80\",null,true],\"b\":{}}");
     static const char *const bad[] = {"", "{", "{\"a\":}", "[1,]", "[1] 2", "{\"a\":\"\xff\"}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -97,7 +97,7 @@ static bool run_case(const json_t *item, bool *skipped)
     bool good, refused = strcmp(text_of(item, "status"), "ok") != 0;
     wi_status status = wi_image_from_file(path, &options, &image, &error);
     *skipped = status == WI_ERR_FORMAT && strstr(error.message, "built without");
-#if !defined(WI_WITH_LCMS)
+#if !defined(WI_WITH_ICC)
     *skipped = *skipped || json_is_true(json_object_get(item, "profile"));
 #endif
     if (*skipped)

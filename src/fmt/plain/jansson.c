@@ -140,6 +140,16 @@ bool json_is_true(const json_t *value)
     return json_is_boolean(value) && value->integer;
 }
 
+json_int_t json_integer_value(const json_t *value)
+{
+    return json_is_integer(value) ? value->integer : 0;
+}
+
+double json_number_value(const json_t *value)
+{
+    return value && value->kind == REAL ? value->real : (double)json_integer_value(value);
+}
+
 const char *json_string_value(const json_t *value)
 {
     return json_is_string(value) ? value->text : NULL;

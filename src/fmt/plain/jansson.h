@@ -36,6 +36,8 @@ bool json_is_boolean(const json_t *value);
 bool json_is_integer(const json_t *value);
 bool json_is_string(const json_t *value);
 bool json_is_true(const json_t *value);
+json_int_t json_integer_value(const json_t *value);
+double json_number_value(const json_t *value);
 const char *json_string_value(const json_t *value);
 size_t json_string_length(const json_t *value);
 

@@ -16,6 +16,7 @@ struct CMUnitTest {
 #define cmocka_unit_test(function) {#function, function}
 
 #define print_message(...) printf(__VA_ARGS__)
+#define print_error(...) fprintf(stderr, __VA_ARGS__)
 #define fail_msg(...)                                                                              \
     do {                                                                                           \
         printf("%s:%d: ", __FILE__, __LINE__);                                                     \
@@ -34,10 +35,14 @@ struct CMUnitTest {
 #define assert_non_null(p) assert_true((p) != NULL)
 #define assert_int_equal(a, b) assert_true((uintmax_t)(a) == (uintmax_t)(b))
 #define assert_string_equal(a, b) assert_true(strcmp(a, b) == 0)
+#define assert_memory_equal(a, b, n) assert_true(memcmp(a, b, n) == 0)
 #define assert_string_not_equal(a, b) assert_true(strcmp(a, b) != 0)
 
 #define cmocka_run_group_tests(tests, setup, teardown)                                             \
     plain_run_tests(tests, sizeof(tests) / sizeof *(tests))
+
+#define cmocka_run_group_tests_name(name, tests, setup, teardown)                                  \
+    cmocka_run_group_tests(tests, setup, teardown)
 
 static inline int plain_run_tests(const struct CMUnitTest *tests, size_t n)
 {
