@@ -8,7 +8,7 @@ CTEST_FLAGS ?=
 LINT_BUILD ?= $(BUILD)-lint
 CTEST = ctest --output-on-failure --no-tests=error --output-junit ctest.xml -j $(JOBS) $(CTEST_FLAGS)
 
-.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist reproducible wheel test-python wasm test-web apk clean
+.PHONY: all deps build run test test-asan test-tsan lint tidy bench fuzz install uninstall deb dist windows reproducible wheel test-python wasm test-web apk clean
 
 all: build
 
@@ -80,7 +80,7 @@ uninstall:
 ifndef SOURCE_DATE_EPOCH
 COMMIT_DATE := $(shell git log -1 --format=%ct 2>/dev/null)
 ifneq ($(COMMIT_DATE),)
-deb dist wheel: export SOURCE_DATE_EPOCH = $(COMMIT_DATE)
+deb dist wheel windows: export SOURCE_DATE_EPOCH = $(COMMIT_DATE)
 endif
 endif
 
@@ -96,6 +96,16 @@ ARCH ?= $(MACHINE) $(if $(filter x86_64,$(MACHINE)),aarch64)
 dist:
 	tools/packages.sh build $(if $(filter-out $(MACHINE),$(ARCH)),cross)
 	set -e; for arch in $(ARCH); do CMAKE_FLAGS="$(CMAKE_FLAGS)" tools/tarball.sh $(BUILD)-tarball-$$arch $(BUILD)/packages $(JOBS) $$arch; done
+
+# The program and the library for Windows (x86-64), into $(BUILD)/packages; then tried under wine. URL and HOMEPAGE, where
+# a release lies: the manifests for winget, too.
+URL ?=
+HOMEPAGE ?=
+windows: build
+	tools/packages.sh windows
+	tools/windows.sh $(BUILD)-windows $(BUILD)/packages $(JOBS)
+	$(if $(URL),tools/winget.sh $(BUILD)/packages/whatsit-*-windows-x86_64.zip $(URL) $(HOMEPAGE) $(BUILD)/packages/winget)
+	tools/try_windows.sh $(BUILD)-windows $(BUILD)/packages $(BUILD)/whatsit || test $$? = 77
 
 # Two builds of the packages above, in different folders: the same bytes? Takes many minutes.
 reproducible:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a job needs, by Debian package name, and only what is missing. Asks nothing.
 #
-#     tools/packages.sh build|test|more|lint|wheel|deb|tidy|valgrind|bench|fuzz|wasm|web|apk|arm|cross|root|container...
+#     tools/packages.sh build|test|more|lint|wheel|deb|tidy|valgrind|bench|fuzz|wasm|web|apk|arm|windows|cross|root|container...
 #     tools/packages.sh --names JOB                  says them, and installs nothing
 #
 # "a|b" means that either will do.
@@ -33,6 +33,7 @@ packages_of() {
         echo "python3 default-jdk-headless aapt apksigner zipalign android-framework-res libsmali-java dexdump enjarify"
         ;;
     arm) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+    windows) echo "gcc-mingw-w64-x86-64-posix binutils-mingw-w64-x86-64 cmake ninja-build python3 wine64" ;;
     cross) echo "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user mmdebstrap" ;;
     root) echo "mmdebstrap" ;; # a fresh system in a folder
     container) echo "buildah mmdebstrap" ;;

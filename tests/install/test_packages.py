@@ -1,7 +1,8 @@
-"""Called with SOURCE COMPILER. What goes with packages: the list of an archive's parts and what checks it, the Homebrew formula."""
+"""Called with SOURCE COMPILER. What goes with packages: the list of an archive's parts and what checks it, the Homebrew formula, winget's manifests."""
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -140,6 +141,96 @@ class Formula(unittest.TestCase):
             done = self.write(url)
             self.assertEqual((done.returncode, done.stdout), (2, ""), url)
             self.assertIn("formula.sh: ", done.stderr)
+
+
+def fields(text):
+    """A manifest's pairs: 'KEY: VALUE' lines, lists as their items' pairs. As much of YAML as the templates use."""
+    found = {}
+    for line in text.splitlines():
+        match = re.match(r"^[ ]*(?:- )?([A-Za-z0-9]+):(?: (.*))?$", line)
+        if match and not line.startswith("#"):
+            found.setdefault(match[1], match[2] or "")
+    return found
+
+
+class Winget(unittest.TestCase):
+    """The rules are those of winget's published schema 1.6.0 for manifests of several files."""
+    NAME = r'[^.\s\\/:*?"<>|\x01-\x1f]{1,32}'
+    REQUIRED = {
+        "version": ["DefaultLocale"],
+        "installer": ["Installers", "Architecture", "InstallerUrl", "InstallerSha256", "InstallerType",
+                      "NestedInstallerType", "NestedInstallerFiles", "RelativeFilePath"],
+        "defaultLocale": ["PackageLocale", "Publisher", "PackageName", "License", "ShortDescription"],
+    }
+    RULES = {
+        "PackageIdentifier": rf"{NAME}(\.{NAME}){{1,7}}",
+        "PackageVersion": r'[^\\/:*?"<>|\x01-\x1f]{1,128}',
+        "ManifestVersion": r"1\.6\.0",
+        "DefaultLocale": r"[a-zA-Z]{2,3}(-[a-zA-Z]{1,8})*",
+        "PackageLocale": r"[a-zA-Z]{2,3}(-[a-zA-Z]{1,8})*",
+        "MinimumOSVersion": r"\d{1,5}(\.\d{1,5}){0,3}",
+        "Architecture": r"x86|x64|arm|arm64|neutral",
+        "InstallerType": r"zip",
+        "NestedInstallerType": r"portable",
+        "InstallerUrl": r"https?://.{1,2040}",
+        "InstallerSha256": r"[A-Fa-f0-9]{64}",
+        "RelativeFilePath": r".{1,512}",
+        "PortableCommandAlias": r".{1,40}",
+        "PackageUrl": r"https?://.{1,2040}",
+        "Publisher": r".{2,256}",
+        "PackageName": r".{2,256}",
+        "License": r".{3,512}",
+        "ShortDescription": r".{3,256}",
+        "Moniker": r".{1,40}",
+    }
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="whatsit-winget-")
+        self.addCleanup(shutil.rmtree, self.dir)
+        with open(os.path.join(os.path.dirname(TOOLS), "CMakeLists.txt"), encoding="utf-8") as file:
+            self.version = re.search(r"project\(whatsit VERSION ([0-9.]+)", file.read())[1]
+        self.name = f"whatsit-{self.version}-windows-x86_64"
+        self.archive = os.path.join(self.dir, self.name + ".zip")
+        with open(self.archive, "wb") as file:
+            file.write(b"some bytes")
+
+    def write(self, url="https://whatsit.example.org/whatsit.zip", archive=None):
+        return run(os.path.join(TOOLS, "winget.sh"), archive or self.archive, url, "https://whatsit.example.org",
+                   os.path.join(self.dir, "out"))
+
+    def test_the_manifests_keep_the_schemas_rules(self):
+        done = self.write()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        kinds = {}
+        for name in sorted(os.listdir(os.path.join(self.dir, "out"))):
+            with open(os.path.join(self.dir, "out", name), encoding="utf-8") as file:
+                text = file.read()
+            self.assertNotRegex(text, r"@[A-Z0-9]+@|\t")
+            self.assertTrue(name.startswith("Whatsit.Whatsit."), name)
+            found = fields(text)
+            kinds[found["ManifestType"]] = found
+            self.assertIn(f"winget-manifest.{found['ManifestType']}.1.6.0.schema.json", text)
+            for key in ["PackageIdentifier", "PackageVersion", "ManifestVersion"] + self.REQUIRED[found["ManifestType"]]:
+                self.assertIn(key, found, name)
+            for key, rule in self.RULES.items():
+                if key in found:
+                    self.assertRegex(found[key], f"^(?:{rule})$", f"{name}: {key}")
+        self.assertEqual(sorted(kinds), ["defaultLocale", "installer", "version"])
+        self.assertEqual({k["PackageIdentifier"] for k in kinds.values()}, {"Whatsit.Whatsit"})
+        self.assertEqual({k["PackageVersion"] for k in kinds.values()}, {self.version})
+        installer = kinds["installer"]
+        self.assertEqual(installer["InstallerSha256"], hashlib.sha256(b"some bytes").hexdigest())
+        self.assertEqual(installer["InstallerUrl"], "https://whatsit.example.org/whatsit.zip")
+        self.assertEqual(installer["RelativeFilePath"], self.name + "\\whatsit.exe")
+        self.assertEqual(kinds["version"]["DefaultLocale"], kinds["defaultLocale"]["PackageLocale"])
+
+    def test_what_would_be_false_is_refused(self):
+        other = os.path.join(self.dir, "whatsit-9.9.9-windows-x86_64.zip")
+        shutil.copy(self.archive, other)
+        for done in (self.write(url="http://x/a.zip"), self.write(url="https://x/a\nb"), self.write(archive=other)):
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("winget.sh: ", done.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.dir, "out")))
 
 
 if __name__ == "__main__":
