@@ -26,11 +26,19 @@ const char *cli_lines_next(cli_lines *lines)
 {
     ssize_t n;
     while ((n = getdelim(&lines->line, &lines->room, lines->end, lines->file)) > 0) {
+        static const char mark[] =
+            "\xef\xbb\xbf"; /* what some editors put before a text in UTF-8 */
         n -= lines->line[n - 1] == (char)lines->end;
         n -= lines->end == '\n' && n > 0 && lines->line[n - 1] == '\r';
         lines->line[n] = '\0';
-        if (n > 0) {
-            return lines->line;
+        lines->number++;
+        if (strlen(lines->line) < (size_t)n) { /* what follows it would be lost */
+            lines->failed = EILSEQ;
+            return NULL;
+        }
+        const bool marked = lines->number == 1 && !strncmp(lines->line, mark, 3);
+        if (n > (marked ? 3 : 0)) {
+            return lines->line + (marked ? 3 : 0);
         }
     }
     lines->failed = ferror(lines->file) ? errno : feof(lines->file) ? 0 : ENOMEM;
@@ -40,8 +48,14 @@ const char *cli_lines_next(cli_lines *lines)
 int cli_lines_close(cli_app *app, cli_lines *lines)
 {
     const int failed = lines->failed;
-    if (failed) {
+    if (failed && failed != EILSEQ) {
         cli_error(app, "%s: cannot read: %s", lines->name, strerror(failed));
+    } else if (failed) {
+        cli_error(
+            app,
+            "%s: line %zu holds a zero byte: names that end with one need --null, and UTF-16 is "
+            "not read: save it as UTF-8",
+            lines->name, lines->number);
     }
     free(lines->line);
     if (lines->file && lines->file != stdin) {

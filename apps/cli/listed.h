@@ -17,7 +17,8 @@
 typedef struct cli_lines {
     FILE *file;
     const char *name; /* borrowed */
-    int end, failed;  /* failed: 0, or the errno of reading */
+    int end, failed;  /* failed: 0, or the errno of reading; EILSEQ: a zero byte within a line */
+    size_t number;    /* of the line that came last, from 1 */
     char *line;
     size_t room;
 } cli_lines;

@@ -53,6 +53,11 @@ class Formats(Case):
         self.assertEqual(self.ok("--files-from", "-", "--labels", LABELS, "--csv", stdin=names).out, direct)
         zero = self.write("zero", names.replace(b"\r\n\n", b"\0").replace(b"\n", b"\0"))
         self.assertEqual(self.ok("--files-from", zero, "--null", "--labels", LABELS, "--csv").out, direct)
+        self.assertEqual(self.ok("--files-from", "-", "--labels", LABELS, "--csv", stdin=b"\xef\xbb\xbf" + names).out, direct)
+        self.fails("--files-from", zero, "--labels", LABELS, says="line 1 holds a zero byte: names that end with one need --null")
+        wide = self.write("wide", names.decode().encode("utf-16"))
+        self.fails("--files-from", wide, "--labels", LABELS, says="UTF-16 is not read")
+        self.fails("embed", "--into", self.path("parts"), "--files-from", zero, says="zero byte")
         self.fails("--files-from", self.path("none"), "--labels", LABELS, says="cannot open")
         self.wrong("--labels", LABELS, says="needs an IMAGE")
 
