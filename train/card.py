@@ -52,7 +52,7 @@ def templates():
 def unpacked(a, source, paths):
     """path -> file of a source's pictures"""
     clone, out = git_dir(a.clones, source.repo), {}
-    wanted = [(p, sha) for p, sha in listing(clone) if p in paths]
+    wanted = [(p, sha) for p, sha in listing(clone, source.commit) if p in paths]
     missing = []
     for p, sha in wanted:
         out[p] = a.scratch / "pictures" / source.name / p.replace("/", "+")
@@ -100,7 +100,7 @@ def heldout(a):
         own = {w[0] for w in wanted if w[1] == s.name}
         if not own:
             continue
-        paths = [p for p, _ in s.found(listing(git_dir(a.clones, s.repo)))]
+        paths = [p for p, _ in s.found(listing(git_dir(a.clones, s.repo), s.commit))]
         label, of = about(s, a.clones, Shards(a.shards), paths), {}
         for p in paths:
             found = label(p)

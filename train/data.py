@@ -8,10 +8,12 @@ import re
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from labels import Shards, about, captions, table
 from sources import SOURCES, blob, git_dir
 
+SIDES = re.compile(r"\b(left|right)\b", re.I)
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -27,11 +29,19 @@ def joined(folder, name):
 
 
 def load(folder, name):
-    """(paths, vectors [n,2,...] of both views, or of the one twice, thumbnails)"""
+    """(paths, vectors [n,...], thumbnails)"""
     d = np.load(folder / f"{name}.npz")
-    first = joined(folder, name)
-    again = joined(folder, f"{name}-again") if (folder / f"{name}-again.seen.npy").exists() else first
-    return d["paths"].tolist(), np.stack([first, again], 1), d["thumbs"].astype(np.float32)
+    return d["paths"].tolist(), joined(folder, name), d["thumbs"].astype(np.float32)
+
+
+def further(folder, name, paths):
+    """The vectors of a source's further views, a list of [n,...]"""
+    out = []
+    while (folder / f"{name}-again{len(out) + 1}.seen.npy").exists():
+        again = f"{name}-again{len(out) + 1}"
+        assert np.load(folder / f"{again}.npz")["paths"].tolist() == paths, again
+        out.append(joined(folder, again))
+    return out
 
 
 def near_duplicates(folder, name, apart, found):
@@ -74,18 +84,21 @@ class Apart:
 
 
 class Pictures:
-    """features [n,2,1280]; cls [n], -1 with captions only; captions: list of texts per picture; val [n]; source [n]
+    """features [n,...]; cls [n], -1 with captions only; captions: list of texts per picture; val [n]; source [n]
+    more [m,...]: further views, views [n,V]: which there are of a picture, as rows of features and more one after the other
     classes: list of (names, broader, captions); held: pictures of names held out, by name: {name: features}"""
 
     def __init__(self, cache, clones, shards, testset, only=None):
         apart, never = Apart(cache, testset), held()
         shards = Shards(shards)
-        blocks, self.cls, self.captions, self.val, self.source = [], [], [], [], []
+        blocks, more, views, self.cls, self.captions, self.val, self.source = [], [], [], [], [], [], []
         index, self.classes, self.held, self.dropped = {}, [], {}, {}
+        n = m = 0
         for k, s in enumerate(SOURCES):
             if s.measured or not (cache / f"{s.name}.seen.npy").exists() or (only and s.name not in only):
                 continue
             paths, features, _ = load(cache, s.name)
+            again = further(cache, s.name, paths)
             label = about(s, clones, shards, paths)
             found = [label(p) for p in paths]
             near = near_duplicates(cache, s.name, apart, found)
@@ -99,6 +112,9 @@ class Pictures:
                 if near[i]:
                     self.dropped[s.name] = self.dropped.get(s.name, 0) + 1
                     continue
+                # Further views may be mirrored.
+                turned = [] if any(SIDES.search(c) for c in f.captions) else [m + v * len(paths) + i for v in range(len(again))]
+                views.append([n + len(use), *(-1 - t for t in turned)])
                 use.append(i)
                 key = (f.names, f.broader, f.captions) if f.names else None
                 if key and key not in index:
@@ -109,8 +125,20 @@ class Pictures:
                 self.val.append(f.val)
                 self.source.append(k)
             blocks.append(features[use])
+            more += again
+            n, m = n + len(use), m + len(paths) * len(again)
         self.features = np.concatenate(blocks)
+        self.more = np.concatenate(more) if more else self.features[:0]
+        most = max(map(len, views))
+        self.views = np.array([[v if v >= 0 else n - 1 - v for v in (row * most)[:most]] for row in views])
         self.cls, self.val, self.source = np.array(self.cls), np.array(self.val), np.array(self.source)
+
+    def drawn(self, rows, rng):
+        """vectors [r,...] of pictures, each in one of its views"""
+        k = self.views[rows, rng.integers(self.views.shape[1], size=len(rows))]
+        out, own = np.empty((len(k), self.features.shape[1]), np.float32), k < len(self.features)
+        out[own], out[~own] = self.features[k[own]], self.more[k[~own] - len(self.features)]
+        return torch.from_numpy(out)
 
     def of(self, name):
         return self.source == [s.name for s in SOURCES].index(name)
@@ -126,7 +154,7 @@ def imagenet_names():
 
 
 class Tests:
-    """What is measured, and never trained on nor chosen by: set -> (features [n,2,1280], truth [n], names)."""
+    """What is measured, and never trained on nor chosen by: set -> (features [n,...], truth [n], names)."""
 
     def __init__(self, cache, clones, testset):
         paths, features, _ = load(cache, "apart")

@@ -33,7 +33,7 @@ class Grids:
         self.n_ids, tokenizer = len(ids), Tokenizer(vocabulary)
         self.blocks, self.rows, self.texts, self.views = [], [], [], []
         for source, found in described["captions"].items():
-            for name in (source, source + "-again"):
+            for name in (source, source + "-again1"):
                 parts = sorted(cache.glob(f"{name}.[0-9]*.npz"), key=lambda p: int(p.name.split(".")[1]))
                 whole = cache / f"{name}.npz"
                 for part in [whole] if whole.exists() else parts:

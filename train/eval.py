@@ -14,7 +14,7 @@ import torch
 import everyday
 from data import load
 from export import restore
-from features import Network, square, tensor
+from features import Network, halfway, tensor
 from look import restored
 from model import unit
 from space import Corpus, arguments, measure
@@ -27,7 +27,7 @@ NOUNS = {"imagen", "animals", "caltech101", "breeds", "oxfordpets", "flowers", "
 
 
 def f32(x):
-    return torch.from_numpy(np.ascontiguousarray(x[:, 0]).astype(np.float32))
+    return torch.from_numpy(x.astype(np.float32))
 
 
 def known_kinds(corpus, fits, test):
@@ -121,8 +121,8 @@ def report(head, h, scale, corpus, fits, labels, a):
     net = Network(a.trunk)
     rng = np.random.default_rng(5)
     pictures = everyday.nothing(rng)
-    f, grid = net(np.stack([tensor(square(im, SIDE["lite2"])) for im in pictures]))
-    blank = np.concatenate([f, restored(a.look).floats(grid)], 1)[:, None]
+    f, grid = net(np.stack([tensor(halfway(im, SIDE["lite2"])) for im in pictures]))
+    blank = np.concatenate([f, restored(a.look).floats(grid)], 1)
     for test in ((False, True) if a.test else (False,)):
         f, cls = known_kinds(corpus, fits, test)
         cos = probe(f)

@@ -3,12 +3,13 @@
     python features.py --trunk trunk-lite2.onnx --clones DIR --apart DIR... --out DIR [NAME...]
 
 Of a picture are kept the pooled features (NAME.npz) and the grid before the head convolution, as bytes (NAME.grid.npy [n,T,C]; times
-grid-scale.npy [C]): of its centre square, as at use, and with --again of a random window of the whole, mirrored half the time
-(NAME-again.*, the same rows). Kept are also 16 x 16 grey thumbnails, by which near-duplicates of pictures that must not be
+grid-scale.npy [C]): half way from its centre square to the whole, as at use, and with --again K of a random window of the whole, mirrored half the time
+(NAME-againK.*, the same rows; K = 1, 2, ...: other windows). Kept are also 16 x 16 grey thumbnails, by which near-duplicates of pictures that must not be
 trained on are found (data.py). --apart names folders of such pictures; they are cached in single precision.
 With OpenVINO installed the trunk runs in bfloat16, which is three times as fast; else ONNX Runtime in single precision.
 """
 import argparse
+import functools
 import io
 import math
 import os
@@ -37,18 +38,19 @@ def opened(data, side):
     return im.convert("RGB")
 
 
-def square(im, side):
-    """Shortest side to `side` (bicubic), centre crop: what the shipped model does."""
+def halfway(im, side):
+    """Half way from the centre square to the whole picture squeezed: shorter side to `side`, longer side to `side` times the root
+    of the picture's ratio (bicubic), centre crop: what the shipped model does."""
     w, h = im.size
-    s = side / min(w, h)
-    w, h = max(side, round(w * s)), max(side, round(h * s))
+    longer = int(math.sqrt(side * side * max(w, h) / min(w, h)))
+    w, h = (side if w <= h else longer), (side if h <= w else longer)
     left, top = round((w - side) / 2), round((h - side) / 2)
     return im.resize((w, h), Image.Resampling.BICUBIC).crop((left, top, left + side, top + side))
 
 
-def window(im, side):
-    """A window of 60 to 100 % of the picture, its shape up to 4:3 off, mirrored half the time; the same one every time."""
-    rng = random.Random(zlib.crc32(im.resize((8, 8)).tobytes()))
+def window(im, side, again=1):
+    """A window of 60 to 100 % of the picture, its shape up to 4:3 off, mirrored half the time; the same one every time for one `again`."""
+    rng = random.Random(zlib.crc32(im.resize((8, 8)).tobytes(), again))
     w, h = im.size
     area, ratio = rng.uniform(0.6, 1) * w * h, math.exp(rng.uniform(-1, 1) * math.log(4 / 3)) * (w / h) ** 0.5
     a, b = min(w, round((area * ratio) ** 0.5)), min(h, round((area / ratio) ** 0.5))
@@ -180,7 +182,7 @@ def grid_scale(a):
         s = next(s for s in SOURCES if s.name == "coco")
         clone, net = git_dir(a.clones, s.repo), Network(a.trunk)
         objects = [sha for _, sha in s.found(listing(clone))][:256]
-        g = [net(np.stack([tensor(square(opened(d, a.side), a.side))]))[1][0] for d in blobs(clone, objects)]
+        g = [net(np.stack([tensor(halfway(opened(d, a.side), a.side))]))[1][0] for d in blobs(clone, objects)]
         np.save(path, np.quantile(np.abs(np.concatenate(g)), 0.9999, axis=0).astype(np.float32) / 127)
     return np.load(path)
 
@@ -197,7 +199,7 @@ def main():
     ap.add_argument("--apart", type=Path, nargs="*", default=[], help="folders of pictures never trained on")
     ap.add_argument("--out", type=Path, required=True)
     ap.add_argument("--jobs", type=int, default=2)
-    ap.add_argument("--again", action="store_true", help="the second view")
+    ap.add_argument("--again", type=int, default=0, help="a further view: which")
     ap.add_argument("--few", type=int, help="so many pictures of each source, to try the recipe")
     ap.add_argument("names", nargs="*", help="only these sources")
     a = ap.parse_args()
@@ -205,16 +207,16 @@ def main():
     scale = grid_scale(a)
     if a.apart and not a.again and not (a.out / "apart.npz").exists():
         files = apart_files(a.apart)
-        with Pool(a.jobs, start, (a.trunk, a.side, square, True, scale)) as pool:
+        with Pool(a.jobs, start, (a.trunk, a.side, halfway, True, scale)) as pool:
             n = cache(pool, [(str(p), p) for p in files], lambda part: (p.read_bytes() for _, p in part), a.out / "apart.npz")
         print("apart", n, flush=True)
-    with Pool(a.jobs, start, (a.trunk, a.side, window if a.again else square, False, scale)) as pool:
+    with Pool(a.jobs, start, (a.trunk, a.side, functools.partial(window, again=a.again) if a.again else halfway, False, scale)) as pool:
         run(pool, [s for s in SOURCES if not a.names or s.name in a.names], a)
 
 
 def run(pool, sources, a):
     for s in sources:
-        out = a.out / f"{s.name}{'-again' if a.again else ''}.npz"
+        out = a.out / f"{s.name}{f'-again{a.again}' if a.again else ''}.npz"
         clone = git_dir(a.clones, s.repo)
         if out.exists():
             continue
@@ -225,7 +227,7 @@ def run(pool, sources, a):
         if not clone:
             print(s.name, "not here:", s.repo, flush=True)
             continue
-        found = s.found(listing(clone))
+        found = s.found(listing(clone, s.commit))
         if a.few:
             found = sorted(found, key=lambda x: zlib.crc32(x[0].encode()))[:a.few]
         n = cache(pool, found, lambda part: blobs(clone, [sha for _, sha in part]), out)

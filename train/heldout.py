@@ -60,7 +60,7 @@ def main():
         clone = git_dir(a.clones, s.repo)
         if s.name not in SHARE or not clone:
             continue
-        paths = [p for p, _ in s.found(listing(clone))]
+        paths = [p for p, _ in s.found(listing(clone, s.commit))]
         label = about(s, a.clones, Shards(a.shards), paths)
         names = {}
         for p in paths:

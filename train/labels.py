@@ -187,11 +187,14 @@ def captions(clones, source, clone):
                     name, rest = line.split(",", 1)
                     text = rest.split(",", 1)[1] if t == "train" else rest
                     found["data/data/" + name] = [" ".join(text.strip().strip('"').replace('""', '"').split())]
-    elif source.name in ("sarthak", "flickr8k"):
-        folder, file = ("data/images/", "data/captions.csv") if source.name == "sarthak" else ("data/images/", "data/captions.txt")
-        for row in list(csv.reader(blob(clone, file).decode().splitlines()))[1:]:
+    elif source.name == "sarthak":
+        for row in list(csv.reader(blob(clone, "data/captions.csv").decode().splitlines()))[1:]:
             if len(row) >= 2:
-                found.setdefault(folder + row[0], []).append(" ".join(",".join(row[1:]).split()))
+                found.setdefault("data/images/" + row[0], []).append(" ".join(",".join(row[1:]).split()))
+    elif source.name == "flickr8k":
+        for line in blob(git_dir(clones, "prakhar-dhakar/Image-Captioning"), "Flickr8k.token.txt").decode().splitlines():
+            name, text = line.split("\t", 1)
+            found.setdefault("data/images/" + name.split("#")[0], []).append(re.sub(r"\s+([.,!?;])", r"\1", " ".join(text.split())))
     elif source.name == "sysu":
         text = re.sub(r",(\s*[\]}])", r"\1", blob(clone, "sentences.json").decode())
         for m in re.finditer(r'"file_name":\s*"(\d+\.jpg)".*?"sentences":\s*\[\s*"([^"]*)"', text, re.S):

@@ -35,14 +35,14 @@ def pictures(corpus, each=12):
         if k < corpus.first:
             rows = np.nonzero(p.cls == k)[0]
             rows = np.concatenate([rows[p.val[rows]], rows[~p.val[rows]]])[:each] if p.val[rows].any() else rows[:0]
-            f = p.features[rows, 0]
+            f = p.features[rows]
         else:
             f = corpus.steered[k - corpus.first].numpy()
         for n in names:
             if len(f):
                 out.setdefault(normal(n), []).append(f[:each])
     for n, f in p.held.items():
-        out.setdefault(n, []).append(np.stack(f[:each])[:, 0])
+        out.setdefault(n, []).append(np.stack(f[:each]))
     return {n: np.concatenate(f)[:2 * each] for n, f in out.items()}
 
 

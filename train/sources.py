@@ -11,10 +11,11 @@ import zlib
 
 class Source:
     """name; repo; pattern: paths that are taken (its first group is the folder, or class); most: so many per class, by
-    hash of the path; measured: only to measure with"""
+    hash of the path; measured: only to measure with; commit: which, where the newest has them no more"""
 
-    def __init__(self, name, repo, pattern, most=None, measured=False):
-        self.name, self.repo, self.pattern, self.most, self.measured = name, repo, re.compile(pattern), most, measured
+    def __init__(self, name, repo, pattern, most=None, measured=False, commit="HEAD"):
+        self.name, self.repo, self.pattern, self.most = name, repo, re.compile(pattern), most
+        self.measured, self.commit = measured, commit
 
     def found(self, listing):
         """(path, object name) of the pictures, at most `most` of a class"""
@@ -37,7 +38,7 @@ SOURCES = [
     # with captions
     Source("coco", "syf0122/COMP5329_Assignment02", r"data/data/\d+\.jpg"),
     Source("sarthak", "Sarthak-Thareja/semantic-image-search", r"data/images/sample_\d+\.jpg"),
-    Source("flickr8k", "quantumnaan/sic_translator", rf"data/images/{P}"),
+    Source("flickr8k", "RlNZLER/Image-Text-Matching", rf"data/images/{P}", commit="56a15d913c3f290e2ee896386ece6076c1eea02e"),
     Source("sysu", "ruixuejianfei/SYSU-Scene", r"images/\d+\.jpg"),
     # labelled by folder
     Source("flowers", "kibru9399/Image-classifier", rf"flowers/train/(\d+)/{P}", 40),
@@ -71,8 +72,8 @@ SOURCES = [
 ]
 
 # Repositories that texts are read from
-TEXTS = ["ruizewang/evaluate", "sarahpratt/CuPL", "multi30k/dataset", "omwn/omw-data", "unicode-org/cldr-json", "xinyu1205/recognize-anything",
-         "LAION-AI/CLIP_benchmark"]
+TEXTS = ["prakhar-dhakar/Image-Captioning", "ruizewang/evaluate", "sarahpratt/CuPL", "multi30k/dataset", "omwn/omw-data",
+         "unicode-org/cldr-json", "xinyu1205/recognize-anything", "LAION-AI/CLIP_benchmark"]
 
 
 def git_dir(clones, repo):

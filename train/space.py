@@ -24,7 +24,7 @@ from terms import Terms, common_words, fill, normal, thousand
 
 
 # Sources that are drawn more often where `boosted` is asked for.
-BOOST = {"professions": 2.0, "clothes": 2.5, "clothes20": 1.2, "pacs": 1.5, "groceries": 1.2}
+BOOST = {"flowers": 3.0, "oxfordpets": 1.5, "professions": 2.0, "clothes": 2.5, "clothes20": 1.2, "pacs": 1.5, "groceries": 1.2}
 
 
 class Bank:
@@ -122,9 +122,9 @@ class Corpus:
         self.labelled = np.array([i for i in range(len(p.cls)) if p.cls[i] >= 0 and not p.val[i]])
         self.validation = np.nonzero(p.val & (p.cls < 0) & p.of("coco"))[0]
         kept = a.out.parent / "steered.pt"
-        made = torch.load(kept) if kept.exists() else steered(self.fc_w, self.fc_b, p.features[self.captioned, 0, :FEATURES], 8, rng)
+        made = torch.load(kept) if kept.exists() else steered(self.fc_w, self.fc_b, p.features[self.captioned, :FEATURES], 8, rng)
         torch.save(made, kept)
-        x = torch.from_numpy(p.features[::3, 0].astype(np.float32))
+        x = torch.from_numpy(p.features[::3].astype(np.float32))
         self.mean, self.std = x.mean(0), x.std(0).clamp(min=0.02)
         # What the looking heads would see of them is not known: the mean tells nothing.
         self.steered = torch.cat([made, self.mean[FEATURES:].half().expand(*made.shape[:2], -1)], -1)
@@ -142,7 +142,7 @@ class Corpus:
         self.weight = w / w.sum()
 
     def class_validation(self):
-        """(source, features [n,2,1280], truth, names): validation pictures of the labelled sets"""
+        """(source, features [n,...], truth, names): validation pictures of the labelled sets"""
         p, out = self.pictures, []
         for k, s in enumerate(SOURCES):
             rows = np.nonzero((p.source == k) & (p.cls >= 0))[0]
@@ -165,9 +165,9 @@ def recall(text, picture, owner):
 
 
 @torch.no_grad()
-def measure(corpus, look, read, view=0, full=False):
+def measure(corpus, look, read, full=False):
     """look: features -> embeddings; read: texts -> embeddings; returns a dict of figures, validation first."""
-    f32 = lambda x: torch.from_numpy(np.ascontiguousarray(x[:, view]).astype(np.float32))
+    f32 = lambda x: torch.from_numpy(x.astype(np.float32))
     out = {}
     p = corpus.pictures
     v = corpus.validation
@@ -200,7 +200,7 @@ def measure(corpus, look, read, view=0, full=False):
 @torch.no_grad()
 def validate(corpus, head, read):
     """Validation pictures alone: a dict of figures."""
-    f32 = lambda x: torch.from_numpy(np.ascontiguousarray(x[:, 0]).astype(np.float32))
+    f32 = lambda x: torch.from_numpy(x.astype(np.float32))
     out, p, v = {}, corpus.pictures, corpus.validation
     z, t = unit(head(f32(p.features[v]))), unit(read([p.captions[i][0] for i in v]))
     own = torch.arange(len(v))
@@ -278,7 +278,6 @@ def main():
               {"params": list(text.parameters()), "lr": a.lr, "weight_decay": 0.02}, {"params": [scale], "lr": a.lr, "weight_decay": 0.0}]
     opt = torch.optim.AdamW([g for g in groups if g["params"]], betas=(0.9, 0.98), fused=True)
     base = [g["lr"] for g in opt.param_groups]
-    feats = torch.from_numpy(p.features)
     fits = torch.from_numpy(corpus.terms.fits)
     fc_w, fc_b = torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b)
     t0, sums = time.time(), np.zeros(4)
@@ -289,8 +288,7 @@ def main():
         i = rng.choice(corpus.captioned, n, replace=False)
         j = rng.choice(corpus.labelled, n, p=corpus.weight)
         k = rng.choice(1000, n // 4, replace=False)
-        views = torch.from_numpy(rng.integers(2, size=2 * n))
-        f = feats[torch.from_numpy(np.concatenate([i, j])), views].float()
+        f = p.drawn(np.concatenate([i, j]), rng)
         s = corpus.steered[torch.from_numpy(k), torch.from_numpy(rng.integers(8, size=len(k)))].float()
         f = torch.cat([f, s])
         cls = np.concatenate([p.cls[j], corpus.first + k])
@@ -324,7 +322,6 @@ def main():
             print(json.dumps(measure(corpus, head, lambda x: text(bank(x)))), flush=True)
             head.train(), text.train()
     torch.save({"head": head.state_dict(), "text": text.state_dict(), "scale": scale.detach(), "width": a.width, "more": a.more}, a.out)
-    print("squeezed view", json.dumps(measure(corpus, head.eval(), lambda x: text(bank(x)), view=1)))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def main():
     for s in SOURCES:
         clone = git_dir(a.clones, s.repo)
         if clone and not s.measured:
-            paths = [p for p, _ in s.found(listing(clone))]
+            paths = [p for p, _ in s.found(listing(clone, s.commit))]
             label = about(s, a.clones, Shards(a.shards), paths)
             for p in paths:
                 found = label(p)

@@ -196,7 +196,6 @@ def align(a):
         scale.data.copy_(state["scale"])
         step = state["step"]
     terms, fits = corpus.terms, torch.from_numpy(corpus.terms.fits)
-    feats = torch.from_numpy(p.features)
     fc_w, fc_b = torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b)
     described = json.loads((a.lists / "described.json").read_text())
     unseen = sorted(n for n in described if n not in terms.index and n not in held(("none",)))
@@ -215,8 +214,7 @@ def align(a):
         i = rng.choice(corpus.captioned, n, replace=False)
         j = rng.choice(corpus.labelled, m, p=corpus.weight)
         k = rng.choice(1000, m // 3, replace=False)
-        views = torch.from_numpy(rng.integers(2, size=n + m))
-        f = feats[torch.from_numpy(np.concatenate([i, j])), views].float()
+        f = p.drawn(np.concatenate([i, j]), rng)
         s = corpus.steered[torch.from_numpy(k), torch.from_numpy(rng.integers(8, size=len(k)))].float()
         f = torch.cat([f, s])
         cls = np.concatenate([p.cls[j], corpus.first + k])
@@ -284,7 +282,7 @@ def settle(a):
     """The tower stays as it is but for a turn of its projection, so that every text is read once and a step is cheap: many
     captions and all names at a time, a part of the captions each other's nearest.
     With --polish the tower learns too, from names, while its captions are held where they are."""
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(4 + a.seed)
     corpus = Corpus(a)
     p, terms = corpus.pictures, corpus.terms
     start = torch.load(a.start)
@@ -300,8 +298,8 @@ def settle(a):
     read = lambda texts: encoded(tower, reader, list(texts))
     table = sum(unit(read([fill(t, x) for x in terms.terms])) for t in ("{}", "a photo of a {}.", "a close-up photo of a {}."))
     table = unit(table)
-    flat = [c for i in corpus.captioned for c in p.captions[i][:2]]
-    first = dict(zip(corpus.captioned.tolist(), np.cumsum([0] + [len(p.captions[i][:2]) for i in corpus.captioned])[:-1]))
+    flat = [c for i in corpus.captioned for c in p.captions[i][:5]]
+    first = dict(zip(corpus.captioned.tolist(), np.cumsum([0] + [len(p.captions[i][:5]) for i in corpus.captioned])[:-1]))
     with torch.autocast("cpu", torch.bfloat16):
         caption = unit(read(flat))
     sense = F.normalize(Bank(a.lists, a.minilm)(flat), dim=-1) if a.soft else None
@@ -313,7 +311,7 @@ def settle(a):
     at = torch.tensor([first[x] for x in corpus.captioned])
     names = torch.tensor([terms.index[n.lower()] for n in imagenet_names()])
     scale = nn.Parameter(start["scale"].clone())
-    turn = nn.Parameter(torch.eye(start["width"]), requires_grad=not a.polish)
+    turn = nn.Parameter(torch.eye(start["width"]), requires_grad=not (a.polish or a.still))
     slow, quick = [head.keys.weight, head.keys.bias], [head.values.weight]
     opt = torch.optim.AdamW([
         {"params": [q for q in head.parameters() if all(q is not s for s in slow + quick)], "lr": a.lr, "weight_decay": 0.2},
@@ -325,7 +323,7 @@ def settle(a):
         for group in parameter_groups(tower, 0.2 * a.lr):
             opt.add_param_group(group)
     base = [g["lr"] for g in opt.param_groups]
-    feats, fits = torch.from_numpy(p.features), torch.from_numpy(terms.fits)
+    fits = torch.from_numpy(terms.fits)
     fc_w, fc_b = torch.from_numpy(corpus.fc_w), torch.from_numpy(corpus.fc_b)
     show = lambda: print(step, json.dumps(measure(corpus, head.eval(), lambda texts: read(texts) @ turn.T)), flush=True)
     t0, total, n, m = time.time(), np.zeros(4), a.batch, a.batch // 2
@@ -341,12 +339,12 @@ def settle(a):
             n = len(i)
         j = rng.choice(corpus.labelled, m, p=corpus.weight)
         k = rng.choice(1000, min(m, 1000), replace=False)
-        f = feats[torch.from_numpy(np.concatenate([i, j])), torch.from_numpy(rng.integers(2, size=n + m))].float()
+        f = p.drawn(np.concatenate([i, j]), rng)
         f = torch.cat([f, corpus.steered[torch.from_numpy(k), torch.from_numpy(rng.integers(8, size=len(k)))].float()])
         cls = np.concatenate([p.cls[j], corpus.first + k])
         chosen = torch.tensor([terms.pick(c, rng) for c in cls])
         z = unit(head(f, a.drop))
-        said = torch.tensor([first[x] + rng.integers(len(p.captions[x][:2])) for x in i])
+        said = torch.tensor([first[x] + rng.integers(len(p.captions[x][:5])) for x in i])
         t = caption[said]
         t = unit((t + 0.3 * t.shape[1] ** -0.5 * torch.randn_like(t)) @ turn.T)
         held_back = torch.zeros(())
@@ -435,6 +433,15 @@ def weigh(a):
     saved(a.out, start)
 
 
+def mean(a):
+    """The mean of several heads of one space: of runs with --still that differ by their seeds."""
+    start, others = torch.load(a.start), [torch.load(x) for x in a.others]
+    if any(not torch.equal(start["tower"]["text_projection"], o["tower"]["text_projection"]) for o in others):
+        raise SystemExit("mean: these heads have different towers (settle them with --still)")
+    start["head"] = {k: sum(s["head"][k] for s in (start, *others)) / (1 + len(others)) for k in start["head"]}
+    saved(a.out, start)
+
+
 def factor(a):
     """The token table as two factors, the nearest to it where a token counts as often as the texts have it."""
     start, reader = torch.load(a.start), Reader(a.vocabulary)
@@ -457,15 +464,17 @@ def factor(a):
 
 def main():
     ap = arguments()
-    ap.add_argument("task", choices=("read", "align", "settle", "factor", "weigh"))
+    ap.add_argument("task", choices=("read", "align", "settle", "mean", "factor", "weigh"))
     ap.add_argument("--start", type=Path, help="of align: what `space` wrote; of settle and factor: what `align` or `settle` wrote")
     ap.add_argument("--read", type=Path, help="of align: what `read` wrote")
     ap.add_argument("--vocabulary", type=Path, required=True)
-    ap.add_argument("--weigh", type=float, nargs=2, default=(1.0, 1.75), help="of weigh: of the projection, of the branch")
+    ap.add_argument("--others", type=Path, nargs="+", help="of mean: the other heads")
+    ap.add_argument("--weigh", type=float, nargs=2, default=(1.0, 1.4), help="of weigh: of the projection, of the branch")
     ap.add_argument("--row", type=int, default=208, help="of factor: numbers of a token")
     ap.add_argument("--polish", action="store_true")
     ap.add_argument("--hard", type=int, default=0, help="of settle: so many of a batch are captions near each other")
     ap.add_argument("--fresh", action="store_true", help="of settle: a new picture head")
+    ap.add_argument("--still", action="store_true", help="of settle: the tower's projection does not turn: heads of several runs have one space")
     ap.add_argument("--keep", type=float, default=0.3)
     ap.add_argument("--soft", type=float, default=0.0, 
                     help="of settle: so much of the target is shared with captions that the encoder takes for nearly the same")
@@ -473,11 +482,12 @@ def main():
                     help="of settle: weight of telling a picture among its own source's names; some sources are drawn more often then")
     ap.add_argument("--sketches", type=float, default=3.0, help="of settle with --own: so much more often sketches are drawn")
     ap.add_argument("--captions", type=float, default=1.0, help="of settle: weight of captions")
+    ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--show", type=int, default=200)
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
-    torch.manual_seed(0)
-    {"read": read, "align": align, "settle": settle, "factor": factor, "weigh": weigh}[a.task](a)
+    torch.manual_seed(a.seed)
+    {"read": read, "align": align, "settle": settle, "mean": mean, "factor": factor, "weigh": weigh}[a.task](a)
 
 
 if __name__ == "__main__":
