@@ -47,8 +47,9 @@ def main():
     save_file(weights, a.out / "model.safetensors", metadata={"format": "pt", "name": "whatsit-nano", "version": "2",
                                                              "licence": "Apache-2.0 (weights)", "source": SOURCE})
     (a.out / "config.json").write_text(json.dumps({
-        "model_type": "efficientnet-lite", "image_size": 260, "branch_activation": "softmax", "interpolation": "bicubic", "resize_mode": "halfway",
-        "text": {"heads": HEADS, "activation": "quick_gelu"}}, indent=2) + "\n")
+        "model_type": "efficientnet-lite", "image_size": 260, "branch_activation": "softmax", "interpolation": "bicubic",
+        "resize_mode": "halfway",
+        "text": {"heads": HEADS, "activation": "quick_gelu", "end_token": len(tower.token_embedding.weight) - 1}}, indent=2) + "\n")
     if "merges" in state:
         (a.out / "merges.txt").write_text(state["merges"], encoding="utf-8")
     print(f"{sum(v.numel() for v in weights.values()) / 1e6:.2f} M values")

@@ -19,7 +19,8 @@ from texts import lists as shipped
 from tokenizer import PIECES, Tokenizer, merged
 
 ENGLISH_WORDS, HAN_WITHIN = 30000, 1200      # so many Chinese words are tokens within a sentence, too
-GIVES_WAY = 40, 400, 3000                    # to so many foreign words parts of English ones give way always, where these are not everyday, where they are rare
+# To so many foreign words parts of English ones give way: always; where these are no everyday names; where they are rare.
+GIVES_WAY = 40, 400, 3000
 
 
 def english_pieces(lists, foreign):
@@ -33,7 +34,7 @@ def english_pieces(lists, foreign):
                 for p in PIECES.findall(line.lower()):
                     count[p] = count.get(p, 0) + 1
             for p, n in count.items():
-                firm[p] = max(firm.get(p, 0), 0 if path.stem != "0-coco" else 2 if n >= SEEN else n > 1)
+                firm[p] = max(firm.get(p, 0), 0 if path.stem != "0-coco" else 2 if n >= SEEN else int(n > 1))
     for w in top_n_list("en", ENGLISH_WORDS):
         for p in PIECES.findall(w):
             if p not in foreign:
@@ -61,7 +62,8 @@ def wanted(lists):
         for t in templates:
             for part in t.split("{}"):
                 add(part, 0)
-        for i, r in enumerate(sorted((r for r in rows if r[0] == language and r[4] != "own" and r[1].lower() != r[2].lower()), key=lambda r: -float(r[3]))):
+        own = [r for r in rows if r[0] == language and r[4] != "own" and r[1].lower() != r[2].lower()]
+        for i, r in enumerate(sorted(own, key=lambda r: -float(r[3]))):
             add(r[1], i)
             add(plural(language, r[1], table), 1.5 * i + 200)
         for i, p in enumerate(sorted(said.get(language, {}), key=lambda p: -said[language][p])):
@@ -120,7 +122,8 @@ def main():
     a = ap.parse_args()
     merges, used = Merges(a.vocabulary), set()
     words = wanted(a.lists)
-    other = {line.split("\t")[1].lower() for line in open(a.lists / "foreign.tsv", encoding="utf-8") if len({x.lower() for x in line.split("\t")[1:3]}) > 1}
+    rows = [line.lower().split("\t") for line in open(a.lists / "foreign.tsv", encoding="utf-8")]
+    other = {r[1] for r in rows if r[1] != r[2]}
     pieces = english_pieces(a.lists, {w[2] for w in words if w[0] < GIVES_WAY[2]})
     before = {p: merges.parts(p, used=used) for p in pieces}
     size = len(merges.rank) + a.more

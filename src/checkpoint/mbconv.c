@@ -213,6 +213,8 @@ static void read_text(wi_source *source, wi_config *config, const wi_json *json)
     text.blocks.n_heads = wi_config_u32(config, options, "heads", text.blocks.n_heads);
     text.blocks.activation =
         wi_config_activation(config, options, "activation", text.blocks.activation);
+    /* A tokenizer with merges of its own has ids behind CLIP's, or fewer. */
+    text.end_token = wi_config_u32(config, options, "end_token", text.end_token);
     wi_tower_params_set(&source->params.tower[WI_ROLE_TEXT], &wi_text_kind, &text);
 }
 

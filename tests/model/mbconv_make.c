@@ -118,6 +118,34 @@ void mbconv_make(const mbconv_plan *p, mbconv_tensors *t)
     }
 }
 
+void mbconv_add_text(mbconv_tensors *t, uint32_t vocabulary)
+{
+    enum { W = 16 };
+    static const struct {
+        const char *name;
+        uint32_t rows, columns;
+    } parts[] = {{"ln_1.weight", W, 0},
+                 {"ln_1.bias", W, 0},
+                 {"attn.in_proj_weight", 3 * W, W},
+                 {"attn.in_proj_bias", 3 * W, 0},
+                 {"attn.out_proj.weight", W, W},
+                 {"attn.out_proj.bias", W, 0},
+                 {"ln_2.weight", W, 0},
+                 {"ln_2.bias", W, 0},
+                 {"mlp.c_fc.weight", 4 * W, W},
+                 {"mlp.c_fc.bias", 4 * W, 0},
+                 {"mlp.c_proj.weight", W, 4 * W},
+                 {"mlp.c_proj.bias", W, 0}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        add(t, 0, 0.3f, parts[i].rows, parts[i].columns, 0, "transformer.resblocks.0.%s",
+            parts[i].name);
+    add(t, 0, 1, vocabulary, W, 0, "token_embedding.weight");
+    add(t, 0, 0.1f, 8, W, 0, "positional_embedding");
+    add(t, 1, 0.1f, W, 0, 0, "ln_final.weight");
+    add(t, 0, 0.1f, W, 0, 0, "ln_final.bias");
+    add(t, 0, 0.3f, W, DIM, 0, "text_projection");
+}
+
 void mbconv_free(mbconv_tensors *t)
 {
     for (size_t i = 0; i < t->n; i++)

@@ -27,6 +27,8 @@ typedef struct mbconv_tensors {
 /* The same numbers every time. mbconv_free gives them back. */
 void mbconv_make(const mbconv_plan *p, mbconv_tensors *t);
 void mbconv_free(mbconv_tensors *t);
+/* Adds a text tower of one layer: width 16, 2 heads, 8 positions. */
+void mbconv_add_text(mbconv_tensors *t, uint32_t vocabulary);
 /* A tensor's numbers, or NULL when there is none of that name. */
 const float *mbconv_find(const mbconv_tensors *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

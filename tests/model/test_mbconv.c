@@ -1,5 +1,6 @@
 /* Networks of inverted residual blocks against a plain forward pass in double precision that is written
  * from the definition, on small random checkpoints under the published names. */
+#include "checkpoint/source.h"
 #include "model/mbconv_make.h"
 #include "support/golden.h"
 #include "support/scratch.h"
@@ -424,6 +425,37 @@ static void how_a_picture_is_resized_is_said(void **state)
     wi_engine_close(&engine);
 }
 
+/* With merges of its own a tokenizer's last id is not CLIP's. */
+static void where_a_text_ends_is_said(void **state)
+{
+    static const struct {
+        uint32_t vocabulary, end;
+        const char *text;
+    } cases[] = {{516, 515, "{\"heads\": 2}"},
+                 {49600, 49407, "{\"heads\": 2}"},
+                 {49600, 49599, "{\"heads\": 2, \"end_token\": 49599}"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mbconv_tensors t;
+        char config[200];
+        wi_source *source = NULL;
+        wi_error error = {0};
+        mbconv_make(&plans[1], &t);
+        mbconv_add_text(&t, cases[i].vocabulary);
+        snprintf(config, sizeof config,
+                 "{\"image_size\": 64, \"strides\": [1, 2, 1, 2], \"text\": %s}", cases[i].text);
+        const char *folder = mbconv_write(&plans[1], &t, config);
+        mbconv_free(&t);
+        if (wi_source_open(folder, NULL, &source, &error) != WI_OK)
+            fail_msg("%s", error.message);
+        const wi_tower_facts text =
+            wi_tower_facts_of(&wi_source_params(source)->tower[WI_ROLE_TEXT]);
+        assert_int_equal(text.vocabulary_size, cases[i].vocabulary);
+        assert_int_equal(text.end_token, cases[i].end);
+        wi_source_close(&source);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +464,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_not_known_is_refused, scratch_setup,
                                         scratch_teardown),
         cmocka_unit_test_setup_teardown(how_a_picture_is_resized_is_said, scratch_setup,
+                                        scratch_teardown),
+        cmocka_unit_test_setup_teardown(where_a_text_ends_is_said, scratch_setup,
                                         scratch_teardown)};
     return cmocka_run_group_tests_name("mbconv", tests, NULL, NULL);
 }
