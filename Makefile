@@ -146,4 +146,4 @@ apk: wasm build
 	tests/android/run.py $(BUILD)/whatsit.apk
 
 clean:
-	cmake -E rm -rf $(BUILD) $(wildcard $(BUILD)-tarball-*) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm $(BUILD)-tidy
+	cmake -E rm -rf $(BUILD) $(wildcard $(BUILD)-tarball-*) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-lint $(BUILD)-wasm $(BUILD)-windows $(BUILD)-tidy

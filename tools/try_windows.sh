@@ -55,12 +55,25 @@ says() {
 version=${name#whatsit-}
 says 0 "whatsit ${version%-windows-x86_64}" windows --version
 
-# The same first words of the sample photos.
-"$native" "$root"/samples/*.jpg --top 1 --tsv --quiet | cut -f 1,4 | sed 's/.*samples.//' >words.here
-windows "$root"/samples/*.jpg --top 1 --tsv --quiet | cut -f 1,4 | sed 's/.*samples.//' >words.there
-n=$(wc -l <words.here)
-cmp words.here words.there || fail "the sample photos have other first words"
-echo "first words of $n lines: the same"
+# The sample photos' first words: of the same pixels the same; of the same JPEGs nearly all, since wine's decoder makes other
+# colours at edges of theirs.
+words() {
+    tr -d '\r' | cut -f 1,4 | sed 's/.*samples.//'
+}
+for photo in "$root"/samples/*.jpg; do
+    pixels=$(basename "$photo" .jpg).safetensors
+    "$native" preprocess "$photo" -o "$pixels" --quiet
+done
+"$native" ./*.safetensors --top 1 --tsv --quiet | words >pixels.here
+windows ./*.safetensors --top 1 --tsv --quiet | words >pixels.there
+cmp pixels.here pixels.there || fail "the same pixels have other first words"
+"$native" "$root"/samples/*.jpg --top 1 --tsv --quiet | words | LC_ALL=C sort >photos.here
+windows "$root"/samples/*.jpg --top 1 --tsv --quiet | words | LC_ALL=C sort >photos.there
+n=$(($(wc -l <photos.here) - 1))
+same=$(($(LC_ALL=C comm -12 photos.here photos.there | wc -l) - 1))
+echo "first words of $n sample photos: of the same pixels $n, of the same JPEGs $same the same"
+[ $((4 * same)) -ge $((3 * n)) ] || fail "the sample photos have other first words"
+rm ./*.safetensors
 
 # The same pixels (BMP is read by the project itself) and texts: the same embeddings.
 python3 - <<'END'
@@ -95,8 +108,9 @@ says 0 "Ünïcödé 日本 😀.jpg" windows "Ünïcödé 日本 😀.jpg" --lab
 mkdir -p photos/below
 cp "$root/samples/pizza.jpg" photos/below/
 says 0 "photos/below/pizza.jpg" windows 'photos\below' --labels "pizza,dog" --top 1
+says 0 "photos/below/pizza.jpg" windows 'photos\below\*.jpg' --labels "pizza,dog" --top 1
 says 1 "nowhere.jpg: No such file or directory" windows nowhere.jpg
-says 1 "pizza.jpg: is there already" windows embed photos -o photos/below/pizza.jpg
+says 1 "there.npy: is there already" windows embed photos -o there.npy
 for verb in pull index search duplicates tag serve keys lambda; do
     says 2 "'$verb' is not in the build for Windows" windows $verb
 done
@@ -109,7 +123,7 @@ says 0 "car" windows "$root/samples/sports-car.jpg" --as transport --top 1
 says 0 "transport" windows head rm transport
 says 0 "embedding    256 numbers" windows model info whatsit-nano
 says 0 "49406" windows tokenize "a dog"
-windows explain "$root/samples/pizza.jpg" --labels pizza -o map.png --quiet >/dev/null
+windows explain "$root/samples/pizza.jpg" --label pizza -o map.png --quiet >/dev/null
 "$native" map.png --labels pizza --quiet >/dev/null || fail "map.png is no picture"
 says 0 "pizza" windows describe "$root/samples/pizza.jpg"
 

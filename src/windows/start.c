@@ -13,6 +13,10 @@
 int main(int argc, char **argv);
 int wmain(int argc, wchar_t **argv);
 
+/* Shells leave "*.jpg" to the program here, and the C library does it when this says so. */
+extern int _dowildcard;
+int _dowildcard = -1;
+
 static UINT code_page;
 
 static void restore_console(void)
