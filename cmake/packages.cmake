@@ -28,7 +28,7 @@ file(WRITE ${PROJECT_BINARY_DIR}/debian/triggers "activate-noawait ldconfig\n")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/debian/triggers)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME whatsit)
 set(CPACK_COMPONENT_PROGRAM_DESCRIPTION
-  "say what is in a photo, by any list of words\n Turns a photo into a vector once and compares it with any list of words. Needs no\n graphics card and no network; carries a small model, label lists and a server.")
+  "say what is in a photo, by any list of words\n Turns a photo into a vector once and compares it with any list of words.\n Needs no graphics card and no network; carries a small model, label lists\n and a server.")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libwhatsit0)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
