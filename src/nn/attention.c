@@ -144,3 +144,13 @@ void wi_attend_row(const wi_run *run, int worker, size_t n_heads, size_t width, 
         run->kern->attend(n_keys, d, scale, q + h * d, keys + h * d, values + h * d, ld, rows,
                           run->scratch[worker], out + h * d);
 }
+
+void wi_keys_values(wi_run *run, const wi_mat *k, const wi_mat *v, size_t rows, const wi_input *in,
+                    float *x, size_t ld, size_t width, float *kv)
+{
+    const size_t ld_kv = wi_ld(2 * width);
+    /* Keys come first: their last panel may reach into the values' columns. */
+    wi_linear(run, k, rows, in, kv, ld_kv, (wi_epilogue){0});
+    const wi_input again = wi_prepare(run, v, rows, x, ld);
+    wi_linear(run, v, rows, &again, kv + width, ld_kv, (wi_epilogue){0});
+}

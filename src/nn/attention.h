@@ -21,6 +21,11 @@ typedef struct wi_attention {
 } wi_attention;
 void wi_attend(wi_run *run, const wi_attention *attention);
 
+/* kv[rows, 2*width], rows of wi_ld(2*width): keys k x, then values v x, as wi_attend reads them. in: x[rows] prepared for k;
+ * x may be changed. */
+void wi_keys_values(wi_run *run, const wi_mat *k, const wi_mat *v, size_t rows, const wi_input *in,
+                    float *x, size_t ld, size_t width, float *kv);
+
 /* One token's heads over the keys that `rows` names, in a job of `worker`.
  * Shapes: q[width]; keys, values: rows of ld; rows[n_keys]; out[width]. Takes n_keys floats of scratch. */
 void wi_attend_row(const wi_run *run, int worker, size_t n_heads, size_t width, const float *q,

@@ -216,7 +216,7 @@ static void look(const void *tower, wi_run *run, void *of_session, const float *
     const coca *net = tower;
     memory *m = of_session;
     const size_t width = net->params.say.width, places = net->params.say.n_places,
-                 ld = wi_ld(width), ld_kv = wi_ld(2 * width);
+                 ld = wi_ld(width);
     m->n_nodes = 0;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < places; j++)
@@ -224,11 +224,9 @@ static void look(const void *tower, wi_run *run, void *of_session, const float *
         for (size_t layer = 0; layer < net->params.say.n_layers; layer++) {
             const crossing *c = &net->crossings[layer];
             float *kv = cross_of(net, m, layer, i);
-            /* Keys come first: their last panel may reach into the values' columns. */
-            wi_input in = wi_norm_prepare(run, &c->ln_kv, places, m->grid, ld, &c->k, m->seen, ld);
-            wi_linear(run, &c->k, places, &in, kv, ld_kv, (wi_epilogue){0});
-            in = wi_prepare(run, &c->v, places, m->seen, ld);
-            wi_linear(run, &c->v, places, &in, kv + width, ld_kv, (wi_epilogue){0});
+            const wi_input in =
+                wi_norm_prepare(run, &c->ln_kv, places, m->grid, ld, &c->k, m->seen, ld);
+            wi_keys_values(run, &c->k, &c->v, places, &in, m->seen, ld, width, kv);
         }
     }
 }

@@ -71,11 +71,8 @@ static void look(const wi_map_head *head, wi_run *run, wi_map_head_memory *m, fl
     memcpy(probe, head->probe, width * sizeof *probe);
     wi_input in = wi_prepare(run, &head->q, 1, probe, ld);
     wi_linear(run, &head->q, 1, &in, m->q, ld, (wi_epilogue){0});
-    /* Keys come first: the last panel may reach into the values' columns. */
     in = wi_prepare(run, &head->k, rows, x, ld);
-    wi_linear(run, &head->k, rows, &in, m->kv, ld_kv, (wi_epilogue){0});
-    in = wi_prepare(run, &head->v, rows, x, ld);
-    wi_linear(run, &head->v, rows, &in, m->kv + width, ld_kv, (wi_epilogue){0});
+    wi_keys_values(run, &head->k, &head->v, rows, &in, x, ld, width, m->kv);
     const wi_attention attention = {.q = m->q,
                                     .kv = m->kv,
                                     .ld_q = ld,

@@ -74,11 +74,8 @@ void wi_pooler_run(const wi_pooler *p, wi_run *run, wi_pooler_memory *m, const f
     const size_t ld_x = wi_ld(p->width), ld = wi_ld(p->dim), ld_kv = wi_ld(2 * (size_t)p->dim),
                  rows = n * n_tokens;
     ask(p, run, m);
-    /* Keys come first: their last panel may reach into the values' columns. */
     wi_input in = wi_norm_prepare(run, &p->token_norm, rows, x, ld_x, &p->k, h, ld_x);
-    wi_linear(run, &p->k, rows, &in, m->kv, ld_kv, (wi_epilogue){0});
-    in = wi_prepare(run, &p->v, rows, h, ld_x);
-    wi_linear(run, &p->v, rows, &in, m->kv + p->dim, ld_kv, (wi_epilogue){0});
+    wi_keys_values(run, &p->k, &p->v, rows, &in, h, ld_x, p->dim, m->kv);
     const wi_attention attention = {.q = m->queries,
                                     .kv = m->kv,
                                     .ld_q = ld,
