@@ -17,6 +17,22 @@ typedef struct dw_source {
     size_t step[DW_GROUPS * 4]; /* from column to column */
 } dw_source;
 
+#if !defined(VI_QUAD) /* an ISA may have its own way */
+#define VI_QUAD dw_quad
+/* quad[channel] = the bytes of n rows (constant at every call) in column i, the first row's lowest. */
+INLINE vi dw_quad(const size_t n, const uint8_t *const row[4], const size_t *step, size_t i)
+{
+    vi quad = vi_widen_u8(row[0] + i * step[0]);
+    if (n > 1)
+        quad = vi_or(quad, vi_shl(vi_widen_u8(row[1] + i * step[1]), 8));
+    if (n > 2)
+        quad = vi_or(quad, vi_shl(vi_widen_u8(row[2] + i * step[2]), 16));
+    if (n > 3)
+        quad = vi_or(quad, vi_shl(vi_widen_u8(row[3] + i * step[3]), 24));
+    return quad;
+}
+#endif
+
 /* The rows of a group, n of which are there (constant at every call), over columns [first, ...). */
 INLINE void dw_interleave(const size_t n, const dw_source *s, size_t group, size_t n_groups,
                           size_t first, size_t n_columns, vi *quads)
@@ -25,16 +41,8 @@ INLINE void dw_interleave(const size_t n, const dw_source *s, size_t group, size
     const size_t *step = s->step + 4 * group;
     for (size_t r = 0; r < n; r++)
         row[r] = s->row[4 * group + r] + first * step[r];
-    for (size_t i = 0; i < n_columns; i++) {
-        vi quad = vi_widen_u8(row[0] + i * step[0]);
-        if (n > 1)
-            quad = vi_or(quad, vi_shl(vi_widen_u8(row[1] + i * step[1]), 8));
-        if (n > 2)
-            quad = vi_or(quad, vi_shl(vi_widen_u8(row[2] + i * step[2]), 16));
-        if (n > 3)
-            quad = vi_or(quad, vi_shl(vi_widen_u8(row[3] + i * step[3]), 24));
-        quads[i * n_groups + group] = quad;
-    }
+    for (size_t i = 0; i < n_columns; i++)
+        quads[i * n_groups + group] = VI_QUAD(n, row, step, i);
 }
 
 INLINE void dw_sums(const size_t n, size_t size, size_t n_groups, size_t stride, const vi *quads,

@@ -114,21 +114,18 @@ static inline vf v_widen_bf16(const uint16_t *p)
 {
     return wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16);
 }
+/* Rounded half to even, as bytes; x is 0..255. Adding 2^23 rounds, and leaves the integer in the last bits:
+ * engines on x86 have no one instruction that converts as WebAssembly asks for. */
 static inline void v_store_u8(uint8_t *p, vf x)
 {
-    v128_t i = wasm_i32x4_trunc_sat_f32x4(x);
-    i = wasm_i16x8_narrow_i32x4(i, i);
-    i = wasm_u8x16_narrow_i16x8(i, i);
+    v128_t i = wasm_f32x4_add(x, wasm_f32x4_splat(8388608.0f));
+    i = wasm_i8x16_shuffle(i, i, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
     wasm_v128_store32_lane(p, i, 0);
 }
-/* Rounded half to even and clamped to 0..127, as bytes; NaN gives 0. */
+/* Rounded half to even and clamped to 0..127, as bytes; NaN gives 0, in this order of operands. */
 static inline void v_store_u7(uint8_t *p, vf x)
 {
-    v128_t i = wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest(x)); /* NaN becomes 0 */
-    i = wasm_i16x8_narrow_i32x4(i, i);
-    i = wasm_i16x8_min(i, wasm_i16x8_splat(127));
-    i = wasm_u8x16_narrow_i16x8(i, i);
-    wasm_v128_store32_lane(p, i, 0);
+    v_store_u8(p, v_min(v_max(x, v_set(0.0f)), v_set(127.0f)));
 }
 
 static inline vi vi_zero(void)
@@ -162,6 +159,21 @@ static inline uint64_t vi_clip_u8(vi a, vi b, const int n)
         wasm_i16x8_narrow_i32x4(wasm_i32x4_shr(a, (uint32_t)n), wasm_i32x4_shr(b, (uint32_t)n));
     return (uint64_t)wasm_i64x2_extract_lane(wasm_u8x16_narrow_i16x8(words, words), 0);
 }
+/* quad[channel] = the bytes of n rows (constant at every call) in column i, the first row's lowest: unpacking
+ * in place of widening, shifting and merging each row. */
+static inline vi vi_quad(const size_t n, const uint8_t *const row[4], const size_t *step, size_t i)
+{
+    const v128_t zero = wasm_i32x4_splat(0), a = wasm_v128_load32_zero(row[0] + i * step[0]);
+    const v128_t b = n > 1 ? wasm_v128_load32_zero(row[1] + i * step[1]) : zero;
+    const v128_t c = n > 2 ? wasm_v128_load32_zero(row[2] + i * step[2]) : zero;
+    const v128_t d = n > 3 ? wasm_v128_load32_zero(row[3] + i * step[3]) : zero;
+#define INTERLEAVED(x, y)                                                                          \
+    wasm_i8x16_shuffle(x, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+    const v128_t ab = INTERLEAVED(a, b), cd = INTERLEAVED(c, d);
+#undef INTERLEAVED
+    return wasm_i16x8_shuffle(ab, cd, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+#define VI_QUAD vi_quad
 static inline vi vi_shl(vi x, const int n)
 {
     return wasm_i32x4_shl(x, (uint32_t)n);
