@@ -121,8 +121,12 @@ says 0 "birds" windows head list
 says 0 "use it with --as transport" windows head new transport --labels "boat|ship,car|truck"
 says 0 "car" windows "$root/samples/sports-car.jpg" --as transport --top 1
 says 0 "transport" windows head rm transport
-says 0 "embedding    256 numbers" windows model info whatsit-nano
-says 0 "49406" windows tokenize "a dog"
+says 0 "$("$native" model info whatsit-nano | grep ^fingerprint)" windows model info whatsit-nano
+says 0 "$("$native" tokenize "a dog")" windows tokenize "a dog"
+says 0 "1 picture copied" windows sort photos --into sorted --as everyday --go
+[ -s sorted/pizza/pizza.jpg ] || fail "sort copied nothing"
+says 0 "" windows sort --undo sorted/whatsit-sort-*.tsv
+[ ! -e sorted/pizza/pizza.jpg ] || fail "sort --undo took nothing back"
 windows explain "$root/samples/pizza.jpg" --label pizza -o map.png --quiet >/dev/null
 "$native" map.png --labels pizza --quiet >/dev/null || fail "map.png is no picture"
 says 0 "pizza" windows describe "$root/samples/pizza.jpg"

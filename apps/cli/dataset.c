@@ -284,8 +284,9 @@ static int add_line(cli_app *app, const char *table, size_t number, char *line, 
         return CLI_FAILED;
     }
     const char *slash = strrchr(table, '/');
-    char *path = line[0] == '/' || !slash ? cli_text("%s", line)
-                                          : cli_text("%.*s/%s", (int)(slash - table), table, line);
+    char *path = cli_is_absolute(line) || !slash
+                     ? cli_text("%s", line)
+                     : cli_text("%.*s/%s", (int)(slash - table), table, line);
     return cli_dataset_add(out, path, label) ? CLI_OK : out_of_memory(app);
 }
 

@@ -74,8 +74,8 @@ static int read_table(measuring *m, const char *table)
             break;
         }
         *tab = '\0';
-        char *path =
-            text[0] == '/' ? cli_text("%s", text) : cli_text("%.*s%s", n_folder, table, text);
+        char *path = cli_is_absolute(text) ? cli_text("%s", text)
+                                           : cli_text("%.*s%s", n_folder, table, text);
         status = add_row(m, path, cli_text("%s", tab + 1)) ? CLI_OK : fail_nomem(m);
     }
     free(text);

@@ -139,6 +139,16 @@ char *cli_cache_path(const char *name)
     return found(wi_user_path(WI_USER_CACHE, name, path, sizeof path, NULL), path);
 }
 
+bool cli_is_absolute(const char *path)
+{
+#ifdef _WIN32
+    if (path[0] && path[1] == ':' && (path[2] == '/' || path[2] == '\\')) {
+        return true;
+    }
+#endif
+    return path[0] == '/';
+}
+
 bool cli_exists(const char *path)
 {
     struct stat info;

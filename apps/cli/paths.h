@@ -42,6 +42,8 @@ char *cli_cache_path(const char *name);
  * source tree around it, in PREFIX/share/whatsit. NULL when it is in none of them. */
 char *cli_share_path(const char *name);
 
+/* Does it begin at the root, or on Windows at a drive? */
+bool cli_is_absolute(const char *path);
 bool cli_exists(const char *path);
 bool cli_is_folder(const char *path);
 /* A device, pipe or the like: to be written to, never replaced. */

@@ -228,9 +228,10 @@ static char *target_of(const cli_placing *p, const char *path)
     ssize_t n = readlink(path, text, sizeof text - 1);
     const char *slash = strrchr(path, '/');
     text[n > 0 ? n : 0] = '\0';
-    char *said = n <= 0                     ? NULL
-                 : text[0] == '/' || !slash ? cli_text("%s", text)
-                                            : cli_text("%.*s/%s", (int)(slash - path), path, text);
+    char *said = n <= 0 ? NULL
+                 : cli_is_absolute(text) || !slash
+                     ? cli_text("%s", text)
+                     : cli_text("%.*s/%s", (int)(slash - path), path, text);
     char *old = said ? absolute(said) : NULL;
     free(said);
     for (size_t i = 0; old && i < p->moved_from.n; i++) {
@@ -579,7 +580,8 @@ static bool read_step(char *line, step *out)
     out->from = from;
     out->to = to;
     out->more = more;
-    return out->how >= 0 && from[0] == '/' && to[0] == '/' && (out->how == MOVED_LINK) == !!more;
+    return out->how >= 0 && cli_is_absolute(from) && cli_is_absolute(to) &&
+           (out->how == MOVED_LINK) == !!more;
 }
 
 static wi_status undo_line(char *line, cli_app *app, size_t *n_undone, size_t *n_kept,
