@@ -411,6 +411,17 @@ export class Model {
     });
   }
 
+  /** What the model sees of a picture of that size: { x, y, width, height }, in its pixels. */
+  seenOf(pictureWidth, pictureHeight) {
+    const core = this._core;
+    return core._with((take) => {
+      const out = take.space(32);
+      core._check(core._x.ww_area(this._at, pictureWidth, pictureHeight, out));
+      const [x, y, width, height] = new Float64Array(core._bytes.slice(out, out + 32).buffer);
+      return { x, y, width, height };
+    });
+  }
+
   /** Working memory for `maxImages` pictures and `maxTokens` text tokens at a time. */
   openSession({ maxImages = 1, maxTokens = 512 } = {}) {
     return new Session(this, maxImages, maxTokens);

@@ -188,6 +188,17 @@ int EXPORT(ww_preprocess)(const wi_model *model, uint8_t *pixels, uint32_t width
     return (int)status;
 }
 
+/* area[4]: x, y, width and height of what the model sees of such a picture. */
+int EXPORT(ww_area)(const wi_model *model, double width, double height, double *area)
+{
+    wi_model_info info;
+    const wi_status status = wi_model_get_info(model, &info, &last);
+    const wi_input_area seen =
+        status == WI_OK ? wi_preprocess_area(&info.preprocess, width, height) : (wi_input_area){0};
+    memcpy(area, &seen, sizeof seen);
+    return (int)status;
+}
+
 /* n texts that stand one behind the other; NULL when memory is out. The caller frees. */
 static const char **unpack(const char *packed, size_t n)
 {

@@ -5,29 +5,6 @@
 
 enum { MAX_SIDE = 1600 };
 
-/* Where the network's input lies on the photo, in photo pixels. */
-typedef struct area {
-    double x, y, width, height;
-} area;
-
-static area input_area(const wi_preprocess *how, double width, double height)
-{
-    if (how->mode == WI_RESIZE_SQUASH) {
-        return (area){0, 0, width, height};
-    }
-    if (how->mode == WI_RESIZE_HALFWAY) {
-        double longer = sqrt(width * height), w = fmin(width, longer), h = fmin(height, longer);
-        return (area){(width - w) / 2, (height - h) / 2, w, h};
-    }
-    double side = how->mode == WI_RESIZE_LONGEST ? fmax(width, height)
-                  : how->mode == WI_RESIZE_NONE  ? how->size_px
-                                                 : fmin(width, height);
-    if (how->mode == WI_RESIZE_CROP && how->resize_px) {
-        side *= (double)how->size_px / (double)how->resize_px;
-    }
-    return (area){(width - side) / 2, (height - side) / 2, side, side};
-}
-
 /* Between the four nearest values, so that the map has no steps. at in pixels of the input. */
 static double smooth(const float *heat, size_t size, double x, double y)
 {
@@ -79,7 +56,7 @@ wi_status cli_heatmap_draw(wi_image *image, const wi_preprocess *how, const floa
             most = size_here;
         }
     }
-    area seen = input_area(how, width, height);
+    const wi_input_area seen = wi_preprocess_area(how, width, height);
     for (uint32_t y = 0; y < out->height_px; y++) {
         for (uint32_t x = 0; x < out->width_px; x++) {
             const uint8_t *from = rgb + 3 * ((size_t)y * step * width + (size_t)x * step);

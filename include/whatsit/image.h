@@ -111,6 +111,13 @@ typedef struct wi_preprocess {
 WI_API wi_status wi_image_preprocess(const wi_engine *engine, const wi_image *image,
                                      const wi_preprocess *how, uint8_t *out, wi_error *error);
 
+/* Where the network's input lies on a picture, in its px; where it was padded, beyond the picture. */
+typedef struct wi_input_area {
+    double x, y, width, height;
+} wi_input_area;
+WI_API wi_input_area wi_preprocess_area(const wi_preprocess *how, double width_px,
+                                        double height_px);
+
 /* The full picture as rgb[height,width,3] at its decoded size (for pages and heat maps). Decoded
  * size is wi_image_width x wi_image_height unless scaled decoding was permitted; *width, *height
  * tell.

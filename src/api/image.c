@@ -94,6 +94,11 @@ wi_status wi_image_preprocess(const wi_engine *engine, const wi_image *image,
     return wi_preprocess_run(image, how, wi_engine_kern(engine, &best), out, error);
 }
 
+wi_input_area wi_preprocess_area(const wi_preprocess *how, double width_px, double height_px)
+{
+    return how ? wi_preprocess_seen(how, width_px, height_px) : (wi_input_area){0};
+}
+
 wi_status wi_image_rgb(wi_image *image, const uint8_t **rgb, uint32_t *width_px,
                        uint32_t *height_px, wi_error *error)
 {

@@ -75,6 +75,29 @@ static void resized_size(const wi_image *image, const wi_preprocess *how, uint64
     }
 }
 
+wi_input_area wi_preprocess_seen(const wi_preprocess *how, double width, double height)
+{
+    const double shorter = width < height ? width : height, between = sqrt(width * height);
+    double side = shorter;
+    switch (how->mode) {
+    case WI_RESIZE_SQUASH:
+        return (wi_input_area){0, 0, width, height};
+    case WI_RESIZE_HALFWAY:
+        return width > height ? (wi_input_area){(width - between) / 2, 0, between, height}
+                              : (wi_input_area){0, (height - between) / 2, width, between};
+    case WI_RESIZE_LONGEST:
+        side = width + height - shorter;
+        break;
+    case WI_RESIZE_NONE:
+        side = how->size_px;
+        break;
+    case WI_RESIZE_CROP:
+        side = how->resize_px ? shorter * how->size_px / how->resize_px : shorter;
+        break;
+    }
+    return (wi_input_area){(width - side) / 2, (height - side) / 2, side, side};
+}
+
 typedef struct canvas {
     const wi_image *image;
     bool rows_are_rgb;

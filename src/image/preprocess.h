@@ -10,4 +10,7 @@ enum { WI_PREPROCESS_MAX_PX = 16384 };
 wi_status wi_preprocess_run(const wi_image *image, const wi_preprocess *how, const wi_kern *kern,
                             uint8_t *out, wi_error *error);
 
+/* As wi_preprocess_area. */
+wi_input_area wi_preprocess_seen(const wi_preprocess *how, double width, double height);
+
 #endif

@@ -299,6 +299,29 @@ static void test_thin(void **state)
     free(out);
 }
 
+static void test_area(void **state)
+{
+    (void)state;
+    static const struct {
+        wi_resize_mode mode;
+        double width, height;
+        wi_input_area area;
+    } cases[] = {
+        {WI_RESIZE_CROP, 40, 10, {15, 0, 10, 10}},     {WI_RESIZE_SQUASH, 40, 10, {0, 0, 40, 10}},
+        {WI_RESIZE_LONGEST, 40, 10, {0, -15, 40, 40}}, {WI_RESIZE_NONE, 40, 10, {16, 1, 8, 8}},
+        {WI_RESIZE_HALFWAY, 40, 10, {10, 0, 20, 10}},  {WI_RESIZE_HALFWAY, 10, 40, {0, 10, 10, 20}},
+        {WI_RESIZE_HALFWAY, 7, 7, {0, 0, 7, 7}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const wi_preprocess how = {.size_px = 8, .mode = cases[i].mode};
+        const wi_input_area area = wi_preprocess_area(&how, cases[i].width, cases[i].height);
+        assert_memory_equal(&area, &cases[i].area, sizeof area);
+    }
+    const wi_preprocess narrow = {.size_px = 6, .resize_px = 8};
+    const wi_input_area area = wi_preprocess_area(&narrow, 16, 32);
+    assert_memory_equal(&area, &((wi_input_area){2, 10, 12, 12}), sizeof area);
+    assert_true(wi_preprocess_area(NULL, 4, 4).width == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +329,6 @@ int main(void)
         cmocka_unit_test(test_png_lies),     cmocka_unit_test(test_other_lies),
         cmocka_unit_test(test_not_pictures), cmocka_unit_test(test_limit),
         cmocka_unit_test(test_exif),         cmocka_unit_test(test_arguments),
-        cmocka_unit_test(test_thin)};
+        cmocka_unit_test(test_area),         cmocka_unit_test(test_thin)};
     return cmocka_run_group_tests_name("image hostile", tests, NULL, NULL);
 }

@@ -266,17 +266,6 @@ export async function preview(drawn, longestPx) {
   }
 }
 
-/* The part that crop mode keeps: the middle square of a part, as shares of the picture's sides. */
-export function cropOf(drawn, part = whole(drawn)) {
-  const side = Math.min(part.width, part.height);
-  return {
-    x: (part.x + (part.width - side) / 2) / drawn.width,
-    y: (part.y + (part.height - side) / 2) / drawn.height,
-    width: side / drawn.width,
-    height: side / drawn.height,
-  };
-}
-
 /* The network's input when there is nothing on it: 'dark' (a covered lens), 'plain' (one colour), or ''. */
 export function blankness(input) {
   const n = input.length / 3, sums = [0, 0, 0], squares = [0, 0, 0];

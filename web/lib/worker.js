@@ -4,7 +4,7 @@ import * as glue from '../core/whatsit-core.mjs';
 import { bring } from './download.js';
 import { writeList } from './list.js';
 import { addressOf } from './modules.js';
-import { blankness, canRead, cropOf, decode, partOf, pixelsOf, preview } from './pixels.js';
+import { blankness, canRead, decode, partOf, pixelsOf, preview } from './pixels.js';
 
 /* What the core takes besides the model: pictures, heads, working memory. */
 const VERSION = 'dev'; /* make_site.py: parts of two versions know each other */
@@ -307,7 +307,13 @@ const ops = {
   async heatMap({ picture, head: id, label, steps, crop }, { report, isStopped }) {
     const head = headOf(id);
     const { drawn, pixels, part } = await pixelsOfPicture({ picture, crop });
-    const seen = cropOf(drawn, part);
+    const area = model.seenOf(part.width, part.height);
+    const seen = {
+      x: (part.x + area.x) / drawn.width,
+      y: (part.y + area.y) / drawn.height,
+      width: area.width / drawn.width,
+      height: area.height / drawn.height,
+    };
     const input = model.preprocess(pixels);
     drawn.close?.();
     const px = model.info.imagePx;
