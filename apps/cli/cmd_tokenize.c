@@ -164,9 +164,9 @@ const cli_verb cli_verb_tokenize = {
                "the end marker and marked as truncated. With --tokenizer no model is needed; the "
                "configuration beside the file says whose rules apply.",
     .examples = "whatsit tokenize \"a photo of a cat\"\n"
-                "    49406 320 1125 539 320 2368 49407\n"
+                "    53205 320 1121 539 320 2339 53206\n"
                 "echo '{\"text\":\"a cat\"}' | whatsit tokenize --jsonl\n"
-                "    {\"ids\":[49406,320,2368,49407],\"truncated\":false}\n",
+                "    {\"ids\":[53205,320,2339,53206],\"truncated\":false}\n",
     .max_operands = SIZE_MAX,
     .shared = CLI_TAKES_MODEL | CLI_TAKES_THREADS,
     .options = options,

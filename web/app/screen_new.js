@@ -12,7 +12,7 @@ import { firstName } from '../lib/list.js';
 const SENTENCE = 'a photo of a {}.';
 const MOST_TRIED = 400; /* labels that are tried while somebody types */
 const SHOWN = 40;
-/* To begin with; the model reads English. */
+/* To begin with; in English, which every model reads best. */
 const IDEAS = [['glass', 'paper', 'plastic', 'metal', 'organic waste'], ['ripe fruit', 'unripe fruit', 'rotten fruit'], ['tidy room', 'messy room'], ['photo', 'drawing', 'screenshot', 'document']];
 
 /* What is wrong with the form, per field; empty when nothing is. */

@@ -7,7 +7,7 @@ import { findLibraries, giveKey, hasKey } from './libraries.js';
 import { addTexts, number, percent, t } from './text.js';
 
 const FIRST = 60, MORE = 120, MOST = 1000, AT_ONCE = 6, SWIPE_PX = 50;
-const EXAMPLES = ['a dog on a beach', 'birthday cake', 'mountains in the snow', 'a bicycle']; /* the models read English */
+const EXAMPLES = ['a dog on a beach', 'birthday cake', 'mountains in the snow', 'a bicycle']; /* English is what every model reads */
 
 /* As the user left it. */
 const state = { source: null, words: '', like: null, anyway: false, top: FIRST, found: null, libraries: null, refusal: null };
