@@ -4,19 +4,9 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 archive=$1 url=$2 homepage=$3
-for word in "$url" "$homepage"; do
-    case $word in
-    *[!A-Za-z0-9./:_~+%?=@-]*)
-        echo "formula.sh: '$word' is no address that can stand in a formula" >&2
-        exit 2
-        ;;
-    https://*) ;;
-    *)
-        echo "formula.sh: '$word' does not begin with https://" >&2
-        exit 2
-        ;;
-    esac
-done
+# shellcheck source=tools/addresses.sh
+. "$root/tools/addresses.sh"
+check_addresses formula.sh formula "$url" "$homepage"
 version=$(sed -n 's/^project(whatsit VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")
 sum=$(sha256sum <"$archive" | cut -d ' ' -f 1)
 sed "s|@URL@|$url|; s|@HOMEPAGE@|$homepage|; s|@VERSION@|$version|; s|@SHA256@|$sum|" "$root/cmake/homebrew/whatsit.rb.in"

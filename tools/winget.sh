@@ -4,19 +4,9 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 archive=$1 url=$2 homepage=$3 folder=$4
-for word in "$url" "$homepage"; do
-    case $word in
-    *[!A-Za-z0-9./:_~+%?=@-]*)
-        echo "winget.sh: '$word' is no address that can stand in a manifest" >&2
-        exit 2
-        ;;
-    https://*) ;;
-    *)
-        echo "winget.sh: '$word' does not begin with https://" >&2
-        exit 2
-        ;;
-    esac
-done
+# shellcheck source=tools/addresses.sh
+. "$root/tools/addresses.sh"
+check_addresses winget.sh manifest "$url" "$homepage"
 name=$(basename "$archive" .zip)
 version=$(sed -n 's/^project(whatsit VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")
 if [ "$name" != "whatsit-$version-windows-x86_64" ]; then

@@ -117,13 +117,18 @@ def line(name, out, labels):
     print(f"| {name} | {n} | {labels} | {100 * out['top1']:.1f} | {100 * out['top5']:.1f} | {100 / labels:.1f} |", flush=True)
 
 
-def main():
+def options():
     ap = argparse.ArgumentParser()
     for o in ("whatsit", "model", "clones", "testset", "shards", "scratch"):
         ap.add_argument("--" + o, type=Path, required=True)
     ap.add_argument("--few", type=int, help="so many photos of a set, to try the recipe: the figures mean nothing then")
     a = ap.parse_args()
     a.testset = a.testset.resolve()
+    return a
+
+
+def main():
+    a = options()
     run, sets = Program(a), {}
     for r in table(a.testset / "labels.tsv"):
         sets.setdefault(r["dataset"], []).append((a.testset / r["file"], r["label"]))

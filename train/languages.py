@@ -10,14 +10,13 @@
 
 Printed are Markdown tables; nothing here is trained on or chosen by.
 """
-import argparse
 import csv
 import json
 from pathlib import Path
 
 import numpy as np
 
-from card import Program, some, templates, unpacked
+from card import Program, options, some, templates, unpacked
 from data import imagenet_names
 from labels import table
 from sources import SOURCES, blob, git_dir, listing
@@ -123,12 +122,7 @@ def report(vectors, read, a):
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    for o in ("whatsit", "model", "clones", "testset", "shards", "scratch"):
-        ap.add_argument("--" + o, type=Path, required=True)
-    ap.add_argument("--few", type=int, help="so many photos of a set, to try the recipe: the figures mean nothing then")
-    a = ap.parse_args()
-    a.testset = a.testset.resolve()
+    a = options()
     a.scratch.mkdir(parents=True, exist_ok=True)
     by, kept = Vectors(a, Program(a)), {}
 
