@@ -19,6 +19,7 @@ from look import restored
 from model import unit
 from space import Corpus, arguments, measure
 from sources import SOURCES
+from terms import normal
 from tower import Reader, encoded
 from trunk import SIDE
 
@@ -45,9 +46,23 @@ def known_kinds(corpus, fits, test):
     return f[ok], cls[ok]
 
 
-def unknown_kinds(corpus, labels, test, cache, testset):
-    """Photos that no label means: names held out that are no sport, dish, plant, bird or instrument, and X-rays. One half
-    of the kinds is to choose by, the other to measure with."""
+# Right where somebody is in the photo, whatever it is a photo of.
+PEOPLE = {"person", "man", "woman", "child", "hand", "group of people", "musician"}
+
+
+def unnamed(labels):
+    """{kind: first names of labels that are true of it}, of unnamed.tsv; a kind that a label bears by name is left out"""
+    first, every = {ns[0] for _, ns in labels}, {normal(n) for _, ns in labels for n in ns}
+    rows = [line.rstrip("\n").split("\t") for line in open(Path(__file__).parent / "unnamed.tsv", encoding="utf-8") if not line.startswith("#")]
+    true = {kind: set() if words == "-" else set(words.split("|")) for kind, words in rows if kind not in every}
+    gone = set().union(*true.values()) - first
+    assert not gone, f"unnamed.tsv: no first names of nano-concepts.txt: {gone}"
+    return true
+
+
+def unknown_kinds(corpus, labels, test, cache):
+    """(features, kind of each) of photos that WordNet finds no label for: names held out that are no sport, dish, plant, bird or
+    instrument, and X-rays. One half of the kinds is to choose by, the other to measure with."""
     names = sorted(corpus.pictures.held)
     fits = everyday.truth(labels, [((n,), (), ()) for n in names], corpus.net)
     group = ("sports", "food101", "canteen", "flowers", "birds", "instruments")
@@ -59,8 +74,18 @@ def unknown_kinds(corpus, labels, test, cache, testset):
         rows = [i for i, p in enumerate(paths) if f"/{kind}/" in p][:20]
         if rows:
             kinds[kind] = features[rows]
-    chosen = [n for i, n in enumerate(sorted(kinds)) if i % 2 == int(test)]
-    return np.concatenate([kinds[n] for n in chosen]), chosen
+    return half(kinds, test)
+
+
+def wordless_kinds(corpus, true, test):
+    """The same of kinds that no label is true of, as unnamed.tsv says"""
+    return half({n: np.stack(corpus.pictures.held[n][:20]) for n in true if not true[n] and n in corpus.pictures.held}, test)
+
+
+def half(kinds, test):
+    """{kind: features} -> (features, kind of each) of every other kind"""
+    chosen = sorted(kinds)[int(test)::2]
+    return np.concatenate([kinds[n] for n in chosen]), np.repeat(chosen, [len(kinds[n]) for n in chosen])
 
 
 def main():
@@ -123,6 +148,7 @@ def report(head, h, scale, corpus, fits, labels, a):
     pictures = everyday.nothing(rng)
     f, grid = net(np.stack([tensor(halfway(im, SIDE["lite2"])) for im in pictures]))
     blank = np.concatenate([f, restored(a.look).floats(grid)], 1)
+    true = unnamed(labels)
     for test in ((False, True) if a.test else (False,)):
         f, cls = known_kinds(corpus, fits, test)
         cos = probe(f)
@@ -130,7 +156,8 @@ def report(head, h, scale, corpus, fits, labels, a):
         hit = fits[cls][np.arange(len(p)), p.argmax(1)]
         if test and a.picture:
             everyday.picture(p.max(1), hit, a.picture)
-        u, names = unknown_kinds(corpus, labels, test, a.features, a.testset)
+        u, kinds = unknown_kinds(corpus, labels, test, a.features)
+        names = sorted(set(kinds))
         cu = probe(u)
         cb = probe(blank)
         print(", ".join(names))
@@ -138,6 +165,14 @@ def report(head, h, scale, corpus, fits, labels, a):
               f"unknown {len(u)} of {len(names)} kinds above 50 %: {100 * (prob(cu).max(1) > 0.5).mean():.1f} %")
         said, unsaid = p.max(1) > 0.5, prob(cu).max(1) > 0.5
         print(f"  known above 50 %: {100 * said.mean():.1f} %, right of these {100 * hit[said].mean():.1f} %")
+        correct = lambda c, kinds: np.array([labels[j][1][0] in true.get(k, set()) | PEOPLE for j, k in zip(c.argmax(1), kinds)])
+        print(f"  wrong ones of these, by unnamed.tsv: {100 * (unsaid & ~correct(cu, kinds)).mean():.1f} % of all")
+        w, kinds = wordless_kinds(corpus, true, test)
+        cw = probe(w)
+        loud = prob(cw).max(1) > 0.5
+        print(f"  {len(w)} of {len(set(kinds))} kinds without a word, by unnamed.tsv: above 50 % {100 * loud.mean():.1f} %, wrong ones "
+              f"{100 * (loud & ~correct(cw, kinds)).mean():.1f} %: " +
+              ", ".join(f"{k} {100 * loud[kinds == k].mean():.0f}" for k in sorted(set(kinds))))
         for share in (0.5, 0.4, 0.3, 0.2, 0.15):       # what refusing by the best cosine would cost
             t = next((t for t in np.sort(cu.max(1)) if (unsaid & (cu.max(1) > t)).mean() <= share))
             print(f"  threshold {t:.3f}: unknown above 50 % {100 * (unsaid & (cu.max(1) > t)).mean():.1f} %, known {100 * (said & (cos.max(1) > t)).mean():.1f} %; "
