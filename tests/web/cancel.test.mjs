@@ -80,6 +80,20 @@ test('Cancel: many photos, the heat map, a sentence, lessons', async (t) => {
   assert.ok(await page.evaluate(() => globalThis.reports) <= 1, 'no row more than the one it was at');
   assert.equal(await page.locator('canvas.glow').isVisible(), false);
 
+  /* a part whose answer is on its way when the whole photo is asked for again: it does not come back */
+  const glow = page.locator('canvas.glow'), stage = page.locator('.stage');
+  await page.evaluate(() => globalThis.hold('classify'));
+  await stage.press('Enter');
+  await held(page);
+  assert.ok(await page.locator('.mark').isVisible());
+  await stage.press('Escape');
+  await page.locator('.mark').waitFor({ state: 'hidden' });
+  await release(page);
+  await where.click();
+  await glow.waitFor();
+  assert.ok(await page.locator('.mark').isHidden());
+  assert.equal(await page.getByText('About the part in the square').count(), 0);
+
   /* a sentence */
   const chip = page.locator('.chip').filter({ hasText: 'Describe it' });
   await chip.click();

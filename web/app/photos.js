@@ -120,16 +120,22 @@ export function closeCurrent() {
 
 /* ---- a part of the picture ---- */
 
+/* Whatever is asked about the photo next, a part or all of it, puts an end to this. */
 export async function lookAt(photo, crop) {
+  photo.asking?.abort();
+  const { signal } = (photo.asking = new AbortController());
   const engine = await whatsit();
-  const source = photo.blob ?? photo.thumb;
-  const { embedding, blank } = await engine.classify(source, { crop });
-  photo.part = { crop, embedding, blank, fingerprint: engine.info.fingerprint };
+  const found = await engine.classify(photo.blob ?? photo.thumb, { crop, signal }).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
+  if (signal.aborted) return;
+  photo.part = { crop, embedding: found.embedding, blank: found.blank, fingerprint: engine.info.fingerprint };
   photo.results = new Map();
   changed();
 }
 
 export function lookAtAll(photo) {
+  photo.asking?.abort();
   photo.part = null;
   photo.results = new Map();
   changed();
