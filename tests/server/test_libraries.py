@@ -81,6 +81,14 @@ def test_search(room):
         ask("GET", "/v1/search?" + query, expect=status)
 
 
+def test_names_that_are_no_text(room):
+    folder, _ = photos_of(room)
+    with open(os.path.join(os.fsencode(folder), b"\xc3\xa4 \xff\xe2\x82 \xe2\x82\xac \xf0\x9f\x90\x95.png"), "wb") as file:
+        file.write(tiny_model.png(70, 40, 5))
+    room.run("index", "--model", room.model)
+    assert "Pictures/ä ??? € 🐕.png" in all_of(room.serve("--library", "photos").client().call)
+
+
 def test_as_the_command_line(room):
     """The shipped model: the same photos in the same order, with the same confidence, as 'whatsit search' says."""
     shutil.copy(os.path.join(room.source, "heads", "nouns.txt"), os.path.join(room.path, "share", "heads"))
@@ -228,4 +236,4 @@ def test_who_may(room):
 
 
 if __name__ == "__main__":
-    serving.main([test_search, test_as_the_command_line, test_small_copies, test_bounds, test_who_may])
+    serving.main([test_search, test_names_that_are_no_text, test_as_the_command_line, test_small_copies, test_bounds, test_who_may])
