@@ -22,6 +22,7 @@ struct cli_pipeline {
     int n_workers;
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    clockid_t clock; /* what ends a wait for `changed` */
     bool stop;
 };
 
@@ -76,6 +77,20 @@ static void start_workers(cli_pipeline *p, int n_threads)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* The clock that its waits go by: one that nobody sets, where the system lets a condition have it (Windows does not). */
+static clockid_t begin_condition(pthread_cond_t *condition)
+{
+    clockid_t clock = CLOCK_MONOTONIC;
+    pthread_condattr_t how;
+    pthread_condattr_init(&how);
+    if (pthread_condattr_setclock(&how, clock) != 0) {
+        clock = CLOCK_REALTIME;
+    }
+    pthread_cond_init(condition, &how);
+    pthread_condattr_destroy(&how);
+    return clock;
+}
+
 wi_status cli_pipeline_open(const char *const *paths, size_t n_paths,
                             const cli_load_options *options, const cli_cache *cache,
                             bool with_content, int n_threads, size_t n_slots, cli_pipeline **out,
@@ -98,7 +113,7 @@ wi_status cli_pipeline_open(const char *const *paths, size_t n_paths,
     p->ready = calloc(n_slots, sizeof *p->ready);
     p->pixels = calloc(n_slots, p->pixel_bytes);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->changed, NULL);
+    p->clock = begin_condition(&p->changed);
     *out = p;
     if (!p->slots || !p->handed || !p->ready || !p->pixels) {
         cli_pipeline_close(out);
@@ -125,7 +140,7 @@ static bool wait_ready(cli_pipeline *p, size_t index)
             return !cli_interrupted();
         }
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(p->clock, &until);
         until.tv_nsec += 100 * 1000 * 1000;
         if (until.tv_nsec >= 1000000000) {
             until.tv_nsec -= 1000000000;
