@@ -1,4 +1,5 @@
 /* Models on this machine: list, info, convert, verify. */
+#include "load.h"
 #include "output.h"
 #include "paths.h"
 #include "pull.h"
@@ -187,7 +188,6 @@ static void print_tower(const char *name, const wi_tower_info *tower)
 
 static void print_info(const wi_model_info *info, const char *path)
 {
-    static const char *const modes[] = {"crop", "squash", "longest", "none", "halfway"};
     char size[24], text[512];
     const wi_preprocess *how = &info->preprocess;
     cli_printable(info->name, text, sizeof text);
@@ -205,7 +205,7 @@ static void print_info(const wi_model_info *info, const char *path)
     print_tower("text tower", &info->text);
     printf("%-12s %u numbers\n", "embedding", info->embedding_dim);
     printf("%-12s %u x %u px, %s, %s\n", "pictures", info->image_px, info->image_px,
-           modes[how->mode], how->interpolation == WI_BICUBIC ? "bicubic" : "bilinear");
+           cli_resize_names[how->mode], how->interpolation == WI_BICUBIC ? "bicubic" : "bilinear");
     printf("%-12s %u tokens of %u\n", "texts", info->context_length, info->vocabulary_size);
     printf("%-12s %.4g%s\n", "logit scale", (double)info->logit_scale,
            info->sigmoid ? ", sigmoid" : "");

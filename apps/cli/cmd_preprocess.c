@@ -28,16 +28,10 @@ static int read_options(const cli_args *args, wi_preprocess *how)
         how->size_px = (uint32_t)size;
         how->resize_px = 0;
     }
-    static const struct {
-        const char *name;
-        wi_resize_mode mode;
-    } modes[] = {{"crop", WI_RESIZE_CROP},
-                 {"squash", WI_RESIZE_SQUASH},
-                 {"longest", WI_RESIZE_LONGEST},
-                 {"halfway", WI_RESIZE_HALFWAY}};
-    for (size_t i = 0; mode && i < sizeof modes / sizeof *modes; i++) {
-        if (strcmp(mode, modes[i].name) == 0) {
-            how->mode = modes[i].mode;
+    /* "none" is what a checkpoint may say of itself; nobody asks for it. */
+    for (int i = 0; mode && i < CLI_N_RESIZE_MODES; i++) {
+        if (i != WI_RESIZE_NONE && strcmp(mode, cli_resize_names[i]) == 0) {
+            how->mode = (wi_resize_mode)i;
             return CLI_OK;
         }
     }

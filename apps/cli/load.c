@@ -6,6 +6,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+const char *const cli_resize_names[CLI_N_RESIZE_MODES] = {
+    [WI_RESIZE_CROP] = "crop", [WI_RESIZE_SQUASH] = "squash",   [WI_RESIZE_LONGEST] = "longest",
+    [WI_RESIZE_NONE] = "none", [WI_RESIZE_HALFWAY] = "halfway",
+};
+
 static const size_t max_stream_bytes = (size_t)1 << 30;
 
 wi_status cli_fail(wi_error *error, wi_status status, const char *format, ...)

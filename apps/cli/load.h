@@ -17,6 +17,10 @@ typedef struct cli_loaded {
     char warnings[4][100]; /* what wi_image_warning tells */
 } cli_loaded;
 
+/* How a resize mode is called, by wi_resize_mode. */
+enum { CLI_N_RESIZE_MODES = WI_RESIZE_HALFWAY + 1 };
+extern const char *const cli_resize_names[CLI_N_RESIZE_MODES];
+
 /* --no-exif, --alpha, --exact, --strict of a verb that takes pictures. */
 wi_image_options cli_picture_options(const cli_args *args);
 
