@@ -26,7 +26,11 @@ static wi_status fail_sqlite(db_connection *connection, wi_error *error)
                                (code & 0xff) == SQLITE_RANGE
                            ? WI_ERR_ARG
                            : STORE_ERR_DOWN;
-    return store_fail(error, status, "database: %.200s", sqlite3_errmsg(connection->file));
+    /* Which file has no room, or cannot be written: for who runs the program. What a request did wrong is told to others. */
+    const char *path = sqlite3_db_filename(connection->file, "main");
+    return store_fail(error, status, "%.150s: %.100s",
+                      status == STORE_ERR_DOWN && path && *path ? path : "database",
+                      sqlite3_errmsg(connection->file));
 }
 
 static wi_status script(db_connection *connection, const char *sql, wi_error *error)

@@ -329,6 +329,12 @@ class Library(Case):
             watcher.communicate(timeout=60)
         self.assertEqual(watcher.returncode, 130)
 
+    def test_no_room_names_the_file(self):
+        self.index(self.photos)
+        self.write("photos/new.png", tiny_model.png(24, 24, 77))
+        for limit in (0, 20000):
+            self.fails("index", file_limit=limit, says=self.data_path("libraries", "photos", "catalog.db") + ": ")
+
 
 class Approximate(Case):
     """Search by the approximate index, against a pass over all vectors."""
