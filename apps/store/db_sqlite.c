@@ -27,10 +27,10 @@ static wi_status fail_sqlite(db_connection *connection, wi_error *error)
                            ? WI_ERR_ARG
                            : STORE_ERR_DOWN;
     /* Which file has no room, or cannot be written: for who runs the program. What a request did wrong is told to others. */
-    const char *path = sqlite3_db_filename(connection->file, "main");
-    return store_fail(error, status, "%.150s: %.100s",
-                      status == STORE_ERR_DOWN && path && *path ? path : "database",
-                      sqlite3_errmsg(connection->file));
+    const char *path =
+        status == STORE_ERR_DOWN ? sqlite3_db_filename(connection->file, "main") : NULL;
+    return store_fail(error, status, "database%s%.150s: %.100s", path && *path ? " " : "",
+                      path ? path : "", sqlite3_errmsg(connection->file));
 }
 
 static wi_status script(db_connection *connection, const char *sql, wi_error *error)
