@@ -1,4 +1,5 @@
 #include "archive.h"
+#include "utf8.h"
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,21 +47,8 @@ static void copy_name(const uint8_t *from, size_t n, char *out)
     }
     size_t at = 0;
     for (size_t i = 0; i < n;) {
-        size_t length = from[i] < 0x80             ? 1
-                        : (from[i] & 0xe0) == 0xc0 ? 2
-                        : (from[i] & 0xf0) == 0xe0 ? 3
-                        : (from[i] & 0xf8) == 0xf0 ? 4
-                                                   : 0;
-        bool good = length > 0 && length <= n - i && from[i] >= 0x20 && from[i] != 0x7f;
-        for (size_t k = 1; good && k < length; k++) {
-            good = (from[i + k] & 0xc0) == 0x80;
-        }
-        /* too long forms, surrogates, and what is beyond Unicode */
-        good = good && !(length == 2 && from[i] < 0xc2) &&
-               !(length == 3 && ((from[i] == 0xe0 && from[i + 1] < 0xa0) ||
-                                 (from[i] == 0xed && from[i + 1] >= 0xa0))) &&
-               !(length == 4 && ((from[i] == 0xf0 && from[i + 1] < 0x90) ||
-                                 (from[i] == 0xf4 && from[i + 1] >= 0x90) || from[i] > 0xf4));
+        const size_t length = srv_utf8_length((const char *)from + i, n - i);
+        const bool good = length > 0 && from[i] >= 0x20 && from[i] != 0x7f;
         if (good) {
             memcpy(out + at, from + i, length);
             at += length;

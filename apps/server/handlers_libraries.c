@@ -9,6 +9,7 @@
 #include "pictures.h"
 #include "services.h"
 #include "thumbnails.h"
+#include "utf8.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,26 +22,14 @@ enum { THUMBNAIL_PX = 320, PREVIEW_PX = 1024 };
 
 /* ---- as JSON ---- */
 
-/* How many bytes the letter at `at` has: 0 where there is none in UTF-8, by the rules of who writes the JSON. */
-static size_t letter_length(const char *at)
-{
-    for (size_t n = 1; n <= 4 && at[n - 1]; n++) {
-        json_t *letter = json_stringn(at, n);
-        json_decref(letter);
-        if (letter) {
-            return n;
-        }
-    }
-    return 0;
-}
-
 /* Paths are bytes; JSON has text. Bytes that are none are each a question mark, what is around them stays. */
 static json_t *path_json(const char *path)
 {
     json_t *text = json_string(path);
     char *copy = text ? NULL : strdup(path);
-    for (char *at = copy; at && *at;) {
-        const size_t n = letter_length(at);
+    const char *end = copy ? copy + strlen(copy) : NULL;
+    for (char *at = copy; at < end;) {
+        const size_t n = srv_utf8_length(at, (size_t)(end - at));
         *at = n > 0 ? *at : '?';
         at += n > 0 ? n : 1;
     }
